@@ -1,0 +1,169 @@
+//! Errors: what could not be done, to what, and what to do next, in one line.
+
+use std::borrow::Cow;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What every fallible function of the library returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation did not happen. `Display` is one line, lower case, without a full stop.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kernel refused something: `cannot snapshot /systems/devel/orig: No space left on device`.
+    #[error("cannot {action} {}: {}", path.display(), describe(cause))]
+    Io {
+        /// What was being tried, an infinitive: `open`, `snapshot`.
+        action: Cow<'static, str>,
+        /// To what: a path as the user knows it, on a volume relative to its top level.
+        path: PathBuf,
+        /// The kernel's reason.
+        cause: io::Error,
+    },
+    /// The request or the state of the volume does not allow it; the message says what would.
+    #[error("{0}")]
+    Refused(String),
+    /// Somebody else is at work on the volume or the image.
+    #[error("{what} is in use by {holder}; wait for it to end, or use --wait where the command has it")]
+    Busy {
+        /// The volume, image or label that is locked.
+        what: String,
+        /// Who holds it: `system-version-manager (process 812)`.
+        holder: String,
+    },
+    /// A signal asked the program to stop; everything begun was undone.
+    #[error("interrupted by {}; nothing was changed", signal_name(*.0))]
+    Interrupted(i32),
+    /// A file is not what its format asks for.
+    #[error("{}: {reason}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        reason: String,
+    },
+    /// Another program failed; its own words are kept.
+    #[error("{program} failed ({status}){}", said(stderr))]
+    Program {
+        /// The program's name.
+        program: String,
+        /// How it ended: `exit status: 1`, `signal: 9 (SIGKILL)`.
+        status: String,
+        /// The last lines of what it wrote to standard error.
+        stderr: String,
+    },
+}
+
+impl Error {
+    /// A refusal with this message.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Error::Refused(message.into())
+    }
+
+    /// A file whose content is wrong.
+    pub fn malformed(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
+        Error::Malformed { path: path.into(), reason: reason.into() }
+    }
+
+    /// Whether the kernel said that there is no space (or quota) left.
+    pub fn is_no_space(&self) -> bool {
+        matches!(self.os_error(), Some(libc::ENOSPC | libc::EDQUOT))
+    }
+
+    /// Whether the kernel said that there is no such file.
+    pub fn is_not_found(&self) -> bool {
+        self.os_error() == Some(libc::ENOENT)
+    }
+
+    /// The kernel's error number, where the kernel was the one who refused.
+    pub fn os_error(&self) -> Option<i32> {
+        match self {
+            Error::Io { cause, .. } => cause.raw_os_error(),
+            _ => None,
+        }
+    }
+
+    /// The exit code that a program ends with: 128 + the signal when interrupted, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Interrupted(signal) => 128u8.saturating_add(u8::try_from(*signal).unwrap_or(0)),
+            _ => 1,
+        }
+    }
+}
+
+/// Says what was being done to which path when an I/O call failed.
+pub trait OrCannot<T> {
+    /// Turns the error into [`Error::Io`]: `open(p).or_cannot("open", p)?`.
+    fn or_cannot(self, action: impl Into<Cow<'static, str>>, path: impl AsRef<Path>) -> Result<T>;
+}
+
+impl<T, E: Into<io::Error>> OrCannot<T> for Result<T, E> {
+    fn or_cannot(self, action: impl Into<Cow<'static, str>>, path: impl AsRef<Path>) -> Result<T> {
+        self.map_err(|cause| Error::Io {
+            action: action.into(),
+            path: path.as_ref().to_owned(),
+            cause: cause.into(),
+        })
+    }
+}
+
+/// Turns "there is no such file" into `None`.
+pub fn if_exists<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The kernel's words without the number that the standard library appends.
+fn describe(cause: &io::Error) -> String {
+    match cause.raw_os_error() {
+        Some(number) => nix::errno::Errno::from_raw(number).desc().to_owned(),
+        None => cause.to_string(),
+    }
+}
+
+fn signal_name(number: i32) -> String {
+    nix::sys::signal::Signal::try_from(number)
+        .map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
+}
+
+fn said(stderr: &str) -> String {
+    match stderr.trim() {
+        "" => String::new(),
+        text => format!(": {}", text.lines().map(str::trim).collect::<Vec<_>>().join("; ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_io_error_names_action_path_and_reason() {
+        let failed: Result<(), nix::Error> = Err(nix::Error::ENOSPC);
+        let error = failed.or_cannot("snapshot", "/systems/devel/orig").unwrap_err();
+        assert_eq!(error.to_string(), "cannot snapshot /systems/devel/orig: No space left on device");
+        assert!(error.is_no_space());
+        assert_eq!(error.exit_code(), 1);
+    }
+
+    #[test]
+    fn a_signal_exits_with_128_and_its_number() {
+        let error = Error::Interrupted(15);
+        assert_eq!(error.exit_code(), 143);
+        assert_eq!(error.to_string(), "interrupted by SIGTERM; nothing was changed");
+    }
+
+    #[test]
+    fn a_programs_last_words_become_one_line() {
+        let error = Error::Program {
+            program: "mkfs.btrfs".into(),
+            status: "exit status: 1".into(),
+            stderr: "a\n b\n".into(),
+        };
+        assert_eq!(error.to_string(), "mkfs.btrfs failed (exit status: 1): a; b");
+    }
+}

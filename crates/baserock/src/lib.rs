@@ -1,0 +1,18 @@
+//! Atomic upgrades and rollback of whole operating systems on btrfs.
+//!
+//! The modules stand on floors, and a module uses only what stands on a floor below it:
+//!
+//! - **values** compute: [`label`], [`layout`], [`meta`], [`mountinfo`], [`fstab`], [`boot`], the rules in [`etc`];
+//! - **system** does one thing to the machine: [`sys`], [`dir`], [`btrfs`], [`copy`], [`mount`], [`process`];
+//! - **volume** answers questions about an opened volume: [`volume`];
+//! - **operations** order the steps, and undo them on failure: [`operations`].
+//!
+//! The library never prints: it reports through an [`observer::Observer`] and returns values.
+
+pub mod error;
+pub mod label;
+pub mod observer;
+pub mod undo;
+
+pub use error::{Error, Result};
+pub use label::Label;
