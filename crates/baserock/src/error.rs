@@ -32,7 +32,7 @@ pub enum Error {
         holder: String,
     },
     /// A signal asked the program to stop; everything begun was undone.
-    #[error("interrupted by {}; nothing was changed", signal_name(*.0))]
+    #[error("interrupted by {}; what had begun was undone", signal_name(*.0))]
     Interrupted(i32),
     /// A file is not what its format asks for.
     #[error("{}: {reason}", path.display())]
@@ -154,7 +154,7 @@ mod tests {
     fn a_signal_exits_with_128_and_its_number() {
         let error = Error::Interrupted(15);
         assert_eq!(error.exit_code(), 143);
-        assert_eq!(error.to_string(), "interrupted by SIGTERM; nothing was changed");
+        assert_eq!(error.to_string(), "interrupted by SIGTERM; what had begun was undone");
     }
 
     #[test]

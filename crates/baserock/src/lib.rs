@@ -9,9 +9,21 @@
 //!
 //! The library never prints: it reports through an [`observer::Observer`] and returns values.
 
+pub mod atomic;
+pub mod btrfs;
+pub mod copy;
+pub mod dir;
 pub mod error;
 pub mod label;
+pub mod lock;
+pub mod loopdev;
+pub mod mount;
 pub mod observer;
+pub mod process;
+pub mod resolve;
+pub mod signal;
+pub mod superblock;
+pub mod sys;
 pub mod undo;
 
 pub use error::{Error, Result};

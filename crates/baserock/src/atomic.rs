@@ -1,0 +1,107 @@
+//! Replacing files and links so that every reader sees the old or the new one, whole.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use nix::fcntl::{RenameFlags, renameat2};
+
+use crate::dir::Dir;
+use crate::error::{Error, OrCannot, Result};
+
+/// Replaces the file `name` in `dir`: written beside it, synced, renamed over it.
+///
+/// After a power cut the name has the old or the new content. *Which* is only certain after the filesystem's next commit, and a boot
+/// loader, which replays no log, may see the old one until then.
+pub fn write(dir: &Dir, name: &str, mode: u32, content: &[u8]) -> Result<()> {
+    replace(dir, name, |temporary| {
+        let mut file = dir.create(temporary, mode)?;
+        file.write_all(content).or_cannot("write", dir.shown(name))?;
+        sync(&file, &dir.shown(name))
+    })
+}
+
+/// Makes `name` a symbolic link to `target`, replacing whatever file or link is there.
+pub fn link(dir: &Dir, target: &str, name: &str) -> Result<()> {
+    replace(dir, name, |temporary| dir.symlink(target, temporary))
+}
+
+/// Has `make` make something under a temporary name in `dir`, and renames it to `name`. On failure nothing is left.
+pub fn replace(dir: &Dir, name: &str, make: impl FnOnce(&str) -> Result<()>) -> Result<()> {
+    let temporary = temporary_name(name);
+    // One that a killed process left behind.
+    dir.remove_tree(&temporary)?;
+    let outcome = make(&temporary).and_then(|()| dir.rename(&temporary, name));
+    if outcome.is_err() {
+        discard(dir, &temporary);
+    }
+    outcome
+}
+
+/// The name under which the next `name` is made: hidden, in the same directory, always the same, so that debris is found again.
+pub fn temporary_name(name: &str) -> String {
+    format!(".{name}.new")
+}
+
+/// Exchanges two names in one step: both exist at every moment.
+pub fn exchange(
+    one_dir: &Dir,
+    one: impl AsRef<Path>,
+    other_dir: &Dir,
+    other: impl AsRef<Path>,
+) -> Result<()> {
+    let (one, other) = (one.as_ref(), other.as_ref());
+    renameat2(one_dir, one, other_dir, other, RenameFlags::RENAME_EXCHANGE)
+        .or_cannot(format!("exchange {} with", one_dir.shown(one).display()), other_dir.shown(other))
+}
+
+/// Renames to a name that must be free: what is there already stays, and is an error.
+pub fn publish(from_dir: &Dir, from: impl AsRef<Path>, to_dir: &Dir, to: impl AsRef<Path>) -> Result<()> {
+    let (from, to) = (from.as_ref(), to.as_ref());
+    renameat2(from_dir, from, to_dir, to, RenameFlags::RENAME_NOREPLACE)
+        .or_cannot(format!("rename {} to", from_dir.shown(from).display()), to_dir.shown(to))
+}
+
+/// Waits until the file's content is on the disk.
+pub fn sync(file: &File, shown: &Path) -> Result<()> {
+    file.sync_all().or_cannot("sync", shown)
+}
+
+/// Removes what a failed step made; the step's own error is the one to report.
+fn discard(dir: &Dir, name: &str) {
+    if let Err(error) = dir.remove_tree(name) {
+        tracing::error!("{}", Error::refused(format!("left behind: {error}")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_replacement_changes_nothing_and_leaves_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = Dir::open(place.path()).unwrap();
+        write(&dir, "menu", 0o644, b"one").unwrap();
+        let failed = replace(&dir, "menu", |temporary| {
+            dir.write_new(temporary, 0o644, b"half")?;
+            Err(Error::refused("no"))
+        });
+        assert!(failed.is_err());
+        assert_eq!(dir.read("menu").unwrap(), b"one");
+        assert_eq!(dir.entries().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_link_replaces_a_file_and_names_are_exchanged() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = Dir::open(place.path()).unwrap();
+        write(&dir, "a", 0o644, b"one").unwrap();
+        link(&dir, "elsewhere", "b").unwrap();
+        exchange(&dir, "a", &dir, "b").unwrap();
+        assert_eq!(dir.read_link("a").unwrap(), Path::new("elsewhere"));
+        link(&dir, "target", "b").unwrap();
+        assert_eq!(dir.read_link("b").unwrap(), Path::new("target"));
+        assert!(publish(&dir, "a", &dir, "b").is_err());
+    }
+}

@@ -1,0 +1,209 @@
+//! btrfs: subvolumes, snapshots, commits, space. Works on open directories, by ioctl.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use linux_raw_sys::btrfs as raw;
+use nix::sys::statfs::{BTRFS_SUPER_MAGIC, fstatfs};
+
+use crate::dir::Dir;
+use crate::error::{Error, OrCannot, Result};
+use crate::sys::btrfs as ioctl;
+
+/// The inode number of every subvolume's root directory.
+const SUBVOLUME_INODE: u64 = 256;
+
+/// Whether a snapshot can be written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// As any directory.
+    Writable,
+    /// Not even by root, until the flag is taken back.
+    ReadOnly,
+}
+
+/// What tells one state of a subvolume from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The tree's number in the filesystem; never used twice.
+    pub id: u64,
+    /// The subvolume's own UUID; never used twice anywhere.
+    pub uuid: [u8; 16],
+    /// The transaction that last changed something inside.
+    pub ctransid: u64,
+}
+
+/// Whether the directory is on btrfs.
+pub fn is_btrfs(dir: &Dir) -> Result<bool> {
+    Ok(fstatfs(dir).or_cannot("examine", dir.shown(""))?.filesystem_type() == BTRFS_SUPER_MAGIC)
+}
+
+/// Whether the directory is the root of a subvolume.
+pub fn is_subvolume(dir: &Dir) -> Result<bool> {
+    Ok(dir.stat()?.st_ino == SUBVOLUME_INODE && is_btrfs(dir)?)
+}
+
+/// Creates an empty subvolume. Durable after the next [`commit`].
+pub fn create(parent: &Dir, name: &str) -> Result<()> {
+    ioctl::create(parent.as_fd(), OsStr::new(name)).or_cannot("create subvolume", parent.shown(name))
+}
+
+/// Snapshots the subvolume `source` as `name` in `parent`. Subvolumes inside it become empty directories in the snapshot.
+pub fn snapshot(source: &Dir, parent: &Dir, name: &str, access: Access) -> Result<()> {
+    ioctl::snapshot(source.as_fd(), parent.as_fd(), OsStr::new(name), access == Access::ReadOnly)
+        .or_cannot(format!("snapshot {} as", source.shown("").display()), parent.shown(name))
+}
+
+/// Deletes the subvolume `name` in `parent`, and all subvolumes inside it, the innermost first. Returns the ids of the deleted trees: the
+/// space comes back later ([`wait_until_freed`]).
+pub fn delete(parent: &Dir, name: &str) -> Result<Vec<u64>> {
+    let subvolume = parent.dir(name)?;
+    let id = identity(&subvolume)?.id;
+    set_access(&subvolume, Access::Writable)?;
+    let mut deleted = Vec::new();
+    for inner in nested(&subvolume)? {
+        let (dir, last) = (inner.parent().unwrap_or(Path::new("")), inner.file_name().unwrap_or_default());
+        let holder = if dir.as_os_str().is_empty() { subvolume.duplicate()? } else { subvolume.dir(dir)? };
+        deleted.extend(delete(&holder, &last.to_string_lossy())?);
+    }
+    drop(subvolume);
+    ioctl::delete(parent.as_fd(), OsStr::new(name)).or_cannot("delete subvolume", parent.shown(name))?;
+    deleted.push(id);
+    Ok(deleted)
+}
+
+/// The subvolumes directly inside this one, as paths relative to it.
+pub fn nested(subvolume: &Dir) -> Result<Vec<PathBuf>> {
+    let fd = subvolume.as_fd();
+    let mut found = Vec::new();
+    let mut from = 0;
+    loop {
+        let (children, more) =
+            ioctl::children(fd, from).or_cannot("list subvolumes in", subvolume.shown(""))?;
+        for &(tree, directory) in &children {
+            let (dir, name) = ioctl::child_path(fd, tree, directory)
+                .or_cannot("list subvolumes in", subvolume.shown(""))?;
+            found.push(Path::new(OsStr::from_bytes(&dir)).join(OsStr::from_bytes(&name)));
+        }
+        match children.last() {
+            Some((last, _)) if more => from = last + 1,
+            _ => return Ok(found),
+        }
+    }
+}
+
+/// Whether the subvolume is writable.
+pub fn access(subvolume: &Dir) -> Result<Access> {
+    let flags = ioctl::flags(subvolume.as_fd()).or_cannot("examine subvolume", subvolume.shown(""))?;
+    Ok(if flags & u64::from(raw::BTRFS_SUBVOL_RDONLY) == 0 { Access::Writable } else { Access::ReadOnly })
+}
+
+/// Makes the subvolume writable or read-only. A writer that has a file open already can go on writing: to freeze, snapshot.
+pub fn set_access(subvolume: &Dir, wanted: Access) -> Result<()> {
+    if access(subvolume)? == wanted {
+        return Ok(());
+    }
+    let flags = if wanted == Access::ReadOnly { u64::from(raw::BTRFS_SUBVOL_RDONLY) } else { 0 };
+    ioctl::set_flags(subvolume.as_fd(), flags).or_cannot("change access to", subvolume.shown(""))
+}
+
+/// What tells this state of the subvolume from another.
+pub fn identity(subvolume: &Dir) -> Result<Identity> {
+    let info =
+        ioctl::subvolume_info(subvolume.as_fd()).or_cannot("examine subvolume", subvolume.shown(""))?;
+    Ok(Identity { id: info.treeid, uuid: info.uuid, ctransid: info.ctransid })
+}
+
+/// Commits: all that was written to the filesystem before is on the disk afterwards, for boot loaders too, which replay no log.
+pub fn commit(dir: &Dir) -> Result<()> {
+    ioctl::sync(dir.as_fd()).or_cannot("commit", dir.shown(""))
+}
+
+/// Waits until the space of deleted subvolumes is free again, but no longer than `patience`; tells whether it is.
+pub fn wait_until_freed(dir: &Dir, deleted: &[u64], patience: Duration) -> Result<bool> {
+    let begun = Instant::now();
+    loop {
+        // A commit wakes the cleaner; without one it sleeps for half a minute.
+        commit(dir)?;
+        let gone = |&id: &u64| ioctl::tree_exists(dir.as_fd(), id).map(|exists| !exists);
+        if all(deleted, gone).or_cannot("look for deleted subvolumes in", dir.shown(""))? {
+            return Ok(true);
+        }
+        if begun.elapsed() > patience {
+            return Ok(false);
+        }
+        sleep(Duration::from_millis(10));
+    }
+}
+
+fn all(ids: &[u64], test: impl Fn(&u64) -> io::Result<bool>) -> io::Result<bool> {
+    for id in ids {
+        if !test(id)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// How the space of a filesystem is used, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Space {
+    /// The whole filesystem.
+    pub total: u64,
+    /// What can still be written.
+    pub available: u64,
+    /// Room for data in the block groups allocated for it.
+    pub data_free: u64,
+    /// Room for metadata in the block groups allocated for it.
+    pub metadata_free: u64,
+}
+
+/// How the space is used now.
+pub fn space(dir: &Dir) -> Result<Space> {
+    let whole = fstatfs(dir).or_cannot("examine", dir.shown(""))?;
+    let block = u64::try_from(whole.block_size()).unwrap_or(4096);
+    let groups = ioctl::space(dir.as_fd()).or_cannot("examine the space of", dir.shown(""))?;
+    let free = |kind: u32| {
+        let groups = groups.iter().filter(|group| group.flags & u64::from(kind) != 0);
+        groups.map(|group| group.total_bytes.saturating_sub(group.used_bytes)).sum()
+    };
+    Ok(Space {
+        total: whole.blocks() * block,
+        available: whole.blocks_available() * block,
+        data_free: free(raw::BTRFS_BLOCK_GROUP_DATA),
+        metadata_free: free(raw::BTRFS_BLOCK_GROUP_METADATA),
+    })
+}
+
+/// The devices of a mounted filesystem, as paths that the kernel knows.
+pub fn devices(dir: &Dir) -> Result<Vec<PathBuf>> {
+    let info = ioctl::filesystem_info(dir.as_fd()).or_cannot("examine", dir.shown(""))?;
+    let mut paths = Vec::new();
+    for number in 1..=info.max_id {
+        let path = ioctl::device_path(dir.as_fd(), number).or_cannot("list the devices of", dir.shown(""))?;
+        paths.extend(path.map(|bytes| PathBuf::from(std::ffi::OsString::from_vec(bytes))));
+    }
+    Ok(paths)
+}
+
+/// Fails, saying what is needed, unless the directory is on btrfs.
+pub fn require(dir: &Dir) -> Result<()> {
+    if is_btrfs(dir)? {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "{} is not on btrfs; versions need a btrfs filesystem",
+        dir.shown("").display()
+    )))
+}
+
+/// The bytes of a file descriptor's extents that are stored otherwise than they read: compressed, encrypted, inline-packed.
+pub fn has_encoded_extents(file: BorrowedFd<'_>, shown: &Path) -> Result<bool> {
+    let extents = crate::sys::fs::extents(file).or_cannot("map the extents of", shown)?;
+    Ok(extents.iter().any(|extent| extent.flags & linux_raw_sys::ioctl::FIEMAP_EXTENT_ENCODED != 0))
+}

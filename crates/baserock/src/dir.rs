@@ -1,0 +1,295 @@
+//! An opened directory: everything below it is named relative to it, and cannot lead outside.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{AtFlags, OFlag, open, readlinkat, renameat};
+use nix::sys::stat::{FileStat, Mode, fstat, fstatat, mkdirat};
+use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
+
+use crate::error::{OrCannot, Result, if_exists};
+use crate::resolve::{self, Links};
+
+/// A directory that is open, with the name under which the user knows it.
+///
+/// Paths given to its methods are relative and must not pass through symbolic links, unless a method says otherwise.
+#[derive(Debug)]
+pub struct Dir {
+    fd: OwnedFd,
+    shown: PathBuf,
+}
+
+/// One name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The name.
+    pub name: OsString,
+    /// Whether the directory itself tells that this is a directory; `None` where the filesystem does not say.
+    pub is_dir: Option<bool>,
+}
+
+impl Dir {
+    /// Opens a directory by its path, following links.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let fd = open(path, flags, Mode::empty()).or_cannot("open", path)?;
+        Ok(Dir { fd, shown: path.to_owned() })
+    }
+
+    /// The same directory under another name for messages: what is mounted at a private place is `/` to the user.
+    #[must_use]
+    pub fn shown_as(mut self, shown: impl Into<PathBuf>) -> Self {
+        self.shown = shown.into();
+        self
+    }
+
+    /// How messages name `path` in this directory.
+    pub fn shown(&self, path: impl AsRef<Path>) -> PathBuf {
+        match path.as_ref() {
+            path if path.as_os_str().is_empty() => self.shown.clone(),
+            path => self.shown.join(path),
+        }
+    }
+
+    /// A path by which this process, and its children that inherit nothing, reach the directory while it is open here.
+    pub fn proc_path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), self.fd.as_raw_fd()))
+    }
+
+    /// A second handle on the same directory.
+    pub fn duplicate(&self) -> Result<Self> {
+        let fd = self.fd.try_clone().or_cannot("open", &self.shown)?;
+        Ok(Dir { fd, shown: self.shown.clone() })
+    }
+
+    /// Opens the directory at `path`.
+    pub fn dir(&self, path: impl AsRef<Path>) -> Result<Dir> {
+        self.dir_with(path, Links::Refuse)
+    }
+
+    /// Opens the directory at `path`, with links followed as this method's caller says.
+    pub fn dir_with(&self, path: impl AsRef<Path>, links: Links) -> Result<Dir> {
+        let fd = self.open_with(&path, OFlag::O_RDONLY | OFlag::O_DIRECTORY, 0, links)?;
+        Ok(Dir { fd, shown: self.shown(path) })
+    }
+
+    /// Opens the directory at `path`, or tells that there is none.
+    pub fn dir_if_exists(&self, path: impl AsRef<Path>) -> Result<Option<Dir>> {
+        if_exists(self.dir(path))
+    }
+
+    /// Opens the file at `path` for reading.
+    pub fn file(&self, path: impl AsRef<Path>) -> Result<File> {
+        self.file_with(path, Links::Refuse)
+    }
+
+    /// Opens the file at `path` for reading, with links followed as the caller says. Does not wait for the other end of a FIFO.
+    pub fn file_with(&self, path: impl AsRef<Path>, links: Links) -> Result<File> {
+        Ok(File::from(self.open_with(
+            path,
+            OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY,
+            0,
+            links,
+        )?))
+    }
+
+    /// Makes a new file; one that exists is an error.
+    pub fn create(&self, path: impl AsRef<Path>, mode: u32) -> Result<File> {
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
+        self.open_with(path, flags, mode, Links::Refuse).map(File::from)
+    }
+
+    /// Opens anything with these flags, with links followed as the caller says.
+    pub fn open_with(
+        &self,
+        path: impl AsRef<Path>,
+        flags: OFlag,
+        mode: u32,
+        links: Links,
+    ) -> Result<OwnedFd> {
+        let path = path.as_ref();
+        let action = if flags.contains(OFlag::O_CREAT) { "create" } else { "open" };
+        resolve::open(self.fd.as_fd(), path, flags, Mode::from_bits_truncate(mode), links)
+            .or_cannot(action, self.shown(path))
+    }
+
+    /// The whole content of the file at `path`.
+    pub fn read(&self, path: impl AsRef<Path>) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.file(&path)?.read_to_end(&mut bytes).or_cannot("read", self.shown(path))?;
+        Ok(bytes)
+    }
+
+    /// The whole content of the file at `path`; `None` where there is none.
+    pub fn read_if_exists(&self, path: impl AsRef<Path>) -> Result<Option<Vec<u8>>> {
+        if_exists(self.read(path))
+    }
+
+    /// Makes a new file with this content; one that exists is an error. Not durable by itself.
+    pub fn write_new(&self, path: impl AsRef<Path>, mode: u32, content: &[u8]) -> Result<File> {
+        let mut file = self.create(&path, mode)?;
+        file.write_all(content).or_cannot("write", self.shown(path))?;
+        Ok(file)
+    }
+
+    /// What the kernel knows of this directory itself.
+    pub fn stat(&self) -> Result<FileStat> {
+        fstat(&self.fd).or_cannot("examine", &self.shown)
+    }
+
+    /// What the kernel knows of `name`, a link itself included; `None` where there is nothing.
+    pub fn stat_of(&self, name: impl AsRef<Path>) -> Result<Option<FileStat>> {
+        let name = name.as_ref();
+        if_exists(
+            fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW).or_cannot("examine", self.shown(name)),
+        )
+    }
+
+    /// Whether there is anything at `name`.
+    pub fn has(&self, name: impl AsRef<Path>) -> Result<bool> {
+        Ok(self.stat_of(name)?.is_some())
+    }
+
+    /// Makes a directory.
+    pub fn make_dir(&self, name: impl AsRef<Path>, mode: u32) -> Result<()> {
+        let name = name.as_ref();
+        mkdirat(&self.fd, name, Mode::from_bits_truncate(mode)).or_cannot("create", self.shown(name))
+    }
+
+    /// Makes a directory if it is not there, and opens it.
+    pub fn ensure_dir(&self, name: impl AsRef<Path>, mode: u32) -> Result<Dir> {
+        if !self.has(&name)? {
+            self.make_dir(&name, mode)?;
+        }
+        self.dir(name)
+    }
+
+    /// The target of the link `name`.
+    pub fn read_link(&self, name: impl AsRef<Path>) -> Result<PathBuf> {
+        let name = name.as_ref();
+        readlinkat(&self.fd, name).map(PathBuf::from).or_cannot("read link", self.shown(name))
+    }
+
+    /// Makes a symbolic link.
+    pub fn symlink(&self, target: impl AsRef<Path>, name: impl AsRef<Path>) -> Result<()> {
+        let name = name.as_ref();
+        symlinkat(target.as_ref(), &self.fd, name).or_cannot("create link", self.shown(name))
+    }
+
+    /// Renames within this directory's tree, replacing what is there.
+    pub fn rename(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
+        let (from, to) = (from.as_ref(), to.as_ref());
+        renameat(&self.fd, from, &self.fd, to)
+            .or_cannot(format!("rename {} to", self.shown(from).display()), self.shown(to))
+    }
+
+    /// Removes a file or a link.
+    pub fn remove_file(&self, name: impl AsRef<Path>) -> Result<()> {
+        let name = name.as_ref();
+        unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir).or_cannot("remove", self.shown(name))
+    }
+
+    /// Removes an empty directory (an empty subvolume too).
+    pub fn remove_dir(&self, name: impl AsRef<Path>) -> Result<()> {
+        let name = name.as_ref();
+        unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir).or_cannot("remove", self.shown(name))
+    }
+
+    /// Removes whatever is at `name`, with all that is below it. Nothing there is fine. Does not enter other filesystems.
+    pub fn remove_tree(&self, name: impl AsRef<Path>) -> Result<()> {
+        let name = name.as_ref();
+        let Some(stat) = self.stat_of(name)? else { return Ok(()) };
+        if stat.st_mode & libc::S_IFMT != libc::S_IFDIR {
+            return self.remove_file(name);
+        }
+        self.dir(name)?.empty()?;
+        self.remove_dir(name)
+    }
+
+    /// Removes everything in this directory.
+    pub fn empty(&self) -> Result<()> {
+        for entry in self.entries()? {
+            // Most names are files: unlinking at once saves a look at each.
+            if entry.is_dir == Some(false) {
+                self.remove_file(&entry.name)?;
+            } else {
+                self.remove_tree(&entry.name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The names in this directory, sorted by bytes.
+    pub fn entries(&self) -> Result<Vec<Entry>> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let mut opened =
+            nix::dir::Dir::openat(&self.fd, ".", flags, Mode::empty()).or_cannot("list", &self.shown)?;
+        let mut entries = Vec::new();
+        for entry in opened.iter() {
+            let entry = entry.or_cannot("list", &self.shown)?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                let is_dir = entry.file_type().map(|kind| kind == nix::dir::Type::Directory);
+                entries.push(Entry { name: OsStr::from_bytes(name).to_owned(), is_dir });
+            }
+        }
+        entries.sort();
+        Ok(entries)
+    }
+}
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl From<Dir> for OwnedFd {
+    fn from(dir: Dir) -> OwnedFd {
+        dir.fd
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_is_made_listed_and_removed() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = Dir::open(place.path()).unwrap();
+        let sub = dir.ensure_dir("sub", 0o755).unwrap();
+        sub.write_new("b", 0o644, b"two").unwrap();
+        sub.symlink("b", "a").unwrap();
+        let names: Vec<_> = sub.entries().unwrap().into_iter().map(|entry| entry.name).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(dir.read("sub/b").unwrap(), b"two");
+        dir.remove_tree("sub").unwrap();
+        assert!(!dir.has("sub").unwrap());
+        dir.remove_tree("sub").unwrap();
+    }
+
+    #[test]
+    fn messages_use_the_name_that_the_user_knows() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = Dir::open(place.path()).unwrap().shown_as("/");
+        let error = dir.read("systems/devel").unwrap_err().to_string();
+        assert_eq!(error, "cannot open /systems/devel: No such file or directory");
+        assert_eq!(dir.read_if_exists("nothing").unwrap(), None);
+    }
+
+    #[test]
+    fn links_are_not_followed_unless_asked() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = Dir::open(place.path()).unwrap();
+        dir.symlink("/etc/passwd", "link").unwrap();
+        assert!(dir.read("link").is_err());
+        assert!(dir.file("../x").is_err());
+        assert!(dir.create("link", 0o600).is_err());
+    }
+}

@@ -1,0 +1,136 @@
+//! One tool at a time: `flock` on a file or device, and who holds it.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
+
+use crate::error::{Error, OrCannot, Result};
+use crate::signal;
+
+/// What to do when somebody else holds the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Say who, and give up.
+    Refuse,
+    /// Wait for as long as it takes.
+    Wait,
+}
+
+/// A lock that is held until this is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    file: Flock<File>,
+}
+
+/// How often a waiting process looks again.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// The device manager looks at a device that has just been written, and holds a lock on it for a moment: that is waited out.
+const BRIEF: u32 = 20;
+
+impl Lock {
+    /// Takes the exclusive lock on the open file; `shown` is its name for messages.
+    pub fn take(file: File, shown: &Path, patience: Patience) -> Result<Self> {
+        let mut file = file;
+        let mut tries = 0;
+        loop {
+            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(file) => return Ok(Lock { file }),
+                Err((back, Errno::EWOULDBLOCK)) => {
+                    signal::check()?;
+                    tries += 1;
+                    if patience == Patience::Refuse && (tries > BRIEF || holder(&back).is_some()) {
+                        let holder = holder(&back).unwrap_or_else(|| "another process".into());
+                        return Err(Error::Busy { what: shown.display().to_string(), holder });
+                    }
+                    file = back;
+                    sleep(INTERVAL);
+                }
+                Err((_, Errno::EINTR)) => {
+                    signal::check()?;
+                    return Err(Errno::EINTR).or_cannot("lock", shown);
+                }
+                Err((_, error)) => return Err(error).or_cannot("lock", shown),
+            }
+        }
+    }
+
+    /// The locked file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+/// Refuses an image that a virtual machine (or anything else that takes record locks) has open for writing.
+pub fn refuse_record_locks(image: &File, shown: &Path) -> Result<()> {
+    let mut wanted = record_lock(libc::F_WRLCK);
+    fcntl(image.as_fd(), FcntlArg::F_OFD_GETLK(&mut wanted)).or_cannot("examine locks of", shown)?;
+    if i32::from(wanted.l_type) == libc::F_UNLCK {
+        return Ok(());
+    }
+    let holder = opener(image).unwrap_or_else(|| "another process".into());
+    Err(Error::Busy { what: shown.display().to_string(), holder })
+}
+
+/// Takes a record lock on the whole image, so that a virtual machine refuses to start from it meanwhile. Ends with the file.
+pub fn take_record_lock(image: &File, shown: &Path) -> Result<()> {
+    fcntl(image.as_fd(), FcntlArg::F_OFD_SETLK(&record_lock(libc::F_WRLCK)))
+        .map(drop)
+        .or_cannot("lock", shown)
+}
+
+fn record_lock(kind: i32) -> libc::flock {
+    libc::flock {
+        l_type: i16::try_from(kind).unwrap_or_default(),
+        l_whence: 0,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    }
+}
+
+/// The process that holds a `flock` on the same file, as `NAME (process PID)`.
+fn holder(file: &File) -> Option<String> {
+    let holds =
+        |fd_info: &str| fd_info.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK"));
+    processes_with(file, |process, fd| {
+        std::fs::read_to_string(process.join("fdinfo").join(fd)).is_ok_and(|text| holds(&text))
+    })
+}
+
+/// A process that has the same file open, other than this one.
+fn opener(file: &File) -> Option<String> {
+    processes_with(file, |_, _| true)
+}
+
+fn processes_with(file: &File, test: impl Fn(&Path, &Path) -> bool) -> Option<String> {
+    let wanted = file.metadata().ok()?;
+    let own = std::process::id().to_string();
+    for process in std::fs::read_dir("/proc").ok()?.filter_map(Result::ok).map(|entry| entry.path()) {
+        let pid = process.file_name()?.to_string_lossy().into_owned();
+        if pid == own || !pid.bytes().all(|byte| byte.is_ascii_digit()) {
+            continue;
+        }
+        if fds_on(&process, &wanted).iter().any(|fd| test(&process, fd)) {
+            let name = std::fs::read_to_string(process.join("comm")).unwrap_or_default();
+            return Some(format!("{} (process {pid})", name.trim_end()));
+        }
+    }
+    None
+}
+
+/// The names, under `fd/`, of the process's descriptors that are open on this inode.
+fn fds_on(process: &Path, wanted: &std::fs::Metadata) -> Vec<PathBuf> {
+    let Ok(fds) = std::fs::read_dir(process.join("fd")) else { return Vec::new() };
+    let same = |path: &PathBuf| {
+        std::fs::metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == (wanted.dev(), wanted.ino()))
+    };
+    let paths = fds.filter_map(Result::ok).map(|entry| entry.path()).filter(same);
+    paths.filter_map(|path| path.file_name().map(PathBuf::from)).collect()
+}

@@ -1,0 +1,87 @@
+//! Mounts that nobody else sees and that end with the process.
+
+use std::cell::Cell;
+use std::fs::{DirBuilder, create_dir};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+
+use crate::error::{OrCannot, Result};
+
+thread_local! {
+    /// Whether this thread has left the mount namespace that it was born in.
+    static PRIVATE: Cell<bool> = const { Cell::new(false) };
+    /// How many places for mounts this thread has made.
+    static PLACES: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Where private mounts are. The directory stays; what is mounted on it is seen by one process alone.
+const PLACE: &str = "/run/baserock";
+
+/// A filesystem mounted in this process's own namespace. Dropped, it is unmounted; killed with `-9`, the kernel does it.
+#[derive(Debug)]
+pub struct PrivateMount {
+    target: PathBuf,
+}
+
+impl PrivateMount {
+    /// Mounts `device` (filesystem `kind`, its own `options`), without set-id programs and device nodes.
+    pub fn new(device: &Path, kind: &str, flags: MsFlags, options: &str) -> Result<Self> {
+        let target = place()?;
+        let flags = flags | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOATIME;
+        mount(Some(device), &target, Some(kind), flags, Some(options)).or_cannot("mount", device)?;
+        Ok(PrivateMount { target })
+    }
+
+    /// Where it is, for this process and its children.
+    pub fn path(&self) -> &Path {
+        &self.target
+    }
+}
+
+impl Drop for PrivateMount {
+    fn drop(&mut self) {
+        // Detached at once even if somebody in this process still looks at it; the kernel finishes when they are done.
+        if let Err(error) = umount2(&self.target, MntFlags::MNT_DETACH) {
+            tracing::error!("cannot unmount {}: {error}", self.target.display());
+        }
+    }
+}
+
+/// Gives this thread, and the children that it makes, a mount namespace of its own, once. What is mounted elsewhere still appears in it;
+/// what is mounted in it appears nowhere else.
+pub fn leave_shared_namespace() -> Result<()> {
+    if PRIVATE.get() {
+        return Ok(());
+    }
+    unshare(CloneFlags::CLONE_NEWNS)
+        .or_cannot("make a private mount namespace for", "this process (are you root?)")?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)
+        .or_cannot("make mounts private below", "/")?;
+    PRIVATE.set(true);
+    Ok(())
+}
+
+/// A new empty directory to mount on, in a private tmpfs, so that nothing is left behind.
+fn place() -> Result<PathBuf> {
+    leave_shared_namespace()?;
+    let number = PLACES.get();
+    if number == 0 {
+        match DirBuilder::new().mode(0o700).create(PLACE) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(error).or_cannot("create", PLACE);
+            }
+            _ => {}
+        }
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        mount(Some("baserock"), PLACE, Some("tmpfs"), flags, Some("mode=700,size=64k"))
+            .or_cannot("mount", PLACE)?;
+    }
+    PLACES.set(number + 1);
+    let path = Path::new(PLACE).join(number.to_string());
+    create_dir(&path).or_cannot("create", &path)?;
+    Ok(path)
+}

@@ -1,0 +1,224 @@
+//! The only place that starts other programs.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::error::{Error, OrCannot, Result};
+use crate::signal;
+
+/// A program to run: no standard input unless given, the C locale, its output kept.
+pub struct Program {
+    command: Command,
+    name: String,
+    package: Option<&'static str>,
+    input: Vec<u8>,
+}
+
+/// What a program that succeeded wrote.
+#[derive(Debug)]
+pub struct Output {
+    /// Its standard output.
+    pub stdout: Vec<u8>,
+    /// Its standard error.
+    pub stderr: Vec<u8>,
+}
+
+/// How often a waiting parent looks for signals of its own.
+const LOOK: u16 = 100;
+
+/// How much of a failed program's words is shown.
+const LAST_LINES: usize = 5;
+
+impl Program {
+    /// The program of this name in `PATH` (with the system directories added, since `su` leaves them out), or at this path.
+    pub fn new(name: impl AsRef<OsStr>) -> Self {
+        let mut command = Command::new(name.as_ref());
+        let path = std::env::var("PATH").unwrap_or_default();
+        command
+            .env("PATH", format!("{path}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"))
+            .env("LC_ALL", "C");
+        let name =
+            PathBuf::from(name.as_ref()).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Program { command, name, package: None, input: Vec::new() }
+    }
+
+    /// The Debian package that has the program, for the message when it is missing.
+    #[must_use]
+    pub fn package(mut self, package: &'static str) -> Self {
+        self.package = Some(package);
+        self
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// What the program reads from standard input.
+    #[must_use]
+    pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.input = bytes.into();
+        self
+    }
+
+    /// The directory in which it runs.
+    #[must_use]
+    pub fn current_dir(mut self, dir: impl AsRef<Path>) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
+    /// Runs it to its end. A program that is missing or fails is an error with its own last words; a signal to this process ends it.
+    pub fn run(mut self) -> Result<Output> {
+        let stdin = if self.input.is_empty() { Stdio::null() } else { Stdio::piped() };
+        let spawned = self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = spawned.map_err(|error| self.cannot_start(error))?;
+        if let Some(mut stdin) = child.stdin.take() {
+            match stdin.write_all(&self.input) {
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    return Err(self.cannot_start(error));
+                }
+                _ => {}
+            }
+        }
+        let (stdout, stderr) = collect(&mut child).inspect_err(|_| stop(&mut child))?;
+        let status = child.wait().or_cannot("wait for", &self.name)?;
+        if status.success() {
+            return Ok(Output { stdout, stderr });
+        }
+        // On ^C the terminal signals the child as well; it is our own interruption that is to be told.
+        signal::check()?;
+        Err(self.failed(status, &stderr))
+    }
+
+    /// Becomes the program; returns only if that fails.
+    pub fn exec(mut self) -> Error {
+        let error = self.command.exec();
+        self.cannot_start(error)
+    }
+
+    fn cannot_start(&self, error: io::Error) -> Error {
+        match (error.kind(), self.package) {
+            (io::ErrorKind::NotFound, Some(package)) => Error::refused(format!(
+                "{} is not installed; install the Debian package {package} (apt-get install {package})",
+                self.name
+            )),
+            _ => Error::Io { action: "run".into(), path: PathBuf::from(&self.name), cause: error },
+        }
+    }
+
+    fn failed(&self, status: ExitStatus, stderr: &[u8]) -> Error {
+        let text = String::from_utf8_lossy(stderr);
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        let stderr = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
+        Error::Program { program: self.name.clone(), status: status.to_string(), stderr }
+    }
+}
+
+/// The path of a program in `PATH` or the system directories; `None` where it is not installed.
+pub fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(PathBuf::from);
+    std::env::split_paths(&path).chain(system).map(|dir| dir.join(name)).find(|path| path.is_file())
+}
+
+/// Reads both streams to their ends, looking for signals in between.
+fn collect(child: &mut Child) -> Result<(Vec<u8>, Vec<u8>)> {
+    let open = |fd: Option<OwnedFd>| (fd.map(File::from), Vec::new());
+    let mut streams =
+        [open(child.stdout.take().map(OwnedFd::from)), open(child.stderr.take().map(OwnedFd::from))];
+    while streams.iter().any(|(stream, _)| stream.is_some()) {
+        signal::check()?;
+        read_some(&mut streams).or_cannot("read the output of", "a program")?;
+    }
+    let [(_, stdout), (_, stderr)] = streams;
+    Ok((stdout, stderr))
+}
+
+/// Waits a moment and reads what has come; a stream that has ended is closed.
+fn read_some(streams: &mut [(Option<File>, Vec<u8>)]) -> io::Result<()> {
+    let mut waiting: Vec<PollFd<'_>> = streams
+        .iter()
+        .flat_map(|(stream, _)| stream)
+        .map(|stream| PollFd::new(stream.as_fd(), PollFlags::POLLIN))
+        .collect();
+    match poll(&mut waiting, PollTimeout::from(LOOK)) {
+        Ok(0) | Err(nix::Error::EINTR) => return Ok(()),
+        Ok(_) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let ready: Vec<bool> = waiting.iter().map(|fd| fd.any().unwrap_or(false)).collect();
+    let open = streams.iter_mut().filter(|(stream, _)| stream.is_some());
+    for ((stream, collected), _) in open.zip(ready).filter(|(_, ready)| *ready) {
+        let mut buffer = [0; 8192];
+        match stream.as_mut().map_or(Ok(0), |stream| stream.read(&mut buffer)) {
+            Ok(0) => *stream = None,
+            Ok(count) => collected.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Ends a program that must not go on without us.
+fn stop(child: &mut Child) {
+    let pid = Pid::from_raw(child.id().cast_signed());
+    if kill(pid, Signal::SIGTERM).is_ok()
+        && let Err(error) = child.wait()
+    {
+        tracing::error!("cannot wait for process {pid}: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Program {
+        Program::new("sh").args(["-c", script])
+    }
+
+    #[test]
+    fn output_is_kept_and_input_is_given() {
+        let output = shell("cat; echo problem >&2").input("words").run().unwrap();
+        assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"words"[..], &b"problem\n"[..]));
+    }
+
+    #[test]
+    fn a_failure_has_the_programs_own_words() {
+        let error = shell("echo no such thing >&2; exit 3").run().unwrap_err().to_string();
+        assert_eq!(error, "sh failed (exit status: 3): no such thing");
+    }
+
+    #[test]
+    fn a_missing_program_names_its_package() {
+        let error = Program::new("mkfs.nothing").package("nothing-progs").run().unwrap_err().to_string();
+        assert!(error.contains("apt-get install nothing-progs"), "{error}");
+    }
+}

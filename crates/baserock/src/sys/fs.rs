@@ -1,0 +1,75 @@
+//! Filesystem ioctls: freezing, extents, flags.
+
+use std::io;
+use std::mem::size_of;
+use std::os::fd::BorrowedFd;
+
+use linux_raw_sys::ioctl as request;
+
+use super::{Plain, ioctl, ioctl_number};
+
+/// Stops all writing to the filesystem after it has written everything, its log too.
+pub fn freeze(any: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: FIFREEZE ignores its argument.
+    unsafe { ioctl_number(any, request::FIFREEZE, 0) }.map(drop)
+}
+
+/// Lets writing go on after [`freeze`].
+pub fn thaw(any: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: FITHAW ignores its argument.
+    unsafe { ioctl_number(any, request::FITHAW, 0) }.map(drop)
+}
+
+/// One extent of a file, as `linux/fiemap.h` defines it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Extent {
+    /// Offset in the file, bytes.
+    pub logical: u64,
+    /// Offset in the filesystem's address space, bytes.
+    pub physical: u64,
+    /// Length, bytes.
+    pub length: u64,
+    reserved64: [u64; 2],
+    /// `FIEMAP_EXTENT_*`.
+    pub flags: u32,
+    reserved: [u32; 3],
+}
+
+const BATCH: usize = 128;
+
+#[repr(C)]
+struct Fiemap {
+    start: u64,
+    length: u64,
+    flags: u32,
+    mapped_extents: u32,
+    extent_count: u32,
+    reserved: u32,
+    extents: [Extent; BATCH],
+}
+
+const _: () = assert!(size_of::<Extent>() == 56);
+
+// SAFETY: a repr(C) structure of integers and arrays of them.
+unsafe impl Plain for Fiemap {}
+
+/// All extents of the file, in order, after its dirty pages were written.
+pub fn extents(file: BorrowedFd<'_>) -> io::Result<Vec<Extent>> {
+    let mut found: Vec<Extent> = Vec::new();
+    loop {
+        let mut map = Fiemap::zeroed();
+        map.start = found.last().map_or(0, |last| last.logical + last.length);
+        map.length = u64::MAX - map.start;
+        map.flags = request::FIEMAP_FLAG_SYNC;
+        map.extent_count = BATCH as u32;
+        // SAFETY: FIEMAP writes the header and at most `extent_count` extents.
+        unsafe { ioctl(file, request::FS_IOC_FIEMAP, &mut map) }?;
+        let batch = &map.extents[..(map.mapped_extents as usize).min(BATCH)];
+        found.extend_from_slice(batch);
+        let finished = batch.last().is_none_or(|last| last.flags & request::FIEMAP_EXTENT_LAST != 0);
+        if finished {
+            return Ok(found);
+        }
+    }
+}

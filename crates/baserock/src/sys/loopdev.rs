@@ -1,0 +1,70 @@
+//! Loop device ioctls, as `linux/loop.h` defines them.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use linux_raw_sys::loop_device as raw;
+
+use super::{Plain, ioctl, ioctl_number};
+
+// SAFETY: repr(C) structures of integers and arrays of them.
+unsafe impl Plain for raw::loop_config {}
+// SAFETY: as above.
+unsafe impl Plain for raw::loop_info64 {}
+
+/// The number of a loop device that was free a moment ago, made if there was none.
+pub fn free_number(control: BorrowedFd<'_>) -> io::Result<i32> {
+    // SAFETY: LOOP_CTL_GET_FREE ignores its argument.
+    unsafe { ioctl_number(control, raw::LOOP_CTL_GET_FREE, 0) }
+}
+
+/// Attaches `backing` from `offset` on, `size` bytes (0: all), so that the kernel detaches it at the last close.
+pub fn configure(
+    device: BorrowedFd<'_>,
+    backing: BorrowedFd<'_>,
+    offset: u64,
+    size: u64,
+    read_only: bool,
+) -> io::Result<()> {
+    let mut config = raw::loop_config::zeroed();
+    config.fd = backing.as_raw_fd().cast_unsigned();
+    config.info.lo_offset = offset;
+    config.info.lo_sizelimit = size;
+    config.info.lo_flags =
+        raw::LO_FLAGS_AUTOCLEAR as u32 | if read_only { raw::LO_FLAGS_READ_ONLY as u32 } else { 0 };
+    // SAFETY: LOOP_CONFIGURE reads a loop_config.
+    match unsafe { ioctl(device, raw::LOOP_CONFIGURE, &mut config) } {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOTTY)) => {
+            configure_in_steps(device, backing, &mut config.info)
+        }
+        answer => answer.map(drop),
+    }
+}
+
+/// What [`configure`] does, for kernels before 5.8.
+fn configure_in_steps(
+    device: BorrowedFd<'_>,
+    backing: BorrowedFd<'_>,
+    info: &mut raw::loop_info64,
+) -> io::Result<()> {
+    // SAFETY: LOOP_SET_FD takes a descriptor as a number.
+    unsafe { ioctl_number(device, raw::LOOP_SET_FD, backing.as_raw_fd() as libc::c_ulong) }?;
+    // SAFETY: LOOP_SET_STATUS64 reads a loop_info64.
+    let set = unsafe { ioctl(device, raw::LOOP_SET_STATUS64, info) };
+    if set.is_err() {
+        // SAFETY: LOOP_CLR_FD ignores its argument.
+        unsafe { ioctl_number(device, raw::LOOP_CLR_FD, 0) }?;
+    }
+    set.map(drop)
+}
+
+/// The device and inode number of the file behind the loop device; `None` where it is free.
+pub fn backing_inode(device: BorrowedFd<'_>) -> io::Result<Option<(u64, u64)>> {
+    let mut info = raw::loop_info64::zeroed();
+    // SAFETY: LOOP_GET_STATUS64 writes a loop_info64.
+    match unsafe { ioctl(device, raw::LOOP_GET_STATUS64, &mut info) } {
+        Ok(_) => Ok(Some((info.lo_device, info.lo_inode))),
+        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
