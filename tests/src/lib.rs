@@ -1,1 +1,3 @@
-//! What the tests share.
+//! What the suites share: real filesystems, made and destroyed by guards.
+
+pub mod image;

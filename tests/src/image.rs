@@ -1,0 +1,69 @@
+//! Images with a real btrfs filesystem.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use baserock::dir::Dir;
+use baserock::loopdev::LoopDevice;
+use baserock::mount::PrivateMount;
+use baserock::process::Program;
+use nix::mount::MsFlags;
+use tempfile::TempDir;
+
+/// A sparse image file, gone with this value.
+pub struct Image {
+    place: TempDir,
+}
+
+/// An image that is mounted, for this thread only.
+pub struct Mounted {
+    mount: PrivateMount,
+    _device: LoopDevice,
+}
+
+impl Image {
+    /// An image of this size without a filesystem.
+    pub fn blank(megabytes: u64) -> Self {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let image = Image { place };
+        File::create(image.path()).and_then(|file| file.set_len(megabytes << 20)).expect("a sparse file");
+        image
+    }
+
+    /// An image of this size with an empty btrfs.
+    pub fn btrfs(megabytes: u64) -> Self {
+        let image = Image::blank(megabytes);
+        Program::new("mkfs.btrfs").package("btrfs-progs").arg("-q").arg(image.path()).run().expect("mkfs.btrfs");
+        image
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> PathBuf {
+        self.place.path().join("disk.img")
+    }
+
+    /// The directory that holds it, for more files of the same test.
+    pub fn place(&self) -> &Path {
+        self.place.path()
+    }
+
+    /// Mounts its top level with these btrfs options.
+    pub fn mount(&self, options: &str) -> Mounted {
+        let file = File::options().read(true).write(true).open(self.path()).expect("the image");
+        let device = LoopDevice::attach(&file, &self.path(), 0, 0, false).expect("a loop device");
+        let mount = PrivateMount::new(device.path(), "btrfs", MsFlags::empty(), options).expect("a mount");
+        Mounted { mount, _device: device }
+    }
+}
+
+impl Mounted {
+    /// Its top-level directory.
+    pub fn dir(&self) -> Dir {
+        Dir::open(self.path()).expect("the mounted directory").shown_as("/")
+    }
+
+    /// Where it is mounted, for this thread and its children.
+    pub fn path(&self) -> &Path {
+        self.mount.path()
+    }
+}
