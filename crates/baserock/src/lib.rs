@@ -2,7 +2,7 @@
 //!
 //! The modules stand on floors, and a module uses only what stands on a floor below it:
 //!
-//! - **values** compute: [`label`], [`layout`], [`meta`], [`mountinfo`], [`fstab`], [`boot`], the rules in [`etc`];
+//! - **values** compute: [`label`], [`layout`], [`extension`], [`meta`], [`mountinfo`], [`fstab`], [`boot`], the rules in [`etc`];
 //! - **system** does one thing to the machine: [`sys`], [`dir`], [`btrfs`], [`copy`], [`mount`], [`process`];
 //! - **volume** answers questions about an opened volume: [`volume`];
 //! - **operations** order the steps, and undo them on failure: [`operations`].
@@ -14,6 +14,7 @@ pub mod btrfs;
 pub mod copy;
 pub mod dir;
 pub mod error;
+pub mod extension;
 pub mod label;
 pub mod lock;
 pub mod loopdev;
