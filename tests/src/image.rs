@@ -33,7 +33,12 @@ impl Image {
     /// An image of this size with an empty btrfs.
     pub fn btrfs(megabytes: u64) -> Self {
         let image = Image::blank(megabytes);
-        Program::new("mkfs.btrfs").package("btrfs-progs").arg("-q").arg(image.path()).run().expect("mkfs.btrfs");
+        Program::new("mkfs.btrfs")
+            .package("btrfs-progs")
+            .arg("-q")
+            .arg(image.path())
+            .run()
+            .expect("mkfs.btrfs");
         image
     }
 

@@ -73,7 +73,10 @@ fn the_superblock_tells_the_uuid_and_the_loop_device_its_image() {
     assert_eq!(btrfs::devices(&mounted.dir()).unwrap(), [holder.clone()]);
     drop(mounted);
     assert_eq!(loopdev::holder(&file, &image.path()).unwrap(), None, "{} stayed attached", holder.display());
-    assert_eq!(superblock::read(&fs::File::open("/dev/null").unwrap(), 0, Path::new("/dev/null")).unwrap(), None);
+    assert_eq!(
+        superblock::read(&fs::File::open("/dev/null").unwrap(), 0, Path::new("/dev/null")).unwrap(),
+        None
+    );
 }
 
 #[test]

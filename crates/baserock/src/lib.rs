@@ -10,15 +10,20 @@
 //! The library never prints: it reports through an [`observer::Observer`] and returns values.
 
 pub mod atomic;
+pub mod boot;
 pub mod btrfs;
 pub mod copy;
 pub mod dir;
 pub mod error;
 pub mod extension;
+pub mod fstab;
 pub mod label;
+pub mod layout;
 pub mod lock;
 pub mod loopdev;
+pub mod meta;
 pub mod mount;
+pub mod mountinfo;
 pub mod observer;
 pub mod process;
 pub mod resolve;

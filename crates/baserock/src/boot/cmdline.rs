@@ -1,0 +1,73 @@
+//! The kernel's command line.
+
+use crate::error::{Error, Result};
+use crate::label::Label;
+
+/// The longest command line that x86 kernels take, in bytes.
+const MAX_LENGTH: usize = 2047;
+
+/// What stands in every command line before the parts that differ.
+const FIXED: [&str; 3] = ["rw", "init=/sbin/init", "rootfstype=btrfs"];
+
+/// The command line of a version: its own `run` as root on the device `root` (`UUID=…`, `PARTUUID=…`, `/dev/sda`), then `arguments`.
+pub fn compose(label: &Label, root: &str, arguments: &str) -> Result<String> {
+    let fixed = FIXED.join(" ");
+    let line = format!("{fixed} rootflags=subvol=systems/{label}/run root={root} {arguments}");
+    let line = line.trim_end().to_owned();
+    check(&line)?;
+    Ok(line)
+}
+
+/// Refuses what a boot loader or the kernel would cut or misread.
+fn check(line: &str) -> Result<()> {
+    if line.contains(['\n', '\r', '\0']) {
+        return Err(Error::refused(
+            "the kernel command line contains a newline; KERNEL_ARGS must be one line of words separated by spaces",
+        ));
+    }
+    if line.len() > MAX_LENGTH {
+        return Err(Error::refused(format!(
+            "the kernel command line has {} bytes, and kernels take at most {MAX_LENGTH}; shorten KERNEL_ARGS",
+            line.len()
+        )));
+    }
+    Ok(())
+}
+
+/// Takes a command line apart: the root device, and the arguments that [`compose`] would not write itself.
+pub fn take_apart(line: &str) -> (Option<String>, String) {
+    let mut root = None;
+    let mut arguments = Vec::new();
+    for word in line.split_whitespace() {
+        if let Some(device) = word.strip_prefix("root=") {
+            root = Some(device.to_owned());
+        } else if !FIXED.contains(&word) && !word.starts_with("rootflags=subvol=systems/") {
+            arguments.push(word);
+        }
+    }
+    (root, arguments.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn composed_as_documented_and_taken_apart_again() {
+        let label = "devel".parse().unwrap();
+        let line = compose(&label, "UUID=1", "console=ttyS0 quiet").unwrap();
+        assert_eq!(
+            line,
+            "rw init=/sbin/init rootfstype=btrfs rootflags=subvol=systems/devel/run root=UUID=1 console=ttyS0 quiet"
+        );
+        assert_eq!(take_apart(&line), (Some("UUID=1".into()), "console=ttyS0 quiet".into()));
+    }
+
+    #[test]
+    fn what_would_not_boot_is_refused() {
+        let label = Label::factory();
+        assert!(compose(&label, "/dev/sda", &"x".repeat(2000)).unwrap_err().to_string().contains("2047"));
+        assert!(compose(&label, "/dev/sda", "a\nb").unwrap_err().to_string().contains("newline"));
+        assert!(compose(&label, "/dev/sda", "").unwrap().ends_with("root=/dev/sda"));
+    }
+}

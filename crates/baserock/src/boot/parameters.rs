@@ -1,0 +1,94 @@
+//! What a deployment says about booting: from the environment, else from the version's own `deployment.meta`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::error::{Error, Result};
+use crate::extension::Environment;
+use crate::meta::DeploymentMeta;
+
+/// How a version is to be booted. What is `None` was said nowhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parameters {
+    /// The kernel's path in the root filesystem.
+    pub kernel_path: Option<PathBuf>,
+    /// The initramfs' path; empty for "none".
+    pub initramfs_path: Option<PathBuf>,
+    /// The device tree's path; empty for "none".
+    pub dtb_path: Option<PathBuf>,
+    /// What to append to the kernel's command line.
+    pub kernel_args: Option<String>,
+    /// The kernel's name for the root device.
+    pub root_device: Option<String>,
+    /// Which menu is written.
+    pub menu: Option<MenuFormat>,
+}
+
+/// Which menu is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MenuFormat {
+    /// The one that extlinux and U-Boot read.
+    Extlinux,
+    /// None: another boot loader starts the system.
+    None,
+}
+
+/// The variables that are read.
+const NAMES: [&str; 6] =
+    ["KERNEL_PATH", "INITRAMFS_PATH", "DTB_PATH", "KERNEL_ARGS", "ROOT_DEVICE", "BOOTLOADER_CONFIG_FORMAT"];
+
+impl Parameters {
+    /// From the environment, and where that says nothing from the version's metadata.
+    pub fn new(environment: &Environment, meta: &DeploymentMeta) -> Result<Self> {
+        let said = NAMES.iter().filter_map(|&name| {
+            let value =
+                environment.raw(name).map(OsString::from).or_else(|| meta.get(name).map(OsString::from));
+            Some((name, value?))
+        });
+        let said: Environment = said.collect();
+        Ok(Parameters {
+            kernel_path: said.path_in_tree("KERNEL_PATH")?.filter(|path| !path.as_os_str().is_empty()),
+            initramfs_path: said.path_in_tree("INITRAMFS_PATH")?,
+            dtb_path: said.path_in_tree("DTB_PATH")?,
+            kernel_args: said.text("KERNEL_ARGS")?.map(str::to_owned),
+            root_device: said.text("ROOT_DEVICE")?.filter(|device| !device.is_empty()).map(str::to_owned),
+            menu: said.text("BOOTLOADER_CONFIG_FORMAT")?.map(menu_format).transpose()?,
+        })
+    }
+}
+
+fn menu_format(text: &str) -> Result<MenuFormat> {
+    match text {
+        "extlinux" => Ok(MenuFormat::Extlinux),
+        "none" => Ok(MenuFormat::None),
+        _ => Err(Error::refused(format!("BOOTLOADER_CONFIG_FORMAT is {text:?}; use extlinux or none"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn parameters(environment: &[(&str, &str)], meta: &str) -> Result<Parameters> {
+        let meta = DeploymentMeta::parse(meta.as_bytes(), Path::new("meta")).unwrap();
+        Parameters::new(&environment.iter().copied().collect(), &meta)
+    }
+
+    #[test]
+    fn the_environment_wins_and_empty_says_none() {
+        let meta = r#"{"configuration": {"KERNEL_ARGS": "quiet", "INITRAMFS_PATH": "boot/i", "ROOT_DEVICE": "/dev/vda"}}"#;
+        let found = parameters(&[("KERNEL_ARGS", ""), ("INITRAMFS_PATH", "")], meta).unwrap();
+        assert_eq!(found.kernel_args.as_deref(), Some(""));
+        assert_eq!(found.initramfs_path.as_deref(), Some(Path::new("")));
+        assert_eq!(found.root_device.as_deref(), Some("/dev/vda"));
+        assert_eq!((found.kernel_path, found.menu), (None, None));
+    }
+
+    #[test]
+    fn a_foreign_menu_format_is_named() {
+        let error = parameters(&[("BOOTLOADER_CONFIG_FORMAT", "grub")], "{}").unwrap_err().to_string();
+        assert!(error.contains("BOOTLOADER_CONFIG_FORMAT is \"grub\""), "{error}");
+    }
+}

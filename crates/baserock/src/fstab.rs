@@ -1,0 +1,130 @@
+//! fstab, line by line: what is there is honoured, what is missing is added.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::layout;
+use crate::mountinfo::unescape;
+use crate::superblock::Uuid;
+
+/// An fstab that renders to the very bytes that it was parsed from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fstab {
+    lines: Vec<Line>,
+}
+
+/// One line, without its newline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The line's bytes.
+    pub text: Vec<u8>,
+    /// Where it mounts something; `None` for comments, blank lines, swap and what is no entry.
+    pub target: Option<PathBuf>,
+}
+
+impl Fstab {
+    /// Parses; every input is an fstab.
+    pub fn parse(text: &[u8]) -> Self {
+        let text = text.strip_suffix(b"\n").unwrap_or(text);
+        if text.is_empty() {
+            return Fstab::default();
+        }
+        Fstab { lines: text.split(|&byte| byte == b'\n').map(Line::parse).collect() }
+    }
+
+    /// The file's bytes; every line ends with a newline.
+    pub fn render(&self) -> Vec<u8> {
+        self.lines.iter().flat_map(|line| [line.text.as_slice(), b"\n"]).flatten().copied().collect()
+    }
+
+    /// The lines.
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// Whether a line mounts something at this path.
+    pub fn mounts(&self, target: &Path) -> bool {
+        self.lines.iter().any(|line| line.target.as_deref() == Some(target))
+    }
+
+    /// The same with `wanted` added where nothing is mounted yet, in the given order, at the end.
+    #[must_use]
+    pub fn completed(&self, wanted: &[Line]) -> Self {
+        let mut lines = self.lines.clone();
+        lines.extend(
+            wanted.iter().filter(|line| line.target.as_deref().is_none_or(|at| !self.mounts(at))).cloned(),
+        );
+        Fstab { lines }
+    }
+}
+
+impl Line {
+    /// Parses one line: device, mount point, type, options, and the rest.
+    pub fn parse(text: &[u8]) -> Self {
+        let mut fields = text.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty());
+        let device = fields.next().filter(|field| !field.starts_with(b"#"));
+        let target = device.and(fields.next()).filter(|field| field.starts_with(b"/"));
+        Line { text: text.to_vec(), target: target.map(|field| normal(&unescape(field))) }
+    }
+
+    /// The line that mounts the filesystem's root: the version itself, whichever is booted.
+    pub fn root(uuid: Uuid) -> Self {
+        Line::parse(format!("UUID={uuid} / btrfs defaults,rw,noatime 0 1").as_bytes())
+    }
+
+    /// The line that mounts the shared directory `name` ([`layout::SHARED`]).
+    pub fn shared(uuid: Uuid, name: &str) -> Self {
+        let subvolume = layout::state(name);
+        let subvolume = subvolume.display();
+        Line::parse(
+            format!("UUID={uuid} /{name} btrfs subvol=/{subvolume},defaults,rw,noatime 0 2").as_bytes(),
+        )
+    }
+}
+
+/// The path without a trailing slash and without doubled ones.
+fn normal(path: &Path) -> PathBuf {
+    let normal: PathBuf = path.components().collect();
+    if normal.as_os_str().is_empty() { PathBuf::from(OsStr::from_bytes(b"/")) } else { normal }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UUID: Uuid = Uuid([0x11; 16]);
+
+    fn wanted() -> Vec<Line> {
+        std::iter::once(Line::root(UUID))
+            .chain(["home", "var"].map(|name| Line::shared(UUID, name)))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_missing_is_added_in_order() {
+        let completed = Fstab::parse(b"# mine\n/dev/sdb1\t/var//  ext4 defaults 0 2").completed(&wanted());
+        let text = String::from_utf8(completed.render()).unwrap();
+        let expected = "# mine\n/dev/sdb1\t/var//  ext4 defaults 0 2\n\
+            UUID=11111111-1111-1111-1111-111111111111 / btrfs defaults,rw,noatime 0 1\n\
+            UUID=11111111-1111-1111-1111-111111111111 /home btrfs subvol=/state/home,defaults,rw,noatime 0 2\n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn completing_twice_is_completing_once() {
+        let once = Fstab::default().completed(&wanted());
+        assert_eq!(once.completed(&wanted()), once);
+        assert!(
+            once.mounts(Path::new("/")) && once.mounts(Path::new("/var")) && !once.mounts(Path::new("/opt"))
+        );
+    }
+
+    #[test]
+    fn every_line_is_kept() {
+        let text = b"# comment\n\nUUID=x none swap sw 0 0\n\xff\xfe\nproc /proc proc\n";
+        assert_eq!(Fstab::parse(text).render(), text);
+        assert!(Fstab::parse(b"/dev/x /with\\040space ext4").mounts(Path::new("/with space")));
+        assert!(Fstab::parse(b"").render().is_empty());
+    }
+}

@@ -1,0 +1,84 @@
+//! Where things are on a volume: paths relative to its top level.
+
+use std::path::PathBuf;
+
+use crate::label::Label;
+
+/// The directory of versions.
+pub const SYSTEMS: &str = "systems";
+/// In [`SYSTEMS`]: the link that mirrors the menu's default.
+pub const DEFAULT: &str = "default";
+/// In a version: the subvolume as it was built.
+pub const ORIG: &str = "orig";
+/// In a version: the subvolume that is booted.
+pub const RUN: &str = "run";
+/// In a version: the kernel, outside the subvolumes, where boot loaders find it.
+pub const KERNEL: &str = "kernel";
+/// In a version: the initramfs.
+pub const INITRAMFS: &str = "initramfs";
+/// In a version: the device tree.
+pub const DTB: &str = "dtb";
+/// In a version: the boot parameters in force when it was deployed.
+pub const BOOT_RECORD: &str = "boot.json";
+/// In a version: hashes of `orig`.
+pub const MANIFEST: &str = "manifest";
+/// In a version: the record of the last `/etc` merge.
+pub const MERGE_RECORD: &str = "merge.json";
+/// In a version: there only while the version is not complete.
+pub const INCOMPLETE: &str = ".incomplete";
+/// In a version: what `/etc` was before `sync` replaced it.
+pub const ETC_BEFORE_SYNC: &str = "etc.before-sync";
+
+/// The directory of state that all versions share.
+pub const STATE: &str = "state";
+/// In [`STATE`], in the order in which fstab mounts them.
+pub const SHARED: [&str; 5] = ["home", "opt", "root", "srv", "var"];
+
+/// The tools' own directory, 0700.
+pub const PRIVATE: &str = ".baserock";
+/// In [`PRIVATE`]: the volume's lock.
+pub const LOCK: &str = "lock";
+/// In [`PRIVATE`]: space to release when a full volume must still be changed.
+pub const BALLAST: &str = "ballast";
+
+/// The directory of the boot menu.
+pub const MENU_DIR: &str = "extlinux";
+/// The boot menu, in [`MENU_DIR`] for U-Boot; a link to it, at the top, for syslinux.
+pub const MENU: &str = "extlinux.conf";
+
+/// A version's directory: `systems/LABEL`.
+pub fn version(label: &Label) -> PathBuf {
+    [SYSTEMS, label.as_str()].iter().collect()
+}
+
+/// Something in a version's directory: `systems/LABEL/run`.
+pub fn in_version(label: &Label, name: &str) -> PathBuf {
+    version(label).join(name)
+}
+
+/// A shared directory's subvolume: `state/var`.
+pub fn state(name: &str) -> PathBuf {
+    [STATE, name].iter().collect()
+}
+
+/// The label in the path of a version's `name`, as the user or the kernel writes it: `/systems/LABEL/orig`.
+pub fn label_of<'p>(path: &'p str, name: &str) -> Option<&'p str> {
+    let label = path.strip_prefix("/systems/")?.strip_suffix(name)?.strip_suffix('/')?;
+    (!label.is_empty() && !label.contains('/')).then_some(label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_found_in_paths() {
+        assert_eq!(label_of("/systems/devel/orig", ORIG), Some("devel"));
+        for path in
+            ["/systems//orig", "/systems/orig", "/systems/a/b/orig", "systems/a/orig", "/systems/a/run", "/"]
+        {
+            assert_eq!(label_of(path, ORIG), None, "{path}");
+        }
+        assert_eq!(in_version(&Label::factory(), RUN), PathBuf::from("systems/factory/run"));
+    }
+}

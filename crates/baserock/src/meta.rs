@@ -1,0 +1,75 @@
+//! `/baserock/deployment.meta`: what a version was deployed with, in the version itself.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// Where it is in a root filesystem.
+pub const PATH: &str = "baserock/deployment.meta";
+
+/// The file's content: JSON. Other keys than `configuration` are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentMeta {
+    /// Names and values of the deployment's parameters.
+    #[serde(default)]
+    pub configuration: BTreeMap<String, serde_json::Value>,
+    /// What else the file has.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, serde_json::Value>,
+}
+
+impl DeploymentMeta {
+    /// Parses the file's bytes; `shown` is its name for the message.
+    pub fn parse(bytes: &[u8], shown: &Path) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|error| {
+            Error::malformed(
+                shown,
+                format!("not the JSON object of a deployment ({error}); mend or remove it"),
+            )
+        })
+    }
+
+    /// The file's bytes, with a final newline.
+    pub fn render(&self) -> Vec<u8> {
+        let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
+        text.push(b'\n');
+        text
+    }
+
+    /// A parameter's value as text; numbers and booleans as they are written. `None` where it is absent or has no such form.
+    pub fn get(&self, name: &str) -> Option<String> {
+        match self.configuration.get(name)? {
+            serde_json::Value::String(text) => Some(text.clone()),
+            value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_)) => Some(value.to_string()),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_read_and_everything_is_kept() {
+        let text = br#"{"cluster": "c", "configuration": {"KERNEL_ARGS": "quiet", "N": 3, "LIST": []}}"#;
+        let meta = DeploymentMeta::parse(text, Path::new("m")).unwrap();
+        assert_eq!(meta.get("KERNEL_ARGS").as_deref(), Some("quiet"));
+        assert_eq!(meta.get("N").as_deref(), Some("3"));
+        assert_eq!((meta.get("LIST"), meta.get("OTHER")), (None, None));
+        assert_eq!(DeploymentMeta::parse(&meta.render(), Path::new("m")).unwrap(), meta);
+    }
+
+    #[test]
+    fn what_is_not_json_is_named() {
+        let error = DeploymentMeta::parse(
+            b"KERNEL_ARGS=quiet",
+            Path::new("/systems/a/orig/baserock/deployment.meta"),
+        );
+        let message = error.unwrap_err().to_string();
+        assert!(message.starts_with("/systems/a/orig/baserock/deployment.meta: not the JSON"), "{message}");
+    }
+}

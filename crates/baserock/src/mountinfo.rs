@@ -1,0 +1,115 @@
+//! `/proc/PID/mountinfo`: what is mounted where, and which version is running.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use crate::label::Label;
+use crate::layout::{self, RUN};
+
+/// One line of mountinfo (proc(5)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// `MAJOR:MINOR` of the filesystem; for btrfs a number of the whole filesystem that no device has.
+    pub device: String,
+    /// The directory of the filesystem that is mounted: `/systems/factory/run`.
+    pub root: PathBuf,
+    /// Where.
+    pub target: PathBuf,
+    /// `btrfs`, `ext4`, …
+    pub kind: String,
+    /// What was given to `mount`, usually a device.
+    pub source: PathBuf,
+}
+
+/// Parses a whole mountinfo; lines that are not of its form are left out.
+pub fn parse(text: &[u8]) -> Vec<Mount> {
+    text.split(|&byte| byte == b'\n').filter_map(parse_line).collect()
+}
+
+/// The mount that is seen at `/`: the last of those there.
+pub fn root(mounts: &[Mount]) -> Option<&Mount> {
+    at(mounts, Path::new("/"))
+}
+
+/// The mount that is seen at this very path, if it is a mount point: the last of those there.
+pub fn at<'m>(mounts: &'m [Mount], target: &Path) -> Option<&'m Mount> {
+    mounts.iter().rev().find(|mount| mount.target == target)
+}
+
+impl Mount {
+    /// The version whose `run` is mounted here: the one that runs, where this is the mount at `/`.
+    pub fn version(&self) -> Option<Label> {
+        let label = layout::label_of(self.root.to_str()?, RUN)?;
+        (self.kind == "btrfs").then(|| Label::existing(label.as_ref())).flatten()
+    }
+}
+
+fn parse_line(line: &[u8]) -> Option<Mount> {
+    let fields: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
+    // A variable number of optional fields ends with a lone hyphen.
+    let separator = fields.iter().position(|&field| field == b"-")?;
+    let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
+    Some(Mount {
+        device: text(fields.get(2)?),
+        root: unescape(fields.get(3)?),
+        target: unescape(fields.get(4)?),
+        kind: text(fields.get(separator + 1)?),
+        source: unescape(fields.get(separator + 2)?),
+    })
+}
+
+/// Undoes the kernel's escapes: a backslash and three octal digits.
+pub fn unescape(field: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, tail)) = rest.split_first() {
+        let octal = (first == b'\\').then(|| tail.get(..3)).flatten().and_then(|digits| {
+            let digits = std::str::from_utf8(digits).ok()?;
+            u8::from_str_radix(digits, 8).ok()
+        });
+        bytes.push(octal.unwrap_or(first));
+        rest = if octal.is_some() { &tail[3..] } else { tail };
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUNNING: &[u8] = b"\
+22 1 0:21 / /proc rw,relatime - proc proc rw
+1 1 0:2 / / rw - rootfs rootfs rw
+30 1 0:31 /systems/factory/run / rw,noatime shared:1 - btrfs /dev/vda rw,space_cache=v2,subvolid=258,subvol=/systems/factory/run
+31 30 0:31 /state/var /var rw,noatime shared:2 master:3 - btrfs /dev/vda rw
+32 30 8:1 / /mnt/with\\040space rw - ext4 /dev/sdb1 rw
+broken line
+";
+
+    #[test]
+    fn the_running_version_is_the_root_of_the_last_mount_at_slash() {
+        let mounts = parse(RUNNING);
+        assert_eq!(mounts.len(), 5);
+        assert_eq!(root(&mounts).unwrap().version().unwrap().as_str(), "factory");
+        assert_eq!(root(&mounts).unwrap().source, Path::new("/dev/vda"));
+        assert_eq!(at(&mounts, Path::new("/var")).unwrap().root, Path::new("/state/var"));
+        assert!(at(&mounts, Path::new("/mnt/with space")).is_some());
+    }
+
+    #[test]
+    fn anything_else_is_no_version() {
+        for (root, kind) in
+            [("/", "btrfs"), ("/@", "btrfs"), ("/systems/a/orig", "btrfs"), ("/systems/a/run", "ext4")]
+        {
+            let line = format!("30 1 0:31 {root} / rw - {kind} /dev/vda rw");
+            assert_eq!(super::root(&parse(line.as_bytes())).unwrap().version(), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn escapes_are_undone() {
+        assert_eq!(unescape(b"a\\040b\\011\\134c"), PathBuf::from("a b\t\\c"));
+        assert_eq!(unescape(b"a\\04"), PathBuf::from("a\\04"));
+    }
+}
