@@ -1,3 +1,11 @@
-//! Under construction.
+//! Lists, deploys, removes and switches versions of the system.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use system_version_manager::Arguments;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    baserock_terminal::main(|| arguments.run())
+}

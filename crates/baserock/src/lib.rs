@@ -25,12 +25,14 @@ pub mod meta;
 pub mod mount;
 pub mod mountinfo;
 pub mod observer;
+pub mod operations;
 pub mod process;
 pub mod resolve;
 pub mod signal;
 pub mod superblock;
 pub mod sys;
 pub mod undo;
+pub mod volume;
 
 pub use error::{Error, Result};
 pub use label::Label;

@@ -10,6 +10,8 @@ use crate::layout::{self, RUN};
 /// One line of mountinfo (proc(5)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
+    /// The mount's number, as `statx` tells it.
+    pub id: u64,
     /// `MAJOR:MINOR` of the filesystem; for btrfs a number of the whole filesystem that no device has.
     pub device: String,
     /// The directory of the filesystem that is mounted: `/systems/factory/run`.
@@ -51,6 +53,7 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     let separator = fields.iter().position(|&field| field == b"-")?;
     let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
     Some(Mount {
+        id: text(fields.first()?).parse().ok()?,
         device: text(fields.get(2)?),
         root: unescape(fields.get(3)?),
         target: unescape(fields.get(4)?),

@@ -54,10 +54,15 @@ pub fn copy_metadata(
             .or_cannot("change mode of", &shown)?;
     }
     copy_xattrs(&proc_path(from, name), &from.shown(name), &target, &shown)?;
+    set_times(to, to_name, stat)
+}
+
+/// Gives `name` in `dir` (empty: the directory itself) the times of `stat`.
+pub fn set_times(dir: &Dir, name: &Path, stat: &FileStat) -> Result<()> {
     let accessed = TimeSpec::new(stat.st_atime, stat.st_atime_nsec);
     let modified = TimeSpec::new(stat.st_mtime, stat.st_mtime_nsec);
-    utimensat(AT_FDCWD, &target, &accessed, &modified, UtimensatFlags::NoFollowSymlink)
-        .or_cannot("set times of", &shown)
+    utimensat(AT_FDCWD, &proc_path(dir, name), &accessed, &modified, UtimensatFlags::NoFollowSymlink)
+        .or_cannot("set times of", dir.shown(name))
 }
 
 /// Copies all extended attributes, of links themselves where the paths name links.

@@ -1,0 +1,35 @@
+//! `deploy`: a tree becomes a version.
+
+use anyhow::{Result, anyhow};
+use baserock::extension::Environment;
+use baserock::layout::{self, ORIG};
+use baserock::operations::{self, etc::EtcMerge};
+use baserock::volume::Volume;
+use baserock_terminal::{Output, Show};
+
+/// Make a version of the tree in /systems/LABEL/orig
+///
+/// The tree is a subvolume at systems/LABEL/orig of the volume. The version gets /etc merged from the running one (from the default one
+/// with --volume), and an entry in the boot menu; the default stays what it is.
+///
+/// The environment may set KERNEL_PATH, INITRAMFS_PATH, DTB_PATH, KERNEL_ARGS, ROOT_DEVICE and BOOTLOADER_CONFIG_FORMAT; what it does not
+/// set comes from the version's /baserock/deployment.meta.
+#[derive(Debug, clap::Args)]
+pub struct Deploy {
+    /// Where the tree is: /systems/LABEL/orig
+    #[arg(value_name = "LOCATION")]
+    location: String,
+}
+
+impl Deploy {
+    /// Deploys.
+    pub fn run(&self, volume: &Volume) -> Result<()> {
+        let label = layout::label_of(&self.location, ORIG)
+            .ok_or_else(|| anyhow!("{} is not of the form /systems/LABEL/orig", self.location))?
+            .parse()?;
+        let environment: Environment = std::env::vars_os().collect();
+        let options = operations::Deploy { label, environment, etc: Some(EtcMerge::default()) };
+        operations::deploy(volume, &options, &Show::new(Output::Errors))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,66 @@
+//! The program's arguments, a file a command. They are a library so that man page and completions come from them too.
+
+mod default;
+mod deploy;
+mod list;
+mod remove;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use baserock::lock::Patience;
+use baserock::volume::{Opening, Purpose, Volume};
+use clap::{Parser, Subcommand};
+
+/// Lists, deploys, removes and switches versions of the system.
+///
+/// Every version of the operating system stands complete beside the others on one btrfs volume. An upgrade adds one and makes it the
+/// default; rolling back makes the old one the default again.
+#[derive(Debug, Parser)]
+#[command(version, after_help = "Example: system-version-manager set-default factory && reboot")]
+pub struct Arguments {
+    /// Work on this device, image or mounted volume, not on the running system
+    #[arg(long, global = true, value_name = "PATH")]
+    volume: Option<PathBuf>,
+    /// Wait for another tool that is changing the volume, instead of refusing
+    #[arg(long, global = true)]
+    wait: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    List(list::List),
+    Deploy(deploy::Deploy),
+    Remove(remove::Remove),
+    SetDefault(default::SetDefault),
+    GetDefault(default::GetDefault),
+    GetRunning(default::GetRunning),
+}
+
+impl Arguments {
+    /// Does what was asked.
+    pub fn run(&self) -> Result<()> {
+        match &self.command {
+            Command::List(list) => list.run(&self.open(Purpose::Look)?),
+            Command::GetDefault(get) => get.run(&self.open(Purpose::Look)?),
+            Command::GetRunning(get) => get.run(&self.open(Purpose::Look)?),
+            Command::Deploy(deploy) => self.change(|volume| deploy.run(volume)),
+            Command::Remove(remove) => self.change(|volume| remove.run(volume)),
+            Command::SetDefault(set) => self.change(|volume| set.run(volume)),
+        }
+    }
+
+    fn change(&self, act: impl FnOnce(&Volume) -> Result<()>) -> Result<()> {
+        let volume = self.open(Purpose::Change)?;
+        act(&volume)?;
+        volume.close()?;
+        Ok(())
+    }
+
+    fn open(&self, purpose: Purpose) -> Result<Volume> {
+        let patience = if self.wait { Patience::Wait } else { Patience::Refuse };
+        Ok(Volume::open(&Opening { location: self.volume.clone().into(), purpose, patience })?)
+    }
+}

@@ -1,0 +1,38 @@
+//! `list`: which versions there are.
+
+use anyhow::Result;
+use baserock::volume::{Version, Volume};
+use baserock_terminal::print;
+
+/// List the versions: LABEL, then (running), then (default), where true
+///
+/// A line a version, sorted by label. Versions that are not complete are named on standard error only, and in --json.
+#[derive(Debug, clap::Args)]
+pub struct List {
+    /// Print a JSON array with every version, complete or not
+    #[arg(long)]
+    json: bool,
+}
+
+impl List {
+    /// Prints the versions of the volume.
+    pub fn run(&self, volume: &Volume) -> Result<()> {
+        let versions = volume.versions()?;
+        if self.json {
+            return print(&format!("{}\n", serde_json::to_string_pretty(&versions)?));
+        }
+        for version in &versions {
+            if let Some(missing) = &version.missing {
+                eprintln!("{} is not complete: {missing}", version.label);
+            }
+        }
+        let complete = versions.iter().filter(|version| version.is_complete());
+        print(&complete.map(line).collect::<String>())
+    }
+}
+
+fn line(version: &Version) -> String {
+    let mark = |is, mark| if is { mark } else { "" };
+    let (running, default) = (mark(version.running, " (running)"), mark(version.default, " (default)"));
+    format!("{}{running}{default}\n", version.label)
+}

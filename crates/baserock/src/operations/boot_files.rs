@@ -1,0 +1,140 @@
+//! The files that boot loaders read: plain, on the disk, and checked before a menu names them.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use nix::fcntl::{FallocateFlags, fallocate};
+use nix::unistd::syncfs;
+
+use super::ballast;
+use crate::atomic;
+use crate::boot::find::{BootFiles, Found};
+use crate::btrfs;
+use crate::dir::Dir;
+use crate::error::{Error, OrCannot, Result, if_exists};
+use crate::label::Label;
+use crate::layout::{self, DTB, INITRAMFS, KERNEL, SYSTEMS};
+use crate::sys;
+use crate::volume::{BootPlace, Kind, Volume};
+
+/// Copies kernel, initramfs and device tree to where the boot loader finds them.
+pub fn install(volume: &Volume, label: &Label, files: &BootFiles) -> Result<()> {
+    let boot = volume.boot().dir();
+    let dir = boot.ensure_dir(SYSTEMS, 0o755)?.ensure_dir(label, 0o755)?;
+    let others = [(INITRAMFS, &files.initramfs), (DTB, &files.dtb)];
+    let others = others.into_iter().filter_map(|(name, found)| Some((name, found.as_ref()?)));
+    for (name, found) in std::iter::once((KERNEL, &files.kernel)).chain(others) {
+        atomic::replace(&dir, name, |temporary| copy(found, &dir, temporary, volume.boot().kind()))?;
+    }
+    Ok(())
+}
+
+/// Copies one file to the top of the boot place, for the boot loader.
+pub fn put(boot: &BootPlace, name: &str, found: &Found) -> Result<()> {
+    atomic::replace(boot.dir(), name, |temporary| copy(found, boot.dir(), temporary, boot.kind()))
+}
+
+/// Removes what [`install`] made. What is not there is fine.
+pub fn uninstall(volume: &Volume, label: &Label) -> Result<()> {
+    let Some(dir) = volume.boot().dir().dir_if_exists(layout::version(label))? else { return Ok(()) };
+    for name in [KERNEL, INITRAMFS, DTB] {
+        dir.remove_tree(atomic::temporary_name(name))?;
+        dir.remove_tree(name)?;
+    }
+    if volume.boot().kind() == Kind::Volume {
+        return Ok(());
+    }
+    volume.boot().dir().remove_dir(layout::version(label))
+}
+
+/// Writes the menu's text in place of the old one, so that the boot loader sees the old or the new one whole.
+pub fn write_menu(volume: &Volume, text: &str) -> Result<()> {
+    let boot = volume.boot();
+    let dir = boot.dir().ensure_dir(layout::MENU_DIR, 0o755)?;
+    ballast::with_release(volume, || {
+        atomic::replace(&dir, layout::MENU, |temporary| {
+            let file = dir.create(temporary, 0o644)?;
+            write_plain(&file, text.as_bytes(), &dir.shown(layout::MENU), boot.kind())
+        })?;
+        commit(boot)
+    })?;
+    link_menu(boot)
+}
+
+/// `/extlinux.conf`, where syslinux looks, is a link to the menu; the file that the original's tools leave there goes only after the
+/// menu has taken its content.
+fn link_menu(boot: &BootPlace) -> Result<()> {
+    let target = format!("{}/{}", layout::MENU_DIR, layout::MENU);
+    if boot.kind() == Kind::Fat {
+        return Ok(());
+    }
+    let there = if_exists(boot.dir().read_link(layout::MENU));
+    if there.is_ok_and(|link| link.as_deref() == Some(Path::new(&target))) {
+        return Ok(());
+    }
+    atomic::link(boot.dir(), &target, layout::MENU)?;
+    commit(boot)
+}
+
+/// Brings everything written there onto the disk, in a form that needs no log: boot loaders replay none.
+pub fn commit(boot: &BootPlace) -> Result<()> {
+    let dir = boot.dir();
+    match boot.kind() {
+        Kind::Volume if btrfs::is_btrfs(dir)? => btrfs::commit(dir),
+        Kind::Fat | Kind::Volume => syncfs(dir).or_cannot("sync", dir.shown("")),
+        Kind::Separate => {
+            syncfs(dir).or_cannot("sync", dir.shown(""))?;
+            // Freezing writes the journal's content to its place; nobody may be stopped between the two.
+            sys::fs::freeze(dir.as_fd()).or_cannot("freeze", dir.shown(""))?;
+            sys::fs::thaw(dir.as_fd()).or_cannot("thaw", dir.shown(""))
+        }
+    }
+}
+
+fn copy(found: &Found, dir: &Dir, name: &str, kind: Kind) -> Result<()> {
+    let shown = dir.shown(name);
+    let target = dir.create(name, 0o644)?;
+    let mut source = &found.file;
+    source.seek(SeekFrom::Start(0)).or_cannot("read", &found.path)?;
+    let size = source.metadata().or_cannot("examine", &found.path)?.len();
+    reserve(&target, size, &shown, kind)?;
+    let copied = std::io::copy(&mut source, &mut &target).or_cannot("write", &shown)?;
+    if copied != size {
+        return Err(Error::refused(format!(
+            "{} changed while it was being copied; try again",
+            found.path.display()
+        )));
+    }
+    finish(&target, &shown, kind)
+}
+
+fn write_plain(mut file: &File, content: &[u8], shown: &Path, kind: Kind) -> Result<()> {
+    reserve(file, content.len() as u64, shown, kind)?;
+    std::io::Write::write_all(&mut file, content).or_cannot("write", shown)?;
+    finish(file, shown, kind)
+}
+
+/// Extents that are reserved before they are written are never compressed, whatever the mount's options say.
+fn reserve(file: &File, size: u64, shown: &Path, kind: Kind) -> Result<()> {
+    if size == 0 || kind == Kind::Fat {
+        return Ok(());
+    }
+    match fallocate(file, FallocateFlags::empty(), 0, size.cast_signed()) {
+        Err(nix::Error::EOPNOTSUPP) => Ok(()),
+        outcome => outcome.or_cannot("reserve space for", shown),
+    }
+}
+
+/// On the disk, and readable for a loader that knows no compression.
+fn finish(file: &File, shown: &Path, kind: Kind) -> Result<()> {
+    atomic::sync(file, shown)?;
+    if kind != Kind::Volume || !btrfs::has_encoded_extents(file.as_fd(), shown)? {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "{} was stored compressed, which boot loaders cannot read; mount the volume without compress-force",
+        shown.display()
+    )))
+}

@@ -1,0 +1,280 @@
+//! Deploying: a tree at `systems/LABEL/orig` becomes a version that can be booted.
+
+use super::etc::{EtcMerge, Merged};
+use super::{boot_files, etc, marker, menu, repair, state};
+use crate::atomic;
+use crate::boot::find::{BootFiles, boot_files as find_boot_files};
+use crate::boot::parameters::MenuFormat;
+use crate::boot::{BootRecord, Menu, Parameters, cmdline};
+use crate::btrfs::{self, Access};
+use crate::copy::Owners;
+use crate::dir::Dir;
+use crate::error::{Error, Result};
+use crate::extension::Environment;
+use crate::fstab::Fstab;
+use crate::label::Label;
+use crate::layout::{self, BOOT_RECORD, INCOMPLETE, ORIG, RUN};
+use crate::meta::{self, DeploymentMeta};
+use crate::observer::Observer;
+use crate::resolve::Links;
+use crate::signal;
+use crate::undo::Undo;
+use crate::volume::{Kind, Volume};
+
+/// What to deploy, and how.
+#[derive(Clone, Debug)]
+pub struct Deploy {
+    /// The version; its `orig` is in place.
+    pub label: Label,
+    /// The deployment's parameters.
+    pub environment: Environment,
+    /// How `/etc` is merged; `None` leaves it as it was built.
+    pub etc: Option<EtcMerge>,
+}
+
+/// What was deployed.
+#[derive(Clone, Debug, Default)]
+pub struct Deployed {
+    /// The merge of `/etc`, where there was one.
+    pub merged: Option<Merged>,
+}
+
+/// Everything that is decided before anything is changed.
+struct Plan {
+    old: Option<Label>,
+    files: Option<BootFiles>,
+    record: BootRecord,
+}
+
+/// Deploys the version. The default stays what it was, unless there was none: then the version becomes it.
+///
+/// When this returns, the version is complete and on the disk. On failure, or after a crash and another try, nothing of it is left
+/// but its `orig`.
+pub fn deploy(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result<Deployed> {
+    let label = &options.label;
+    let default = repair::repair(volume, observer)?;
+    let version = check(volume, label)?;
+    start_over(volume, label, &version)?;
+    let plan = plan(volume, options, &version.dir(ORIG)?, default.as_ref())?;
+
+    let mut undo = Undo::new();
+    undo.push(format!("clear {}", version.shown(INCOMPLETE).display()), || marker::clear(&version));
+    marker::set(&version)?;
+    undo.push(format!("remove what was begun of {label}"), || take_back(volume, label, &version));
+    let deployed = build(volume, options, &plan, &version, &mut undo, observer)?;
+    commit(volume)?;
+    signal::check()?;
+
+    observer.phase(format!("making {label} bootable"));
+    marker::clear(&version)?;
+    undo.push(format!("mark {label} as incomplete"), || marker::set(&version));
+    menu::write(volume, default.as_ref().unwrap_or(label), None)?;
+    undo.commit();
+    marker::discard_thawed(&version)?;
+    Ok(deployed)
+}
+
+/// The version's directory, if it can be deployed.
+fn check(volume: &Volume, label: &Label) -> Result<Dir> {
+    btrfs::require(volume.top())?;
+    let shown = format!("/systems/{label}/{ORIG}");
+    let missing =
+        || Error::refused(format!("{shown} does not exist; put the tree there first, in a subvolume"));
+    let version = volume.top().dir_if_exists(layout::version(label))?.ok_or_else(missing)?;
+    let orig = version.dir_if_exists(ORIG)?.ok_or_else(missing)?;
+    if !btrfs::is_subvolume(&orig)? {
+        return Err(Error::refused(format!(
+            "{shown} is no subvolume, so it cannot be snapshotted; create it with btrfs subvolume create and copy the tree into it"
+        )));
+    }
+    if version.has(INCOMPLETE)? {
+        return Ok(version);
+    }
+    if volume.complete()?.contains(label) {
+        return Err(Error::refused(format!(
+            "version {label} is deployed already; remove it first (system-version-manager remove {label}), \
+             or choose another label"
+        )));
+    }
+    if version.has(RUN)? {
+        return Err(Error::refused(format!(
+            "version {label} is damaged: it has a {RUN} that no deployment made complete; \
+             remove it first (system-version-manager remove {label})"
+        )));
+    }
+    for inner in btrfs::nested(&orig)? {
+        if !orig.dir(&inner)?.entries()?.is_empty() {
+            return Err(Error::refused(format!(
+                "{shown}/{} is a subvolume of its own and would be empty in the version; make it a directory",
+                inner.display()
+            )));
+        }
+    }
+    Ok(version)
+}
+
+/// Deletes what an earlier deployment of the same label began and did not end.
+fn start_over(volume: &Volume, label: &Label, version: &Dir) -> Result<()> {
+    if version.has(INCOMPLETE)? {
+        take_back(volume, label, version)?;
+        marker::clear(version)?;
+    }
+    Ok(())
+}
+
+/// Deletes everything that a deployment makes; the user's `orig` is in its place afterwards.
+fn take_back(volume: &Volume, label: &Label, version: &Dir) -> Result<()> {
+    boot_files::uninstall(volume, label)?;
+    if version.has(marker::FROZEN)? && btrfs::access(&version.dir(marker::FROZEN)?)? == Access::Writable {
+        atomic::exchange(version, ORIG, version, marker::FROZEN)?;
+    }
+    marker::delete_covered(version)?;
+    commit(volume)
+}
+
+/// Decides: what boots the version, with which parameters, from whom `/etc` comes.
+fn plan(volume: &Volume, options: &Deploy, orig: &Dir, default: Option<&Label>) -> Result<Plan> {
+    let label = &options.label;
+    refuse_case_clash(volume, label)?;
+    let old = volume.running().or(default).cloned();
+    let menu = volume.boot().menu()?.unwrap_or_default();
+    let inherited = old.as_ref().map(|old| volume.boot_record(old, &menu)).transpose()?.flatten();
+    let parameters = Parameters::new(&options.environment, &deployment_meta(orig)?)?;
+    let files = match parameters.menu {
+        Some(MenuFormat::None) => None,
+        _ => Some(find_boot_files(orig, &parameters)?),
+    };
+    let record = BootRecord {
+        root: root_device(volume, &parameters, files.as_ref(), inherited.as_ref(), &menu, label),
+        kernel_args: parameters.kernel_args.or(inherited.map(|old| old.kernel_args)).unwrap_or_default(),
+        kernel: files.is_some(),
+        initramfs: files.as_ref().is_some_and(|files| files.initramfs.is_some()),
+        dtb: files.as_ref().is_some_and(|files| files.dtb.is_some()),
+    };
+    cmdline::compose(label, &record.root, &record.kernel_args)?;
+    Ok(Plan { old, files, record })
+}
+
+fn deployment_meta(orig: &Dir) -> Result<DeploymentMeta> {
+    let Some(bytes) = crate::error::if_exists(orig.file_with(meta::PATH, Links::InRoot))? else {
+        return Ok(DeploymentMeta::default());
+    };
+    let shown = orig.shown(meta::PATH);
+    let bytes =
+        std::io::read_to_string(bytes).map_err(|error| Error::malformed(&shown, error.to_string()))?;
+    DeploymentMeta::parse(bytes.as_bytes(), &shown)
+}
+
+/// The root device on the kernel's command line.
+fn root_device(
+    volume: &Volume,
+    parameters: &Parameters,
+    files: Option<&BootFiles>,
+    inherited: Option<&BootRecord>,
+    menu: &Menu,
+    label: &Label,
+) -> String {
+    let has_initramfs = files.is_some_and(|files| files.initramfs.is_some());
+    let earlier = || crate::boot::extlinux::record_from(menu, label).map(|record| record.root);
+    let named = match (volume.uuid(), volume.part_uuid()) {
+        (Some(uuid), _) if has_initramfs => Some(format!("UUID={uuid}")),
+        (_, Some(partition)) => Some(format!("PARTUUID={partition}")),
+        _ => parameters.root_device.clone(),
+    };
+    // A UUID means nothing to a kernel without an initramfs.
+    let usable = |root: &String| has_initramfs || !root.starts_with("UUID=");
+    let inherited = || inherited.map(|old| old.root.clone()).filter(usable);
+    let booted = || volume.running().and_then(|_| running_root()).filter(usable);
+    named.or_else(earlier).or_else(inherited).or_else(booted).unwrap_or_else(|| "/dev/sda".to_owned())
+}
+
+fn running_root() -> Option<String> {
+    cmdline::take_apart(&std::fs::read_to_string("/proc/cmdline").ok()?).0
+}
+
+/// On FAT two labels that differ only in case are one name.
+fn refuse_case_clash(volume: &Volume, label: &Label) -> Result<()> {
+    if volume.boot().kind() != Kind::Fat {
+        return Ok(());
+    }
+    let clash = |other: &Label| other != label && other.as_str().eq_ignore_ascii_case(label.as_str());
+    match volume.versions()?.into_iter().map(|version| version.label).find(clash) {
+        Some(other) => Err(Error::refused(format!(
+            "version {label} differs from {other} only in upper and lower case, which /boot (FAT) cannot tell apart; \
+             choose another label"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Makes everything of the version, boot files and shared state included. Nothing names it yet.
+fn build<'v>(
+    volume: &'v Volume,
+    options: &Deploy,
+    plan: &Plan,
+    version: &'v Dir,
+    undo: &mut Undo<'v>,
+    observer: &dyn Observer,
+) -> Result<Deployed> {
+    let label = &options.label;
+    observer.phase(format!("snapshotting {}", version.shown(ORIG).display()));
+    freeze(version)?;
+    let orig = version.dir(ORIG)?;
+    btrfs::snapshot(&orig, version, RUN, Access::Writable)?;
+    let run = version.dir(RUN)?;
+    let shared = prepare_run(volume, &run)?;
+    signal::check()?;
+
+    let merged = match (&options.etc, &plan.old) {
+        (Some(how), Some(old)) => Some(etc::merge_into(volume, old, label, how, observer)?),
+        _ => None,
+    };
+    signal::check()?;
+    if let Some(files) = &plan.files {
+        observer.phase(format!("copying /{} and what belongs to it", files.kernel.path.display()));
+        boot_files::install(volume, label, files)?;
+    }
+    version.write_new(BOOT_RECORD, 0o644, &plan.record.render())?;
+    signal::check()?;
+
+    let present = state::present(volume)?;
+    undo.push("remove the shared directories that were new", move || state::take_back(volume, &present));
+    let owners = merged.as_ref().map_or_else(Owners::default, |merged| merged.owners.clone());
+    let old =
+        plan.old.as_ref().map(|old| volume.version_dir(old)?.dir_if_exists(ORIG)).transpose()?.flatten();
+    state::add_missing(volume, &orig, old.as_ref(), &shared, &owners, observer)?;
+    Ok(Deployed { merged })
+}
+
+/// `orig` becomes a read-only snapshot of itself: whoever has a file in it open writes to the one that is thrown away.
+fn freeze(version: &Dir) -> Result<()> {
+    let orig = version.dir(ORIG)?;
+    if btrfs::access(&orig)? == Access::ReadOnly {
+        return Ok(());
+    }
+    btrfs::snapshot(&orig, version, marker::FROZEN, Access::ReadOnly)?;
+    drop(orig);
+    atomic::exchange(version, ORIG, version, marker::FROZEN)
+}
+
+/// What `run` differs in from `orig`, `/etc` aside: fstab completed, mount points empty. Returns the shared directories that it mounts.
+fn prepare_run(volume: &Volume, run: &Dir) -> Result<Vec<&'static str>> {
+    let etc = run.ensure_dir("etc", 0o755)?;
+    let before = Fstab::parse(&etc.read_if_exists("fstab")?.unwrap_or_default());
+    let after = before.completed(&state::fstab_lines(volume));
+    if after != before {
+        let mode = etc.stat_of("fstab")?.map_or(0o644, |stat| stat.st_mode & 0o7777);
+        atomic::write(&etc, "fstab", mode, &after.render())?;
+    }
+    let shared: Vec<_> = state::shared_by(&after).collect();
+    state::empty_mount_points(run, &shared)?;
+    Ok(shared)
+}
+
+/// Volume and boot filesystem, the latter first: what its files belong to must not be on the disk before them.
+fn commit(volume: &Volume) -> Result<()> {
+    if volume.boot().kind() != Kind::Volume {
+        boot_files::commit(volume.boot())?;
+    }
+    btrfs::commit(volume.top())
+}

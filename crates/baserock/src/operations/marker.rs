@@ -1,0 +1,58 @@
+//! The marker of a version that is not complete: committed before the first change, removed after everything else is.
+
+use crate::atomic;
+use crate::btrfs;
+use crate::dir::Dir;
+use crate::error::Result;
+use crate::layout::{BOOT_RECORD, INCOMPLETE, MERGE_RECORD, RUN};
+
+/// What a deployment makes in a version's directory, boot files aside: what the marker covers.
+const COVERED: [&str; 4] = [RUN, FROZEN, BOOT_RECORD, MERGE_RECORD];
+
+/// Where `orig` is frozen before it takes its place.
+pub const FROZEN: &str = ".orig.new";
+
+/// Marks the version, on the disk.
+pub fn set(version: &Dir) -> Result<()> {
+    if !version.has(INCOMPLETE)? {
+        let text = "this version is not complete: the next deployment of the same label, or its removal, deletes\n\
+                    what was begun: run, kernel, initramfs, dtb, boot.json, merge.json\n";
+        atomic::write(version, INCOMPLETE, 0o644, text.as_bytes())?;
+    }
+    btrfs::commit(version)
+}
+
+/// Takes the mark away, on the disk. What it covered must be committed before.
+pub fn clear(version: &Dir) -> Result<()> {
+    version.remove_tree(INCOMPLETE)?;
+    btrfs::commit(version)
+}
+
+/// Deletes what the marker covers; `orig` stays. Returns the ids of deleted subvolumes.
+pub fn delete_covered(version: &Dir) -> Result<Vec<u64>> {
+    let mut deleted = Vec::new();
+    for name in COVERED {
+        delete(version, name, &mut deleted)?;
+        delete(version, &atomic::temporary_name(name), &mut deleted)?;
+    }
+    Ok(deleted)
+}
+
+/// Deletes a subvolume, or whatever else is there under that name.
+pub fn delete(dir: &Dir, name: &str, deleted: &mut Vec<u64>) -> Result<()> {
+    let subvolume = match dir.stat_of(name)? {
+        Some(stat) if stat.st_mode & libc::S_IFMT == libc::S_IFDIR => btrfs::is_subvolume(&dir.dir(name)?)?,
+        _ => false,
+    };
+    if subvolume {
+        deleted.extend(btrfs::delete(dir, name)?);
+        return Ok(());
+    }
+    dir.remove_tree(name)
+}
+
+/// Deletes the writable `orig` of which a frozen one has taken the place; a crash may have left it in a complete version.
+pub fn discard_thawed(version: &Dir) -> Result<()> {
+    let mut deleted = Vec::new();
+    delete(version, FROZEN, &mut deleted)
+}

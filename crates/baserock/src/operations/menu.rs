@@ -1,0 +1,52 @@
+//! The boot menu, rendered from the complete versions. Its rename is the switch.
+
+use super::boot_files;
+use crate::atomic;
+use crate::boot::{BootRecord, Menu, extlinux};
+use crate::error::{Error, Result, if_exists};
+use crate::label::Label;
+use crate::layout::{DEFAULT, SYSTEMS};
+use crate::volume::Volume;
+
+/// Writes the menu with every complete version but `without`, booting `default`; then the link that mirrors it.
+///
+/// When this returns, the next boot is `default`. What the menu names must be committed before.
+pub fn write(volume: &Volume, default: &Label, without: Option<&Label>) -> Result<()> {
+    let before = volume.boot().menu()?.unwrap_or_default();
+    let mut versions = bootable(volume, &before)?;
+    versions.retain(|(label, _)| Some(label) != without);
+    if versions.iter().any(|(_, record)| record.kernel) {
+        for needed in std::iter::once(default).chain(volume.running()) {
+            if !versions.iter().any(|(label, _)| label == needed) {
+                return Err(Error::refused(format!(
+                    "the boot menu would lack version {needed}, which is needed to boot; nothing was changed"
+                )));
+            }
+        }
+        let menu = extlinux::update(&before, &versions, default)?;
+        if menu != before || volume.boot().menu_is_detached()? {
+            boot_files::write_menu(volume, &menu.to_string())?;
+        }
+    }
+    mirror(volume, default)
+}
+
+/// The complete versions with what they boot with. One whose parameters are nowhere is left out, since it cannot be booted.
+fn bootable(volume: &Volume, menu: &Menu) -> Result<Vec<(Label, BootRecord)>> {
+    let mut versions = Vec::new();
+    for label in volume.complete()? {
+        if let Some(record) = volume.boot_record(&label, menu)? {
+            versions.push((label, record));
+        }
+    }
+    Ok(versions)
+}
+
+/// Makes the link `systems/default` say what the menu says.
+pub fn mirror(volume: &Volume, default: &Label) -> Result<()> {
+    let systems = volume.top().dir(SYSTEMS)?;
+    if if_exists(systems.read_link(DEFAULT))?.as_deref() == Some(std::path::Path::new(default.as_str())) {
+        return Ok(());
+    }
+    atomic::link(&systems, default.as_str(), DEFAULT)
+}

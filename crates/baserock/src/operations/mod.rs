@@ -1,0 +1,17 @@
+//! What can be done to a volume. Each operation orders its steps, and takes them back in reverse when one fails.
+
+pub mod ballast;
+pub mod boot_files;
+pub mod boot_loader;
+pub mod deploy;
+pub mod etc;
+mod marker;
+pub mod menu;
+pub mod remove;
+pub mod repair;
+pub mod set_default;
+pub mod state;
+
+pub use deploy::{Deploy, Deployed, deploy};
+pub use remove::{Remove, remove};
+pub use set_default::{SetDefault, set_default};

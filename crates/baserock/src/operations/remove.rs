@@ -1,0 +1,84 @@
+//! Removing a version: out of the menu first, then its data.
+
+use std::time::Duration;
+
+use super::{boot_files, marker, menu, repair};
+use crate::btrfs;
+use crate::error::{Error, Result};
+use crate::label::Label;
+use crate::layout::{self, SYSTEMS};
+use crate::observer::Observer;
+use crate::volume::Volume;
+
+/// What to remove.
+#[derive(Clone, Debug)]
+pub struct Remove {
+    /// The version.
+    pub label: Label,
+    /// Also `factory`.
+    pub force: bool,
+}
+
+/// How long to wait for the space of what was deleted.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Removes the version, complete or not. When this returns, its space is free again.
+///
+/// The running and the default version, and one that is in use, are refused. Once the menu has stopped naming the version, its data goes,
+/// whatever signal comes; a removal that a crash interrupted is ended by the next.
+pub fn remove(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result<()> {
+    let label = &options.label;
+    check(volume, options)?;
+    let default = super::ballast::with_release(volume, || repair::repair(volume, observer))?;
+    if default.as_ref() == Some(label) {
+        return Err(is_default(label));
+    }
+    observer.phase(format!("taking {label} out of the boot menu"));
+    if let Some(default) = &default {
+        menu::write(volume, default, Some(label))?;
+    }
+    let version = volume.version_dir(label)?;
+    super::ballast::with_release(volume, || marker::set(&version))?;
+    observer.phase(format!("deleting {label}"));
+    boot_files::uninstall(volume, label)?;
+    let mut deleted = Vec::new();
+    for entry in version.entries()? {
+        if entry.name != layout::INCOMPLETE {
+            marker::delete(&version, &entry.name.to_string_lossy(), &mut deleted)?;
+        }
+    }
+    version.remove_tree(layout::INCOMPLETE)?;
+    drop(version);
+    volume.top().dir(SYSTEMS)?.remove_dir(label)?;
+    if !btrfs::wait_until_freed(volume.top(), &deleted, PATIENCE)? {
+        observer.note(format!(
+            "{label} is removed; its space will be free when nothing has its files open any more"
+        ));
+    }
+    Ok(())
+}
+
+fn check(volume: &Volume, options: &Remove) -> Result<()> {
+    let label = &options.label;
+    if !volume.top().has(layout::version(label))? {
+        return volume.require(label);
+    }
+    if volume.running() == Some(label) {
+        return Err(Error::refused(format!(
+            "version {label} is running; boot another one before you remove it"
+        )));
+    }
+    if volume.default()?.as_ref() == Some(label) {
+        return Err(is_default(label));
+    }
+    if *label == Label::factory() && !options.force {
+        return Err(Error::refused("version factory is what always boots; if you are sure, use --force"));
+    }
+    volume.refuse_live(label)
+}
+
+fn is_default(label: &Label) -> Error {
+    Error::refused(format!(
+        "version {label} is the default; choose another one first (system-version-manager set-default LABEL)"
+    ))
+}

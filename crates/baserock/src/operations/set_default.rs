@@ -1,0 +1,36 @@
+//! Choosing the version that boots next.
+
+use super::etc::{self, EtcMerge, Merged};
+use super::{menu, repair};
+use crate::error::Result;
+use crate::label::Label;
+use crate::observer::Observer;
+use crate::volume::Volume;
+
+/// What to choose.
+#[derive(Clone, Debug)]
+pub struct SetDefault {
+    /// The version.
+    pub label: Label,
+    /// How `/etc` is merged again, where that is needed; `None` leaves it.
+    pub etc: Option<EtcMerge>,
+}
+
+/// Makes the version the default. Returns the merge of `/etc`, where it had to be done again: the administrator had changed it since the
+/// version was deployed.
+///
+/// When this returns, the next boot is that version; before, it is the old one. Nothing in between.
+pub fn set_default(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Result<Option<Merged>> {
+    volume.require(&options.label)?;
+    let before = repair::repair(volume, observer)?;
+    let old = volume.running().cloned().or(before);
+    let merged = match (&options.etc, old) {
+        (Some(how), Some(old)) if old != options.label => {
+            etc::merge_again(volume, &old, &options.label, how, observer)?
+        }
+        _ => None,
+    };
+    observer.phase(format!("making {} the default", options.label));
+    menu::write(volume, &options.label, None)?;
+    Ok(merged)
+}

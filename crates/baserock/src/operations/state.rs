@@ -1,0 +1,236 @@
+//! State that all versions share: made from what the builds ship, only ever added to.
+
+use std::ffi::OsStr;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::btrfs;
+use crate::copy::{Copier, Owners};
+use crate::dir::Dir;
+use crate::error::{OrCannot, Result};
+use crate::fstab::{Fstab, Line};
+use crate::layout::{self, SHARED, STATE};
+use crate::observer::Observer;
+use crate::signal;
+use crate::volume::Volume;
+
+/// Package databases tell what a *version* has installed; adding to them would make them lie about every other one.
+const DATABASES: [&str; 4] = ["lib/dpkg", "lib/rpm", "lib/apt", "lib/pacman"];
+
+/// How many paths that differ are named; more are counted.
+const NAMED: usize = 10;
+
+/// The shared directories that the version mounts from the volume: all but those that its own fstab mounts from elsewhere.
+pub fn shared_by(fstab: &Fstab) -> impl Iterator<Item = &'static str> {
+    SHARED.into_iter().filter(|name| {
+        let own = Path::new("/").join(name);
+        let subvolume = format!("subvol=/{}", layout::state(name).display());
+        fstab
+            .lines()
+            .iter()
+            .filter(|line| line.target.as_deref() == Some(&own))
+            .all(|line| contains(&line.text, &subvolume))
+    })
+}
+
+/// The lines that every version's fstab needs on this volume, in a fixed order.
+pub fn fstab_lines(volume: &Volume) -> Vec<Line> {
+    let Some(uuid) = volume.uuid() else { return Vec::new() };
+    std::iter::once(Line::root(uuid)).chain(SHARED.map(|name| Line::shared(uuid, name))).collect()
+}
+
+/// Brings the shared state up to what the version ships: subvolumes that are missing are made, and in those that are there, the topmost
+/// paths that are missing, unless `old` shipped them too (then somebody has deleted them). Nothing that exists is touched.
+pub fn add_missing(
+    volume: &Volume,
+    new: &Dir,
+    old: Option<&Dir>,
+    shared: &[&'static str],
+    owners: &Owners,
+    observer: &dyn Observer,
+) -> Result<()> {
+    let state = volume.top().ensure_dir(STATE, 0o755)?;
+    for &name in shared {
+        let Some(shipped) = new.dir_if_exists(name)? else {
+            if !state.has(name)? {
+                btrfs::create(&state, name)?;
+            }
+            continue;
+        };
+        if state.has(name)? {
+            let target = state.dir(name)?;
+            let mut addition = Addition {
+                copier: Copier::new(&target).owners(owners.clone()),
+                target: &target,
+                differing: Vec::new(),
+            };
+            let before = old.map(|old| old.dir_if_exists(name)).transpose()?.flatten();
+            addition.directory(&shipped, before.as_ref(), Path::new(""))?;
+            addition.report(name, observer);
+        } else {
+            fill(&state, name, &shipped, owners)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the state subvolumes that were not there before, after a failure.
+pub fn take_back(volume: &Volume, before: &[&'static str]) -> Result<()> {
+    let Some(state) = volume.top().dir_if_exists(STATE)? else { return Ok(()) };
+    for name in SHARED {
+        if !before.contains(&name) && state.has(name)? {
+            btrfs::delete(&state, name)?;
+        }
+    }
+    Ok(())
+}
+
+/// The state subvolumes that are there.
+pub fn present(volume: &Volume) -> Result<Vec<&'static str>> {
+    let mut present = Vec::new();
+    for name in SHARED {
+        if volume.top().has(layout::state(name))? {
+            present.push(name);
+        }
+    }
+    Ok(present)
+}
+
+/// Empties the directories in the version's `run` on which the shared state is mounted, and makes those that are missing.
+pub fn empty_mount_points(run: &Dir, shared: &[&'static str]) -> Result<()> {
+    for name in shared {
+        run.ensure_dir(name, 0o755)?.empty()?;
+    }
+    Ok(())
+}
+
+/// A new subvolume, complete under a hidden name before it has its own, so that a crash leaves none that is half filled.
+fn fill(state: &Dir, name: &str, shipped: &Dir, owners: &Owners) -> Result<()> {
+    let hidden = crate::atomic::temporary_name(name);
+    if state.has(&hidden)? {
+        btrfs::delete(state, &hidden)?;
+    }
+    btrfs::create(state, &hidden)?;
+    let target = state.dir(&hidden)?;
+    let filled = Copier::new(&target).owners(owners.clone()).contents(shipped, Path::new(""));
+    drop(target);
+    match filled.and_then(|()| btrfs::commit(state)) {
+        Ok(()) => state.rename(&hidden, name),
+        Err(error) => {
+            btrfs::delete(state, &hidden)?;
+            Err(error)
+        }
+    }
+}
+
+/// One shared directory that gets what it lacks.
+struct Addition<'a> {
+    copier: Copier<'a>,
+    target: &'a Dir,
+    differing: Vec<PathBuf>,
+}
+
+impl Addition<'_> {
+    fn directory(&mut self, shipped: &Dir, before: Option<&Dir>, at: &Path) -> Result<()> {
+        for entry in shipped.entries()? {
+            signal::check()?;
+            let path = at.join(&entry.name);
+            if DATABASES.iter().any(|database| path == Path::new(database)) {
+                continue;
+            }
+            let was_shipped = before.map(|before| before.has(&entry.name)).transpose()?.unwrap_or(false);
+            match self.target.stat_of(&path)? {
+                None if was_shipped => {}
+                None => self.add(shipped, &entry.name, &path)?,
+                Some(there) => {
+                    self.compare(shipped, before, &entry.name, &path, there.st_mode & libc::S_IFMT)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, shipped: &Dir, name: &OsStr, path: &Path) -> Result<()> {
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let above = self.target.dir_with(
+            if parent.as_os_str().is_empty() { Path::new(".") } else { parent },
+            crate::resolve::Links::Refuse,
+        )?;
+        let times = above.stat()?;
+        self.copier.entry(shipped, name, path)?;
+        // What existed is not touched: not even the time of the directory that got something new.
+        crate::copy::set_times(&above, Path::new(""), &times)
+    }
+
+    /// Both have it: directories are gone into, and a file that the new version ships anew is named where the state's differs.
+    fn compare(
+        &mut self,
+        shipped: &Dir,
+        before: Option<&Dir>,
+        name: &OsStr,
+        path: &Path,
+        kind: u32,
+    ) -> Result<()> {
+        let Some(stat) = shipped.stat_of(name)? else { return Ok(()) };
+        match (stat.st_mode & libc::S_IFMT, kind) {
+            (libc::S_IFDIR, libc::S_IFDIR) => {
+                let before = before.map(|before| before.dir_if_exists(name)).transpose();
+                self.directory(&shipped.dir(name)?, before.unwrap_or_default().flatten().as_ref(), path)
+            }
+            (libc::S_IFREG, libc::S_IFREG) => {
+                let news = before.is_none_or(|before| {
+                    !same(before, name.as_ref(), shipped, name.as_ref()).unwrap_or(false)
+                });
+                if news && !same(self.target, path, shipped, name.as_ref())? {
+                    self.differing.push(path.to_owned());
+                }
+                Ok(())
+            }
+            (new, there) => {
+                if new != there {
+                    self.differing.push(path.to_owned());
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn report(&self, name: &str, observer: &dyn Observer) {
+        for path in self.differing.iter().take(NAMED) {
+            observer
+                .note(format!("/{name}/{} stays as it is; the new version ships another", path.display()));
+        }
+        if self.differing.len() > NAMED {
+            observer.note(format!("{} more files in /{name} stay as they are", self.differing.len() - NAMED));
+        }
+    }
+}
+
+/// Whether two regular files have the same content.
+fn same(one_dir: &Dir, one: &Path, other_dir: &Dir, other: &Path) -> Result<bool> {
+    let (mut left, mut right) = (one_dir.file(one)?, other_dir.file(other)?);
+    let size = |file: &std::fs::File| file.metadata().map(|found| found.len());
+    if size(&left).or_cannot("examine", one_dir.shown(one))?
+        != size(&right).or_cannot("examine", other_dir.shown(other))?
+    {
+        return Ok(false);
+    }
+    let (mut a, mut b) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    loop {
+        let count = left.read(&mut a).or_cannot("read", one_dir.shown(one))?;
+        if count == 0 {
+            return Ok(true);
+        }
+        match right.read_exact(&mut b[..count]) {
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(false),
+            outcome => outcome.or_cannot("read", other_dir.shown(other))?,
+        }
+        if a[..count] != b[..count] {
+            return Ok(false);
+        }
+    }
+}
+
+fn contains(text: &[u8], part: &str) -> bool {
+    text.windows(part.len()).any(|window| window == part.as_bytes())
+}

@@ -1,0 +1,73 @@
+//! Versions that somebody is using now: the root, or another mount, of a process.
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use super::Volume;
+use crate::error::{Error, OrCannot, Result};
+use crate::label::Label;
+use crate::layout;
+use crate::mountinfo::{self, Mount};
+use crate::resolve;
+
+/// Fails where a process has something of the version mounted.
+pub(super) fn refuse(volume: &Volume, label: &Label) -> Result<()> {
+    let Some(device) = device_of(volume)? else { return Ok(()) };
+    let version = Path::new("/").join(layout::version(label));
+    let uses =
+        |mount: &Mount| mount.kind == "btrfs" && mount.device == device && mount.root.starts_with(&version);
+    let mut seen = HashSet::new();
+    for process in processes()? {
+        // Processes end at any moment: one that is gone has nothing mounted.
+        let Ok(namespace) = fs::read_link(process.join("ns/mnt")) else { continue };
+        if !seen.insert(namespace) {
+            continue;
+        }
+        let Ok(mounts) = fs::read(process.join("mountinfo")) else { continue };
+        if let Some(mount) = mountinfo::parse(&mounts).iter().find(|mount| uses(mount)) {
+            return Err(in_use(label, &process, mount));
+        }
+    }
+    Ok(())
+}
+
+fn in_use(label: &Label, process: &Path, mount: &Mount) -> Error {
+    let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
+    let pid = process.file_name().unwrap_or_default().display().to_string();
+    Error::refused(format!(
+        "version {label} is in use: mounted at {} for {} (process {pid}); end that first",
+        mount.target.display(),
+        name.trim_end()
+    ))
+}
+
+/// The number under which mountinfo knows the volume's filesystem.
+fn device_of(volume: &Volume) -> Result<Option<String>> {
+    let shown = volume.top().shown("");
+    let Some(id) = resolve::mount_id(volume.top().as_fd(), &shown)? else {
+        // Before Linux 5.8 the mount does not tell its number; the path where it is does.
+        return Ok(own_mounts()?
+            .iter()
+            .rev()
+            .find(|mount| volume.path().starts_with(&mount.target))
+            .map(|m| m.device.clone()));
+    };
+    Ok(own_mounts()?.into_iter().find(|mount| mount.id == id).map(|mount| mount.device))
+}
+
+/// What this process has mounted.
+pub(super) fn own_mounts() -> Result<Vec<Mount>> {
+    // The thread's own: each may have a mount namespace to itself.
+    let path = "/proc/thread-self/mountinfo";
+    Ok(mountinfo::parse(&fs::read(path).or_cannot("read", path)?))
+}
+
+fn processes() -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir("/proc").or_cannot("list", "/proc")?;
+    let is_process = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit))
+    };
+    Ok(entries.filter_map(Result::ok).map(|entry| entry.path()).filter(is_process).collect())
+}

@@ -1,0 +1,246 @@
+//! Opening a volume: found, locked, mounted where nobody else sees it.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use nix::mount::MsFlags;
+
+use super::boot_place::{BootPlace, Kind};
+use super::live::own_mounts;
+use super::{Location, Volume};
+use crate::btrfs;
+use crate::dir::Dir;
+use crate::error::{Error, OrCannot, Result};
+use crate::label::Label;
+use crate::layout::{LOCK, PRIVATE, STATE, SYSTEMS};
+use crate::lock::{self, Lock, Patience};
+use crate::loopdev::{self, LoopDevice};
+use crate::mount::PrivateMount;
+use crate::mountinfo::{self, Mount};
+use crate::resolve::Links;
+use crate::superblock::{self, Superblock};
+
+/// What the volume is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To look: nothing is locked, nothing is written.
+    Look,
+    /// To change it: one at a time.
+    Change,
+    /// To change a filesystem that was just made: it gets the layout of a volume.
+    Make,
+}
+
+/// How to open a volume.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// Which one.
+    pub location: Location,
+    /// What for.
+    pub purpose: Purpose,
+    /// What to do when somebody else changes it.
+    pub patience: Patience,
+}
+
+/// Mount options for the top-level subvolume, whatever the default subvolume is.
+const TOP_LEVEL: &str = "subvolid=5";
+
+impl Volume {
+    /// Opens it.
+    pub fn open(opening: &Opening) -> Result<Volume> {
+        let mut volume = match &opening.location {
+            Location::Running => running()?,
+            Location::Path(path) => at(path, opening)?,
+        };
+        if opening.purpose == Purpose::Make {
+            skeleton(&volume.top)?;
+        }
+        if !volume.top.has(SYSTEMS)? {
+            return Err(Error::refused(format!(
+                "{} holds no versions: there is no directory {SYSTEMS} in it; name the volume with --volume PATH",
+                volume.name.display()
+            )));
+        }
+        if opening.purpose != Purpose::Look {
+            volume.lock = Some(lock_volume(&volume, opening.patience)?);
+        }
+        Ok(volume)
+    }
+
+    fn new(top: Dir, path: PathBuf, name: &Path) -> Result<Volume> {
+        let boot = BootPlace::new(top.duplicate()?, Kind::Volume);
+        Ok(Volume {
+            top,
+            boot,
+            running: None,
+            uuid: None,
+            part_uuid: None,
+            path,
+            name: name.to_owned(),
+            lock: None,
+            _mount: None,
+            _device: None,
+            image: None,
+        })
+    }
+
+    /// Mounts the top level of the btrfs on `device`.
+    fn mount(device: &Path, name: &Path, superblock: &Superblock, flags: MsFlags) -> Result<Volume> {
+        let mount = PrivateMount::new(device, "btrfs", flags, TOP_LEVEL)?;
+        let path = mount.path().to_owned();
+        let volume = Volume::new(Dir::open(&path)?.shown_as("/"), path, name)?;
+        Ok(Volume {
+            uuid: Some(superblock.uuid),
+            part_uuid: part_uuid(device),
+            _mount: Some(mount),
+            ..volume
+        })
+    }
+}
+
+fn running() -> Result<Volume> {
+    let mounts = own_mounts()?;
+    let root = mountinfo::root(&mounts).ok_or_else(|| not_baserock("nothing is mounted at /"))?;
+    let here = root.version().ok_or_else(|| {
+        let subvolume =
+            if root.kind == "btrfs" { format!(", subvolume {}", root.root.display()) } else { String::new() };
+        not_baserock(&format!("/ is {} on {}{subvolume}", root.kind, root.source.display()))
+    })?;
+    let label = booted(root).unwrap_or(here);
+    let (device, superblock) = device_of(root)?;
+    let mut volume = Volume::mount(&device, Path::new("the running system"), &superblock, MsFlags::empty())?;
+    if let Some(boot) = separate_boot(&mounts)? {
+        volume.boot = boot;
+    }
+    Ok(Volume { running: Some(label), ..volume })
+}
+
+fn not_baserock(what: &str) -> Error {
+    Error::refused(format!(
+        "this is not a Baserock system: {what}, not /systems/LABEL/run on btrfs; \
+         use --volume PATH to work on a device, an image or a mounted volume"
+    ))
+}
+
+/// The version that process 1 runs, where it is on the same volume: inside an entered version `/` is another one.
+fn booted(root: &Mount) -> Option<Label> {
+    let mounts = mountinfo::parse(&fs::read("/proc/1/mountinfo").ok()?);
+    mountinfo::root(&mounts).filter(|first| first.device == root.device)?.version()
+}
+
+/// The block device of the running volume: the one that was mounted, else one that the kernel names.
+fn device_of(root: &Mount) -> Result<(PathBuf, Superblock)> {
+    let known = btrfs::devices(&Dir::open("/")?)?;
+    for path in std::iter::once(&root.source).chain(&known) {
+        if let Ok(file) = File::open(path)
+            && file.metadata().is_ok_and(|found| found.file_type().is_block_device())
+            && let Some(superblock) = superblock::read(&file, 0, path)?
+        {
+            return Ok((path.clone(), superblock));
+        }
+    }
+    Err(Error::refused(format!("cannot find the device of /: there is no usable {}", root.source.display())))
+}
+
+/// A boot filesystem of its own, mounted at `/boot`.
+fn separate_boot(mounts: &[Mount]) -> Result<Option<BootPlace>> {
+    let Some(boot) = mountinfo::at(mounts, Path::new("/boot")).filter(|boot| boot.kind != "btrfs") else {
+        return Ok(None);
+    };
+    let kind = if boot.kind == "vfat" { Kind::Fat } else { Kind::Separate };
+    Ok(Some(BootPlace::new(Dir::open("/boot")?, kind)))
+}
+
+fn at(path: &Path, opening: &Opening) -> Result<Volume> {
+    let kind = fs::metadata(path).or_cannot("open", path)?.file_type();
+    if kind.is_dir() {
+        directory(path)
+    } else if kind.is_block_device() {
+        device(path, opening)
+    } else if kind.is_file() {
+        image(path, opening)
+    } else {
+        Err(Error::refused(format!("{} is no device, image or directory", path.display())))
+    }
+}
+
+fn directory(path: &Path) -> Result<Volume> {
+    let top = Dir::open(path)?;
+    let shown = top.shown("");
+    let superblock = if btrfs::is_btrfs(&top)? { superblock_of(&top, &shown)? } else { None };
+    Ok(Volume { uuid: superblock.map(|found| found.uuid), ..Volume::new(top, path.to_owned(), path)? })
+}
+
+fn superblock_of(top: &Dir, shown: &Path) -> Result<Option<Superblock>> {
+    for device in btrfs::devices(top)? {
+        if let Ok(file) = File::open(&device) {
+            return superblock::read(&file, 0, shown);
+        }
+    }
+    Ok(None)
+}
+
+fn device(path: &Path, opening: &Opening) -> Result<Volume> {
+    let file = File::open(path).or_cannot("open", path)?;
+    let lock =
+        (opening.purpose != Purpose::Look).then(|| Lock::take(file, path, opening.patience)).transpose()?;
+    let file = File::open(path).or_cannot("open", path)?;
+    let superblock = superblock::read(&file, 0, path)?.ok_or_else(|| no_volume(path))?;
+    let volume = Volume::mount(path, path, &superblock, flags(opening))?;
+    Ok(Volume { image: lock, ..volume })
+}
+
+fn image(path: &Path, opening: &Opening) -> Result<Volume> {
+    let file = File::options().read(true).write(true).open(path).or_cannot("open", path)?;
+    // Also to look: a second mount of an image that is in use sees and does damage.
+    let lock = Lock::take(file, path, opening.patience)?;
+    lock::refuse_record_locks(lock.file(), path)?;
+    lock::take_record_lock(lock.file(), path)?;
+    if let Some(holder) = loopdev::holder(lock.file(), path)? {
+        return Err(Error::refused(format!(
+            "{} is attached already, to {}; unmount it and detach it (losetup -d) first, or give that device",
+            path.display(),
+            holder.display()
+        )));
+    }
+    let superblock = superblock::read(lock.file(), 0, path)?.ok_or_else(|| no_volume(path))?;
+    let device = LoopDevice::attach(lock.file(), path, 0, 0, false)?;
+    let volume = Volume::mount(device.path(), path, &superblock, flags(opening))?;
+    Ok(Volume { _device: Some(device), image: Some(lock), ..volume })
+}
+
+fn flags(opening: &Opening) -> MsFlags {
+    match opening.purpose {
+        Purpose::Look => MsFlags::MS_RDONLY,
+        Purpose::Change | Purpose::Make => MsFlags::empty(),
+    }
+}
+
+fn no_volume(path: &Path) -> Error {
+    Error::refused(format!("{} holds no btrfs filesystem, so no versions", path.display()))
+}
+
+/// The directories of a volume, on the empty top level of a btrfs.
+fn skeleton(top: &Dir) -> Result<()> {
+    for (name, mode) in [(SYSTEMS, 0o755), (STATE, 0o755), (PRIVATE, 0o700)] {
+        top.make_dir(name, mode)?;
+    }
+    Ok(())
+}
+
+/// The partition's UUID as the kernel knows it; `None` where the device is no partition.
+fn part_uuid(device: &Path) -> Option<String> {
+    let name = device.canonicalize().ok()?;
+    let events =
+        fs::read_to_string(Path::new("/sys/class/block").join(name.file_name()?).join("uevent")).ok()?;
+    events.lines().find_map(|line| line.strip_prefix("PARTUUID=")).map(str::to_owned)
+}
+
+/// Takes the volume's own lock, making the tools' directory if it is the first time.
+fn lock_volume(volume: &Volume, patience: Patience) -> Result<Lock> {
+    let private = volume.top.ensure_dir(PRIVATE, 0o700)?;
+    let file = private.open_with(LOCK, OFlag::O_RDWR | OFlag::O_CREAT, 0o600, Links::Refuse)?;
+    Lock::take(File::from(file), &volume.name, patience)
+}

@@ -1,0 +1,71 @@
+//! Which versions are on a volume, and which of them are complete.
+
+use serde::Serialize;
+
+use super::Volume;
+use crate::boot::BootRecord;
+use crate::dir::Dir;
+use crate::error::Result;
+use crate::label::Label;
+use crate::layout::{self, BOOT_RECORD, INCOMPLETE, INITRAMFS, KERNEL, ORIG, RUN, SYSTEMS};
+
+/// A version on a volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Version {
+    /// Its label.
+    pub label: Label,
+    /// Whether it is the running one.
+    pub running: bool,
+    /// Whether it is the one that boots next.
+    pub default: bool,
+    /// Why it is not complete; `None` where it is.
+    pub missing: Option<String>,
+}
+
+impl Version {
+    /// Whether it can be booted and chosen.
+    pub fn is_complete(&self) -> bool {
+        self.missing.is_none()
+    }
+}
+
+pub(super) fn all(volume: &Volume) -> Result<Vec<Version>> {
+    let default = volume.default()?;
+    let mut versions = Vec::new();
+    for entry in volume.top().dir(SYSTEMS)?.entries()? {
+        if entry.is_dir == Some(false) {
+            continue;
+        }
+        let Some(label) = Label::existing(&entry.name) else { continue };
+        let Some(dir) = volume.top().dir_if_exists(layout::version(&label))? else { continue };
+        versions.push(Version {
+            running: volume.running() == Some(&label),
+            default: default.as_ref() == Some(&label),
+            missing: missing(volume, &label, &dir)?,
+            label,
+        });
+    }
+    Ok(versions)
+}
+
+/// What the version lacks to be complete. Versions of the original tools have no record, and need `run` alone.
+fn missing(volume: &Volume, label: &Label, dir: &Dir) -> Result<Option<String>> {
+    if dir.has(INCOMPLETE)? {
+        return Ok(Some("its deployment has not ended".into()));
+    }
+    if !dir.has(RUN)? {
+        return Ok(Some(format!("it has no {RUN}")));
+    }
+    let Some(bytes) = dir.read_if_exists(BOOT_RECORD)? else { return Ok(None) };
+    let record = BootRecord::parse(&bytes, &dir.shown(BOOT_RECORD))?;
+    if !dir.has(ORIG)? {
+        return Ok(Some(format!("it has no {ORIG}")));
+    }
+    for (wanted, name) in [(record.kernel, KERNEL), (record.initramfs, INITRAMFS), (record.dtb, layout::DTB)]
+    {
+        if wanted && !volume.boot().has(label, name)? {
+            return Ok(Some(format!("it has no {name}")));
+        }
+    }
+    Ok(None)
+}

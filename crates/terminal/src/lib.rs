@@ -1,0 +1,89 @@
+//! What the programs share at their edges: how they begin, show what happens, and end.
+//!
+//! Results go to standard output; what happens meanwhile, findings and errors to standard error. The exit code is 0, 1 for a failure, 2
+//! for wrong usage, 128 + n where a signal ended the program.
+
+mod show;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use baserock::extension::{Environment, error_line};
+use tracing_subscriber::EnvFilter;
+
+pub use show::{Output, Show};
+
+/// Runs a program: signals end it in order, an error becomes one line, a closed pipe is a quiet success.
+pub fn main(run: impl FnOnce() -> Result<()>) -> ExitCode {
+    log();
+    match baserock::signal::catch().map_err(anyhow::Error::from).and_then(|()| run()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::from(error.downcast_ref().map_or(1, baserock::Error::exit_code))
+        }
+    }
+}
+
+/// Writes results to standard output.
+pub fn print(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()?;
+    Ok(())
+}
+
+/// The program's own log goes to standard error; `BASEROCK_LOG=debug` shows more of it.
+fn log() {
+    let filter = EnvFilter::try_from_env("BASEROCK_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .without_time()
+        .with_target(false)
+        .init();
+}
+
+fn report(error: &anyhow::Error) {
+    let line = format!("{error:#}").replace('\n', " ");
+    // Where standard error is gone there is nobody left to tell.
+    let _gone = writeln!(io::stderr(), "{}: {line}", program());
+}
+
+/// The name under which this program was started.
+fn program() -> String {
+    let path = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Runs an extension: arguments by position, parameters from the environment, lines on standard output, and `ERROR: …` with exit code 1
+/// where it fails as expected.
+pub fn extension<const N: usize>(
+    names: [&str; N],
+    run: impl FnOnce([OsString; N], &Environment, &Show) -> baserock::Result<()>,
+) -> ExitCode {
+    log();
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let Ok(arguments) = <[OsString; N]>::try_from(arguments) else {
+        let _gone = writeln!(io::stderr(), "usage: {} {}", program(), names.join(" "));
+        return ExitCode::from(2);
+    };
+    let environment: Environment = std::env::vars_os().collect();
+    let show = Show::new(Output::Lines);
+    match baserock::signal::catch().and_then(|()| run(arguments, &environment, &show)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            drop(show);
+            let _gone = writeln!(io::stderr(), "{}", error_line(&error));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
