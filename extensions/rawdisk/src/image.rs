@@ -1,18 +1,19 @@
 //! A new image file that has no name until it is whole.
 
-use std::fs::{File, OpenOptions};
-use std::io;
+use std::fs::File;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use baserock::dir::Dir;
 use baserock::error::{Error, OrCannot, Result};
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
-use nix::unistd::linkat;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
+use nix::sys::stat::Mode;
+use nix::unistd::{fsync, linkat};
 
 /// An image that is being made. Until it is published it goes away with the process, also after `kill -9`.
 pub struct NewImage {
     file: File,
+    dir: Dir,
     place: PathBuf,
 }
 
@@ -25,16 +26,12 @@ impl NewImage {
                 place.display()
             )));
         }
-        let dir = directory(place);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .mode(0o644)
-            .custom_flags(OFlag::O_TMPFILE.bits())
-            .open(dir)
-            .or_cannot("create an image in", dir)?;
-        file.set_len(size).or_cannot(format!("make an image of {size} bytes in"), dir)?;
-        Ok(NewImage { file, place: place.to_owned() })
+        let dir = Dir::open(directory(place))?;
+        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        let file = openat(&dir, ".", flags, Mode::from_bits_truncate(0o644)).or_cannot("create", place)?;
+        let file = File::from(file);
+        file.set_len(size).or_cannot(format!("make an image of {size} bytes at"), place)?;
+        Ok(NewImage { file, dir, place: place.to_owned() })
     }
 
     /// A path under which this process and its children find it.
@@ -45,16 +42,10 @@ impl NewImage {
     /// Gives it its name, on the disk.
     pub fn publish(self) -> Result<()> {
         self.file.sync_all().or_cannot("sync", &self.place)?;
-        let path = self.path();
-        match linkat(AT_FDCWD, &path, AT_FDCWD, &self.place, AtFlags::AT_SYMLINK_FOLLOW) {
-            Err(nix::Error::EEXIST) => {
-                let error = io::Error::from(io::ErrorKind::AlreadyExists);
-                Err(error).or_cannot("publish the image, since somebody has just made", &self.place)
-            }
-            outcome => outcome.or_cannot("create", &self.place),
-        }?;
-        let dir = directory(&self.place);
-        File::open(dir).and_then(|dir| dir.sync_all()).or_cannot("sync", dir)
+        let name = self.place.file_name().unwrap_or_default();
+        // By descriptor: since the image was made, this process has left the mount namespace in which the path was looked up.
+        linkat(AT_FDCWD, &self.path(), &self.dir, name, AtFlags::AT_SYMLINK_FOLLOW).or_cannot("create", &self.place)?;
+        fsync(&self.dir).or_cannot("sync", self.dir.shown(""))
     }
 }
 
