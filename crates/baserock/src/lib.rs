@@ -15,6 +15,7 @@ pub mod btrfs;
 pub mod copy;
 pub mod dir;
 pub mod error;
+pub mod etc;
 pub mod extension;
 pub mod fstab;
 pub mod label;

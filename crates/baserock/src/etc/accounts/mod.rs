@@ -1,0 +1,240 @@
+//! Accounts: `passwd group shadow gshadow subuid subgid` as one unit.
+
+mod merge;
+mod numbers;
+mod ranges;
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::merge::{Form, Names};
+use self::table::Table;
+use super::content::Content;
+use super::ids::IdMoves;
+use super::path::EtcPath;
+use super::tree::Tree;
+use crate::error::Result;
+
+/// The files of the unit.
+pub const FILES: [&str; 6] = ["passwd", "group", "shadow", "gshadow", "subuid", "subgid"];
+
+const PASSWD: Form =
+    Form { sets: &[], fields: &["name", "password", "number", "group", "comment", "home", "shell"] };
+const GROUP: Form = Form { sets: &[3], fields: &["name", "password", "number", "members"] };
+const SHADOW: Form = Form {
+    sets: &[],
+    fields: &[
+        "name",
+        "password",
+        "last change",
+        "minimum age",
+        "maximum age",
+        "warning",
+        "inactivity",
+        "expiry",
+    ],
+};
+const GSHADOW: Form = Form { sets: &[2, 3], fields: &["name", "password", "administrators", "members"] };
+
+/// The merged accounts.
+#[derive(Debug, Default)]
+pub struct Accounts {
+    /// The merged files; `None` for one that is not to exist. Empty where one side changed nothing, so that the other's stand.
+    pub files: BTreeMap<EtcPath, Option<Content>>,
+    /// From the old version's numbers, as built, to the machine's.
+    pub v1_moves: IdMoves,
+    /// From the new version's numbers, as built, to the machine's.
+    pub v2_moves: IdMoves,
+    /// What had to be decided, in words, by file.
+    pub notes: BTreeMap<EtcPath, Vec<String>>,
+}
+
+/// Whether a path is of the unit.
+pub fn is_account_file(path: &EtcPath) -> bool {
+    FILES.iter().any(|name| name.as_bytes() == path.as_bytes())
+}
+
+/// Merges the accounts; `None` where the machine or the new version has no `passwd` and `group` to speak of.
+pub fn merge(v1: &Tree, user: &Tree, v2: &Tree) -> Result<Option<Accounts>> {
+    let has_unit = |tree: &Tree| FILES[..2].iter().all(|name| tree.content(&EtcPath::from(*name)).is_some());
+    let clean = |tree: &Tree| {
+        FILES.iter().all(|name| tree.get(&EtcPath::from(*name)).is_none_or(|n| n.content().is_some()))
+    };
+    if !has_unit(user) || !has_unit(v2) || ![v1, user, v2].into_iter().all(clean) {
+        return Ok(None);
+    }
+    let (v1, user, v2) = (Unit::read(v1)?, Unit::read(user)?, Unit::read(v2)?);
+    Ok(Some(merge_units(v1, user, v2)))
+}
+
+fn merge_units(mut v1: Unit, user: Unit, mut v2: Unit) -> Accounts {
+    let users = numbers::settle(&v1.passwd, &user.passwd, &v2.passwd, "user");
+    let groups = numbers::settle(&v1.group, &user.group, &v2.group, "group");
+    let mut accounts = Accounts {
+        v1_moves: IdMoves { users: users.of_v1, groups: groups.of_v1 },
+        v2_moves: IdMoves { users: users.of_v2, groups: groups.of_v2 },
+        ..Accounts::default()
+    };
+    if (v1.same_texts(&user) && accounts.v2_moves.is_empty()) || v1.same_texts(&v2) {
+        return accounts;
+    }
+    v1.renumber(&accounts.v1_moves);
+    v2.renumber(&accounts.v2_moves);
+    let mut notes = [users.notes, groups.notes, Vec::new(), Vec::new(), Vec::new(), Vec::new()];
+    let merged = v1.merge(&user, &v2, &mut notes);
+    for (name, notes) in FILES.iter().zip(notes) {
+        accounts.notes.insert(EtcPath::from(*name), notes);
+    }
+    accounts.with_files(&user, &v2, &merged)
+}
+
+impl Accounts {
+    /// A file is there where the machine has it, or where the new version brings it for the first time.
+    fn with_files(mut self, user: &Unit, v2: &Unit, merged: &Unit) -> Self {
+        for (index, name) in FILES.iter().enumerate() {
+            let is_there = user.present[index] || (v2.present[index] && !merged.dropped[index]);
+            let content = is_there.then(|| Content::from(merged.tables()[index].render()));
+            self.files.insert(EtcPath::from(*name), content);
+        }
+        self
+    }
+}
+
+/// The six files of one tree.
+#[derive(Clone, Debug, Default)]
+struct Unit {
+    passwd: Table,
+    group: Table,
+    shadow: Table,
+    gshadow: Table,
+    subuid: Table,
+    subgid: Table,
+    /// Which of the files exist.
+    present: [bool; 6],
+    /// Which files the user took away.
+    dropped: [bool; 6],
+}
+
+impl Unit {
+    fn read(tree: &Tree) -> Result<Self> {
+        let mut unit = Unit::default();
+        for (index, name) in FILES.iter().enumerate() {
+            if let Some(content) = tree.content(&EtcPath::from(*name)) {
+                unit.present[index] = true;
+                *unit.tables_mut()[index] = Table::parse(&content.bytes()?);
+            }
+        }
+        Ok(unit)
+    }
+
+    fn tables(&self) -> [&Table; 6] {
+        [&self.passwd, &self.group, &self.shadow, &self.gshadow, &self.subuid, &self.subgid]
+    }
+
+    fn tables_mut(&mut self) -> [&mut Table; 6] {
+        [
+            &mut self.passwd,
+            &mut self.group,
+            &mut self.shadow,
+            &mut self.gshadow,
+            &mut self.subuid,
+            &mut self.subgid,
+        ]
+    }
+
+    fn same_texts(&self, other: &Unit) -> bool {
+        self.present == other.present && self.tables() == other.tables()
+    }
+
+    /// Writes the machine's numbers into the records.
+    fn renumber(&mut self, moves: &IdMoves) {
+        let text = |number: u32| number.to_string().into_bytes();
+        for record in self.passwd.records_mut() {
+            if let (Some(uid), Some(gid)) = (record.number(2), record.number(3)) {
+                record.set(2, text(moves.user(uid)));
+                record.set(3, text(moves.group(gid)));
+            }
+        }
+        for record in self.group.records_mut() {
+            if let Some(gid) = record.number(2) {
+                record.set(2, text(moves.group(gid)));
+            }
+        }
+    }
+
+    /// Merges with this as the common base.
+    fn merge(&self, user: &Unit, v2: &Unit, notes: &mut [Vec<String>; 6]) -> Unit {
+        let users = Names { gone: self.gone_users(user, v2) };
+        let mut groups = Names { gone: self.gone_groups(user, v2) };
+        note_names("user", &self.passwd, &user.passwd, &v2.passwd, &users, &mut notes[0]);
+        let merge = |get: fn(&Unit) -> &Table, form: &Form, names: &Names, notes: &mut Vec<String>| {
+            merge::merge(get(self), get(user), get(v2), form, names, notes)
+        };
+        let passwd = merge(|unit| &unit.passwd, &PASSWD, &users, &mut notes[0]);
+        let in_use: BTreeSet<_> = passwd.records().filter_map(|record| record.number(3)).collect();
+        groups.gone.retain(|name| {
+            let number = user.group.get(name).and_then(|record| record.number(2));
+            !number.is_some_and(|number| in_use.contains(&number))
+        });
+        note_names("group", &self.group, &user.group, &v2.group, &groups, &mut notes[1]);
+        let members = |get: fn(&Unit) -> &Table, form: &Form, notes: &mut Vec<String>| {
+            let mut table = merge::merge(get(self), get(user), get(v2), form, &groups, notes);
+            merge::forget_members(&mut table, form, &users);
+            table
+        };
+        Unit {
+            group: members(|unit| &unit.group, &GROUP, &mut notes[1]),
+            shadow: merge(|unit| &unit.shadow, &SHADOW, &users, &mut notes[2]),
+            gshadow: members(|unit| &unit.gshadow, &GSHADOW, &mut notes[3]),
+            subuid: ranges::merge(&self.subuid, &user.subuid, &v2.subuid, &users, &mut notes[4]),
+            subgid: ranges::merge(&self.subgid, &user.subgid, &v2.subgid, &users, &mut notes[5]),
+            passwd,
+            present: user.present,
+            dropped: std::array::from_fn(|index| self.present[index] && !user.present[index]),
+        }
+    }
+
+    /// Users that one side removed, unless the other side changed them.
+    fn gone_users(&self, user: &Unit, v2: &Unit) -> BTreeSet<Vec<u8>> {
+        let untouched = |name: &[u8]| {
+            self.passwd.get(name) == user.passwd.get(name)
+                && self.shadow.get(name) == user.shadow.get(name)
+                && self.subuid.all(name) == user.subuid.all(name)
+                && self.subgid.all(name) == user.subgid.all(name)
+        };
+        gone(&self.passwd, &user.passwd, &v2.passwd, untouched)
+    }
+
+    fn gone_groups(&self, user: &Unit, v2: &Unit) -> BTreeSet<Vec<u8>> {
+        let untouched = |name: &[u8]| {
+            self.group.get(name) == user.group.get(name) && self.gshadow.get(name) == user.gshadow.get(name)
+        };
+        gone(&self.group, &user.group, &v2.group, untouched)
+    }
+}
+
+fn gone(v1: &Table, user: &Table, v2: &Table, untouched: impl Fn(&[u8]) -> bool) -> BTreeSet<Vec<u8>> {
+    let names = v1.records().map(table::Record::name);
+    let gone = names.filter(|name| !user.has(name) || (!v2.has(name) && untouched(name)));
+    gone.map(<[u8]>::to_vec).collect()
+}
+
+fn note_names(what: &str, v1: &Table, user: &Table, v2: &Table, names: &Names, notes: &mut Vec<String>) {
+    let mut note = |table: &Table, text: &str, is_meant: &dyn Fn(&[u8]) -> bool| {
+        let meant = table.records().map(table::Record::name).filter(|name| is_meant(name));
+        let meant: Vec<_> = meant.map(String::from_utf8_lossy).collect();
+        if !meant.is_empty() {
+            notes.push(format!("{what} {}: {text}", meant.join(" ")));
+        }
+    };
+    let is_gone = |name: &[u8]| names.gone.contains(name);
+    note(v2, "new", &|name| !user.has(name) && !v1.has(name));
+    note(v1, "stays removed", &|name| !user.has(name) && v2.has(name));
+    note(v1, "dropped by the new version", &|name| user.has(name) && is_gone(name));
+    note(v1, "stays though the new version dropped it", &|name| {
+        user.has(name) && !v2.has(name) && !is_gone(name)
+    });
+}
+
+#[cfg(test)]
+mod tests;

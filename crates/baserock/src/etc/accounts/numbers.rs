@@ -1,0 +1,89 @@
+//! Which number every account has on the machine.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::table::Table;
+
+/// Where the number stands in `passwd` and in `group`.
+const NUMBER: usize = 2;
+
+/// Numbers of users or of groups.
+#[derive(Debug, Default)]
+pub struct Numbers {
+    /// From the old version as built to the machine's.
+    pub of_v1: BTreeMap<u32, u32>,
+    /// From the new version as built to the machine's.
+    pub of_v2: BTreeMap<u32, u32>,
+    /// What had to be decided, in words.
+    pub notes: Vec<String>,
+}
+
+/// Settles the numbers: the machine's win, because shared state is owned by them; a new account whose number is taken gets a free one.
+pub fn settle(v1: &Table, user: &Table, v2: &Table, what: &str) -> Numbers {
+    let (v1, user, v2) = (by_name(v1), by_name(user), by_name(v2));
+    let mut numbers = Numbers { of_v1: moved(&v1, &user), of_v2: moved(&v2, &user), notes: Vec::new() };
+    for (name, (from, to)) in differing(&v2, &user) {
+        let name = String::from_utf8_lossy(name);
+        numbers.notes.push(format!("{what} {name} keeps {to}, {from} in the new version"));
+    }
+    let mut taken: BTreeSet<u32> = user.values().copied().collect();
+    let known: BTreeSet<u32> = [&v1, &user, &v2].into_iter().flat_map(BTreeMap::values).copied().collect();
+    let mut given = BTreeMap::new();
+    for (name, &number) in v2.iter().filter(|(name, _)| !user.contains_key(*name) && !v1.contains_key(*name))
+    {
+        if given.contains_key(&number) {
+            continue;
+        }
+        let own = if taken.contains(&number) { free(number, &known, &taken) } else { number };
+        taken.insert(own);
+        given.insert(number, own);
+        if own != number {
+            let name = String::from_utf8_lossy(name);
+            numbers.notes.push(format!("{what} {name} gets {own}, {number} is taken here"));
+            numbers.of_v2.insert(number, own);
+        }
+    }
+    numbers
+}
+
+fn by_name(table: &Table) -> BTreeMap<Vec<u8>, u32> {
+    let mut names = BTreeMap::new();
+    for record in table.records() {
+        if let Some(number) = record.number(NUMBER) {
+            names.entry(record.name().to_vec()).or_insert(number);
+        }
+    }
+    names
+}
+
+fn differing<'a>(
+    from: &'a BTreeMap<Vec<u8>, u32>,
+    to: &'a BTreeMap<Vec<u8>, u32>,
+) -> impl Iterator<Item = (&'a Vec<u8>, (u32, u32))> {
+    from.iter().filter_map(|(name, &old)| {
+        let new = *to.get(name)?;
+        (new != old).then_some((name, (old, new)))
+    })
+}
+
+/// Where two names share a number, the number moves only if every one of them moves.
+fn moved(from: &BTreeMap<Vec<u8>, u32>, to: &BTreeMap<Vec<u8>, u32>) -> BTreeMap<u32, u32> {
+    let staying: BTreeSet<u32> = from
+        .iter()
+        .filter(|(name, number)| to.get(*name) == Some(number))
+        .map(|(_, &number)| number)
+        .collect();
+    differing(from, to).map(|(_, pair)| pair).filter(|(old, _)| !staying.contains(old)).collect()
+}
+
+/// A number that nobody has: for system accounts downwards from 999, for people upwards from 1000.
+fn free(near: u32, known: &BTreeSet<u32>, taken: &BTreeSet<u32>) -> u32 {
+    let is_free = |number: &u32| !known.contains(number) && !taken.contains(number);
+    let (mut system, mut people) = ((100..1000).rev(), 1000..60_000);
+    let found = if near < 1000 {
+        system.find(is_free).or_else(|| people.find(is_free))
+    } else {
+        people.find(is_free)
+    };
+    found.or_else(|| (65_536..u32::MAX).find(is_free)).unwrap_or(near)
+}

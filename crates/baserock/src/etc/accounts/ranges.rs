@@ -1,0 +1,36 @@
+//! Merging `subuid` and `subgid`: ranges of numbers by name.
+
+use super::merge::Names;
+use super::table::{Line, Record, Table};
+
+/// The merged file: the machine's ranges; those of names that are new here, moved where they would overlap.
+pub fn merge(v1: &Table, user: &Table, v2: &Table, names: &Names, notes: &mut Vec<String>) -> Table {
+    let mut merged = user.clone();
+    merged.lines.retain(|line| !matches!(line, Line::Record(record) if names.gone.contains(record.name())));
+    let is_new = |name: &[u8]| !user.has(name) && !v1.has(name) && !names.gone.contains(name);
+    for record in v2.records().filter(|record| is_new(record.name())) {
+        let mut record = record.clone();
+        if let Some((start, count)) = range(&record) {
+            if merged.records().filter_map(range).any(|other| overlap((start, count), other)) {
+                let free = merged
+                    .records()
+                    .filter_map(range)
+                    .map(|(start, count)| start.saturating_add(count))
+                    .max();
+                let free = free.unwrap_or(start);
+                notes.push(format!("range of {} starts at {free}", String::from_utf8_lossy(record.name())));
+                record.set(1, free.to_string().into_bytes());
+            }
+        }
+        merged.push(Line::Record(record));
+    }
+    merged
+}
+
+fn range(record: &Record) -> Option<(u32, u32)> {
+    record.number(1).zip(record.number(2))
+}
+
+fn overlap(a: (u32, u32), b: (u32, u32)) -> bool {
+    a.0 < b.0.saturating_add(b.1) && b.0 < a.0.saturating_add(a.1)
+}

@@ -1,0 +1,148 @@
+//! Changes that did not merge: `FILE.orig` and `FILE.rej`, and conflicts that are carried from one merge to the next.
+
+use super::path::EtcPath;
+use super::record::{Conflict, Record};
+use super::reject::{texts, unified_diff};
+use super::tree::{Kind, Node, Tree};
+use crate::error::Result;
+
+/// The longest file name, in bytes.
+const LONGEST_NAME: usize = 255;
+
+/// A change of the user's that is not in the result.
+#[derive(Clone, Debug)]
+pub struct Rejected {
+    /// The old version's node.
+    pub v1: Option<Node>,
+    /// The user's node.
+    pub user: Node,
+    /// The new version's node, which is the result.
+    pub v2: Node,
+}
+
+impl Rejected {
+    /// What `FILE.orig` and `FILE.rej` hold.
+    pub fn files(&self, path: &EtcPath) -> Result<(Node, Node)> {
+        let mode = self.v2.meta.mode & self.user.meta.mode & 0o777;
+        let beside = |kind: Kind| {
+            let mut meta = self.v2.meta.clone();
+            meta.mode =
+                if matches!(kind, Kind::Symlink(_)) { 0o777 } else { mode_for(&self.v2, &self.user, mode) };
+            Node { kind, meta, mtime: self.user.mtime }
+        };
+        Ok((beside(self.v2.kind.clone()), beside(self.change(path)?)))
+    }
+
+    /// The change as a diff, or the user's node whole where there is no text to compare.
+    fn change(&self, path: &EtcPath) -> Result<Kind> {
+        if let (Some(v1), Some(user)) = (self.v1.as_ref().and_then(Node::content), self.user.content()) {
+            if let Some([v1, user]) = texts([v1, user])?.as_deref() {
+                if let Some(diff) = unified_diff(path, v1, user) {
+                    return Ok(Kind::File(diff.into()));
+                }
+            }
+        }
+        Ok(self.user.kind.clone())
+    }
+}
+
+/// A link's mode says nothing: only those of real files narrow.
+fn mode_for(v2: &Node, user: &Node, both: u32) -> u32 {
+    match (&v2.kind, &user.kind) {
+        (Kind::Symlink(_), _) => user.meta.mode & 0o600,
+        (_, Kind::Symlink(_)) => v2.meta.mode & 0o777,
+        _ => both,
+    }
+}
+
+/// A conflict of an earlier merge that nobody has resolved.
+#[derive(Debug)]
+pub struct Carried {
+    path: EtcPath,
+    orig: Option<Node>,
+    rej: Node,
+}
+
+impl Carried {
+    /// The path that both sides had changed.
+    pub fn path(&self) -> &EtcPath {
+        &self.path
+    }
+}
+
+/// Takes the files that the earlier merge made out of the user's tree, and returns the conflicts that are still open.
+///
+/// A conflict is resolved when its `.rej` is gone. A file of the tools' that somebody has changed since is the user's.
+pub fn take_tool_files(user: &mut Tree, earlier: &Record) -> Vec<Carried> {
+    let mut carried = Vec::new();
+    for conflict in &earlier.conflicts {
+        let orig = conflict.orig.as_ref().filter(|path| earlier.made(path, user.get(path)));
+        let orig = orig.and_then(|path| user.remove(path));
+        if let Some(rej) = user.remove(&conflict.rej) {
+            carried.push(Carried { path: conflict.path.clone(), orig, rej });
+        }
+    }
+    carried
+}
+
+/// Puts the files of an open conflict of an earlier merge into the result again; `.orig` is the new version's.
+pub fn carry(carried: Carried, v2: Option<&Node>, place: &mut Places<'_>) -> Conflict {
+    let Carried { path, orig, mut rej } = carried;
+    let v2 = v2.filter(|node| !node.is_dir());
+    if let Some(v2) = v2 {
+        rej.meta.mode = mode_for(v2, &rej, rej.meta.mode & v2.meta.mode & 0o777);
+    }
+    let orig = v2.cloned().map(|v2| narrowed(v2, &rej)).or(orig);
+    place.put(&path, orig, rej)
+}
+
+fn narrowed(mut orig: Node, rej: &Node) -> Node {
+    if !matches!(orig.kind, Kind::Symlink(_)) {
+        orig.meta.mode = mode_for(&orig, rej, orig.meta.mode & rej.meta.mode & 0o777);
+    }
+    orig
+}
+
+/// Where `.orig` and `.rej` may go: never over a file of anybody's.
+pub struct Places<'a> {
+    /// The result so far.
+    pub result: &'a mut Tree,
+    /// The trees whose names are taken.
+    pub others: [&'a Tree; 2],
+}
+
+impl Places<'_> {
+    /// Puts both files beside `path`, under names that nobody uses.
+    pub fn put(&mut self, path: &EtcPath, orig: Option<Node>, rej: Node) -> Conflict {
+        let [orig_path, rej_path] = self.free_names(path);
+        let orig = orig.map(|node| {
+            self.result.insert(orig_path.clone(), node);
+            orig_path
+        });
+        self.result.insert(rej_path.clone(), rej);
+        Conflict { path: path.clone(), orig, rej: rej_path }
+    }
+
+    /// `FILE.orig` and `FILE.rej`, or `FILE.1.orig` and `FILE.1.rej`, and so on. The endings stay last, because programs that
+    /// read whole folders know to leave them out.
+    fn free_names(&self, path: &EtcPath) -> [EtcPath; 2] {
+        let mut number = 0;
+        loop {
+            let names = [".orig", ".rej"].map(|ending| beside(path, number, ending));
+            if !names.iter().any(|name| self.is_taken(name)) {
+                return names;
+            }
+            number += 1;
+        }
+    }
+
+    fn is_taken(&self, path: &EtcPath) -> bool {
+        self.result.get(path).is_some() || self.others.iter().any(|tree| tree.get(path).is_some())
+    }
+}
+
+fn beside(path: &EtcPath, number: u32, ending: &str) -> EtcPath {
+    let ending = if number == 0 { ending.to_owned() } else { format!(".{number}{ending}") };
+    let stem = &path.name()[..path.name().len().min(LONGEST_NAME - ending.len())];
+    path.parent().unwrap_or_default().join(&[stem, ending.as_bytes()].concat())
+}

@@ -1,0 +1,43 @@
+//! Fingerprints of an `etc`, to tell whether somebody has changed it since.
+
+use sha2::{Digest, Sha256};
+
+use super::identity::{Class, class};
+use super::path::EtcPath;
+use super::record::{hex, update};
+use super::tree::{Node, Tree};
+
+/// Of a merge's result, without what a machine changes by running: its own files and those that programs make.
+pub fn fingerprint_of_result(tree: &Tree) -> String {
+    fingerprint(tree, |path| class(path) == Class::Ordinary)
+}
+
+/// Of the machine's `etc`, the machine's own files included: a new host name is to be merged as well.
+pub fn fingerprint_of_user(tree: &Tree) -> String {
+    fingerprint(tree, |path| matches!(class(path), Class::Ordinary | Class::Machine))
+}
+
+/// Over paths, types, contents, modes, owners and attributes; times do not count.
+fn fingerprint(tree: &Tree, counts: impl Fn(&EtcPath) -> bool) -> String {
+    let mut hasher = Sha256::new();
+    for (path, node) in tree.iter().filter(|(path, _)| counts(path)) {
+        hasher.update(path.as_bytes());
+        hasher.update([0]);
+        add_node(&mut hasher, node);
+    }
+    hex(&hasher.finalize())
+}
+
+fn add_node(hasher: &mut Sha256, node: &Node) {
+    update(hasher, &node.kind);
+    for number in [node.meta.mode, node.meta.uid, node.meta.gid] {
+        hasher.update(number.to_le_bytes());
+    }
+    for (name, value) in &node.meta.xattrs {
+        for part in [name, value] {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+    }
+    hasher.update([0]);
+}

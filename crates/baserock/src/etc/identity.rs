@@ -1,0 +1,50 @@
+//! Files that are not merged: the machine's own, those that programs make, and markers.
+
+use super::path::EtcPath;
+
+/// What kind of file a path is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Configuration: merged.
+    Ordinary,
+    /// The machine's own: kept whenever it exists.
+    Machine,
+    /// Made by programs from what else is in the version: always the new version's.
+    Generated,
+    /// A marker of what happened to the old version: dropped.
+    Marker,
+}
+
+/// The class of a path.
+pub fn class(path: &EtcPath) -> Class {
+    match path.as_bytes() {
+        b"machine-id" | b"hostname" | b"adjtime" | b"localtime" | b"resolv.conf" | b"passwd-" | b"group-"
+        | b"shadow-" | b"gshadow-" => Class::Machine,
+        b"ld.so.cache" | b"udev/hwdb.bin" | b"mtab" => Class::Generated,
+        b".updated" | b".pwd.lock" => Class::Marker,
+        other if other.starts_with(b"ssh/ssh_host_") && path.name().len() + 4 == other.len() => {
+            Class::Machine
+        }
+        _ => Class::Ordinary,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes() {
+        for (path, expected) in [
+            ("machine-id", Class::Machine),
+            ("ssh/ssh_host_ed25519_key.pub", Class::Machine),
+            ("ssh/sshd_config", Class::Ordinary),
+            ("ssh/ssh_host_x/y", Class::Ordinary),
+            ("udev/hwdb.bin", Class::Generated),
+            (".updated", Class::Marker),
+            ("passwd", Class::Ordinary),
+        ] {
+            assert_eq!(class(&EtcPath::from(path)), expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Merging /etc: three trees in, a plan out; then the plan is carried out.
+//!
+//! V1 is the old version's `etc` as it was built, VU is what the user made of it, V2 is the new version's as built. The rules
+//! ([`rules`], [`accounts`], [`fstab`], [`identity`], [`original`]) know values only. No change of the user's is lost without being
+//! named: it is in the result, or in a `.rej` that stays listed until somebody resolves it.
+
+pub mod accounts;
+pub mod conflict;
+pub mod content;
+pub mod fingerprint;
+pub mod fstab;
+pub mod identity;
+pub mod ids;
+pub mod merge3;
+pub mod metadata;
+pub mod options;
+pub mod original;
+pub mod path;
+pub mod plan;
+pub mod record;
+pub mod reject;
+pub mod rules;
+pub mod step;
+pub mod structure;
+pub mod tree;
+
+pub use options::{Options, Side, Take};
+pub use path::EtcPath;
+pub use plan::{Plan, Trees, plan};
+pub use record::{Conflict, Record};
+pub use step::{Action, Step};
+pub use tree::{Kind, Node, Tree};

@@ -1,0 +1,84 @@
+//! What the user can ask of a merge.
+
+use std::str::FromStr;
+
+use super::path::EtcPath;
+use crate::error::Error;
+
+/// How a merge is done.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Paths that are not merged but taken whole from one side, with all that stands below them.
+    pub take: Vec<Take>,
+    /// Merge as the original tools did.
+    pub original_rules: bool,
+    /// The new version was given its host name on purpose; the machine's own does not go over it.
+    pub hostname_from_new: bool,
+    /// The three `fstab` texts (old version's, user's, new version's) after completion, to merge instead of those in the trees.
+    pub fstab: Option<[Option<Vec<u8>>; 3]>,
+}
+
+/// One path that is taken whole from one side. Parses `PATH=user` and `PATH=new`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Take {
+    /// The path, with all that stands below it.
+    pub path: EtcPath,
+    /// Whose is taken.
+    pub side: Side,
+}
+
+/// The two sides of a merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// What the machine has.
+    User,
+    /// What the new version brings.
+    New,
+}
+
+impl Options {
+    /// Whose version of this path is taken whole, if the user said so; the longest path that was given decides.
+    pub fn taken(&self, path: &EtcPath) -> Option<Side> {
+        let covering = self.take.iter().filter(|take| path.is_within(&take.path));
+        covering.max_by_key(|take| take.path.as_bytes().len()).map(|take| take.side)
+    }
+}
+
+impl FromStr for Take {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let (path, side) = match text.rsplit_once('=') {
+            Some((path, "user")) => (path, Side::User),
+            Some((path, "new")) => (path, Side::New),
+            _ => return Err(Error::refused(format!("cannot take {text:?}: write PATH=user or PATH=new"))),
+        };
+        match path.parse::<EtcPath>()? {
+            path if path.is_root() => Err(Error::refused("cannot take all of etc: name a path in it")),
+            path => Ok(Take { path, side }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_take_names_a_path_and_a_side() {
+        let take: Take = "/etc/a=b=user".parse().unwrap();
+        assert_eq!(take, Take { path: EtcPath::from("a=b"), side: Side::User });
+        for text in ["a", "a=both", "=new", "../x=new"] {
+            assert!(text.parse::<Take>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_longest_path_decides() {
+        let take = ["ssh=user", "ssh/moduli=new"].map(|text| text.parse().unwrap()).to_vec();
+        let options = Options { take, ..Options::default() };
+        assert_eq!(options.taken(&EtcPath::from("ssh/moduli")), Some(Side::New));
+        assert_eq!(options.taken(&EtcPath::from("ssh/x")), Some(Side::User));
+        assert_eq!(options.taken(&EtcPath::from("sshd")), None);
+    }
+}

@@ -1,0 +1,271 @@
+//! The plan of a merge: from three trees to the result and what was done to get there, without touching a disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::accounts::{self, Accounts};
+use super::conflict::{Carried, Places, Rejected, carry, take_tool_files};
+use super::fingerprint::fingerprint_of_user;
+use super::fstab;
+use super::identity::{Class, class};
+use super::ids::IdMoves;
+use super::options::{Options, Side};
+use super::original::decide_original;
+use super::path::EtcPath;
+use super::record::{Conflict, Record};
+use super::rules::{Decision, Three, decide};
+use super::step::{Action, Step};
+use super::structure;
+use super::tree::{Kind, Node, Tree};
+use crate::error::{Error, Result};
+
+/// The three trees of a merge.
+#[derive(Clone, Debug, Default)]
+pub struct Trees {
+    /// The old version's `etc` as built.
+    pub v1: Tree,
+    /// The old version's `etc` as the user left it.
+    pub user: Tree,
+    /// The new version's `etc` as built.
+    pub v2: Tree,
+}
+
+/// What a merge will do.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The new version's `etc` as it is to be.
+    pub result: Tree,
+    /// What is done to every path that is not the same in all three trees, by path.
+    pub steps: Vec<Step>,
+    /// What did not merge, those of earlier merges included.
+    pub conflicts: Vec<Conflict>,
+    /// The owners whose numbers are others on this machine than in the new version as built.
+    pub moves: IdMoves,
+    /// Fingerprint of the old version's `etc` as the user left it.
+    pub user: String,
+}
+
+/// Plans the merge of three trees. `earlier` is the record of the merge that made the old version's `etc`, if one did.
+pub fn plan(mut trees: Trees, earlier: Option<&Record>, options: &Options) -> Result<Plan> {
+    let user = fingerprint_of_user(&trees.user);
+    let carried = earlier.map(|earlier| take_tool_files(&mut trees.user, earlier)).unwrap_or_default();
+    complete_fstab(&mut trees, options);
+    let accounts = match options.original_rules {
+        true => None,
+        false => accounts::merge(&trees.v1, &trees.user, &trees.v2)?,
+    };
+    let accounts = accounts.unwrap_or_default();
+    accounts.v1_moves.apply(&mut trees.v1);
+    accounts.v2_moves.apply(&mut trees.v2);
+    let mut planner = Planner::new(&trees, options, &accounts);
+    planner.check_takes()?;
+    planner.decide_all()?;
+    planner.settle_structure()?;
+    planner.settle_conflicts(carried)?;
+    Ok(planner.finish(user))
+}
+
+fn complete_fstab(trees: &mut Trees, options: &Options) {
+    let Some(texts) = &options.fstab else { return };
+    for (tree, text) in [&mut trees.v1, &mut trees.user, &mut trees.v2].into_iter().zip(texts) {
+        let path = EtcPath::from("fstab");
+        let Some(text) = text else { continue };
+        let kind = Kind::File(text.clone().into());
+        match tree.get(&path).cloned() {
+            Some(node) if node.content().is_some() => tree.insert(path, Node { kind, ..node }),
+            Some(_) => {}
+            None => tree.insert(path, Node::new(kind, 0o644)),
+        }
+    }
+}
+
+struct Planner<'a> {
+    trees: &'a Trees,
+    options: &'a Options,
+    accounts: &'a Accounts,
+    plan: Plan,
+    steps: BTreeMap<EtcPath, Step>,
+    rejected: BTreeMap<EtcPath, Rejected>,
+    /// Paths where a directory stands against something else.
+    unmergeable: BTreeSet<EtcPath>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(trees: &'a Trees, options: &'a Options, accounts: &'a Accounts) -> Self {
+        let plan = Plan { moves: accounts.v2_moves.clone(), ..Plan::default() };
+        let (steps, rejected, unmergeable) = Default::default();
+        Planner { trees, options, accounts, plan, steps, rejected, unmergeable }
+    }
+
+    fn three(&self, path: &EtcPath) -> Three<'a> {
+        Three { v1: self.trees.v1.get(path), user: self.trees.user.get(path), v2: self.trees.v2.get(path) }
+    }
+
+    fn check_takes(&self) -> Result<()> {
+        for take in &self.options.take {
+            let path = &take.path;
+            let Three { user, v2, .. } = self.three(path);
+            if user.is_none() && v2.is_none() {
+                return Err(Error::refused(format!("cannot take {path}: neither version has etc/{path}")));
+            }
+            if accounts::is_account_file(path) && !self.accounts.files.is_empty() {
+                return Err(Error::refused(format!(
+                    "cannot take {path}: accounts are merged as one; change them in the new version after it is deployed"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn decide_all(&mut self) -> Result<()> {
+        let trees = self.trees;
+        let paths: BTreeSet<_> =
+            [&trees.v1, &trees.user, &trees.v2].into_iter().flat_map(Tree::paths).collect();
+        for path in paths {
+            let three = self.three(path);
+            let decision = self.decide(path, three)?;
+            if decision.unmergeable {
+                self.unmergeable.insert(path.clone());
+            }
+            self.note(path, three, &decision);
+            if let Some(node) = decision.node {
+                self.plan.result.insert(path.clone(), node);
+            }
+            if let Some(rejected) = decision.rejected {
+                self.rejected.insert(path.clone(), rejected);
+            }
+        }
+        Ok(())
+    }
+
+    /// What becomes of one path: taken whole, of a special class, or merged.
+    fn decide(&self, path: &EtcPath, three: Three<'_>) -> Result<Decision> {
+        if let Some(side) = self.options.taken(path) {
+            let node = if side == Side::User { three.user } else { three.v2 };
+            let action = (three.user.map(|n| &n.kind) != three.v2.map(|n| &n.kind)).then_some(Action::Take);
+            return Ok(Decision { action, ..Decision::of(node, Action::Take) });
+        }
+        if self.options.original_rules {
+            return decide_original(path, three);
+        }
+        if let Some(content) = self.accounts.files.get(path) {
+            return Ok(self.decide_accounts(content.clone().map(Kind::File), three));
+        }
+        if path.as_bytes() == b"fstab" {
+            return decide_fstab(three);
+        }
+        self.decide_by_class(path, three)
+    }
+
+    fn decide_by_class(&self, path: &EtcPath, three: Three<'_>) -> Result<Decision> {
+        let chosen = path.as_bytes() == b"hostname" && self.options.hostname_from_new && three.v2.is_some();
+        let special = |node: Option<&Node>, action| {
+            let differs = three.user.map(|n| &n.kind) != node.map(|n| &n.kind)
+                || three.v2.map(|n| &n.kind) != node.map(|n| &n.kind);
+            Ok(Decision { action: differs.then_some(action), ..Decision::of(node, action) })
+        };
+        match class(path) {
+            Class::Machine if chosen => special(three.v2, Action::Update),
+            Class::Machine if three.user.is_some() => special(three.user, Action::Machine),
+            Class::Generated => special(three.v2, Action::Generated),
+            Class::Marker => special(None, Action::Discard),
+            Class::Machine | Class::Ordinary => decide(three),
+        }
+    }
+
+    fn decide_accounts(&self, kind: Option<Kind>, three: Three<'_>) -> Decision {
+        let Some(kind) = kind else {
+            return Decision { action: three.v2.map(|_| Action::Delete), ..Decision::default() };
+        };
+        let same_as = |node: Option<&Node>| node.is_some_and(|node| node.kind == kind);
+        let (is_user, is_new) = (same_as(three.user), same_as(three.v2));
+        let Some(from) = (if is_user { three.user.or(three.v2) } else { three.v2.or(three.user) }) else {
+            return Decision::default();
+        };
+        let action = match (is_user, is_new) {
+            (true, true) => None,
+            (true, false) => Some(Action::Keep),
+            (false, true) => Some(Action::Update),
+            (false, false) => Some(Action::Merge),
+        };
+        let node = Node { kind, ..from.clone() };
+        Decision { action, ..three.with_metadata(Some(&node), Action::Merge) }
+    }
+
+    /// Remembers what was done to a path.
+    fn note(&mut self, path: &EtcPath, three: Three<'_>, decision: &Decision) {
+        let clash = !decision.clashes.is_empty();
+        let is_new = match (&decision.node, three.v2) {
+            (Some(result), Some(v2)) => result.is_same(v2),
+            (result, v2) => result.is_none() == v2.is_none(),
+        };
+        let action = match decision.action {
+            Some(Action::Add | Action::Update | Action::Drop) if !is_new => Action::Merge,
+            Some(action) => action,
+            None if !clash && is_new => return,
+            None => Action::Merge,
+        };
+        let mut notes = decision.notes.clone();
+        notes.extend(self.accounts.notes.get(path).cloned().unwrap_or_default());
+        notes.extend(decision.clashes.iter().cloned());
+        self.steps.insert(path.clone(), Step { notes, clash, ..Step::new(action, path.clone()) });
+    }
+
+    fn settle_structure(&mut self) -> Result<()> {
+        structure::complete(&mut self.plan.result, self.trees, &mut self.unmergeable);
+        match self.unmergeable.iter().next() {
+            None => Ok(()),
+            Some(_) => Err(structure::refusal(&self.unmergeable, self.trees)),
+        }
+    }
+
+    /// Puts `.orig` and `.rej` into the result: first those of open conflicts, then new ones.
+    fn settle_conflicts(&mut self, carried: Vec<Carried>) -> Result<()> {
+        let mut places = Places { result: &mut self.plan.result, others: [&self.trees.user, &self.trees.v2] };
+        for conflict in carried {
+            let v2 = self.trees.v2.get(conflict.path());
+            let conflict = carry(conflict, v2, &mut places);
+            let step = self.steps.entry(conflict.path.clone());
+            let step = step.or_insert_with(|| Step::new(Action::Carry, conflict.path.clone()));
+            step.notes.push(format!("still unresolved: {}", conflict.rej));
+            step.is_open = true;
+            self.plan.conflicts.push(conflict);
+        }
+        for (path, rejected) in &self.rejected {
+            let (orig, rej) = rejected.files(path)?;
+            let conflict = places.put(path, Some(orig), rej);
+            if let Some(step) = self.steps.get_mut(path) {
+                step.notes.push(format!("your change is in {}", conflict.rej));
+            }
+            self.plan.conflicts.push(conflict);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, user: String) -> Plan {
+        structure::complete(&mut self.plan.result, self.trees, &mut self.unmergeable);
+        Plan { steps: self.steps.into_values().collect(), user, ..self.plan }
+    }
+}
+
+/// Merges by mount point where all three are files; else like any other path.
+fn decide_fstab(three: Three<'_>) -> Result<Decision> {
+    let plain = decide(three)?;
+    let (Some(Action::Merge | Action::Conflict), Some(user), Some(v2)) = (plain.action, three.user, three.v2)
+    else {
+        return Ok(plain);
+    };
+    let texts = (three.v1.and_then(Node::content), user.content(), v2.content());
+    let (Some(base), Some(ours), Some(theirs)) = texts else { return Ok(plain) };
+    match fstab::merge(&base.bytes()?, &ours.bytes()?, &theirs.bytes()?) {
+        Ok(merged) => {
+            let notes =
+                merged.restored.iter().map(|point| format!("{point} is back: the new version changed it"));
+            let notes = notes.collect();
+            Ok(Decision { notes, ..three.merged(merged.text, user, v2) })
+        }
+        Err(points) => {
+            let note = format!("both changed {}", points.join(", "));
+            Ok(Decision { notes: vec![note], ..super::rules::conflict(three, user, v2) })
+        }
+    }
+}

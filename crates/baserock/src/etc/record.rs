@@ -1,0 +1,95 @@
+//! The record of a merge: `systems/NEW/merge.json`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::ids::IdMoves;
+use super::path::EtcPath;
+use super::step::Step;
+use super::tree::{Kind, Node};
+use crate::error::{Error, Result};
+
+/// What was done in a merge, for the next one and for the user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The version that was merged from.
+    pub old: String,
+    /// What was done to every path that is not simply the new version's.
+    pub steps: Vec<Step>,
+    /// What did not merge and is not resolved.
+    pub conflicts: Vec<Conflict>,
+    /// The files that the merge itself made (`.orig`, `.rej`), each with its [`sum`].
+    pub made: BTreeMap<EtcPath, String>,
+    /// The owners whose numbers are others on this machine than in the new version as built.
+    #[serde(default)]
+    pub moves: IdMoves,
+    /// Fingerprint of the old version's `etc` when it was merged.
+    pub user: String,
+    /// Fingerprint of the result.
+    pub result: String,
+}
+
+/// A change that did not merge, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// The path that both sides changed.
+    pub path: EtcPath,
+    /// A copy of what the new version has, if it has it.
+    pub orig: Option<EtcPath>,
+    /// The user's change.
+    pub rej: EtcPath,
+}
+
+impl Record {
+    /// Reads a record; `shown` names the file in errors.
+    pub fn parse(json: &[u8], shown: &std::path::Path) -> Result<Self> {
+        serde_json::from_slice(json).map_err(|error| {
+            let hint = "move it away to merge without it; conflicts that it lists are then no longer carried";
+            Error::malformed(shown, format!("not a merge record: {error}; {hint}"))
+        })
+    }
+
+    /// The record as JSON, with a final newline.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec_pretty(self).unwrap_or_default();
+        json.push(b'\n');
+        json
+    }
+
+    /// Whether the node is a file that the merge made and that nobody has changed since.
+    pub fn made(&self, path: &EtcPath, node: Option<&Node>) -> bool {
+        node.is_some_and(|node| self.made.get(path) == Some(&sum(node)))
+    }
+}
+
+/// The SHA-256 of a node's type and content, in hexadecimal.
+pub fn sum(node: &Node) -> String {
+    let mut hasher = Sha256::new();
+    update(&mut hasher, &node.kind);
+    hex(&hasher.finalize())
+}
+
+/// Feeds type and content to a hasher.
+pub fn update(hasher: &mut Sha256, kind: &Kind) {
+    hasher.update(kind.name());
+    match kind {
+        Kind::File(content) => hasher.update(content.sum()),
+        Kind::Dir => {}
+        Kind::Symlink(target) => hasher.update(target),
+        Kind::Special { format, device } => {
+            hasher.update(format.to_le_bytes());
+            hasher.update(device.to_le_bytes());
+        }
+    }
+}
+
+/// Bytes in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,43 @@
+//! The shape of the result: every path needs a directory above it, and a directory cannot also be something else.
+
+use std::collections::BTreeSet;
+
+use super::path::EtcPath;
+use super::plan::Trees;
+use super::tree::{Node, Tree};
+use crate::error::Error;
+
+/// Adds the directories that paths of the result stand in, and names those that are something else.
+pub fn complete(result: &mut Tree, trees: &Trees, unmergeable: &mut BTreeSet<EtcPath>) {
+    let paths: Vec<_> = result.paths().cloned().collect();
+    for path in paths {
+        let mut above = path.parent();
+        while let Some(folder) = above {
+            match result.get(&folder) {
+                Some(node) if node.is_dir() => break,
+                Some(_) => drop(unmergeable.insert(folder.clone())),
+                None if unmergeable.contains(&folder) => {}
+                None => result.insert(folder.clone(), directory(&folder, trees)),
+            }
+            above = folder.parent();
+        }
+    }
+}
+
+/// The directory as one of the trees has it, the new version's first.
+fn directory(path: &EtcPath, trees: &Trees) -> Node {
+    let nodes = [&trees.v2, &trees.user, &trees.v1].map(|tree| tree.get(path));
+    nodes.into_iter().flatten().find(|node| node.is_dir()).cloned().unwrap_or_else(Node::dir)
+}
+
+/// The error that names every such path, with both types.
+pub fn refusal(paths: &BTreeSet<EtcPath>, trees: &Trees) -> Error {
+    let name = |tree: &Tree, path: &EtcPath| tree.get(path).map_or("missing", |node| node.kind.name());
+    let each = paths.iter().map(|path| {
+        let (user, v2) = (name(&trees.user, path), name(&trees.v2, path));
+        format!("etc/{path} is a {user} on this machine and a {v2} in the new version")
+    });
+    let takes = paths.iter().map(|path| format!("--take {path}=user|new"));
+    let (each, takes) = (each.collect::<Vec<_>>().join(", "), takes.collect::<Vec<_>>().join(" "));
+    Error::refused(format!("cannot merge: {each}; choose with {takes}"))
+}

@@ -1,0 +1,174 @@
+//! A tree of files as a value: what `etc` holds, to compare and merge without touching a disk.
+
+use std::collections::BTreeMap;
+
+use super::content::Content;
+use super::path::EtcPath;
+
+/// Extended attributes by name, ACLs among them.
+pub type Xattrs = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Everything below an `etc`, by path; the empty path is `etc` itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tree {
+    nodes: BTreeMap<EtcPath, Node>,
+}
+
+/// One path of a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Type and content.
+    pub kind: Kind,
+    /// Who may do what with it.
+    pub meta: Meta,
+    /// Modification time: seconds since 1970 and nanoseconds.
+    pub mtime: (i64, u32),
+}
+
+/// Type and content: the value that is merged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File(Content),
+    /// A directory; its entries are paths of their own.
+    Dir,
+    /// A symbolic link with its target.
+    Symlink(Vec<u8>),
+    /// A device node, FIFO or socket.
+    Special {
+        /// `S_IFCHR`, `S_IFBLK`, `S_IFIFO` or `S_IFSOCK`.
+        format: u32,
+        /// The device's number; 0 where there is none.
+        device: u64,
+    },
+}
+
+/// Mode, owner and extended attributes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// Permission, set-id and sticky bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Extended attributes, including ACLs.
+    pub xattrs: Xattrs,
+}
+
+impl Kind {
+    /// The type in words, for messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kind::File(_) => "file",
+            Kind::Dir => "directory",
+            Kind::Symlink(_) => "symlink",
+            Kind::Special { .. } => "special file",
+        }
+    }
+
+    /// Whether both are of one type, whatever they hold.
+    pub fn is_like(&self, other: &Kind) -> bool {
+        match (self, other) {
+            (Kind::Special { format: a, .. }, Kind::Special { format: b, .. }) => a == b,
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
+}
+
+impl Node {
+    /// A regular file, `0644 root:root`.
+    pub fn file(bytes: &[u8]) -> Self {
+        Node::new(Kind::File(bytes.into()), 0o644)
+    }
+
+    /// A directory, `0755 root:root`.
+    pub fn dir() -> Self {
+        Node::new(Kind::Dir, 0o755)
+    }
+
+    /// A symbolic link, owned by root.
+    pub fn symlink(target: &[u8]) -> Self {
+        Node::new(Kind::Symlink(target.to_vec()), 0o777)
+    }
+
+    /// A node of root's, from 1970, without extended attributes.
+    pub fn new(kind: Kind, mode: u32) -> Self {
+        Node { kind, meta: Meta { mode, ..Meta::default() }, mtime: (0, 0) }
+    }
+
+    /// Whether it is a directory.
+    pub fn is_dir(&self) -> bool {
+        self.kind == Kind::Dir
+    }
+
+    /// The content of a regular file.
+    pub fn content(&self) -> Option<&Content> {
+        match &self.kind {
+            Kind::File(content) => Some(content),
+            _ => None,
+        }
+    }
+
+    /// Whether type, content, mode, owner and attributes agree; times do not count.
+    pub fn is_same(&self, other: &Node) -> bool {
+        self.kind == other.kind && self.meta == other.meta
+    }
+}
+
+impl Tree {
+    /// The node at a path.
+    pub fn get(&self, path: &EtcPath) -> Option<&Node> {
+        self.nodes.get(path)
+    }
+
+    /// The content of the regular file at a path.
+    pub fn content(&self, path: &EtcPath) -> Option<&Content> {
+        self.get(path).and_then(Node::content)
+    }
+
+    /// Puts a node at a path, in the place of what was there.
+    pub fn insert(&mut self, path: EtcPath, node: Node) {
+        self.nodes.insert(path, node);
+    }
+
+    /// Takes the node at a path out, without what stands below it.
+    pub fn remove(&mut self, path: &EtcPath) -> Option<Node> {
+        self.nodes.remove(path)
+    }
+
+    /// All paths with their nodes, a directory before its entries.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&EtcPath, &Node)> {
+        self.nodes.iter()
+    }
+
+    /// All nodes, to change.
+    pub fn nodes_mut(&mut self) -> impl Iterator<Item = &mut Node> {
+        self.nodes.values_mut()
+    }
+
+    /// All paths, sorted.
+    pub fn paths(&self) -> impl Iterator<Item = &EtcPath> {
+        self.nodes.keys()
+    }
+
+    /// Whether anything stands below the path.
+    pub fn has_below(&self, path: &EtcPath) -> bool {
+        self.below(path).next().is_some()
+    }
+
+    /// What stands below the path.
+    pub fn below(&self, path: &EtcPath) -> impl Iterator<Item = (&EtcPath, &Node)> {
+        let first = match path.is_root() {
+            true => EtcPath::from(&b"\x01"[..]),
+            false => path.join(b""),
+        };
+        self.nodes.range(first..).take_while(move |(other, _)| other.is_within(path))
+    }
+}
+
+impl FromIterator<(EtcPath, Node)> for Tree {
+    fn from_iter<I: IntoIterator<Item = (EtcPath, Node)>>(nodes: I) -> Self {
+        Tree { nodes: nodes.into_iter().collect() }
+    }
+}
