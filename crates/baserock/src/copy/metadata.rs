@@ -75,7 +75,8 @@ fn copy_xattrs(source: &Path, source_shown: &Path, target: &Path, shown: &Path) 
     Ok(())
 }
 
-fn xattr_names(path: &Path, shown: &Path) -> Result<Vec<CString>> {
+/// The names of all extended attributes, of a link itself where the path names one.
+pub fn xattr_names(path: &Path, shown: &Path) -> Result<Vec<CString>> {
     let mut list: Vec<u8> = vec![0; 1024];
     let length = loop {
         match llistxattr(path, list.as_mut_slice()) {
@@ -96,7 +97,8 @@ fn xattr_names(path: &Path, shown: &Path) -> Result<Vec<CString>> {
         .collect())
 }
 
-fn xattr(path: &Path, name: &CStr, shown: &Path) -> Result<Vec<u8>> {
+/// The value of one extended attribute.
+pub fn xattr(path: &Path, name: &CStr, shown: &Path) -> Result<Vec<u8>> {
     let mut value = vec![0; 4096];
     loop {
         match lgetxattr(path, name, value.as_mut_slice()) {

@@ -14,7 +14,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, mknodat};
 use nix::unistd::linkat;
 
 pub use data::copy_data;
-pub use metadata::{Owners, copy_metadata, set_times};
+pub use metadata::{Owners, copy_metadata, set_times, xattr, xattr_names};
 
 use crate::dir::Dir;
 use crate::error::{Error, OrCannot, Result};

@@ -35,12 +35,12 @@ impl Rejected {
 
     /// The change as a diff, or the user's node whole where there is no text to compare.
     fn change(&self, path: &EtcPath) -> Result<Kind> {
-        if let (Some(v1), Some(user)) = (self.v1.as_ref().and_then(Node::content), self.user.content()) {
-            if let Some([v1, user]) = texts([v1, user])?.as_deref() {
-                if let Some(diff) = unified_diff(path, v1, user) {
-                    return Ok(Kind::File(diff.into()));
-                }
-            }
+        let before = self.v1.as_ref().and_then(Node::content);
+        if let (Some(before), Some(after)) = (before, self.user.content())
+            && let Some([before, after]) = texts([before, after])?.as_deref()
+            && let Some(diff) = unified_diff(path, before, after)
+        {
+            return Ok(Kind::File(diff.into()));
         }
         Ok(self.user.kind.clone())
     }

@@ -1,12 +1,14 @@
 //! What a regular file holds: small ones in memory, large ones as size and SHA-256, read again on demand.
 
 use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::dir::Dir;
 use crate::error::{OrCannot, Result};
 
 /// Files up to this size (in bytes) are held in memory.
@@ -27,22 +29,23 @@ pub enum Content {
 /// A large file on disk.
 #[derive(Debug)]
 pub struct Stored {
-    file: PathBuf,
+    root: Arc<Dir>,
+    path: PathBuf,
     size: u64,
     sum: Sum,
 }
 
 impl Content {
-    /// Reads an opened file of `size` bytes; `path` is where it can be opened again.
-    pub fn read(file: &File, path: &Path, size: u64) -> Result<Self> {
+    /// Reads the regular file `path` below `root`, which has about `size` bytes.
+    pub fn read(root: &Arc<Dir>, path: &Path, file: &File, size: u64) -> Result<Self> {
+        let shown = root.shown(path);
         if size <= SMALL {
-            let capacity = usize::try_from(size).unwrap_or(0);
-            let mut bytes = Vec::with_capacity(capacity);
-            std::io::Read::read_to_end(&mut &*file, &mut bytes).or_cannot("read", path)?;
+            let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+            (&mut &*file).read_to_end(&mut bytes).or_cannot("read", shown)?;
             return Ok(bytes.into());
         }
-        let (size, sum) = hash(file, path)?;
-        Ok(Content::Disk(Arc::new(Stored { file: path.to_owned(), size, sum })))
+        let (size, sum) = hash(file, &shown)?;
+        Ok(Content::Disk(Arc::new(Stored { root: root.clone(), path: path.to_owned(), size, sum })))
     }
 
     /// Size in bytes.
@@ -65,15 +68,15 @@ impl Content {
     pub fn bytes(&self) -> Result<Arc<[u8]>> {
         match self {
             Content::Memory(bytes) => Ok(bytes.clone()),
-            Content::Disk(stored) => Ok(std::fs::read(&stored.file).or_cannot("read", &stored.file)?.into()),
+            Content::Disk(stored) => Ok(stored.root.read(&stored.path)?.into()),
         }
     }
 
-    /// Where a large file is, to clone it instead of reading it; `None` for one in memory.
-    pub fn on_disk(&self) -> Option<&Path> {
+    /// A large file, opened, to clone it instead of reading it; `None` for one in memory.
+    pub fn open(&self) -> Result<Option<File>> {
         match self {
-            Content::Memory(_) => None,
-            Content::Disk(stored) => Some(&stored.file),
+            Content::Memory(_) => Ok(None),
+            Content::Disk(stored) => stored.root.file(&stored.path).map(Some),
         }
     }
 }
@@ -122,11 +125,12 @@ mod tests {
     #[test]
     fn equal_bytes_are_equal_in_memory_and_on_disk() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("large");
         let bytes = vec![7; 200_000];
-        std::fs::write(&path, &bytes).unwrap();
-        let stored = Content::read(&File::open(&path).unwrap(), &path, 200_000).unwrap();
-        assert!(stored.on_disk().is_some());
+        std::fs::write(folder.path().join("large"), &bytes).unwrap();
+        let root = Arc::new(Dir::open(folder.path()).unwrap());
+        let file = root.file("large").unwrap();
+        let stored = Content::read(&root, "large".as_ref(), &file, 200_000).unwrap();
+        assert!(stored.open().unwrap().is_some());
         assert_eq!(stored, Content::from(bytes.clone()));
         assert_ne!(stored, Content::from(vec![8; 200_000]));
         assert_eq!(&stored.bytes().unwrap()[..], &bytes[..]);

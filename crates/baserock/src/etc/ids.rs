@@ -73,10 +73,10 @@ impl IdMoves {
 
     fn apply_to_xattrs(&self, xattrs: &mut Xattrs) {
         for name in ACLS {
-            if let Some(acl) = xattrs.get_mut(name) {
-                if let Some(moved) = self.acl(acl) {
-                    *acl = moved;
-                }
+            if let Some(acl) = xattrs.get_mut(name)
+                && let Some(moved) = self.acl(acl)
+            {
+                *acl = moved;
             }
         }
     }

@@ -18,11 +18,11 @@ pub fn merge(v1: Option<&Meta>, user: &Meta, v2: &Meta) -> (Meta, Vec<String>) {
     (Meta { mode, uid, gid, xattrs }, clashes)
 }
 
-fn pick<T: PartialEq>(v1: Option<T>, user: T, v2: T, clash: impl FnOnce()) -> T {
-    if user == v2 || v1.as_ref() == Some(&user) {
+fn pick<T: PartialEq + Copy>(v1: Option<T>, user: T, v2: T, clash: impl FnOnce()) -> T {
+    if user == v2 || v1 == Some(user) {
         return v2;
     }
-    if v1.as_ref() == Some(&v2) {
+    if v1 == Some(v2) {
         return user;
     }
     clash();

@@ -5,12 +5,14 @@
 //! named: it is in the result, or in a `.rej` that stays listed until somebody resolves it.
 
 pub mod accounts;
+pub mod apply;
 pub mod conflict;
 pub mod content;
 pub mod fingerprint;
 pub mod fstab;
 pub mod identity;
 pub mod ids;
+pub mod merge;
 pub mod merge3;
 pub mod metadata;
 pub mod options;
@@ -19,11 +21,15 @@ pub mod path;
 pub mod plan;
 pub mod record;
 pub mod reject;
+pub mod reown;
 pub mod rules;
+pub mod scan;
 pub mod step;
 pub mod structure;
+pub mod sync;
 pub mod tree;
 
+pub use merge::{Inputs, Outcome, Request, merge};
 pub use options::{Options, Side, Take};
 pub use path::EtcPath;
 pub use plan::{Plan, Trees, plan};

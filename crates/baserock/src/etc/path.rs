@@ -40,10 +40,10 @@ impl EtcPath {
     /// The path of an entry of this directory.
     #[must_use]
     pub fn join(&self, name: &[u8]) -> EtcPath {
-        match self.0.is_empty() {
-            true => EtcPath(name.to_vec()),
-            false => EtcPath([&self.0, &b"/"[..], name].concat()),
+        if self.0.is_empty() {
+            return EtcPath(name.to_vec());
         }
+        EtcPath([&self.0, &b"/"[..], name].concat())
     }
 
     /// The directory that the path is in; `None` for `etc` itself.
@@ -131,8 +131,8 @@ impl From<EtcPath> for String {
     }
 }
 
-/// The bytes that a printed form stands for, also used for link targets.
-fn unescape(text: &str) -> Option<Vec<u8>> {
+/// The bytes that a printed form stands for; `None` where a backslash starts nothing known.
+pub fn unescape(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {

@@ -49,11 +49,11 @@ pub fn plan(mut trees: Trees, earlier: Option<&Record>, options: &Options) -> Re
     let user = fingerprint_of_user(&trees.user);
     let carried = earlier.map(|earlier| take_tool_files(&mut trees.user, earlier)).unwrap_or_default();
     complete_fstab(&mut trees, options);
-    let accounts = match options.original_rules {
-        true => None,
-        false => accounts::merge(&trees.v1, &trees.user, &trees.v2)?,
+    let accounts = if options.original_rules {
+        Accounts::default()
+    } else {
+        accounts::merge(&trees.v1, &trees.user, &trees.v2)?.unwrap_or_default()
     };
-    let accounts = accounts.unwrap_or_default();
     accounts.v1_moves.apply(&mut trees.v1);
     accounts.v2_moves.apply(&mut trees.v2);
     let mut planner = Planner::new(&trees, options, &accounts);
@@ -148,7 +148,7 @@ impl<'a> Planner<'a> {
             return decide_original(path, three);
         }
         if let Some(content) = self.accounts.files.get(path) {
-            return Ok(self.decide_accounts(content.clone().map(Kind::File), three));
+            return Ok(decide_accounts(content.clone().map(Kind::File), three));
         }
         if path.as_bytes() == b"fstab" {
             return decide_fstab(three);
@@ -170,25 +170,6 @@ impl<'a> Planner<'a> {
             Class::Marker => special(None, Action::Discard),
             Class::Machine | Class::Ordinary => decide(three),
         }
-    }
-
-    fn decide_accounts(&self, kind: Option<Kind>, three: Three<'_>) -> Decision {
-        let Some(kind) = kind else {
-            return Decision { action: three.v2.map(|_| Action::Delete), ..Decision::default() };
-        };
-        let same_as = |node: Option<&Node>| node.is_some_and(|node| node.kind == kind);
-        let (is_user, is_new) = (same_as(three.user), same_as(three.v2));
-        let Some(from) = (if is_user { three.user.or(three.v2) } else { three.v2.or(three.user) }) else {
-            return Decision::default();
-        };
-        let action = match (is_user, is_new) {
-            (true, true) => None,
-            (true, false) => Some(Action::Keep),
-            (false, true) => Some(Action::Update),
-            (false, false) => Some(Action::Merge),
-        };
-        let node = Node { kind, ..from.clone() };
-        Decision { action, ..three.with_metadata(Some(&node), Action::Merge) }
     }
 
     /// Remembers what was done to a path.
@@ -245,6 +226,26 @@ impl<'a> Planner<'a> {
         structure::complete(&mut self.plan.result, self.trees, &mut self.unmergeable);
         Plan { steps: self.steps.into_values().collect(), user, ..self.plan }
     }
+}
+
+/// A merged file of accounts, with metadata merged as everywhere.
+fn decide_accounts(kind: Option<Kind>, three: Three<'_>) -> Decision {
+    let Some(kind) = kind else {
+        return Decision { action: three.v2.map(|_| Action::Delete), ..Decision::default() };
+    };
+    let same_as = |node: Option<&Node>| node.is_some_and(|node| node.kind == kind);
+    let (is_user, is_new) = (same_as(three.user), same_as(three.v2));
+    let Some(from) = (if is_user { three.user.or(three.v2) } else { three.v2.or(three.user) }) else {
+        return Decision::default();
+    };
+    let action = match (is_user, is_new) {
+        (true, true) => None,
+        (true, false) => Some(Action::Keep),
+        (false, true) => Some(Action::Update),
+        (false, false) => Some(Action::Merge),
+    };
+    let node = Node { kind, ..from.clone() };
+    Decision { action, ..three.with_metadata(Some(&node), Action::Merge) }
 }
 
 /// Merges by mount point where all three are files; else like any other path.

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::fingerprint::{fingerprint_of_result, fingerprint_of_user};
 use super::ids::IdMoves;
 use super::path::EtcPath;
 use super::step::Step;
-use super::tree::{Kind, Node};
+use super::tree::{Kind, Node, Tree};
 use crate::error::{Error, Result};
 
 /// What was done in a merge, for the next one and for the user.
@@ -56,6 +57,16 @@ impl Record {
         let mut json = serde_json::to_vec_pretty(self).unwrap_or_default();
         json.push(b'\n');
         json
+    }
+
+    /// Whether the merged version's `etc` was changed since the merge, not counting what changes by running it.
+    pub fn result_changed(&self, now: &Tree) -> bool {
+        fingerprint_of_result(now) != self.result
+    }
+
+    /// Whether the old version's `etc` was changed since it was merged from.
+    pub fn user_changed(&self, now: &Tree) -> bool {
+        fingerprint_of_user(now) != self.user
     }
 
     /// Whether the node is a file that the merge made and that nobody has changed since.

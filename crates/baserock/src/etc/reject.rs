@@ -18,8 +18,8 @@ pub fn unified_diff(path: &EtcPath, v1: &[u8], user: &[u8]) -> Option<Vec<u8>> {
     let header = format!("--- {path}\n+++ {path}\n");
     let mut options = DiffOptions::new();
     options.set_context_len(3).set_original_filename("v1").set_modified_filename("user");
-    let patch = options.create_patch_bytes(v1, user).to_bytes();
-    let hunks = patch.strip_prefix(b"--- v1\n+++ user\n").unwrap_or(&patch);
+    let body = options.create_patch_bytes(v1, user).to_bytes();
+    let hunks = body.strip_prefix(b"--- v1\n+++ user\n").unwrap_or(&body);
     Some([header.as_bytes(), hunks].concat())
 }
 

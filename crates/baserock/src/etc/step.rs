@@ -105,9 +105,10 @@ impl Step {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.path.is_root() {
-            true => write!(f, "{} .", self.action.name())?,
-            false => write!(f, "{} {}", self.action.name(), self.path)?,
+        if self.path.is_root() {
+            write!(f, "{} .", self.action.name())?;
+        } else {
+            write!(f, "{} {}", self.action.name(), self.path)?;
         }
         match &self.notes[..] {
             [] => Ok(()),

@@ -159,10 +159,7 @@ impl Tree {
 
     /// What stands below the path.
     pub fn below(&self, path: &EtcPath) -> impl Iterator<Item = (&EtcPath, &Node)> {
-        let first = match path.is_root() {
-            true => EtcPath::from(&b"\x01"[..]),
-            false => path.join(b""),
-        };
+        let first = if path.is_root() { EtcPath::from(&b"\x01"[..]) } else { path.join(b"") };
         self.nodes.range(first..).take_while(move |(other, _)| other.is_within(path))
     }
 }

@@ -33,7 +33,7 @@ pub fn merge(
             Line::Other(_) => merged.lines.push(line.clone()),
             Line::Record(record) if names.gone.contains(record.name()) => {}
             Line::Record(record) => {
-                merged.lines.push(Line::Record(merge_record(v1, record, v2, form, notes)))
+                merged.lines.push(Line::Record(merge_record(v1, record, v2, form, notes)));
             }
         }
     }

@@ -64,10 +64,10 @@ pub fn merge(v1: &Tree, user: &Tree, v2: &Tree) -> Result<Option<Accounts>> {
         return Ok(None);
     }
     let (v1, user, v2) = (Unit::read(v1)?, Unit::read(user)?, Unit::read(v2)?);
-    Ok(Some(merge_units(v1, user, v2)))
+    Ok(Some(merge_units(v1, &user, v2)))
 }
 
-fn merge_units(mut v1: Unit, user: Unit, mut v2: Unit) -> Accounts {
+fn merge_units(mut v1: Unit, user: &Unit, mut v2: Unit) -> Accounts {
     let users = numbers::settle(&v1.passwd, &user.passwd, &v2.passwd, "user");
     let groups = numbers::settle(&v1.group, &user.group, &v2.group, "group");
     let mut accounts = Accounts {
@@ -75,17 +75,17 @@ fn merge_units(mut v1: Unit, user: Unit, mut v2: Unit) -> Accounts {
         v2_moves: IdMoves { users: users.of_v2, groups: groups.of_v2 },
         ..Accounts::default()
     };
-    if (v1.same_texts(&user) && accounts.v2_moves.is_empty()) || v1.same_texts(&v2) {
+    if (v1.same_texts(user) && accounts.v2_moves.is_empty()) || v1.same_texts(&v2) {
         return accounts;
     }
     v1.renumber(&accounts.v1_moves);
     v2.renumber(&accounts.v2_moves);
     let mut notes = [users.notes, groups.notes, Vec::new(), Vec::new(), Vec::new(), Vec::new()];
-    let merged = v1.merge(&user, &v2, &mut notes);
+    let merged = v1.merge(user, &v2, &mut notes);
     for (name, notes) in FILES.iter().zip(notes) {
         accounts.notes.insert(EtcPath::from(*name), notes);
     }
-    accounts.with_files(&user, &v2, &merged)
+    accounts.with_files(user, &v2, &merged)
 }
 
 impl Accounts {

@@ -10,17 +10,13 @@ pub fn merge(v1: &Table, user: &Table, v2: &Table, names: &Names, notes: &mut Ve
     let is_new = |name: &[u8]| !user.has(name) && !v1.has(name) && !names.gone.contains(name);
     for record in v2.records().filter(|record| is_new(record.name())) {
         let mut record = record.clone();
-        if let Some((start, count)) = range(&record) {
-            if merged.records().filter_map(range).any(|other| overlap((start, count), other)) {
-                let free = merged
-                    .records()
-                    .filter_map(range)
-                    .map(|(start, count)| start.saturating_add(count))
-                    .max();
-                let free = free.unwrap_or(start);
-                notes.push(format!("range of {} starts at {free}", String::from_utf8_lossy(record.name())));
-                record.set(1, free.to_string().into_bytes());
-            }
+        let others: Vec<_> = merged.records().filter_map(range).collect();
+        let clashes = range(&record).is_some_and(|own| others.iter().any(|&other| overlap(own, other)));
+        if let Some(free) =
+            others.iter().map(|(start, count)| start.saturating_add(*count)).max().filter(|_| clashes)
+        {
+            notes.push(format!("range of {} starts at {free}", String::from_utf8_lossy(record.name())));
+            record.set(1, free.to_string().into_bytes());
         }
         merged.push(Line::Record(record));
     }

@@ -108,9 +108,10 @@ impl Table {
 
 fn parse_line(line: &[u8]) -> Line {
     let is_record = line.contains(&b':') && !matches!(line[0], b':' | b'#' | b'+' | b'-');
-    match is_record {
-        true => Line::Record(Record(line.split(|&b| b == b':').map(<[u8]>::to_vec).collect())),
-        false => Line::Other(line.to_vec()),
+    if is_record {
+        Line::Record(Record(line.split(|&b| b == b':').map(<[u8]>::to_vec).collect()))
+    } else {
+        Line::Other(line.to_vec())
     }
 }
 

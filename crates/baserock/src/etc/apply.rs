@@ -1,0 +1,121 @@
+//! Writing a tree to disk, and putting it in the place of `etc` in one step.
+
+use std::path::Path;
+
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{FchmodatFlags, Mode, SFlag, UtimensatFlags, fchmodat, mknodat, utimensat};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{Gid, Uid, fchownat};
+use rustix::fs::{XattrFlags, lsetxattr};
+
+use super::path::EtcPath;
+use super::scan::fd_path;
+use super::tree::{Kind, Meta, Node, Tree};
+use crate::copy::copy_data;
+use crate::dir::Dir;
+use crate::error::{OrCannot, Result};
+use crate::{atomic, signal};
+
+const ETC: &str = "etc";
+
+/// A tree that stands beside `etc`, ready to take its place. Dropped before [`Staged::exchange`], it is removed.
+#[derive(Debug)]
+pub struct Staged<'a> {
+    root: &'a Dir,
+    name: String,
+}
+
+impl<'a> Staged<'a> {
+    /// Writes the tree beside `root`'s `etc`. On failure nothing is left.
+    pub fn write(tree: &Tree, root: &'a Dir) -> Result<Self> {
+        let name = atomic::temporary_name(ETC);
+        // One that a killed process left behind.
+        root.remove_tree(&name)?;
+        let staged = Staged { root, name };
+        write(tree, root, &staged.name)?;
+        Ok(staged)
+    }
+
+    /// Waits until the tree is on disk, so that no power cut can leave empty files in the place of `etc`.
+    pub fn sync(&self) -> Result<()> {
+        rustix::fs::syncfs(self.root).or_cannot("sync", self.root.shown(&self.name))
+    }
+
+    /// Puts the tree in the place of `etc`: at every moment there is the one or the other, whole. Removes the old one.
+    pub fn exchange(self) -> Result<()> {
+        if self.root.has(ETC)? {
+            atomic::exchange(self.root, &self.name, self.root, ETC)
+        } else {
+            atomic::publish(self.root, &self.name, self.root, ETC)
+        }
+    }
+}
+
+impl Drop for Staged<'_> {
+    /// Removes what stands beside `etc`: the unused tree, or the old one after the exchange.
+    fn drop(&mut self) {
+        if let Err(error) = self.root.remove_tree(&self.name) {
+            tracing::error!("left behind: {error}");
+        }
+    }
+}
+
+/// Writes a tree to the new directory `name` in `parent`.
+pub fn write(tree: &Tree, parent: &Dir, name: &str) -> Result<()> {
+    parent.make_dir(name, 0o700)?;
+    let root = parent.dir(name)?;
+    let mut buffer = vec![0; 64 * 1024];
+    for (path, node) in tree.iter().filter(|(path, _)| !path.is_root()) {
+        signal::check()?;
+        make(&root, path, node, &mut buffer)?;
+    }
+    // Entries change a directory's times, so directories come last, the innermost first.
+    let folders = tree.iter().rev().filter(|(_, node)| node.is_dir());
+    for (path, node) in folders {
+        set_metadata(&root, path, node)?;
+    }
+    Ok(())
+}
+
+/// Makes one node; nobody but root can read it until its metadata says so.
+fn make(root: &Dir, path: &EtcPath, node: &Node, buffer: &mut [u8]) -> Result<()> {
+    let name = path.as_path();
+    match &node.kind {
+        Kind::Dir => return root.make_dir(name, 0o700),
+        Kind::Symlink(target) => root.symlink(EtcPath::from(&target[..]).as_path(), name)?,
+        Kind::Special { format, device } => {
+            let kind = SFlag::from_bits_truncate(*format);
+            mknodat(root, name, kind, Mode::from_bits_truncate(0o600), *device)
+                .or_cannot("create special file", root.shown(name))?;
+        }
+        Kind::File(content) => match content.open()? {
+            Some(source) => {
+                let (target, shown) = (root.create(name, 0o600)?, root.shown(name));
+                copy_data(&source, &shown, &target, &shown, content.size(), buffer)?;
+            }
+            None => drop(root.write_new(name, 0o600, &content.bytes()?)?),
+        },
+    }
+    set_metadata(root, path, node)
+}
+
+/// Owner, attributes, mode and time, in the order in which none undoes another: a change of owner clears set-id bits and
+/// capabilities, and an ACL changes the mode.
+fn set_metadata(root: &Dir, path: &EtcPath, node: &Node) -> Result<()> {
+    let name = if path.is_root() { Path::new(".") } else { path.as_path() };
+    let shown = || root.shown(path.as_path());
+    let Meta { mode, uid, gid, xattrs } = &node.meta;
+    let owner = (Some(Uid::from_raw(*uid)), Some(Gid::from_raw(*gid)));
+    fchownat(root, name, owner.0, owner.1, AtFlags::AT_SYMLINK_NOFOLLOW)
+        .or_cannot("change owner of", shown())?;
+    for (attribute, value) in xattrs {
+        lsetxattr(fd_path(root).join(name), &attribute[..], value, XattrFlags::empty())
+            .or_cannot(format!("set attribute {} of", String::from_utf8_lossy(attribute)), shown())?;
+    }
+    if !matches!(node.kind, Kind::Symlink(_)) {
+        let mode = Mode::from_bits_truncate(*mode);
+        fchmodat(root, name, mode, FchmodatFlags::FollowSymlink).or_cannot("change mode of", shown())?;
+    }
+    let time = TimeSpec::new(node.mtime.0, i64::from(node.mtime.1));
+    utimensat(root, name, &time, &time, UtimensatFlags::NoFollowSymlink).or_cannot("set times of", shown())
+}

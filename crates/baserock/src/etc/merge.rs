@@ -1,0 +1,186 @@
+//! The merge of one version's `/etc` into another's, on disk.
+
+use std::collections::BTreeMap;
+
+use super::apply::{self, Staged};
+use super::fingerprint::fingerprint_of_result;
+use super::ids::IdMoves;
+use super::options::Options;
+use super::plan::{Plan, Trees, plan};
+use super::record::{Record, sum};
+use super::reown::Reown;
+use super::scan;
+use super::step::Step;
+use super::tree::{Kind, Node, Tree};
+use crate::dir::Dir;
+use crate::error::{Error, Result};
+use crate::observer::Observer;
+
+/// The directories and records that a merge reads, and the one that it changes.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// The label of the old version.
+    pub old: &'a str,
+    /// The label of the new version.
+    pub new: &'a str,
+    /// The old version as built.
+    pub old_orig: &'a Dir,
+    /// The old version as the user left it: a read-only snapshot.
+    pub old_run: &'a Dir,
+    /// The record of the merge that made the old version's `etc`, if there was one.
+    pub old_record: Option<&'a Record>,
+    /// The new version as built.
+    pub new_orig: &'a Dir,
+    /// The new version as it will be booted: what is changed.
+    pub new_run: &'a Dir,
+    /// The record of the last merge into the new version, if there was one.
+    pub new_record: Option<&'a Record>,
+    /// `systems/NEW`, where an edited `etc` is kept as `etc.before-merge` when it is merged again.
+    pub new_version: &'a Dir,
+}
+
+/// What is asked of a merge on disk.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// How the trees are merged.
+    pub options: Options,
+    /// Only plan.
+    pub dry_run: bool,
+    /// Merge even where somebody has edited the new version's `etc`.
+    pub again: bool,
+    /// Write everything to disk before the exchange: needed where the new version is complete already, not where its completion is
+    /// committed later.
+    pub sync: bool,
+}
+
+/// What a merge did.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What was done to every path that is not the same in all three trees.
+    pub steps: Vec<Step>,
+    /// To be written as `systems/NEW/merge.json`, unless it was a dry run.
+    pub record: Record,
+    /// How many inodes of the new version, outside `etc`, got another owner.
+    pub reowned: u64,
+}
+
+/// The name in `systems/NEW` under which an edited `etc` is kept when it is merged again.
+pub const BEFORE_MERGE: &str = "etc.before-merge";
+
+/// Merges the old version's `etc` into the new version's `run`. On failure that is as it was.
+pub fn merge(inputs: &Inputs<'_>, request: &Request, observer: &dyn Observer) -> Result<Outcome> {
+    observer.phase(format!("merging /etc of {} into {}", inputs.old, inputs.new));
+    let trees = Trees {
+        v1: read_etc(inputs.old_orig)?,
+        user: read_etc(inputs.old_run)?,
+        v2: read_etc(inputs.new_orig)?,
+    };
+    let edits = edits(inputs, request, &trees.v2)?;
+    let plan = plan(trees, inputs.old_record, &request.options)?;
+    let record = record_of(&plan, inputs.old);
+    if request.dry_run {
+        return Ok(Outcome { steps: plan.steps, record, reowned: 0 });
+    }
+    if let Some(edits) = edits {
+        keep(&edits, inputs, observer)?;
+    }
+    let staged = Staged::write(&plan.result, inputs.new_run)?;
+    if request.sync {
+        staged.sync()?;
+    }
+    let none = IdMoves::default();
+    let earlier = inputs.new_record.map_or(&none, |record| &record.moves);
+    let reowned =
+        put_in_place(staged, Reown { moves: &plan.moves, earlier }, inputs.new_orig, inputs.new_run)?;
+    report(&plan.steps, observer);
+    Ok(Outcome { steps: plan.steps, record, reowned })
+}
+
+/// What `etc` in a version holds; nothing where there is none.
+pub fn read_etc(version: &Dir) -> Result<Tree> {
+    version.dir_if_exists("etc")?.map_or_else(|| Ok(Tree::default()), scan::read)
+}
+
+/// Re-owns and exchanges; where that fails, gives the files back to whom they belonged.
+pub fn put_in_place(staged: Staged<'_>, reown: Reown<'_>, orig: &Dir, run: &Dir) -> Result<u64> {
+    let done = reown.run(orig, run).and_then(|count| staged.exchange().map(|()| count));
+    if done.is_err() {
+        let back = Reown { moves: reown.earlier, earlier: reown.moves };
+        if let Err(error) = back.run(orig, run) {
+            tracing::error!("undo: cannot give files back to their owners: {error}");
+        }
+    }
+    done
+}
+
+/// The record of a plan that was carried out.
+pub fn record_of(plan: &Plan, old: &str) -> Record {
+    let made = plan.conflicts.iter().flat_map(|conflict| conflict.orig.iter().chain([&conflict.rej]));
+    let made: BTreeMap<_, _> =
+        made.filter_map(|path| Some((path.clone(), sum(plan.result.get(path)?)))).collect();
+    Record {
+        old: old.to_owned(),
+        steps: plan.steps.iter().filter(|step| !step.is_simply_new()).cloned().collect(),
+        conflicts: plan.conflicts.clone(),
+        made,
+        moves: plan.moves.clone(),
+        user: plan.user.clone(),
+        result: fingerprint_of_result(&plan.result),
+    }
+}
+
+/// The new version's `etc` where somebody has edited it since it was merged or deployed.
+fn edits(inputs: &Inputs<'_>, request: &Request, v2: &Tree) -> Result<Option<Tree>> {
+    let now = read_etc(inputs.new_run)?;
+    let is_edited = match inputs.new_record {
+        Some(record) => record.result_changed(&now),
+        None => is_edited_since_built(&now, v2, request.options.fstab.as_ref()),
+    };
+    if is_edited && !request.again && !request.dry_run {
+        let new = inputs.new;
+        return Err(Error::refused(format!(
+            "somebody has edited etc of {new} since it was deployed; use --again to merge from the version as built \
+             (what is there now is kept as systems/{new}/{BEFORE_MERGE})"
+        )));
+    }
+    Ok(is_edited.then_some(now))
+}
+
+fn is_edited_since_built(now: &Tree, v2: &Tree, fstab: Option<&[Option<Vec<u8>>; 3]>) -> bool {
+    let mut completed = v2.clone();
+    if let Some([_, _, Some(text)]) = fstab {
+        let path = super::EtcPath::from("fstab");
+        let kind = Kind::File(text.clone().into());
+        let node = completed.get(&path).cloned().unwrap_or_else(|| Node::new(kind.clone(), 0o644));
+        completed.insert(path, Node { kind, ..node });
+    }
+    let now = fingerprint_of_result(now);
+    now != fingerprint_of_result(v2) && now != fingerprint_of_result(&completed)
+}
+
+fn keep(edits: &Tree, inputs: &Inputs<'_>, observer: &dyn Observer) -> Result<()> {
+    replace_copy(edits, inputs.new_version, BEFORE_MERGE)?;
+    let place = inputs.new_version.shown(BEFORE_MERGE);
+    observer.warn(format!("what was edited in etc of {} is kept in {}", inputs.new, place.display()));
+    Ok(())
+}
+
+/// Writes a tree to `name` in `parent`, replacing an earlier one.
+pub fn replace_copy(tree: &Tree, parent: &Dir, name: &str) -> Result<()> {
+    let temporary = crate::atomic::temporary_name(name);
+    parent.remove_tree(&temporary)?;
+    let written = apply::write(tree, parent, &temporary);
+    if written.is_err() {
+        parent.remove_tree(&temporary)?;
+        return written;
+    }
+    parent.remove_tree(name)?;
+    parent.rename(&temporary, name)
+}
+
+/// Names what somebody should look at.
+fn report(steps: &[Step], observer: &dyn Observer) {
+    for step in steps.iter().filter(|step| step.is_named()) {
+        observer.warn(step.to_string());
+    }
+}

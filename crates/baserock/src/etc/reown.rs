@@ -1,0 +1,148 @@
+//! Giving a version's files to the owners that they have on this machine.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode, fchmodat};
+use nix::unistd::{Gid, Uid, fchownat};
+use rustix::fs::{XattrFlags, lsetxattr};
+
+use super::ids::{ACLS, IdMoves};
+use super::scan::fd_path;
+use crate::copy::{xattr, xattr_names};
+use crate::dir::Dir;
+use crate::error::{OrCannot, Result};
+use crate::{resolve, signal};
+
+/// The attributes that a change of owner clears.
+const CAPABILITY: &CStr = c"security.capability";
+
+/// Re-owns a version's `run` from what its `orig` says.
+///
+/// A file's number as built is looked up in `orig`, so that doing it again, or after a crash in the middle, gives the same. A file
+/// whose owner is neither that nor the one of the earlier merge was given away by somebody, and is left alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Reown<'a> {
+    /// The numbers to give.
+    pub moves: &'a IdMoves,
+    /// The numbers that an earlier merge gave.
+    pub earlier: &'a IdMoves,
+}
+
+impl Reown<'_> {
+    /// Re-owns everything in `run` but `etc`, never crossing a mount. Returns how many inodes got another owner.
+    pub fn run(self, orig: &Dir, run: &Dir) -> Result<u64> {
+        if self.moves == self.earlier {
+            return Ok(0);
+        }
+        let mount = resolve::mount_id(run.as_fd(), &run.shown(""))?;
+        let mut walk = Walk { reown: self, mount, count: 0 };
+        walk.directory(orig, run, true)?;
+        Ok(walk.count)
+    }
+
+    /// The owner that a file is to have.
+    fn owner(self, built: &FileStat, now: &FileStat) -> (u32, u32) {
+        let settle = |now: u32, built: u32, earlier: u32, wanted: u32| {
+            if now == built || now == earlier { wanted } else { now }
+        };
+        let (uid, gid) = (built.st_uid, built.st_gid);
+        let uid = settle(now.st_uid, uid, self.earlier.user(uid), self.moves.user(uid));
+        let gid = settle(now.st_gid, gid, self.earlier.group(gid), self.moves.group(gid));
+        (uid, gid)
+    }
+
+    /// The ACL that a file is to have, where that is another than it has.
+    fn acl(self, built: &[u8], now: &[u8]) -> Option<Vec<u8>> {
+        let is_known = now == built || self.earlier.acl(built).is_some_and(|earlier| earlier == now);
+        let wanted = self.moves.acl(built).unwrap_or_else(|| built.to_vec());
+        (is_known && wanted != now).then_some(wanted)
+    }
+}
+
+struct Walk<'a> {
+    reown: Reown<'a>,
+    mount: Option<u64>,
+    count: u64,
+}
+
+impl Walk<'_> {
+    fn directory(&mut self, orig: &Dir, run: &Dir, is_top: bool) -> Result<()> {
+        if resolve::mount_id(run.as_fd(), &run.shown(""))? != self.mount {
+            return Ok(());
+        }
+        self.one((orig, &orig.stat()?), (run, &run.stat()?), Path::new("."))?;
+        for entry in run.entries()? {
+            signal::check()?;
+            if !(is_top && entry.name == "etc") {
+                self.entry(orig, run, Path::new(&entry.name))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, orig: &Dir, run: &Dir, name: &Path) -> Result<()> {
+        let (Some(built), Some(now)) = (orig.stat_of(name)?, run.stat_of(name)?) else { return Ok(()) };
+        if built.st_mode & libc::S_IFMT != now.st_mode & libc::S_IFMT {
+            return Ok(());
+        }
+        if now.st_mode & libc::S_IFMT == libc::S_IFDIR {
+            return self.directory(&orig.dir(name)?, &run.dir(name)?, false);
+        }
+        self.one((orig, &built), (run, &now), name)
+    }
+
+    fn one(&mut self, orig: (&Dir, &FileStat), run: (&Dir, &FileStat), name: &Path) -> Result<()> {
+        let (uid, gid) = self.reown.owner(orig.1, run.1);
+        if (uid, gid) != (run.1.st_uid, run.1.st_gid) {
+            change_owner(run.0, run.1, name, (uid, gid))?;
+            self.count += 1;
+        }
+        if run.1.st_mode & libc::S_IFMT == libc::S_IFLNK { Ok(()) } else { self.acls(orig.0, run.0, name) }
+    }
+
+    fn acls(&self, orig: &Dir, run: &Dir, name: &Path) -> Result<()> {
+        let paths = [orig, run].map(|dir| (fd_path(dir).join(name), dir.shown(name)));
+        let [(built, built_shown), (now, shown)] = &paths;
+        for attribute in xattr_names(now, shown)? {
+            if !ACLS.contains(&attribute.to_bytes()) || !has(built, built_shown, &attribute)? {
+                continue;
+            }
+            let (old, current) = (xattr(built, &attribute, built_shown)?, xattr(now, &attribute, shown)?);
+            if let Some(acl) = self.reown.acl(&old, &current) {
+                set_attribute(now, shown, &attribute, &acl)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Changes the owner of a file or link, and gives back what that takes away: set-id bits and capabilities.
+fn change_owner(dir: &Dir, stat: &FileStat, name: &Path, (uid, gid): (u32, u32)) -> Result<()> {
+    let (path, shown) = (fd_path(dir).join(name), dir.shown(name));
+    let is_link = stat.st_mode & libc::S_IFMT == libc::S_IFLNK;
+    let capability = (!is_link && has(&path, &shown, CAPABILITY)?)
+        .then(|| xattr(&path, CAPABILITY, &shown))
+        .transpose()?;
+    fchownat(dir, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::AT_SYMLINK_NOFOLLOW)
+        .or_cannot("change owner of", &shown)?;
+    if !is_link && stat.st_mode & 0o6000 != 0 {
+        let mode = Mode::from_bits_truncate(stat.st_mode & 0o7777);
+        fchmodat(dir, name, mode, FchmodatFlags::FollowSymlink).or_cannot("change mode of", &shown)?;
+    }
+    match capability {
+        Some(capability) => set_attribute(&path, &shown, CAPABILITY, &capability),
+        None => Ok(()),
+    }
+}
+
+fn has(path: &Path, shown: &Path, attribute: &CStr) -> Result<bool> {
+    Ok(xattr_names(path, shown)?.iter().any(|name: &CString| name.as_c_str() == attribute))
+}
+
+fn set_attribute(path: &PathBuf, shown: &Path, attribute: &CStr, value: &[u8]) -> Result<()> {
+    lsetxattr(path, attribute, value, XattrFlags::empty())
+        .or_cannot(format!("set attribute {} of", attribute.to_string_lossy()), shown)
+}
