@@ -79,7 +79,7 @@ fn git_agrees_on_every_merge() {
     let mut conflicts = 0;
     for seed in 0..TRIPLES {
         let texts = triple(seed);
-        let [base, ours, theirs] = texts.each_ref().map(|text| text.as_bytes());
+        let [base, ours, theirs] = texts.each_ref().map(String::as_bytes);
         let (own, oracle) = (merge(base, ours, theirs), git(folder.path(), &texts));
         conflicts += u64::from(oracle.is_none());
         if own != oracle {

@@ -207,6 +207,9 @@ impl<'a> Planner<'a> {
             let conflict = carry(conflict, v2, &mut places);
             let step = self.steps.entry(conflict.path.clone());
             let step = step.or_insert_with(|| Step::new(Action::Carry, conflict.path.clone()));
+            if step.is_simply_new() {
+                step.action = Action::Carry;
+            }
             step.notes.push(format!("still unresolved: {}", conflict.rej));
             step.is_open = true;
             self.plan.conflicts.push(conflict);

@@ -1,6 +1,6 @@
 //! What a `.rej` holds: the whole change that the user had made, as a unified diff.
 
-use diffy::DiffOptions;
+use diffy::{DiffOptions, Hunk, HunkRange, Line};
 
 use super::content::Content;
 use super::merge3::is_text;
@@ -10,17 +10,48 @@ use crate::error::Result;
 /// Files above this size (in bytes) are not compared by lines.
 pub const LARGEST_TEXT: u64 = 64 * 1024 * 1024;
 
+/// Lines of context around a change.
+const CONTEXT: usize = 3;
+
 /// The change from `v1` to `user`, with the headers `--- PATH` and `+++ PATH`; `None` where either is binary or too large for lines.
 pub fn unified_diff(path: &EtcPath, v1: &[u8], user: &[u8]) -> Option<Vec<u8>> {
     if !is_text(v1) || !is_text(user) {
         return None;
     }
-    let header = format!("--- {path}\n+++ {path}\n");
-    let mut options = DiffOptions::new();
-    options.set_context_len(3).set_original_filename("v1").set_modified_filename("user");
-    let body = options.create_patch_bytes(v1, user).to_bytes();
-    let hunks = body.strip_prefix(b"--- v1\n+++ user\n").unwrap_or(&body);
-    Some([header.as_bytes(), hunks].concat())
+    let mut diff = format!("--- {path}\n+++ {path}\n").into_bytes();
+    let patch = DiffOptions::new().set_context_len(CONTEXT).create_patch_bytes(v1, user);
+    // Hunks whose context touches are one hunk to every other program that writes diffs.
+    for hunks in patch.hunks().chunk_by(|one, next| one.old_range().end() == next.old_range().start()) {
+        write_hunk(&mut diff, hunks);
+    }
+    Some(diff)
+}
+
+fn write_hunk(diff: &mut Vec<u8>, hunks: &[Hunk<'_, [u8]>]) {
+    let old = range(hunks.iter().map(Hunk::old_range));
+    let new = range(hunks.iter().map(Hunk::new_range));
+    diff.extend(format!("@@ -{old} +{new} @@\n").bytes());
+    for line in hunks.iter().flat_map(Hunk::lines) {
+        let (mark, text) = match line {
+            Line::Context(text) => (b' ', text),
+            Line::Delete(text) => (b'-', text),
+            Line::Insert(text) => (b'+', text),
+        };
+        diff.push(mark);
+        diff.extend_from_slice(text);
+        if !text.ends_with(b"\n") {
+            diff.extend_from_slice(b"\n\\ No newline at end of file\n");
+        }
+    }
+}
+
+/// `START,COUNT` over all hunks; a count of one is left out.
+fn range(ranges: impl Iterator<Item = HunkRange> + Clone) -> String {
+    let start = ranges.clone().next().map_or(0, |first| first.start());
+    match ranges.map(|range| range.len()).sum() {
+        1_usize => start.to_string(),
+        count => format!("{start},{count}"),
+    }
 }
 
 /// All three texts, if they can be compared by lines.

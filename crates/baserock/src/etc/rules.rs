@@ -70,7 +70,9 @@ fn agreed(three: Three<'_>) -> Decision {
         (Some(result), Some(v2)) => result.is_same(v2),
         _ => true,
     };
-    if is_new && decision.clashes.is_empty() {
+    if is_new && !decision.clashes.is_empty() {
+        decision.action = Some(Action::Clash);
+    } else if is_new {
         let user_differs = three.user.zip(three.v2).is_some_and(|(user, v2)| !user.is_same(v2));
         decision.action = user_differs.then_some(Action::Update);
     }

@@ -50,6 +50,8 @@ pub enum Action {
     KeepDropped,
     /// Both changed it or both added it: the user's stays.
     KeepOver,
+    /// Both gave it another mode, owner or attributes: it has the new version's.
+    Clash,
     /// The machine's own file: the user's, always.
     Machine,
     /// Made by programs from other files: the new version's, always.
@@ -75,6 +77,7 @@ impl Action {
             Action::Restore => "restore",
             Action::KeepDropped => "keep-dropped",
             Action::KeepOver => "keep-over",
+            Action::Clash => "clash",
             Action::Machine => "machine",
             Action::Generated => "generated",
             Action::Discard => "discard",

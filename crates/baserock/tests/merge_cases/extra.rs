@@ -6,8 +6,8 @@ use baserock::etc::{EtcPath, Kind, Node, Tree};
 use crate::case::{Round, TREES};
 
 pub fn apply(line: &str, round: &mut Round) {
-    let bad = || panic!("cannot read this line of a case: {line:?}");
-    let (first, rest) = line.split_once(' ').unwrap_or_else(bad);
+    let bad = format!("cannot read this line of a case: {line:?}");
+    let (first, rest) = line.split_once(' ').expect(&bad);
     if first == "option" {
         return option(rest, round);
     }
@@ -20,9 +20,9 @@ pub fn apply(line: &str, round: &mut Round) {
             tree
         });
         let words: Vec<&str> = rest.splitn(3, ' ').collect();
-        let path = EtcPath::from(&unescape(words.get(1).unwrap_or_else(|| bad())).unwrap()[..]);
+        let path = EtcPath::from(&unescape(words.get(1).expect(&bad)).unwrap()[..]);
         let path = if path.as_bytes() == b"." { EtcPath::ROOT } else { path };
-        change(tree, words[0], path, words.get(2).copied().unwrap_or("")).unwrap_or_else(bad);
+        change(tree, words[0], path, words.get(2).copied().unwrap_or("")).expect(&bad);
     }
 }
 
@@ -70,11 +70,11 @@ fn node(tree: &mut Tree, path: &EtcPath, change: impl FnOnce(&mut Node)) -> Opti
     Some(())
 }
 
-/// `COUNT [LINE=TEXT]...`: the numbers from 1, one a line, with some lines replaced.
+/// `COUNT [LINE=TEXT]...`: the numbers from 1, one a line of 64 bytes, with some lines replaced.
 fn numbers(argument: &str) -> Option<Vec<u8>> {
     let mut words = argument.split(' ');
     let count: usize = words.next()?.parse().ok()?;
-    let mut lines: Vec<String> = (1..=count).map(|number| number.to_string()).collect();
+    let mut lines: Vec<String> = (1..=count).map(|number| format!("{number:063}")).collect();
     for word in words {
         let (line, text) = word.split_once('=')?;
         text.clone_into(lines.get_mut(line.parse::<usize>().ok()? - 1)?);

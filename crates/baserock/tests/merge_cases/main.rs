@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use baserock::dir::Dir;
 use baserock::etc::merge::record_of;
-use baserock::etc::{EtcPath, Inputs, Node, Plan, Record, Request, Tree, Trees, apply, merge, plan, scan};
+use baserock::etc::{
+    EtcPath, Inputs, Node, Plan, Record, Request, Step, Tree, Trees, apply, merge, plan, scan,
+};
 use baserock::observer::Silent;
 use case::{Round, listing, rounds};
 
@@ -70,7 +72,8 @@ fn run_all(run: impl Fn(Trees, Option<&Record>, &Round) -> Merged) {
 }
 
 fn named(record: &Record) -> Vec<String> {
-    record.steps.iter().map(|step| format!("{} {}", step.action.name(), step.path)).collect()
+    let steps = record.steps.iter().cloned().map(|step| Step { notes: Vec::new(), ..step });
+    steps.map(|step| step.to_string()).collect()
 }
 
 fn through_json(record: &Record) -> Record {
