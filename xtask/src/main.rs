@@ -1,3 +1,40 @@
-//! Under construction.
+//! What a developer runs: `cargo xtask demo`, `test`, `bench`, `install`, `tidy`.
 
-fn main() {}
+mod bench;
+mod build;
+mod demo;
+mod install;
+mod packages;
+mod root;
+mod test;
+mod tidy;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// What a developer runs.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Test(test::Test),
+    Bench(bench::Bench),
+    Install(install::Install),
+    /// Check the rules of the code: who may spawn, be unsafe, print or panic; sizes of files; links in the documents
+    Tidy,
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Demo(demo) => demo.run(),
+        Command::Test(test) => test.run(),
+        Command::Bench(bench) => bench.run(),
+        Command::Install(install) => install.run(),
+        Command::Tidy => tidy::run(),
+    }
+}

@@ -1,3 +1,11 @@
-//! Under construction.
+//! Merges /etc between versions of the system.
 
-fn main() {}
+use std::process::ExitCode;
+
+use baserock_system_config_sync::Arguments;
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    baserock_terminal::main(|| arguments.run())
+}

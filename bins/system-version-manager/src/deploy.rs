@@ -1,6 +1,7 @@
 //! `deploy`: a tree becomes a version.
 
 use anyhow::{Result, anyhow};
+use baserock::etc::Take;
 use baserock::extension::Environment;
 use baserock::layout::{self, ORIG};
 use baserock::operations::{self, etc::EtcMerge};
@@ -19,6 +20,9 @@ pub struct Deploy {
     /// Where the tree is: /systems/LABEL/orig
     #[arg(value_name = "LOCATION")]
     location: String,
+    /// Settle a path of /etc that cannot be merged: take the user's, or the new version's
+    #[arg(long, value_name = "PATH=user|new")]
+    take: Vec<Take>,
 }
 
 impl Deploy {
@@ -28,7 +32,9 @@ impl Deploy {
             .ok_or_else(|| anyhow!("{} is not of the form /systems/LABEL/orig", self.location))?
             .parse()?;
         let environment: Environment = std::env::vars_os().collect();
-        let options = operations::Deploy { label, environment, etc: Some(EtcMerge::default()) };
+        let mut etc = EtcMerge::from_environment(&environment)?;
+        etc.options.take.extend(self.take.iter().cloned());
+        let options = operations::Deploy { label, environment, etc: Some(etc) };
         operations::deploy(volume, &options, &Show::new(Output::Errors))?;
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use nix::fcntl::{RenameFlags, renameat2};
+use rustix::fs::{RenameFlags, renameat_with};
 
 use crate::dir::Dir;
 use crate::error::{Error, OrCannot, Result};
@@ -51,14 +51,14 @@ pub fn exchange(
     other: impl AsRef<Path>,
 ) -> Result<()> {
     let (one, other) = (one.as_ref(), other.as_ref());
-    renameat2(one_dir, one, other_dir, other, RenameFlags::RENAME_EXCHANGE)
+    renameat_with(one_dir, one, other_dir, other, RenameFlags::EXCHANGE)
         .or_cannot(format!("exchange {} with", one_dir.shown(one).display()), other_dir.shown(other))
 }
 
 /// Renames to a name that must be free: what is there already stays, and is an error.
 pub fn publish(from_dir: &Dir, from: impl AsRef<Path>, to_dir: &Dir, to: impl AsRef<Path>) -> Result<()> {
     let (from, to) = (from.as_ref(), to.as_ref());
-    renameat2(from_dir, from, to_dir, to, RenameFlags::RENAME_NOREPLACE)
+    renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE)
         .or_cannot(format!("rename {} to", from_dir.shown(from).display()), to_dir.shown(to))
 }
 

@@ -44,7 +44,8 @@ impl NewImage {
         self.file.sync_all().or_cannot("sync", &self.place)?;
         let name = self.place.file_name().unwrap_or_default();
         // By descriptor: since the image was made, this process has left the mount namespace in which the path was looked up.
-        linkat(AT_FDCWD, &self.path(), &self.dir, name, AtFlags::AT_SYMLINK_FOLLOW).or_cannot("create", &self.place)?;
+        linkat(AT_FDCWD, &self.path(), &self.dir, name, AtFlags::AT_SYMLINK_FOLLOW)
+            .or_cannot("create", &self.place)?;
         fsync(&self.dir).or_cannot("sync", self.dir.shown(""))
     }
 }

@@ -1,7 +1,7 @@
 //! Deploying: a tree at `systems/LABEL/orig` becomes a version that can be booted.
 
 use super::etc::{EtcMerge, Merged};
-use super::{boot_files, etc, marker, menu, repair, state};
+use super::{ballast, boot_files, etc, marker, menu, repair, state};
 use crate::atomic;
 use crate::boot::find::{BootFiles, boot_files as find_boot_files};
 use crate::boot::parameters::MenuFormat;
@@ -44,6 +44,7 @@ struct Plan {
     old: Option<Label>,
     files: Option<BootFiles>,
     record: BootRecord,
+    etc: Option<EtcMerge>,
 }
 
 /// Deploys the version. The default stays what it was, unless there was none: then the version becomes it.
@@ -71,6 +72,7 @@ pub fn deploy(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Res
     menu::write(volume, default.as_ref().unwrap_or(label), None)?;
     undo.commit();
     marker::discard_thawed(&version)?;
+    ballast::ensure(volume)?;
     Ok(deployed)
 }
 
@@ -139,7 +141,8 @@ fn plan(volume: &Volume, options: &Deploy, orig: &Dir, default: Option<&Label>) 
     let old = volume.running().or(default).cloned();
     let menu = volume.boot().menu()?.unwrap_or_default();
     let inherited = old.as_ref().map(|old| volume.boot_record(old, &menu)).transpose()?.flatten();
-    let parameters = Parameters::new(&options.environment, &deployment_meta(orig)?)?;
+    let meta = deployment_meta(orig)?;
+    let parameters = Parameters::new(&options.environment, &meta)?;
     let files = match parameters.menu {
         Some(MenuFormat::None) => None,
         _ => Some(find_boot_files(orig, &parameters)?),
@@ -152,7 +155,11 @@ fn plan(volume: &Volume, options: &Deploy, orig: &Dir, default: Option<&Label>) 
         dtb: files.as_ref().is_some_and(|files| files.dtb.is_some()),
     };
     cmdline::compose(label, &record.root, &record.kernel_args)?;
-    Ok(Plan { old, files, record })
+    let mut etc = options.etc.clone();
+    if let Some(how) = &mut etc {
+        how.options.hostname_from_new |= meta.get("HOSTNAME").is_some();
+    }
+    Ok(Plan { old, files, record, etc })
 }
 
 fn deployment_meta(orig: &Dir) -> Result<DeploymentMeta> {
@@ -225,7 +232,7 @@ fn build<'v>(
     let shared = prepare_run(volume, &run)?;
     signal::check()?;
 
-    let merged = match (&options.etc, &plan.old) {
+    let merged = match (&plan.etc, &plan.old) {
         (Some(how), Some(old)) => Some(etc::merge_into(volume, old, label, how, observer)?),
         _ => None,
     };

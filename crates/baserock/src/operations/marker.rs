@@ -12,12 +12,10 @@ const COVERED: [&str; 4] = [RUN, FROZEN, BOOT_RECORD, MERGE_RECORD];
 /// Where `orig` is frozen before it takes its place.
 pub const FROZEN: &str = ".orig.new";
 
-/// Marks the version, on the disk.
+/// Marks the version, on the disk. The marker is empty: on a full volume there is still room for a name.
 pub fn set(version: &Dir) -> Result<()> {
     if !version.has(INCOMPLETE)? {
-        let text = "this version is not complete: the next deployment of the same label, or its removal, deletes\n\
-                    what was begun: run, kernel, initramfs, dtb, boot.json, merge.json\n";
-        atomic::write(version, INCOMPLETE, 0o644, text.as_bytes())?;
+        version.create(INCOMPLETE, 0o644)?;
     }
     btrfs::commit(version)
 }

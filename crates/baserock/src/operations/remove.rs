@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::{boot_files, marker, menu, repair};
+use super::{ballast, boot_files, marker, menu, repair};
 use crate::btrfs;
 use crate::error::{Error, Result};
 use crate::label::Label;
-use crate::layout::{self, SYSTEMS};
+use crate::layout::{self, RUN, SYSTEMS};
 use crate::observer::Observer;
 use crate::volume::Volume;
 
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub fn remove(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result<()> {
     let label = &options.label;
     check(volume, options)?;
-    let default = super::ballast::with_release(volume, || repair::repair(volume, observer))?;
+    let default = ballast::with_release(volume, || repair::repair(volume, observer))?;
     if default.as_ref() == Some(label) {
         return Err(is_default(label));
     }
@@ -37,17 +37,15 @@ pub fn remove(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Res
     if let Some(default) = &default {
         menu::write(volume, default, Some(label))?;
     }
-    let version = volume.version_dir(label)?;
-    super::ballast::with_release(volume, || marker::set(&version))?;
     observer.phase(format!("deleting {label}"));
-    boot_files::uninstall(volume, label)?;
+    let version = volume.version_dir(label)?;
     let mut deleted = Vec::new();
+    // Without its `run` the version is not complete: from here on no crash brings it back.
+    marker::delete(&version, RUN, &mut deleted)?;
+    boot_files::uninstall(volume, label)?;
     for entry in version.entries()? {
-        if entry.name != layout::INCOMPLETE {
-            marker::delete(&version, &entry.name.to_string_lossy(), &mut deleted)?;
-        }
+        marker::delete(&version, &entry.name.to_string_lossy(), &mut deleted)?;
     }
-    version.remove_tree(layout::INCOMPLETE)?;
     drop(version);
     volume.top().dir(SYSTEMS)?.remove_dir(label)?;
     if !btrfs::wait_until_freed(volume.top(), &deleted, PATIENCE)? {

@@ -1,7 +1,7 @@
 //! Opening a volume: found, locked, mounted where nobody else sees it.
 
 use std::fs::{self, File};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
@@ -31,6 +31,8 @@ pub enum Purpose {
     Change,
     /// To change a filesystem that was just made: it gets the layout of a volume.
     Make,
+    /// To change it under the lock of the program that started this one, inherited as the descriptor of this number.
+    ChangeUnder(i32),
 }
 
 /// How to open a volume.
@@ -63,8 +65,10 @@ impl Volume {
                 volume.name.display()
             )));
         }
-        if opening.purpose != Purpose::Look {
-            volume.lock = Some(lock_volume(&volume, opening.patience)?);
+        match opening.purpose {
+            Purpose::Look => {}
+            Purpose::Change | Purpose::Make => volume.lock = Some(lock_volume(&volume, opening.patience)?),
+            Purpose::ChangeUnder(inherited) => check_inherited(&volume, inherited)?,
         }
         Ok(volume)
     }
@@ -100,6 +104,17 @@ impl Volume {
     }
 }
 
+/// Mounting takes root; said before the kernel says less.
+fn require_root(name: &Path) -> Result<()> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "cannot mount {} privately: that takes root; try again with sudo",
+        name.display()
+    )))
+}
+
 fn running() -> Result<Volume> {
     let mounts = own_mounts()?;
     let root = mountinfo::root(&mounts).ok_or_else(|| not_baserock("nothing is mounted at /"))?;
@@ -108,6 +123,7 @@ fn running() -> Result<Volume> {
             if root.kind == "btrfs" { format!(", subvolume {}", root.root.display()) } else { String::new() };
         not_baserock(&format!("/ is {} on {}{subvolume}", root.kind, root.source.display()))
     })?;
+    require_root(Path::new("the volume"))?;
     let label = booted(root).unwrap_or(here);
     let (device, superblock) = device_of(root)?;
     let mut volume = Volume::mount(&device, Path::new("the running system"), &superblock, MsFlags::empty())?;
@@ -183,9 +199,11 @@ fn superblock_of(top: &Dir, shown: &Path) -> Result<Option<Superblock>> {
 }
 
 fn device(path: &Path, opening: &Opening) -> Result<Volume> {
+    require_root(path)?;
     let file = File::open(path).or_cannot("open", path)?;
-    let lock =
-        (opening.purpose != Purpose::Look).then(|| Lock::take(file, path, opening.patience)).transpose()?;
+    let lock = (matches!(opening.purpose, Purpose::Change | Purpose::Make))
+        .then(|| Lock::take(file, path, opening.patience))
+        .transpose()?;
     let file = File::open(path).or_cannot("open", path)?;
     let superblock = superblock::read(&file, 0, path)?.ok_or_else(|| no_volume(path))?;
     let volume = Volume::mount(path, path, &superblock, flags(opening))?;
@@ -193,6 +211,7 @@ fn device(path: &Path, opening: &Opening) -> Result<Volume> {
 }
 
 fn image(path: &Path, opening: &Opening) -> Result<Volume> {
+    require_root(path)?;
     let file = File::options().read(true).write(true).open(path).or_cannot("open", path)?;
     // Also to look: a second mount of an image that is in use sees and does damage.
     let lock = Lock::take(file, path, opening.patience)?;
@@ -214,7 +233,7 @@ fn image(path: &Path, opening: &Opening) -> Result<Volume> {
 fn flags(opening: &Opening) -> MsFlags {
     match opening.purpose {
         Purpose::Look => MsFlags::MS_RDONLY,
-        Purpose::Change | Purpose::Make => MsFlags::empty(),
+        Purpose::Change | Purpose::Make | Purpose::ChangeUnder(_) => MsFlags::empty(),
     }
 }
 
@@ -243,4 +262,15 @@ fn lock_volume(volume: &Volume, patience: Patience) -> Result<Lock> {
     let private = volume.top.ensure_dir(PRIVATE, 0o700)?;
     let file = private.open_with(LOCK, OFlag::O_RDWR | OFlag::O_CREAT, 0o600, Links::Refuse)?;
     Lock::take(File::from(file), &volume.name, patience)
+}
+
+/// Fails unless the inherited descriptor is the volume's lock.
+fn check_inherited(volume: &Volume, inherited: i32) -> Result<()> {
+    let lock = volume.top.dir(PRIVATE)?.stat_of(LOCK)?;
+    let handle = PathBuf::from(format!("/proc/self/fd/{inherited}"));
+    let found = fs::metadata(&handle).or_cannot("examine the inherited lock", &handle)?;
+    if lock.is_some_and(|lock| (lock.st_dev, lock.st_ino) == (found.dev(), found.ino())) {
+        return Ok(());
+    }
+    Err(Error::refused(format!("descriptor {inherited} is not the lock of {}", volume.name.display())))
 }

@@ -1,0 +1,58 @@
+//! `merge`: one version's /etc into another's.
+
+use anyhow::Result;
+use baserock::etc::{Outcome, Take};
+use baserock::extension::Environment;
+use baserock::operations::etc::{self, EtcMerge};
+use baserock::volume::Volume;
+use baserock_terminal::{Output, Show, print};
+
+/// Merge /etc of OLD, as it was changed since it was built, into NEW
+///
+/// Conflicts do not make it fail: each is named, the file is NEW's, and the change is in FILE.rej.
+#[derive(Debug, clap::Args)]
+pub struct Merge {
+    /// The version whose /etc the administrator changed
+    old: String,
+    /// The version that gets the changes
+    new: String,
+    /// Only print what would be done: a line a path, action and path
+    #[arg(long)]
+    dry_run: bool,
+    /// Print what was done, or would be, as JSON
+    #[arg(long)]
+    json: bool,
+    /// Settle a path that cannot be merged: take the user's, or the new version's
+    #[arg(long, value_name = "PATH=user|new")]
+    take: Vec<Take>,
+    /// Merge even where somebody has edited /etc of NEW; what is there is kept as etc.before-merge
+    #[arg(long)]
+    again: bool,
+    /// Merge by the rules of the original tools
+    #[arg(long)]
+    original_rules: bool,
+}
+
+impl Merge {
+    /// Merges, and prints the plan where that was asked for.
+    pub fn run(&self, volume: &Volume) -> Result<()> {
+        let environment: Environment = std::env::vars_os().collect();
+        let mut how = EtcMerge { program: None, ..EtcMerge::from_environment(&environment)? };
+        how.options.take.extend(self.take.iter().cloned());
+        how.options.original_rules = self.original_rules;
+        (how.again, how.dry_run) = (self.again, self.dry_run);
+        let (old, new) = (super::existing(&self.old)?, super::existing(&self.new)?);
+        let merged = etc::merge(volume, &old, &new, &how, &Show::new(Output::Errors))?;
+        match &merged.outcome {
+            Some(outcome) if self.json => {
+                print(&format!("{}\n", serde_json::to_string_pretty(&outcome.steps)?))
+            }
+            Some(outcome) if self.dry_run => print(&lines(outcome)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn lines(outcome: &Outcome) -> String {
+    outcome.steps.iter().flat_map(|step| [step.to_string(), "\n".to_owned()]).collect()
+}

@@ -1,0 +1,213 @@
+//! `/etc` between the versions of a volume: merged when one is deployed, merged again before it boots, copied to all.
+
+mod external;
+mod snapshot;
+mod sync;
+
+use std::path::PathBuf;
+
+pub use external::{INHERITED_LOCK, MOUNTED_VOLUME};
+pub use sync::sync;
+
+use crate::atomic;
+use crate::copy::Owners;
+use crate::dir::Dir;
+use crate::error::{Error, Result};
+use crate::etc::{self, EtcPath, Inputs, Options, Outcome, Record, Request};
+use crate::extension::Environment;
+use crate::fstab::Fstab;
+use crate::label::Label;
+use crate::layout::{MERGE_RECORD, ORIG, RUN};
+use crate::observer::Observer;
+use crate::operations::state;
+use crate::volume::Volume;
+
+/// The variable that names a program to merge instead of the library.
+const PROGRAM: &str = "BASEROCK_SYSTEM_CONFIG_SYNC";
+
+/// How `/etc` is merged.
+#[derive(Clone, Debug, Default)]
+pub struct EtcMerge {
+    /// The rules.
+    pub options: Options,
+    /// Merge even where somebody has edited the new version's `/etc`.
+    pub again: bool,
+    /// Only plan.
+    pub dry_run: bool,
+    /// A program that merges instead: `PROGRAM merge OLD NEW`.
+    pub program: Option<PathBuf>,
+}
+
+/// What a merge of `/etc` did.
+#[derive(Clone, Debug, Default)]
+pub struct Merged {
+    /// What the library did; `None` where a program did it.
+    pub outcome: Option<Outcome>,
+    /// Numbers of users and groups that moved.
+    pub owners: Owners,
+}
+
+impl EtcMerge {
+    /// As the environment says: `BASEROCK_SYSTEM_CONFIG_SYNC`, and `MERGE_TAKE` with `PATH=user` and `PATH=new` separated by spaces.
+    pub fn from_environment(environment: &Environment) -> Result<Self> {
+        let takes = environment.text("MERGE_TAKE")?.unwrap_or_default().split_whitespace();
+        let take = takes.map(str::parse).collect::<Result<_>>()?;
+        let program = environment.raw(PROGRAM).filter(|program| !program.is_empty()).map(PathBuf::from);
+        Ok(EtcMerge { options: Options { take, ..Options::default() }, program, ..EtcMerge::default() })
+    }
+}
+
+/// Merges into the new version's `run` from the old one's `orig` and `run`, and writes the record of it.
+///
+/// Refuses a new version that is running or in use: its `/etc` would change under the feet of its processes.
+pub fn merge(
+    volume: &Volume,
+    old: &Label,
+    new: &Label,
+    how: &EtcMerge,
+    observer: &dyn Observer,
+) -> Result<Merged> {
+    volume.require(old)?;
+    // Called by the deployment that holds the lock, the new version is not complete yet.
+    if volume.lock().is_some() {
+        volume.require(new)?;
+    }
+    if old == new {
+        return Err(Error::refused(format!("{old} cannot be merged into itself")));
+    }
+    if volume.running() == Some(new) {
+        return Err(Error::refused(format!("version {new} is running; its /etc is not replaced under it")));
+    }
+    volume.refuse_live(new)?;
+    merge_with(volume, old, new, how, Durability::Now, observer)
+}
+
+/// When the result has to be on the disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Durability {
+    /// Before it takes its place: the version is complete.
+    Now,
+    /// When the version is committed as a whole.
+    Later,
+}
+
+/// The same for a version that is being deployed.
+pub(super) fn merge_into(
+    volume: &Volume,
+    old: &Label,
+    new: &Label,
+    how: &EtcMerge,
+    observer: &dyn Observer,
+) -> Result<Merged> {
+    match &how.program {
+        Some(program) => external::merge(volume, program, old, new, observer),
+        None => merge_with(volume, old, new, how, Durability::Later, observer),
+    }
+}
+
+/// Merges again where the old version's `/etc` has changed since the deployment, and the new one's has not.
+pub(super) fn merge_again(
+    volume: &Volume,
+    old: &Label,
+    new: &Label,
+    how: &EtcMerge,
+    observer: &dyn Observer,
+) -> Result<Option<Merged>> {
+    let Some(record) = record(volume, new)?.filter(|record| record.old == old.as_str()) else {
+        return Ok(None);
+    };
+    let etc_of = |label| etc::merge::read_etc(&volume.version_dir(label)?.dir(RUN)?);
+    if !record.user_changed(&etc_of(old)?) {
+        return Ok(None);
+    }
+    if record.result_changed(&etc_of(new)?) {
+        observer.warn(format!(
+            "/etc of {old} and of {new} have both changed since {new} was deployed; they are left as they are \
+             (baserock-system-config-sync merge {old} {new} --again merges them)"
+        ));
+        return Ok(None);
+    }
+    observer.note(format!("/etc of {old} has changed since {new} was deployed; it is merged again"));
+    merge(volume, old, new, how, observer).map(Some)
+}
+
+fn merge_with(
+    volume: &Volume,
+    old: &Label,
+    new: &Label,
+    how: &EtcMerge,
+    durability: Durability,
+    observer: &dyn Observer,
+) -> Result<Merged> {
+    let (old_version, new_version) = (volume.version_dir(old)?, volume.version_dir(new)?);
+    let old_orig = old_version.dir_if_exists(ORIG)?.ok_or_else(|| without_orig(old))?;
+    let frozen = snapshot::of_run(volume, old, &old_version)?;
+    let (new_orig, new_run) = (new_version.dir(ORIG)?, new_version.dir(RUN)?);
+    let (old_record, new_record) = (record(volume, old)?, record(volume, new)?);
+    let inputs = Inputs {
+        old: old.as_str(),
+        new: new.as_str(),
+        old_orig: &old_orig,
+        old_run: frozen.dir(),
+        old_record: old_record.as_ref(),
+        new_orig: &new_orig,
+        new_run: &new_run,
+        new_record: new_record.as_ref(),
+        new_version: &new_version,
+    };
+    let fstab = completed_fstabs(volume, [&old_orig, frozen.dir(), &new_orig])?;
+    let request = Request {
+        options: Options { fstab, ..how.options.clone() },
+        dry_run: how.dry_run,
+        again: how.again,
+        sync: durability == Durability::Now,
+    };
+    let outcome = etc::merge(&inputs, &request, observer)?;
+    if !how.dry_run {
+        atomic::write(&new_version, MERGE_RECORD, 0o600, &outcome.record.to_json())?;
+    }
+    frozen.discard()?;
+    let moves = &outcome.record.moves;
+    let owners = Owners { users: moves.users.clone(), groups: moves.groups.clone() };
+    Ok(Merged { outcome: Some(outcome), owners })
+}
+
+/// The record of the last merge into a version.
+fn record(volume: &Volume, label: &Label) -> Result<Option<Record>> {
+    let version = volume.version_dir(label)?;
+    let Some(json) = version.read_if_exists(MERGE_RECORD)? else { return Ok(None) };
+    Record::parse(&json, &version.shown(MERGE_RECORD)).map(Some)
+}
+
+/// The three fstabs with the volume's own lines, so that these are nobody's change.
+fn completed_fstabs(volume: &Volume, versions: [&Dir; 3]) -> Result<Option<[Option<Vec<u8>>; 3]>> {
+    let lines = state::fstab_lines(volume);
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    let mut texts = [const { None }; 3];
+    for (text, version) in texts.iter_mut().zip(versions) {
+        let own = match version.dir_if_exists("etc")? {
+            Some(etc) if is_file(&etc, "fstab")? => etc.read("fstab")?,
+            _ => Vec::new(),
+        };
+        *text = Some(Fstab::parse(&own).completed(&lines).render());
+    }
+    Ok(Some(texts))
+}
+
+fn is_file(dir: &Dir, name: &str) -> Result<bool> {
+    Ok(dir.stat_of(name)?.is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG))
+}
+
+fn without_orig(old: &Label) -> Error {
+    Error::refused(format!(
+        "version {old} has no {ORIG}, so nobody can tell what was changed in its /etc; \
+         restore it, or make another version the default first"
+    ))
+}
+
+/// The unresolved conflicts of a merge, as paths below `/etc`.
+pub fn conflicts(merged: &Merged) -> impl Iterator<Item = &EtcPath> {
+    merged.outcome.iter().flat_map(|outcome| outcome.record.conflicts.iter().map(|conflict| &conflict.path))
+}

@@ -1,0 +1,62 @@
+//! One version's `/etc` for all.
+
+use super::{record, snapshot, without_orig};
+use crate::atomic;
+use crate::dir::Dir;
+use crate::error::Result;
+use crate::etc::apply::Staged;
+use crate::etc::ids::IdMoves;
+use crate::etc::merge::{put_in_place, read_etc, record_of, replace_copy};
+use crate::etc::reown::Reown;
+use crate::etc::sync::plan_sync;
+use crate::etc::{Record, Trees};
+use crate::label::Label;
+use crate::layout::{ETC_BEFORE_SYNC, MERGE_RECORD, ORIG, RUN};
+use crate::observer::Observer;
+use crate::volume::Volume;
+
+/// Copies the canonical version's `/etc` over that of every other version but the running one. What was there is kept as
+/// `systems/LABEL/etc.before-sync`. Each is replaced in one step. Returns the versions that got it.
+pub fn sync(volume: &Volume, canonical: &Label, observer: &dyn Observer) -> Result<Vec<Label>> {
+    volume.require(canonical)?;
+    let version = volume.version_dir(canonical)?;
+    let orig = version.dir_if_exists(ORIG)?.ok_or_else(|| without_orig(canonical))?;
+    let frozen = snapshot::of_run(volume, canonical, &version)?;
+    let canonical_record = record(volume, canonical)?;
+    let mut done = Vec::new();
+    for label in volume.complete()? {
+        if label == *canonical || volume.running() == Some(&label) {
+            continue;
+        }
+        volume.refuse_live(&label)?;
+        observer.phase(format!("copying /etc of {canonical} to {label}"));
+        let source =
+            Source { label: canonical, orig: &orig, run: frozen.dir(), record: canonical_record.as_ref() };
+        copy(volume, &source, &label)?;
+        done.push(label);
+    }
+    frozen.discard()?;
+    Ok(done)
+}
+
+/// The version that is copied from.
+struct Source<'a> {
+    label: &'a Label,
+    orig: &'a Dir,
+    run: &'a Dir,
+    record: Option<&'a Record>,
+}
+
+fn copy(volume: &Volume, source: &Source<'_>, label: &Label) -> Result<()> {
+    let version = volume.version_dir(label)?;
+    let (orig, run) = (version.dir(ORIG)?, version.dir(RUN)?);
+    let trees = Trees { v1: read_etc(source.orig)?, user: read_etc(source.run)?, v2: read_etc(&orig)? };
+    let plan = plan_sync(trees, source.record)?;
+    replace_copy(&read_etc(&run)?, &version, ETC_BEFORE_SYNC)?;
+    let staged = Staged::write(&plan.result, &run)?;
+    staged.sync()?;
+    let earlier = record(volume, label)?.map_or_else(IdMoves::default, |record| record.moves);
+    put_in_place(staged, Reown { moves: &plan.moves, earlier: &earlier }, &orig, &run)?;
+    let record = record_of(&plan, source.label.as_str());
+    atomic::write(&version, MERGE_RECORD, 0o600, &record.to_json())
+}

@@ -1,0 +1,78 @@
+//! Running the project's programs as they are installed: static.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The path of a program; `cargo xtask test` builds them all.
+pub fn path(name: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target = target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"));
+    let built = target.join("x86_64-unknown-linux-musl/debug");
+    let folder = std::env::var_os("BASEROCK_PROGRAMS").map_or(built, PathBuf::from);
+    let path = folder.join(name);
+    assert!(path.exists(), "{} is not built; run cargo xtask test", path.display());
+    path
+}
+
+/// A command without the variables of this process that mean something to the programs.
+pub fn command(name: &str) -> Command {
+    let mut command = Command::new(path(name));
+    for variable in
+        ["KERNEL_ARGS", "KERNEL_PATH", "INITRAMFS_PATH", "DTB_PATH", "ROOT_DEVICE", "DISK_SIZE", "UPGRADE"]
+    {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// What a program did.
+#[derive(Debug)]
+pub struct Done {
+    /// Its exit code; 128 + n where signal n ended it.
+    pub code: i32,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+/// Runs a command to its end.
+pub fn run(command: &mut Command) -> Done {
+    Done::from(command.output().expect("the program starts"))
+}
+
+impl From<Output> for Done {
+    fn from(output: Output) -> Self {
+        use std::os::unix::process::ExitStatusExt;
+        let code = output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Done { code, stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+}
+
+impl Done {
+    /// Its standard output, if it succeeded.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{}", self.stderr);
+        self.stdout
+    }
+
+    /// The one line of its error, if it failed as expected; `parts` must all stand in it.
+    #[track_caller]
+    pub fn refused(self, parts: &[&str]) -> String {
+        assert_eq!(self.code, 1, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        let line = self.stderr.lines().last().unwrap_or_default().to_owned();
+        for part in parts {
+            assert!(line.contains(part), "{part:?} is not in: {line}");
+        }
+        line
+    }
+}
+
+/// Runs another program and returns what it printed.
+#[track_caller]
+pub fn shell(program: impl AsRef<OsStr>, arguments: &[&str]) -> String {
+    run(Command::new(program).args(arguments)).ok()
+}

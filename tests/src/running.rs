@@ -1,0 +1,62 @@
+//! A process tree whose `/` is a version on a real volume: to the tools, a running system.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use baserock::loopdev::LoopDevice;
+use baserock::mount::PrivateMount;
+use nix::mount::{MsFlags, mount};
+
+use crate::image::Image;
+use crate::programs;
+
+/// A version that "runs": mounted for this thread only, with the shared state, /proc, /dev and the programs in /tmp.
+pub struct Running {
+    root: PrivateMount,
+    _device: LoopDevice,
+}
+
+impl Running {
+    /// Starts the version of the image.
+    pub fn start(image: &Image, label: &str) -> Self {
+        let file = std::fs::File::options().read(true).write(true).open(image.path()).expect("the image");
+        let device = LoopDevice::attach(&file, &image.path(), 0, 0, false).expect("a loop device");
+        let options = format!("subvol=systems/{label}/run");
+        let root =
+            PrivateMount::new(device.path(), "btrfs", MsFlags::empty(), &options).expect("the version");
+        for name in ["home", "opt", "root", "srv", "var"] {
+            let options = format!("subvol=state/{name}");
+            attach(device.path(), &root.path().join(name), "btrfs", MsFlags::empty(), &options);
+        }
+        attach(Path::new("proc"), &root.path().join("proc"), "proc", MsFlags::empty(), "");
+        attach(Path::new("/dev"), &root.path().join("dev"), "", MsFlags::MS_BIND, "");
+        attach(Path::new("tmpfs"), &root.path().join("run"), "tmpfs", MsFlags::empty(), "");
+        attach(Path::new("tmpfs"), &root.path().join("tmp"), "tmpfs", MsFlags::empty(), "");
+        for name in ["system-version-manager", "baserock-system-config-sync"] {
+            std::fs::copy(programs::path(name), root.path().join("tmp").join(name)).expect("a program");
+        }
+        Running { root, _device: device }
+    }
+
+    /// A command inside, by its path there.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("chroot");
+        command.arg(self.root.path()).arg(program).env("PATH", "/bin:/sbin:/usr/bin:/usr/sbin");
+        command
+    }
+
+    /// Runs `system-version-manager` inside.
+    pub fn manage(&self, arguments: &[&str]) -> programs::Done {
+        programs::run(self.command("/tmp/system-version-manager").args(arguments))
+    }
+
+    /// Where a path of the running system is for this thread.
+    pub fn path(&self, inside: &str) -> PathBuf {
+        self.root.path().join(inside)
+    }
+}
+
+fn attach(source: &Path, target: &Path, kind: &str, flags: MsFlags, options: &str) {
+    mount(Some(source), target, Some(kind), flags, Some(options))
+        .unwrap_or_else(|error| panic!("mount {}: {error}", source.display()));
+}

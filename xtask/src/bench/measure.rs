@@ -1,0 +1,40 @@
+//! Time and memory of a command.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+/// What a command took.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    /// From start to end.
+    pub wall: Duration,
+    /// The most memory that it, or a child of it, had at once: KiB.
+    pub peak: u64,
+}
+
+/// Runs the command, its output thrown away, under GNU time's eye for memory.
+pub fn measure(command: &mut Command) -> Result<Taken> {
+    let report = std::env::temp_dir().join(format!("baserock-time-{}", std::process::id()));
+    let mut timed = Command::new("/usr/bin/time");
+    timed.args(["--format=%M", "--output"]).arg(&report).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            timed.env(name, value);
+        }
+    }
+    let begun = Instant::now();
+    let output = timed.output().context("cannot run /usr/bin/time (Debian package time)")?;
+    let wall = begun.elapsed();
+    ensure!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+    let peak = std::fs::read_to_string(&report).context("cannot read what time measured")?;
+    std::fs::remove_file(&report).context("cannot remove what time measured")?;
+    Ok(Taken { wall, peak: peak.trim().parse().context("time measured no number")? })
+}
+
+/// Writes out what is dirty and warms nothing: every measurement starts alike.
+pub fn settle() -> Result<()> {
+    ensure!(Command::new("sync").status().context("cannot run sync")?.success(), "sync failed");
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! `cargo xtask install`: programs, extensions, man pages and completions in their places.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use crate::{build, packages, root};
+
+/// Install the programs below a directory
+///
+/// DIR/usr/bin has the programs, DIR/usr/lib/baserock/extensions the extensions, DIR/usr/share man pages and completions. Everything is
+/// static, so that it runs inside any root filesystem.
+#[derive(clap::Args)]
+pub struct Install {
+    /// Where to: a root filesystem, or / for this machine
+    #[arg(long, default_value = "/", value_name = "DIR")]
+    destdir: PathBuf,
+    /// Build fast and without optimising, for tests
+    #[arg(long)]
+    debug: bool,
+}
+
+const BIN: &str = "usr/bin";
+const EXTENSIONS: &str = "usr/lib/baserock/extensions";
+/// What an extension's program is for stands behind the dot that cargo refuses in names.
+const KINDS: [&str; 4] = ["write", "check", "configure", "build"];
+
+impl Install {
+    /// Builds and installs.
+    pub fn run(&self) -> Result<()> {
+        packages::ensure(&[packages::BUILD])?;
+        let programs = build::programs(if self.debug { "dev" } else { "dist" })?;
+        for package in folders("bins")? {
+            let name = name_of(&package);
+            copy(&programs.join(&name), &self.destdir.join(BIN).join(&name), 0o755)?;
+        }
+        self.extensions(&programs)?;
+        self.documents()?;
+        println!("installed below {}", self.destdir.display());
+        Ok(())
+    }
+
+    fn extensions(&self, programs: &Path) -> Result<()> {
+        let place = self.destdir.join(EXTENSIONS);
+        for package in folders("extensions")? {
+            for file in files(&package.join("src/bin"))? {
+                let kind = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                let built = format!("{}-{kind}", name_of(&package));
+                if KINDS.contains(&kind.as_str()) {
+                    copy(&programs.join(built), &place.join(format!("{}.{kind}", name_of(&package))), 0o755)?;
+                }
+            }
+            for help in
+                files(&package)?.into_iter().filter(|file| file.extension().is_some_and(|end| end == "help"))
+            {
+                copy(&help, &place.join(help.file_name().unwrap_or_default()), 0o644)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn documents(&self) -> Result<()> {
+        let share = self.destdir.join("usr/share");
+        let places = [
+            share.join("man/man1"),
+            share.join("bash-completion/completions"),
+            share.join("zsh/site-functions"),
+        ];
+        for place in &places {
+            fs::create_dir_all(place).with_context(|| format!("cannot create {}", place.display()))?;
+        }
+        for mut command in commands() {
+            let name = command.get_name().to_owned();
+            clap_mangen::generate_to(command.clone(), &places[0])?;
+            clap_complete::generate_to(Shell::Bash, &mut command, &name, &places[1])?;
+            clap_complete::generate_to(Shell::Zsh, &mut command, &name, &places[2])?;
+        }
+        Ok(())
+    }
+}
+
+/// The programs' arguments, from which their documents come.
+fn commands() -> Vec<clap::Command> {
+    vec![
+        system_version_manager::Arguments::command().name("system-version-manager"),
+        baserock_system_config_sync::Arguments::command().name("baserock-system-config-sync"),
+    ]
+}
+
+fn folders(name: &str) -> Result<Vec<PathBuf>> {
+    let mut folders = list(&root::path().join(name))?;
+    folders.retain(|path| path.is_dir());
+    Ok(folders)
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let mut files = list(folder)?;
+    files.retain(|path| path.is_file());
+    Ok(files)
+}
+
+fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    let mut paths: Vec<PathBuf> =
+        entries.collect::<Result<Vec<_>, _>>()?.into_iter().map(|entry| entry.path()).collect();
+    paths.sort();
+    Ok(paths)
+}
+
+fn name_of(package: &Path) -> String {
+    package.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Copies beside the place and renames, so that a program that is running is replaced, not written to.
+fn copy(from: &Path, to: &Path, mode: u32) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let context = || format!("cannot install {} as {}", from.display(), to.display());
+    let parent = to.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(parent).with_context(context)?;
+    let new = parent.join(format!(".{}.new", to.file_name().unwrap_or_default().to_string_lossy()));
+    fs::copy(from, &new).with_context(context)?;
+    fs::set_permissions(&new, fs::Permissions::from_mode(mode)).with_context(context)?;
+    fs::rename(&new, to).with_context(context)
+}

@@ -1,0 +1,35 @@
+//! The Debian packages that a job needs, installed where they are missing.
+
+use anyhow::{Result, bail};
+
+use crate::root::{command, output, run};
+
+/// What the tools themselves run.
+pub const RUNTIME: &[&str] = &["btrfs-progs", "extlinux", "syslinux-common"];
+/// What makes the inputs.
+pub const INPUTS: &[&str] = &["mmdebstrap", "busybox-static"];
+/// What builds static programs with C in them.
+pub const BUILD: &[&str] = &["musl-tools"];
+/// What the tests need beside these.
+pub const TESTS: &[&str] = &["acl", "attr", "libcap2-bin", "git", "rsync", "strace", "procps", "util-linux"];
+
+/// Installs those that are missing, saying so.
+pub fn ensure(packages: &[&[&str]]) -> Result<()> {
+    let missing: Vec<&str> =
+        packages.iter().flat_map(|group| group.iter().copied()).filter(|name| !is_installed(name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("installing Debian packages: {}", missing.join(" "));
+    if !std::path::Path::new("/usr/bin/apt-get").exists() {
+        bail!("this machine has no apt-get; install what these Debian packages hold: {}", missing.join(" "));
+    }
+    run(command("apt-get").args(["-qq", "update"]))?;
+    let install = ["-qq", "install", "--yes", "--no-install-recommends"];
+    run(command("apt-get").args(install).args(&missing).env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+fn is_installed(package: &str) -> bool {
+    let status = output(command("dpkg-query").args(["--show", "--showformat=${db:Status-Status}", package]));
+    status.is_ok_and(|status| status == "installed")
+}
