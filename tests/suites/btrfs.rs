@@ -70,7 +70,7 @@ fn the_superblock_tells_the_uuid_and_the_loop_device_its_image() {
     let mounted = image.mount("");
     let holder = loopdev::holder(&file, &image.path()).unwrap().unwrap();
     assert!(holder.starts_with("/dev"));
-    assert_eq!(btrfs::devices(&mounted.dir()).unwrap(), [holder.clone()]);
+    assert_eq!(btrfs::devices(&mounted.dir()).unwrap(), std::slice::from_ref(&holder));
     drop(mounted);
     assert_eq!(loopdev::holder(&file, &image.path()).unwrap(), None, "{} stayed attached", holder.display());
     assert_eq!(
@@ -86,7 +86,7 @@ fn a_copy_on_btrfs_shares_blocks_and_compressed_files_are_told_apart() {
     let top = mounted.dir();
     top.make_dir("from", 0o755).unwrap();
     top.make_dir("to", 0o755).unwrap();
-    top.write_new("from/big", 0o644, &[7; 4 << 20]).unwrap();
+    top.write_new("from/big", 0o644, &vec![7; 4 << 20]).unwrap();
     let destination = top.dir("to").unwrap();
     let mut copier = Copier::new(&destination);
     copier.contents(&top.dir("from").unwrap(), Path::new("")).unwrap();
