@@ -19,9 +19,9 @@ pub fn unified_diff(path: &EtcPath, v1: &[u8], user: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let mut diff = format!("--- {path}\n+++ {path}\n").into_bytes();
-    let patch = DiffOptions::new().set_context_len(CONTEXT).create_patch_bytes(v1, user);
+    let found = DiffOptions::new().set_context_len(CONTEXT).create_patch_bytes(v1, user);
     // Hunks whose context touches are one hunk to every other program that writes diffs.
-    for hunks in patch.hunks().chunk_by(|one, next| one.old_range().end() == next.old_range().start()) {
+    for hunks in found.hunks().chunk_by(|one, next| one.old_range().end() == next.old_range().start()) {
         write_hunk(&mut diff, hunks);
     }
     Some(diff)
