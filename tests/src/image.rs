@@ -18,7 +18,7 @@ pub struct Image {
 /// An image that is mounted, for this thread only.
 pub struct Mounted {
     mount: PrivateMount,
-    _device: LoopDevice,
+    _device: Option<LoopDevice>,
 }
 
 impl Image {
@@ -56,12 +56,20 @@ impl Image {
     pub fn mount(&self, options: &str) -> Mounted {
         let file = File::options().read(true).write(true).open(self.path()).expect("the image");
         let device = LoopDevice::attach(&file, &self.path(), 0, 0, false).expect("a loop device");
-        let mount = PrivateMount::new(device.path(), "btrfs", MsFlags::empty(), options).expect("a mount");
-        Mounted { mount, _device: device }
+        Mounted { mount: private(device.path(), options), _device: Some(device) }
     }
 }
 
+fn private(device: &Path, options: &str) -> PrivateMount {
+    PrivateMount::new(device, "btrfs", MsFlags::empty(), options).expect("a mount")
+}
+
 impl Mounted {
+    /// The btrfs on a device that is attached already.
+    pub fn of(device: &Path, options: &str) -> Self {
+        Mounted { mount: private(device, options), _device: None }
+    }
+
     /// Its top-level directory.
     pub fn dir(&self) -> Dir {
         Dir::open(self.path()).expect("the mounted directory").shown_as("/")

@@ -7,20 +7,25 @@ use baserock::loopdev::LoopDevice;
 use baserock::mount::PrivateMount;
 use nix::mount::{MsFlags, mount};
 
-use crate::image::Image;
+use crate::image::{Image, Mounted};
 use crate::programs;
 
 /// A version that "runs": mounted for this thread only, with the shared state, /proc, /dev and the programs in /tmp.
 pub struct Running {
     root: PrivateMount,
-    _device: LoopDevice,
+    device: LoopDevice,
 }
 
 impl Running {
     /// Starts the version of the image.
     pub fn start(image: &Image, label: &str) -> Self {
-        let file = std::fs::File::options().read(true).write(true).open(image.path()).expect("the image");
-        let device = LoopDevice::attach(&file, &image.path(), 0, 0, false).expect("a loop device");
+        Running::start_at(&image.path(), label)
+    }
+
+    /// Starts the version of the image at this path.
+    pub fn start_at(image: &Path, label: &str) -> Self {
+        let file = std::fs::File::options().read(true).write(true).open(image).expect("the image");
+        let device = LoopDevice::attach(&file, image, 0, 0, false).expect("a loop device");
         let options = format!("subvol=systems/{label}/run");
         let root =
             PrivateMount::new(device.path(), "btrfs", MsFlags::empty(), &options).expect("the version");
@@ -35,7 +40,12 @@ impl Running {
         for name in ["system-version-manager", "baserock-system-config-sync"] {
             std::fs::copy(programs::path(name), root.path().join("tmp").join(name)).expect("a program");
         }
-        Running { root, _device: device }
+        Running { root, device }
+    }
+
+    /// The top level of its volume, mounted once more.
+    pub fn top_level(&self) -> Mounted {
+        Mounted::of(self.device.path(), "subvolid=5")
     }
 
     /// A command inside, by its path there.
