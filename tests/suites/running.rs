@@ -10,7 +10,7 @@ use baserock_tests::version::{factory_image, manage, put_tree};
 fn with_devel() -> Image {
     let image = factory_image(512);
     put_tree(&image, "devel", |orig| {
-        fs::write(orig.join("etc/os-release"), "ID=busybox\nVERSION_ID=2\n").unwrap()
+        fs::write(orig.join("etc/os-release"), "ID=busybox\nVERSION_ID=2\n").unwrap();
     });
     image
 }
