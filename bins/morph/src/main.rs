@@ -1,1 +1,7 @@
-fn main() {}
+//! `morph`: builds systems, and deploys them as cluster files say.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    morph::main()
+}

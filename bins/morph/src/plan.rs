@@ -1,6 +1,6 @@
 //! What is to be done, decided on values: a cluster file and a request in, deployments out.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use baserock::extension::{Environment, parse_boolean};
 use baserock::{Error, Result};
@@ -19,7 +19,7 @@ pub struct Deployment {
     pub definition: PathBuf,
     /// The write extension, as the file has it.
     pub extension: String,
-    /// The write extension's argument; for a subsystem, a path in the tree that it is deployed into.
+    /// The write extension's argument; for a subsystem, a relative path in the tree that it is deployed into.
     pub location: String,
     /// The variables of its extensions, `UPGRADE` among them.
     pub parameters: Parameters,
@@ -93,11 +93,24 @@ fn below(system: &System, request: &Request) -> Result<Vec<Deployment>> {
             let own = request.overrides_of(name);
             let all = subsystem.deploy_defaults.overlaid(parameters).overlaid(&own);
             let mut deployment = deployment(name, &subsystem.morph, all, false)?;
+            deployment.location = inside_tree(name, &deployment.location)?;
             deployment.subsystems = below(subsystem, request)?;
             deployments.push(deployment);
         }
     }
     Ok(deployments)
+}
+
+/// A subsystem's location, relative to the tree that it is deployed into.
+fn inside_tree(name: &str, location: &str) -> Result<String> {
+    let relative = location.trim_start_matches('/');
+    let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    if relative.is_empty() || !Path::new(relative).components().all(plain) {
+        return Err(Error::refused(format!(
+            "{name}: the location {location} leads out of the system; use a path in it, without .."
+        )));
+    }
+    Ok(relative.to_owned())
 }
 
 fn deployment(name: &str, definition: &Path, mut all: Parameters, upgrade: bool) -> Result<Deployment> {

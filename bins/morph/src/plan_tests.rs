@@ -96,6 +96,7 @@ fn bad_requests_say_what_would_be_right() {
         (&["bare", "bare.type=extensions/tar"], "deployment bare has no location"),
         (&["self", "self.UPGRADE=perhaps"], "UPGRADE is \"perhaps\""),
         (&["self", "self.location="], "has no location"),
+        (&["self", "initramfs.location=../../etc/x"], "leads out of the system"),
     ] {
         let error = planned(arguments, &DEPLOY).unwrap_err().to_string();
         assert!(error.contains(why), "{arguments:?}: {error}");
