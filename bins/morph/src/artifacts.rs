@@ -8,7 +8,9 @@ use baserock::copy::Copier;
 use baserock::dir::Dir;
 use baserock::error::OrCannot;
 use baserock::lock::{Lock, Patience};
+use baserock::observer::Silent;
 use baserock::{Error, Result};
+use baserock_archive::{Options, Owners};
 
 /// The folder of artifacts: `NAME/`, or `NAME.tar`, compressed or not.
 #[derive(Clone, Debug)]
@@ -111,7 +113,7 @@ impl Artifact {
     pub fn copy_to(&self, to: &Path) -> Result<()> {
         match self {
             Artifact::Folder(path) => copy_folder(path, to),
-            Artifact::Archive(path) => Err(Error::malformed(path, "archives are not supported yet")),
+            Artifact::Archive(path) => unpack(path, to),
         }?;
         let mut entries = fs::read_dir(to).or_cannot("list", to)?;
         if entries.next().is_none() {
@@ -124,6 +126,20 @@ impl Artifact {
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     let destination = Dir::open(to)?;
     Copier::new(&destination).contents(&Dir::open(from)?, Path::new(""))
+}
+
+fn unpack(archive: &Path, to: &Path) -> Result<()> {
+    let file = File::open(archive).or_cannot("open", archive)?;
+    let size = file.metadata().or_cannot("look at", archive)?.len();
+    let options = Options {
+        source: archive,
+        size: Some(size),
+        owners: Owners::AsArchived,
+        devices: true,
+        most: None,
+        observer: &Silent,
+    };
+    baserock_archive::unpack(file, to, &options).map(drop)
 }
 
 fn is_not_ours(error: &io::Error) -> bool {

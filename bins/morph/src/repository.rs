@@ -114,7 +114,7 @@ fn collect(folder: &Path, endings: &[&str], files: &mut Vec<PathBuf>) -> Result<
 }
 
 fn with_ending(path: PathBuf) -> PathBuf {
-    if path.is_file() {
+    if path.is_file() || path.extension().is_some_and(|ending| ending == "morph") {
         return path;
     }
     let mut name = path.into_os_string();
