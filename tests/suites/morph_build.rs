@@ -42,7 +42,7 @@ fn a_system_is_built_again_only_where_something_changed() {
             definitions.write(
                 "systems/made.morph",
                 &definitions.read("systems/made.morph").replace("LIST", "A: b, LIST"),
-            )
+            );
         },
         &|| definitions.script("extensions/count.build", &definitions.read("extensions/count.build")),
     ];
