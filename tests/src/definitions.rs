@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::programs;
+use crate::{extensions, programs};
 
 /// A definitions repository in a temporary folder, with a folder of artifacts and one of installed extensions.
 pub struct Definitions {
@@ -37,6 +37,13 @@ impl Definitions {
         }
         definitions.write("systems/base.morph", SYSTEM);
         definitions.write("artifacts/base/etc/os-release", "ID=base\n");
+        definitions
+    }
+
+    /// A repository whose installed extensions are this project's own.
+    pub fn with_extensions() -> Self {
+        let definitions = Definitions::new();
+        extensions::install(&definitions.installed());
         definitions
     }
 

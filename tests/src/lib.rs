@@ -3,6 +3,7 @@
 #![expect(clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
 
 pub mod definitions;
+pub mod extensions;
 pub mod image;
 pub mod inputs;
 pub mod machine;

@@ -121,12 +121,8 @@ pub fn parse_size(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
-/// The line that an extension ends with when it fails as expected; its exit code is then 1.
-pub fn error_line(error: &Error) -> String {
-    format!("ERROR: {error}")
-}
-
-fn relative(path: &Path) -> Option<PathBuf> {
+/// A path of the booted system as one relative to its root, without `.`; `None` where it has `..`.
+pub fn relative(path: &Path) -> Option<PathBuf> {
     let mut result = PathBuf::new();
     for component in path.components() {
         match component {
@@ -136,6 +132,11 @@ fn relative(path: &Path) -> Option<PathBuf> {
         }
     }
     Some(result)
+}
+
+/// The line that an extension ends with when it fails as expected; its exit code is then 1.
+pub fn error_line(error: &Error) -> String {
+    format!("ERROR: {error}")
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use baserock::extension::relative;
 use nix::sys::stat::SFlag;
 
-use crate::tree::{Access, relative};
+use crate::tree::Access;
 
 /// One line of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::fs::Permissions;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, fchown};
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use baserock::dir::Dir;
 use baserock::error::OrCannot;
@@ -74,19 +74,6 @@ impl Tree {
             name.ok_or_else(|| Error::refused(format!("{} cannot be the path of a file", path.display())))?;
         Ok((self.folder(path.parent().unwrap_or(Path::new("")))?, name))
     }
-}
-
-/// A path of the booted system as one relative to its root; `None` where it has `..`.
-pub fn relative(path: &Path) -> Option<PathBuf> {
-    let mut result = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => result.push(name),
-            Component::RootDir | Component::CurDir => {}
-            Component::ParentDir | Component::Prefix(_) => return None,
-        }
-    }
-    Some(result)
 }
 
 /// Writes a file, replacing what has its name.

@@ -65,10 +65,9 @@ fn show(name: &str, all: &[Listed], output: &mut dyn Write) -> Result<()> {
 }
 
 fn is_named(extension: &Listed, name: &str) -> bool {
-    let own = short(&extension.name);
-    name == extension.name
-        || name == own
-        || name.strip_suffix(extension.kind.ending()).and_then(|name| name.strip_suffix('.')) == Some(own)
+    let without_kind = name.strip_suffix(extension.kind.ending()).and_then(|name| name.strip_suffix('.'));
+    let names = [extension.name.as_str(), short(&extension.name)];
+    names.contains(&name) || without_kind.is_some_and(|name| names.contains(&name))
 }
 
 fn short(name: &str) -> &str {
