@@ -31,9 +31,8 @@ pub fn install(into: &Path) {
     for folder in FOLDERS {
         for entry in fs::read_dir(source(folder)).expect("a folder") {
             let path = entry.expect("an entry").path();
-            let name = path.file_name().expect("a name").to_str().expect("a plain name");
-            if name.ends_with(".help") || name.ends_with(".build") {
-                symlink(&path, into.join(name)).expect("a link");
+            if path.extension().is_some_and(|ending| ending == "help" || ending == "build") {
+                symlink(&path, into.join(path.file_name().expect("a name"))).expect("a link");
             }
         }
     }

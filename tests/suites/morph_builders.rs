@@ -160,5 +160,7 @@ fn packages_need_a_release() {
         "systems/made.morph",
         "name: made\nkind: system\nbuild: {type: extensions/mmdebstrap, SUITE: bookworm, CUSTOMIZE: systems/made.morph}\n",
     );
-    definitions.morph(&["build", "systems/made"]).refused(&["CUSTOMIZE is systems/made.morph, which is no executable file"]);
+    definitions
+        .morph(&["build", "systems/made"])
+        .refused(&["CUSTOMIZE is systems/made.morph, which is no executable file"]);
 }
