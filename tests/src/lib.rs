@@ -1,5 +1,9 @@
 //! What the suites share: real root filesystems, disks and machines, made and destroyed by guards.
 
+#![expect(clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
+
+pub mod definitions;
+pub mod extensions;
 pub mod image;
 pub mod inputs;
 pub mod machine;

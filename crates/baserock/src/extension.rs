@@ -22,6 +22,11 @@ impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Environment 
 }
 
 impl Environment {
+    /// Every variable, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
     /// The value as it is, `None` where the variable is not set.
     pub fn raw(&self, name: &str) -> Option<&OsStr> {
         self.0.get(OsStr::new(name)).map(OsString::as_os_str)
@@ -116,12 +121,8 @@ pub fn parse_size(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
-/// The line that an extension ends with when it fails as expected; its exit code is then 1.
-pub fn error_line(error: &Error) -> String {
-    format!("ERROR: {error}")
-}
-
-fn relative(path: &Path) -> Option<PathBuf> {
+/// A path of the booted system as one relative to its root, without `.`; `None` where it has `..`.
+pub fn relative(path: &Path) -> Option<PathBuf> {
     let mut result = PathBuf::new();
     for component in path.components() {
         match component {
@@ -131,6 +132,11 @@ fn relative(path: &Path) -> Option<PathBuf> {
         }
     }
     Some(result)
+}
+
+/// The line that an extension ends with when it fails as expected; its exit code is then 1.
+pub fn error_line(error: &Error) -> String {
+    format!("ERROR: {error}")
 }
 
 #[cfg(test)]

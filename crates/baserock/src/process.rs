@@ -1,5 +1,7 @@
 //! The only place that starts other programs.
 
+mod follow;
+
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -11,6 +13,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+pub use follow::Stream;
 
 use crate::error::{Error, OrCannot, Result};
 use crate::signal;

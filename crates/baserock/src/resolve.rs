@@ -11,10 +11,12 @@ use rustix::fs::{OFlags, ResolveFlags, openat2};
 use crate::error::{OrCannot, Result};
 
 /// What to do with symbolic links on the way and at the end.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Links {
     /// A link anywhere in the path is an error (`ELOOP`).
     Refuse,
+    /// Links are followed while they stay inside; an absolute one, or one that climbs out, is an error (`EXDEV`).
+    Beneath,
     /// Links are followed as if the directory were `/`, as in a booted version; they cannot lead outside.
     InRoot,
 }
@@ -32,6 +34,7 @@ pub fn open(
 ) -> io::Result<OwnedFd> {
     let resolve = match links {
         Links::Refuse => ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
+        Links::Beneath => ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS,
         Links::InRoot => ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
     };
     let native = OFlags::from_bits_retain(flags.bits().cast_unsigned()) | OFlags::CLOEXEC;
@@ -163,14 +166,14 @@ mod tests {
             "boot/kernel/x",
         ];
         let dir = fs::File::open(&root).unwrap();
-        for links in [Links::Refuse, Links::InRoot] {
+        for links in [Links::Refuse, Links::Beneath, Links::InRoot] {
             for path in paths {
                 let outcome = |open: Opener| {
                     open(dir.as_fd(), Path::new(path), OFlag::O_RDONLY, Mode::empty(), links)
                         .map(|fd| fstat(fd).unwrap().st_ino)
                         .map_err(|error| error.raw_os_error())
                 };
-                assert_eq!(outcome(open), outcome(by_component), "{path} {}", links == Links::InRoot);
+                assert_eq!(outcome(open), outcome(by_component), "{path} {links:?}");
             }
         }
     }

@@ -1,0 +1,150 @@
+//! Artifacts: the root filesystems that systems are deployed from. They are never modified.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use baserock::copy::Copier;
+use baserock::dir::Dir;
+use baserock::error::OrCannot;
+use baserock::lock::{Lock, Patience};
+use baserock::observer::Silent;
+use baserock::{Error, Result};
+use baserock_archive::{Options, Owners};
+
+/// The folder of artifacts: `NAME/`, or `NAME.tar`, compressed or not.
+#[derive(Clone, Debug)]
+pub struct Artifacts {
+    folder: PathBuf,
+}
+
+/// A system's root filesystem, as somebody made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Artifact {
+    /// A folder with the tree.
+    Folder(PathBuf),
+    /// An archive of the tree.
+    Archive(PathBuf),
+}
+
+/// The folder, among the artifacts, of what is known about them and of work in progress.
+pub const RECORDS: &str = ".morph";
+
+/// The endings of archives.
+const ENDINGS: [&str; 4] = ["tar", "tar.zst", "tar.gz", "tar.xz"];
+
+impl Artifacts {
+    /// The artifacts in this folder, which need not exist yet.
+    pub fn new(folder: PathBuf) -> Self {
+        Artifacts { folder }
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The folder of records; it is made where it is missing, and hidden from git.
+    pub fn records(&self) -> Result<PathBuf> {
+        let records = self.folder.join(RECORDS);
+        if !records.is_dir() {
+            fs::create_dir_all(&records).or_cannot("make the folder", &records)?;
+            let ignore = self.folder.join(".gitignore");
+            fs::write(&ignore, "*\n").or_cannot("write", &ignore)?;
+        }
+        Ok(records)
+    }
+
+    /// The artifact of the system of this name, which `definition` defines.
+    pub fn find(&self, name: &str, definition: &Path) -> Result<Artifact> {
+        let folder = Some(self.folder.join(name)).filter(|path| path.is_dir()).map(Artifact::Folder);
+        let mut found = folder.into_iter().chain(self.archives(name).map(Artifact::Archive));
+        match (found.next(), found.next()) {
+            (Some(artifact), None) => Ok(artifact),
+            (Some(one), Some(other)) => Err(Error::refused(format!(
+                "{} and {} are both artifacts of {name}; remove one",
+                one.path().display(),
+                other.path().display()
+            ))),
+            (None, _) => Err(Error::refused(format!(
+                "there is no artifact {name} in {}; run morph build {}",
+                self.folder.display(),
+                definition.display()
+            ))),
+        }
+    }
+
+    /// Refuses to go on where somebody put an archive of this name here: a build would not be what is used.
+    pub fn refuse_archive(&self, name: &str) -> Result<()> {
+        match self.archives(name).next() {
+            None => Ok(()),
+            Some(path) => Err(Error::refused(format!(
+                "{} is there already and was not built here; remove it first",
+                path.display()
+            ))),
+        }
+    }
+
+    fn archives(&self, name: &str) -> impl Iterator<Item = PathBuf> {
+        let paths = ENDINGS.map(|ending| self.folder.join(format!("{name}.{ending}")));
+        paths.into_iter().filter(|path| path.is_file())
+    }
+
+    /// Holds the artifact of this name: nobody replaces it meanwhile. `None` where this user could not replace it either.
+    pub fn hold(&self, name: &str, patience: Patience) -> Result<Option<Lock>> {
+        let path = self.folder.join(RECORDS).join(format!("{name}.lock"));
+        match File::options().create(true).truncate(false).write(true).open(&path) {
+            Ok(file) => Lock::take(file, &self.folder.join(name), patience).map(Some),
+            Err(error) if is_not_ours(&error) => Ok(None),
+            Err(error) => Err(error).or_cannot("lock", path),
+        }
+    }
+}
+
+impl Artifact {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        match self {
+            Artifact::Folder(path) | Artifact::Archive(path) => path,
+        }
+    }
+
+    /// Makes a copy in the existing, empty folder `to`, sharing blocks where the filesystem can.
+    pub fn copy_to(&self, to: &Path) -> Result<()> {
+        match self {
+            Artifact::Folder(path) => copy_folder(path, to),
+            Artifact::Archive(path) => unpack(path, to),
+        }?;
+        let mut entries = fs::read_dir(to).or_cannot("list", to)?;
+        if entries.next().is_none() {
+            return Err(Error::malformed(self.path(), "the artifact is empty; build it again"));
+        }
+        Ok(())
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    let destination = Dir::open(to)?;
+    Copier::new(&destination).contents(&Dir::open(from)?, Path::new(""))
+}
+
+fn unpack(archive: &Path, to: &Path) -> Result<()> {
+    let file = File::open(archive).or_cannot("open", archive)?;
+    let size = file.metadata().or_cannot("look at", archive)?.len();
+    let options = Options {
+        source: archive,
+        size: Some(size),
+        owners: Owners::AsArchived,
+        devices: true,
+        most: None,
+        observer: &Silent,
+    };
+    baserock_archive::unpack(file, to, &options).map(drop)
+}
+
+fn is_not_ours(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+    )
+}

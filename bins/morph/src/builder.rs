@@ -1,0 +1,123 @@
+//! Makes artifacts: runs a system's build extension where what it depends on has changed.
+
+use std::fs::File;
+use std::path::Path;
+
+use baserock::dir::Dir;
+use baserock::error::OrCannot;
+use baserock::extension::Environment;
+use baserock::lock::Patience;
+use baserock::{Error, Result, atomic};
+
+use crate::artifacts::Artifacts;
+use crate::definition::{Build, Definition};
+use crate::extensions::{Extensions, Kind};
+use crate::inputs;
+use crate::output::Lines;
+use crate::record::Record;
+use crate::repository::Repository;
+use crate::runner::Runner;
+use crate::workspace::Workspace;
+
+/// What all builds of one run share.
+#[derive(Debug)]
+pub struct Builder {
+    /// The definitions.
+    pub repository: Repository,
+    /// Where builds go.
+    pub artifacts: Artifacts,
+    /// The extensions.
+    pub extensions: Extensions,
+    /// The environment of the process.
+    pub environment: Environment,
+    /// Whether the logs of extensions are shown.
+    pub verbose: bool,
+}
+
+/// The folder, among the records, of the artifacts that were replaced last.
+pub const PREVIOUS: &str = "previous";
+
+/// The name of the tree in the workspace.
+const TREE: &str = "tree";
+
+/// How a build ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing that it depends on has changed.
+    UpToDate,
+    /// There is a new artifact; the one before is kept.
+    Built,
+}
+
+impl Builder {
+    /// Makes the artifact of the system that this file of the repository defines. A build that fails leaves the artifact as it was.
+    pub fn build(&self, path: &Path) -> Result<(String, Outcome)> {
+        let definition = self.repository.definition(path)?;
+        let build = definition.build.as_ref().ok_or_else(|| no_build(path, &definition, &self.artifacts))?;
+        let extension = self.extensions.find(&build.extension, Kind::Build)?;
+        let file = self.repository.inside(path)?;
+        let records = self.artifacts.records()?;
+        let _held = self.artifacts.hold(&definition.name, Patience::Wait)?;
+        self.artifacts.refuse_archive(&definition.name)?;
+        let record = Record {
+            inputs: inputs::digest(&file, build, &extension, &self.repository)?,
+            repository: self.repository.root().to_owned(),
+            definition: path.to_owned(),
+        };
+        let known = Record::read(&records, &definition.name)?;
+        let outcome =
+            if known.as_ref() == Some(&record) && self.artifacts.folder().join(&definition.name).is_dir() {
+                Outcome::UpToDate
+            } else {
+                self.run(&definition.name, build, &extension, &records)?;
+                record.write(&records, &definition.name)?;
+                Outcome::Built
+            };
+        Ok((definition.name, outcome))
+    }
+
+    fn run(&self, name: &str, build: &Build, extension: &Path, records: &Path) -> Result<()> {
+        let workspace = Workspace::create(records)?;
+        let tree = workspace.folder(TREE, 0o755)?;
+        let runner = Runner {
+            repository: self.repository.root(),
+            environment: &self.environment,
+            parameters: &build.parameters,
+            workspace: &workspace,
+            lines: Lines::of(name, self.verbose),
+        };
+        runner.run(extension, &[tree.as_os_str()])?;
+        if Dir::open(&tree)?.entries()?.is_empty() {
+            return Err(Error::refused(format!("{} made nothing", extension.display())));
+        }
+        sync(&tree)?;
+        Record::forget(records, name)?;
+        publish(&tree, &Dir::open(self.artifacts.folder())?, name, records)
+    }
+}
+
+/// Puts the tree in the place of the artifact, in one step; what was there is kept.
+fn publish(tree: &Path, artifacts: &Dir, name: &str, records: &Path) -> Result<()> {
+    let workspace = Dir::open(tree.parent().unwrap_or(records))?;
+    if !artifacts.has(name)? {
+        return atomic::publish(&workspace, TREE, artifacts, name);
+    }
+    atomic::exchange(&workspace, TREE, artifacts, name)?;
+    let previous = Dir::open(records)?.ensure_dir(PREVIOUS, 0o755)?;
+    previous.remove_tree(name)?;
+    atomic::publish(&workspace, TREE, &previous, name)
+}
+
+/// Waits until everything is on the disk, since what has a record is taken as whole.
+fn sync(tree: &Path) -> Result<()> {
+    rustix::fs::syncfs(File::open(tree).or_cannot("open", tree)?).or_cannot("sync", tree)
+}
+
+fn no_build(path: &Path, definition: &Definition, artifacts: &Artifacts) -> Error {
+    Error::refused(format!(
+        "{} has no build extension; give it `build: {{type: …}}`, or put {}.tar into {}",
+        path.display(),
+        definition.name,
+        artifacts.folder().display()
+    ))
+}

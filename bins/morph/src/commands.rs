@@ -1,0 +1,54 @@
+//! The command line: one file a command.
+
+mod build;
+mod check;
+mod deploy;
+mod gc;
+mod help_extensions;
+mod selection;
+
+use anyhow::Result;
+use baserock::extension::Environment;
+use clap::{Parser, Subcommand};
+
+use crate::settings::Places;
+
+/// Builds systems, and deploys them as cluster files say
+#[derive(Debug, Parser)]
+#[command(name = "morph", version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(flatten)]
+    places: Places,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  morph build systems/devel.morph
+  morph check clusters/upgrade-devel.morph --upgrade
+  morph upgrade clusters/upgrade-devel.morph self.HOSTNAME=$(hostname) self.VERSION_LABEL=devel";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Deploy(deploy::Deploy),
+    Upgrade(deploy::Upgrade),
+    Check(check::Check),
+    Build(build::Build),
+    Gc(gc::Gc),
+    HelpExtensions(help_extensions::HelpExtensions),
+}
+
+impl Cli {
+    /// Does what the command line asks for, in this environment.
+    pub fn run(self, environment: Environment) -> Result<()> {
+        let Cli { places, command } = self;
+        match command {
+            Command::Deploy(command) => command.run(&places, environment),
+            Command::Upgrade(command) => command.run(&places, environment),
+            Command::Check(command) => command.run(&places, environment),
+            Command::Build(command) => command.run(&places, environment),
+            Command::Gc(command) => command.run(&places, &environment),
+            Command::HelpExtensions(command) => command.run(&places, &environment),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+use std::num::NonZeroUsize;
+
+use anyhow::Result;
+use baserock::extension::Environment;
+use clap::Args;
+
+use super::selection::Selection;
+use crate::deployer::Deployer;
+use crate::output::Lines;
+use crate::prepared::Prepared;
+use crate::settings::{self, Places};
+use crate::together;
+
+/// Check that the deployments of a cluster file can be made, and change nothing
+///
+/// Parses everything, finds every extension, and runs every check that the extensions bring.
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    selection: Selection,
+    /// Check for an upgrade
+    #[arg(long)]
+    upgrade: bool,
+}
+
+impl Check {
+    /// Runs the checks.
+    pub fn run(self, places: &Places, environment: Environment) -> Result<()> {
+        let (repository, prepared) = self.selection.prepare(self.upgrade, None, places, &environment)?;
+        let artifacts = places.artifacts(&repository, &environment)?;
+        for deployment in prepared.iter().flat_map(Prepared::all) {
+            if let Err(error) = deployment.artifact(&artifacts) {
+                Lines::of(&deployment.deployment.name, false).complain(&format!("note: {error}"));
+            }
+        }
+        let temporary = settings::temporary(&environment).unwrap_or_else(std::env::temp_dir);
+        let deployer = Deployer { repository, artifacts, environment, temporary, verbose: places.verbose };
+        together::run(&prepared, NonZeroUsize::MIN, "ready", |prepared| deployer.check(prepared))
+    }
+}

@@ -1,0 +1,82 @@
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use baserock::extension::Environment;
+use clap::Args;
+
+use super::selection::Selection;
+use crate::deployer::Deployer;
+use crate::prepared::Prepared;
+use crate::settings::{self, Places};
+use crate::together;
+
+/// Make the deployments of a cluster file
+///
+/// Parameters come from the environment, then `deploy-defaults`, then the deployment, then DEPLOYMENT.KEY=VALUE; the last one counts. Extensions run in the folder of the definitions repository, so that relative locations are
+/// relative to that. Artifacts are never modified.
+#[derive(Debug, Args)]
+pub struct Deploy {
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    how: How,
+    /// Upgrade what is deployed already, as `morph upgrade` does
+    #[arg(long)]
+    upgrade: bool,
+}
+
+/// Upgrade what is deployed already, as a cluster file says
+///
+/// The same as `morph deploy` with UPGRADE=yes; where a deployment has `upgrade-type` and `upgrade-location`, these count.
+#[derive(Debug, Args)]
+pub struct Upgrade {
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Debug, Args)]
+struct How {
+    /// Make so many deployments at once
+    #[arg(long, value_name = "N", default_value = "1")]
+    jobs: NonZeroUsize,
+    /// Deploy this system definition in place of the cluster's
+    #[arg(long, value_name = "SYSTEM")]
+    system: Option<PathBuf>,
+}
+
+impl Deploy {
+    /// Makes the deployments.
+    pub fn run(self, places: &Places, environment: Environment) -> Result<()> {
+        deploy(&self.selection, &self.how, self.upgrade, places, environment)
+    }
+}
+
+impl Upgrade {
+    /// Makes the deployments, as upgrades.
+    pub fn run(self, places: &Places, environment: Environment) -> Result<()> {
+        deploy(&self.selection, &self.how, true, places, environment)
+    }
+}
+
+fn deploy(
+    selection: &Selection,
+    how: &How,
+    upgrade: bool,
+    places: &Places,
+    environment: Environment,
+) -> Result<()> {
+    let (repository, prepared) = selection.prepare(upgrade, how.system.as_deref(), places, &environment)?;
+    let artifacts = places.artifacts(&repository, &environment)?;
+    for deployment in prepared.iter().flat_map(Prepared::all) {
+        deployment.artifact(&artifacts)?;
+    }
+    let temporary = match settings::temporary(&environment) {
+        Some(folder) => folder,
+        None => artifacts.records()?,
+    };
+    let deployer = Deployer { repository, artifacts, environment, temporary, verbose: places.verbose };
+    together::run(&prepared, how.jobs, "deployed", |prepared| deployer.deploy(prepared))
+}

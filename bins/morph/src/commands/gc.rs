@@ -1,0 +1,82 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::Result;
+use baserock::dir::Dir;
+use baserock::extension::Environment;
+use baserock::lock::Patience;
+use clap::Args;
+
+use crate::artifacts::Artifacts;
+use crate::builder::PREVIOUS;
+use crate::output::Lines;
+use crate::record::Record;
+use crate::repository::Repository;
+use crate::settings::{self, Places};
+use crate::workspace::Workspace;
+
+/// Remove the artifacts that were built here and that no cluster file names any more
+///
+/// Artifacts that somebody put into the folder by hand stay, as do those of other repositories. What killed runs left behind goes.
+#[derive(Debug, Args)]
+pub struct Gc {
+    /// Only say what would be removed
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Gc {
+    /// Removes, and says what.
+    pub fn run(self, places: &Places, environment: &Environment) -> Result<()> {
+        let repository = Repository::current()?;
+        let artifacts = places.artifacts(&repository, environment)?;
+        let wanted = wanted(&repository)?;
+        let records = artifacts.records()?;
+        for name in Record::names(&records)? {
+            let ours =
+                Record::read(&records, &name)?.is_some_and(|record| record.repository == repository.root());
+            if ours && !wanted.contains(&name) {
+                self.remove(&artifacts, &records, &name)?;
+            }
+        }
+        if self.dry_run {
+            return Ok(());
+        }
+        let temporary = settings::temporary(environment);
+        for folder in [Some(records), temporary].into_iter().flatten() {
+            for path in Workspace::remove_abandoned(&folder)? {
+                Lines::of(&path.display().to_string(), false).say("removed");
+            }
+        }
+        Ok(())
+    }
+
+    fn remove(&self, artifacts: &Artifacts, records: &Path, name: &str) -> Result<()> {
+        let lines = Lines::of(name, false);
+        if self.dry_run {
+            lines.say("would be removed");
+            return Ok(());
+        }
+        let _held = artifacts.hold(name, Patience::Refuse)?;
+        Dir::open(artifacts.folder())?.remove_tree(name)?;
+        let folder = Dir::open(records)?;
+        if let Some(previous) = folder.dir_if_exists(PREVIOUS)? {
+            previous.remove_tree(name)?;
+        }
+        folder.remove_tree(format!("{name}.lock"))?;
+        Record::forget(records, name)?;
+        lines.say("removed");
+        Ok(())
+    }
+}
+
+/// The names of all systems that a cluster file of the repository names.
+fn wanted(repository: &Repository) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for cluster in repository.clusters()? {
+        for definition in cluster.systems.iter().flat_map(|system| system.definitions()) {
+            names.insert(repository.definition(definition)?.name);
+        }
+    }
+    Ok(names)
+}

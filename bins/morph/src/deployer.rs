@@ -1,0 +1,170 @@
+//! Makes one deployment: copy the artifact, deploy subsystems into it, configure it, write it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use baserock::dir::Dir;
+use baserock::error::{OrCannot, Result};
+use baserock::extension::Environment;
+use baserock::lock::Patience;
+use baserock::meta::{self, DeploymentMeta};
+use baserock::{atomic, signal};
+
+use crate::artifacts::Artifacts;
+use crate::output::Lines;
+use crate::parameters::Parameters;
+use crate::prepared::Prepared;
+use crate::repository::Repository;
+use crate::runner::Runner;
+use crate::workspace::Workspace;
+
+/// What all deployments of one run share.
+#[derive(Debug)]
+pub struct Deployer {
+    /// The definitions.
+    pub repository: Repository,
+    /// The root filesystems.
+    pub artifacts: Artifacts,
+    /// The environment of the process.
+    pub environment: Environment,
+    /// Where working copies are made.
+    pub temporary: PathBuf,
+    /// Whether the logs of extensions are shown.
+    pub verbose: bool,
+}
+
+impl Deployer {
+    /// Checks that the deployment can be made, and makes it. Nothing is left behind but the deployment itself.
+    pub fn deploy(&self, prepared: &Prepared) -> Result<()> {
+        let lines = self.lines(&prepared.deployment.name);
+        self.name_overruled(prepared, lines);
+        let workspace = Workspace::create(&self.temporary)?;
+        let location = Path::new(&prepared.deployment.location);
+        self.run_check(prepared, &workspace, location, lines)?;
+        self.make(prepared, location, lines)
+    }
+
+    /// Only checks that the deployment can be made, and its subsystems.
+    pub fn check(&self, prepared: &Prepared) -> Result<()> {
+        let lines = self.lines(&prepared.deployment.name);
+        self.name_overruled(prepared, lines);
+        let workspace = Workspace::create(&self.temporary)?;
+        self.run_check(prepared, &workspace, Path::new(&prepared.deployment.location), lines)?;
+        for subsystem in prepared.all().into_iter().skip(1) {
+            // An empty tree stands for the one that the subsystem will be deployed into.
+            let place = workspace.folder(TREE, 0o755)?.join(&subsystem.deployment.location);
+            if let Some(folder) = place.parent() {
+                fs::create_dir_all(folder).or_cannot("make the folder", folder)?;
+            }
+            let lines = self.lines(&subsystem.deployment.name);
+            self.run_check(subsystem, &workspace, &place, lines)?;
+        }
+        Ok(())
+    }
+
+    fn make(&self, prepared: &Prepared, location: &Path, lines: Lines<'_>) -> Result<()> {
+        let workspace = Workspace::create(&self.temporary)?;
+        let tree = workspace.folder(TREE, 0o755)?;
+        self.copy_artifact(prepared, &tree, lines)?;
+        write_meta(&tree, prepared)?;
+        for subsystem in &prepared.subsystems {
+            let place = tree.join(&subsystem.deployment.location);
+            let lines = self.lines(&subsystem.deployment.name);
+            self.run_check(subsystem, &workspace, &place, lines)?;
+            self.make(subsystem, &place, lines)?;
+        }
+        let runner = self.runner(&prepared.deployment.parameters, &workspace, lines);
+        for extension in &prepared.configure {
+            runner.run(extension, &[tree.as_os_str()])?;
+        }
+        runner.run(&prepared.write, &[tree.as_os_str(), location.as_os_str()])
+    }
+
+    fn copy_artifact(&self, prepared: &Prepared, tree: &Path, lines: Lines<'_>) -> Result<()> {
+        signal::check()?;
+        let artifact = prepared.artifact(&self.artifacts)?;
+        lines.say(&format!("copying the artifact {}", artifact.path().display()));
+        let held = self.artifacts.hold(&prepared.definition.name, Patience::Wait)?;
+        let outcome = artifact.copy_to(tree);
+        drop(held);
+        outcome
+    }
+
+    fn run_check(
+        &self,
+        prepared: &Prepared,
+        workspace: &Workspace,
+        location: &Path,
+        lines: Lines<'_>,
+    ) -> Result<()> {
+        let Some(check) = &prepared.check else { return Ok(()) };
+        let arguments: [&OsStr; 1] = [location.as_os_str()];
+        self.runner(&prepared.deployment.parameters, workspace, lines).run(check, &arguments)
+    }
+
+    fn runner<'a>(
+        &'a self,
+        parameters: &'a Parameters,
+        workspace: &'a Workspace,
+        lines: Lines<'a>,
+    ) -> Runner<'a> {
+        Runner {
+            repository: self.repository.root(),
+            environment: &self.environment,
+            parameters,
+            workspace,
+            lines,
+        }
+    }
+
+    fn name_overruled(&self, prepared: &Prepared, lines: Lines<'_>) {
+        for name in prepared.deployment.overruled(&self.environment) {
+            lines.complain(&format!(
+                "note: {name} is set in the environment too; the deployment's value is used"
+            ));
+        }
+    }
+
+    fn lines<'a>(&self, name: &'a str) -> Lines<'a> {
+        Lines::of(name, self.verbose)
+    }
+}
+
+/// The name of the tree in the workspace.
+const TREE: &str = "tree";
+
+/// Records in the tree what it was deployed with, secrets left out.
+fn write_meta(tree: &Path, prepared: &Prepared) -> Result<()> {
+    let told = prepared.deployment.parameters.iter().filter(|(name, _)| !is_secret(name));
+    let text = |value: &str| serde_json::Value::from(value);
+    let meta = DeploymentMeta {
+        configuration: told.map(|(name, value)| (name.to_owned(), text(value))).collect(),
+        other: [("system-artifact-name".to_owned(), text(&prepared.definition.name))].into(),
+    };
+    let (folder, name) = meta::PATH.rsplit_once('/').unwrap_or(("", meta::PATH));
+    let folder = Dir::open(tree)?.ensure_dir(folder, 0o755)?;
+    atomic::write(&folder, name, 0o644, &meta.render())
+}
+
+/// Whether a variable's name says that its value is nobody else's business.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    ["PASSWORD", "SECRET", "TOKEN"].iter().any(|word| name.contains(word)) || name.ends_with("_KEY")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_known_by_their_names() {
+        for name in ["ROOT_PASSWORD", "PASSWORD_HASH", "CLIENT_SECRET", "API_TOKEN", "SSH_HOST_KEY", "token"]
+        {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in ["HOSTNAME", "KERNEL_ARGS", "SSHKEYS", "KEYMAP", "SSH_KEYS"] {
+            assert!(!is_secret(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Files of the definitions repository: YAML, told apart by `kind`.
+
+use std::path::Path;
+
+use baserock::{Error, Result};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+/// The kind that a file says it is; `None` where it has none or is no YAML map.
+pub fn kind(text: &str) -> Option<String> {
+    serde_yaml::from_str::<Header>(text).ok()?.kind
+}
+
+/// Parses a file of this kind; `path` is for messages only.
+pub fn parse<T: DeserializeOwned>(path: &Path, text: &str, kind: &str) -> Result<T> {
+    if text.trim().is_empty() {
+        return Err(Error::malformed(path, "the file is empty"));
+    }
+    if let Err(error) = serde_yaml::from_str::<IgnoredAny>(text) {
+        return Err(Error::malformed(path, format!("not YAML: {}", one_line(&error))));
+    }
+    let header: Header = serde_yaml::from_str(text)
+        .map_err(|_| Error::malformed(path, "a definition is a map of names to values"))?;
+    match header.kind {
+        Some(found) if found == kind => {}
+        Some(found) => return Err(Error::malformed(path, format!("its kind is {found}, not {kind}"))),
+        None => return Err(Error::malformed(path, format!("it has no `kind:`; a {kind} is wanted"))),
+    }
+    serde_yaml::from_str(text).map_err(|error| Error::malformed(path, one_line(&error)))
+}
+
+#[derive(Deserialize)]
+struct Header {
+    kind: Option<String>,
+}
+
+fn one_line(error: &serde_yaml::Error) -> String {
+    error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}

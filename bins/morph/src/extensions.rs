@@ -1,0 +1,155 @@
+//! Extensions: where they are, and what they say of themselves.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use baserock::error::{OrCannot, if_exists};
+use baserock::{Error, Result};
+
+use crate::nearest;
+use crate::repository::Repository;
+
+/// The extensions of a definitions repository, and the installed ones below them.
+#[derive(Clone, Debug)]
+pub struct Extensions {
+    repository: Repository,
+    installed: PathBuf,
+}
+
+/// What an extension does, which is the ending of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Makes a root filesystem.
+    Build,
+    /// Refuses a deployment early.
+    Check,
+    /// Changes a root filesystem before it is written.
+    Configure,
+    /// Writes a root filesystem to its place.
+    Write,
+}
+
+/// An extension in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// As a cluster file names it: `extensions/rawdisk`.
+    pub name: String,
+    /// What it does.
+    pub kind: Kind,
+    /// Its file.
+    pub path: PathBuf,
+}
+
+/// The folder that an installed extension is named as if it were in.
+const FOLDER: &str = "extensions";
+
+const KINDS: [Kind; 4] = [Kind::Build, Kind::Check, Kind::Configure, Kind::Write];
+
+impl Kind {
+    /// The ending of the file's name.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Kind::Build => "build",
+            Kind::Check => "check",
+            Kind::Configure => "configure",
+            Kind::Write => "write",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.ending())
+    }
+}
+
+impl Extensions {
+    /// Those of the repository, before those in the folder `installed`.
+    pub fn new(repository: Repository, installed: PathBuf) -> Self {
+        Extensions { repository, installed }
+    }
+
+    /// The executable of the extension that a definition names `extensions/NAME`.
+    pub fn find(&self, name: &str, kind: Kind) -> Result<PathBuf> {
+        for path in self.places(name, kind)? {
+            if let Some(status) = if_exists(fs::metadata(&path).or_cannot("look at", &path))? {
+                executable(&path, &status)?;
+                return Ok(path);
+            }
+        }
+        Err(self.unknown(name, kind)?)
+    }
+
+    /// The check that goes with a write extension: the one beside it, where there is one.
+    pub fn check_beside(write: &Path) -> Result<Option<PathBuf>> {
+        let path = write.with_extension(Kind::Check.ending());
+        match if_exists(fs::metadata(&path).or_cannot("look at", &path))? {
+            None => Ok(None),
+            Some(status) => executable(&path, &status).map(|()| Some(path)),
+        }
+    }
+
+    /// Every extension by name and kind; where the repository and the installed folder have the same one, the repository's.
+    pub fn list(&self) -> Result<Vec<Listed>> {
+        let mut all = BTreeMap::new();
+        for (name, kind, path) in self.installed()?.into_iter().chain(self.in_repository()?) {
+            all.insert((name, kind), path);
+        }
+        Ok(all.into_iter().map(|((name, kind), path)| Listed { name, kind, path }).collect())
+    }
+
+    fn places(&self, name: &str, kind: Kind) -> Result<Vec<PathBuf>> {
+        let file = PathBuf::from(format!("{name}.{kind}"));
+        let own = self.repository.inside(&file)?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let installed = file.file_name().filter(|_| folder == Path::new("") || folder == Path::new(FOLDER));
+        Ok([Some(own), installed.map(|name| self.installed.join(name))].into_iter().flatten().collect())
+    }
+
+    fn unknown(&self, name: &str, kind: Kind) -> Result<Error> {
+        let all = self.list()?;
+        let same: Vec<&str> = all.iter().filter(|e| e.kind == kind).map(|e| e.name.as_str()).collect();
+        let suggestion = nearest::suggestion(name, same);
+        Ok(Error::refused(format!(
+            "there is no {kind} extension {name}, neither in {} nor in {}{suggestion} (see morph help-extensions)",
+            self.repository.root().display(),
+            self.installed.display(),
+        )))
+    }
+
+    fn installed(&self) -> Result<Vec<(String, Kind, PathBuf)>> {
+        let entries = if_exists(fs::read_dir(&self.installed).or_cannot("list", &self.installed))?;
+        let mut found = Vec::new();
+        for entry in entries.into_iter().flatten() {
+            let path = entry.or_cannot("list", &self.installed)?.path();
+            found.extend(named(&path, Path::new(FOLDER)));
+        }
+        Ok(found)
+    }
+
+    fn in_repository(&self) -> Result<Vec<(String, Kind, PathBuf)>> {
+        let root = self.repository.root();
+        let files = self.repository.files(&KINDS.map(Kind::ending))?;
+        let folder = |path: &Path| path.parent()?.strip_prefix(root).ok().map(Path::to_owned);
+        Ok(files.iter().filter_map(|path| named(path, &folder(path)?)).collect())
+    }
+}
+
+/// The name and kind of an extension's file, as if it were in `folder`; `None` for a file that is none.
+fn named(path: &Path, folder: &Path) -> Option<(String, Kind, PathBuf)> {
+    let ending = path.extension()?.to_str()?;
+    let kind = KINDS.into_iter().find(|kind| kind.ending() == ending)?;
+    let name = folder.join(path.file_stem()?);
+    Some((name.to_str()?.to_owned(), kind, path.to_owned()))
+}
+
+fn executable(path: &Path, status: &fs::Metadata) -> Result<()> {
+    if status.is_file() && status.permissions().mode() & 0o111 != 0 {
+        return Ok(());
+    }
+    let shown = path.display();
+    Err(Error::refused(format!("the extension {shown} is not executable; run chmod +x {shown}")))
+}

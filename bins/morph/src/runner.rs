@@ -1,0 +1,94 @@
+//! Runs one extension.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use baserock::dir::Dir;
+use baserock::extension::Environment;
+use baserock::process::{Program, Stream};
+use baserock::{Error, Result};
+
+use crate::output::Lines;
+use crate::parameters::Parameters;
+use crate::workspace::Workspace;
+
+/// What every extension of one deployment or build gets.
+pub struct Runner<'a> {
+    /// The definitions repository, where extensions run.
+    pub repository: &'a Path,
+    /// The environment of the process.
+    pub environment: &'a Environment,
+    /// The variables laid over it.
+    pub parameters: &'a Parameters,
+    /// Where temporary folders are made.
+    pub workspace: &'a Workspace,
+    /// Where lines go.
+    pub lines: Lines<'a>,
+}
+
+/// The variable with the number of the descriptor for logs.
+const LOG: &str = "MORPH_LOG_FD";
+
+/// What an extension's line starts with when it fails as expected.
+const EXPECTED: &str = "ERROR: ";
+
+/// The name of the temporary folder in the workspace.
+const TEMPORARY: &str = "tmp";
+
+impl Runner<'_> {
+    /// Runs the extension with these arguments, from the repository's folder, with a temporary folder of its own.
+    pub fn run(&self, extension: &Path, arguments: &[&OsStr]) -> Result<()> {
+        let shown = extension.strip_prefix(self.repository).unwrap_or(extension).display().to_string();
+        self.lines.say(&format!("running {shown}"));
+        let temporary = self.workspace.folder(TEMPORARY, 0o700)?;
+        let program = Program::new(extension)
+            .args(arguments)
+            .current_dir(self.repository)
+            .environment(self.variables(&temporary));
+        let (mut expected, mut last) = (None, None);
+        let status = program.follow(LOG, &mut |stream, line| {
+            self.show(stream, line);
+            match line.strip_prefix(EXPECTED) {
+                Some(words) => expected = Some(words.to_owned()),
+                None if stream == Stream::Error && !line.trim().is_empty() => {
+                    last = Some(line.trim().to_owned());
+                }
+                None => {}
+            }
+        })?;
+        remove(&temporary)?;
+        if status.success() {
+            return Ok(());
+        }
+        let end = match status.code() {
+            Some(code) => format!("failed with exit code {code}"),
+            None => format!("was ended by {status}"),
+        };
+        Err(Error::refused(match expected.or(last) {
+            Some(words) => format!("{shown} {end}: {words}"),
+            None => format!("{shown} {end} and said nothing"),
+        }))
+    }
+
+    fn show(&self, stream: Stream, line: &str) {
+        match stream {
+            Stream::Output => self.lines.say(line),
+            Stream::Error => self.lines.complain(line),
+            Stream::Log => self.lines.log(line),
+        }
+    }
+
+    fn variables(&self, temporary: &Path) -> Vec<(OsString, OsString)> {
+        let own = |(name, value): (&str, &str)| (OsString::from(name), OsString::from(value));
+        let process = self.environment.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let private = (OsString::from("TMPDIR"), temporary.as_os_str().to_owned());
+        process.chain(self.parameters.iter().map(own)).chain([private]).collect()
+    }
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match (folder.parent(), folder.file_name()) {
+        (Some(parent), Some(name)) => Dir::open(parent)?.remove_tree(name),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,65 @@
+//! Several deployments in order, or some of them at once; one that fails does not stop the others.
+
+use std::num::NonZeroUsize;
+use std::sync::Mutex;
+use std::thread;
+
+use baserock::{Error, Result, signal};
+
+use crate::output::Lines;
+use crate::prepared::Prepared;
+
+/// How the deployments ended, in their order.
+type Outcomes = Mutex<Vec<Option<Result<()>>>>;
+
+/// Does `work` for each, so many at once, and says at the end how each ended: `done` is the word for success.
+/// It is an error when any failed; after a signal none begins any more.
+pub fn run(
+    all: &[Prepared],
+    jobs: NonZeroUsize,
+    done: &str,
+    work: impl Fn(&Prepared) -> Result<()> + Sync,
+) -> anyhow::Result<()> {
+    let outcomes: Outcomes = Mutex::new(all.iter().map(|_| None).collect());
+    let queue = Mutex::new(all.iter().enumerate());
+    thread::scope(|scope| {
+        for _ in 0..jobs.get().min(all.len()) {
+            scope.spawn(|| {
+                while let Some((index, prepared)) = next(&queue) {
+                    let outcome = work(prepared);
+                    if let Ok(mut outcomes) = outcomes.lock() {
+                        outcomes[index] = Some(outcome);
+                    }
+                }
+            });
+        }
+    });
+    let outcomes = outcomes.into_inner().unwrap_or_default();
+    summarize(all, outcomes, done)
+}
+
+fn next<'a, T>(queue: &Mutex<impl Iterator<Item = T> + 'a>) -> Option<T> {
+    signal::check().ok()?;
+    queue.lock().ok()?.next()
+}
+
+fn summarize(all: &[Prepared], outcomes: Vec<Option<Result<()>>>, done: &str) -> anyhow::Result<()> {
+    let mut failed = Vec::new();
+    for (prepared, outcome) in all.iter().zip(outcomes) {
+        let lines = Lines::of(&prepared.deployment.name, false);
+        match outcome {
+            Some(Ok(())) => lines.say(done),
+            Some(Err(Error::Interrupted(_))) => lines.complain("interrupted"),
+            Some(Err(error)) => {
+                lines.complain(&format!("failed: {error}"));
+                failed.push(prepared.deployment.name.as_str());
+            }
+            None => lines.complain("not begun"),
+        }
+    }
+    signal::check()?;
+    if failed.is_empty() {
+        return Ok(());
+    }
+    anyhow::bail!("{} of {} deployments failed: {}", failed.len(), all.len(), failed.join(", "))
+}

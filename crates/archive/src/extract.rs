@@ -1,0 +1,307 @@
+//! Making the files that members describe.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use baserock::dir::Dir;
+use baserock::error::{Error, OrCannot, Result, if_exists};
+use baserock::signal;
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{Mode, SFlag, makedev, mknodat};
+use nix::unistd::linkat;
+
+use crate::acl::{self, Accounts};
+use crate::member::{Device, Kind, Member, Metadata, Part};
+use crate::members::Members;
+use crate::metadata::{Applier, At, Target};
+use crate::name::Name;
+use crate::tree::Tree;
+use crate::{Options, Stats};
+
+/// The mode of anything whose own mode is not set yet.
+const CLOSED: u32 = 0o600;
+
+/// How much of a file of accounts is read, in bytes.
+const MOST_ACCOUNTS: u64 = 16 << 20;
+
+/// Access control lists by the attribute that they become: as text in archives, as values for the kernel.
+type Lists = Vec<(&'static str, Vec<u8>)>;
+
+/// Unpacks members into a tree.
+pub struct Extractor<'a> {
+    tree: Tree,
+    applier: Applier,
+    options: &'a Options<'a>,
+    stats: Stats,
+    /// Folders get what belongs to them last: their times change with every file, and default lists would be inherited.
+    folders: BTreeMap<Name, Metadata>,
+    /// Lists of files that name accounts: known only once the tree's own accounts are there.
+    lists: Vec<(Name, Lists)>,
+    /// Devices that were left out, since hard links may refer to them.
+    left_out: BTreeSet<Name>,
+}
+
+impl<'a> Extractor<'a> {
+    /// Unpacks into `root`.
+    pub fn new(root: Dir, options: &'a Options<'a>) -> Self {
+        Extractor {
+            tree: Tree::new(root),
+            applier: Applier::new(options.owners),
+            options,
+            stats: Stats::default(),
+            folders: BTreeMap::new(),
+            lists: Vec::new(),
+            left_out: BTreeSet::new(),
+        }
+    }
+
+    /// Makes one member, with its content.
+    pub fn add(&mut self, member: Member, members: &mut Members) -> Result<()> {
+        self.stats.members += 1;
+        let Member { name, kind, metadata, stored } = member;
+        match kind {
+            Kind::Directory => {
+                self.directory(&name, members, stored)?;
+                self.folders.insert(name, metadata);
+                return Ok(());
+            }
+            _ if name.is_root() => {
+                return Err(members.malformed("the archive's top is not a folder; refused"));
+            }
+            Kind::HardLink(to) => return self.hard_link(&to, &name),
+            Kind::File => self.file(&name, &metadata, members, &[Part { offset: 0, length: stored }], stored),
+            Kind::Sparse { parts, size } => self.file(&name, &metadata, members, &parts, size),
+            Kind::Symlink(target) => self.symlink(&target, &name, &metadata),
+            Kind::Character(device) => self.device(SFlag::S_IFCHR, device, &name, &metadata),
+            Kind::Block(device) => self.device(SFlag::S_IFBLK, device, &name, &metadata),
+            Kind::Fifo => self.node(SFlag::S_IFIFO, 0, &name, &metadata),
+        }?;
+        if metadata.acls.iter().any(|(_, text)| acl::names_accounts(text)) {
+            self.lists.push((name, metadata.acls));
+        }
+        Ok(())
+    }
+
+    /// Gives the folders what belongs to them, deepest first.
+    pub fn finish(mut self) -> Result<Stats> {
+        let accounts = self.accounts();
+        for (name, lists) in std::mem::take(&mut self.lists) {
+            let (folder, last) = name.split();
+            let dir = self.tree.open(folder, &name)?;
+            let at = At::Name { dir: dir.as_fd(), name: last, link: false };
+            let target = Target { at, shown: dir.shown(last) };
+            for (attribute, text) in lists {
+                let value = self.list(&name, &text, &accounts)?;
+                self.applier.attribute(&target, attribute, &value)?;
+            }
+        }
+        for (name, metadata) in std::mem::take(&mut self.folders).into_iter().rev() {
+            signal::check()?;
+            let dir = self.tree.open(name.path(), &name)?;
+            let mut acls = Vec::new();
+            for (attribute, text) in &metadata.acls {
+                acls.push((*attribute, self.list(&name, text, &accounts)?));
+            }
+            let target = Target { at: At::Open(dir.as_fd()), shown: dir.shown("") };
+            self.applier.apply(&target, &metadata, &acls)?;
+        }
+        self.stats.refused_attributes = self.applier.refused;
+        Ok(self.stats)
+    }
+
+    /// The accounts of the tree itself. Files that are not there, or not files, know nobody.
+    fn accounts(&self) -> Accounts {
+        let read = |path| {
+            let mut content = Vec::new();
+            let file = self.tree.root().file(path).ok()?;
+            file.take(MOST_ACCOUNTS).read_to_end(&mut content).ok()?;
+            Some(content)
+        };
+        Accounts::read(&read("etc/passwd").unwrap_or_default(), &read("etc/group").unwrap_or_default())
+    }
+
+    fn list(&self, name: &Name, text: &[u8], accounts: &Accounts) -> Result<Vec<u8>> {
+        let encoded =
+            acl::encode(text, accounts).map_err(|reason| self.malformed(format!("{name}: {reason}")))?;
+        for unknown in encoded.unknown {
+            self.options.observer.warn(format!(
+                "{name}: the access list names {unknown}, whom the tree's etc does not know; that entry is left out"
+            ));
+        }
+        Ok(encoded.value)
+    }
+
+    fn malformed(&self, reason: String) -> Error {
+        Error::malformed(self.options.source, reason)
+    }
+
+    fn directory(&mut self, name: &Name, members: &mut Members, stored: u64) -> Result<()> {
+        if !members.skip(stored)? {
+            return Err(members.cut_short());
+        }
+        if name.is_root() {
+            return Ok(());
+        }
+        let (_, last) = name.split();
+        let dir = self.tree.folder_of(name)?;
+        match dir.make_dir(last, 0o700) {
+            Err(error) if error.os_error() == Some(libc::EEXIST) => {}
+            other => return other,
+        }
+        if !is_folder(dir, last)? {
+            dir.remove_file(last)?;
+            dir.make_dir(last, 0o700)?;
+            self.tree.forget();
+        }
+        Ok(())
+    }
+
+    fn file(
+        &mut self,
+        name: &Name,
+        metadata: &Metadata,
+        members: &mut Members,
+        parts: &[Part],
+        size: u64,
+    ) -> Result<()> {
+        let (_, last) = name.split();
+        let file = self.make(name, |dir| dir.create(last, CLOSED))?;
+        let shown = self.tree.root().shown(name.path());
+        let mut end = 0;
+        for part in parts {
+            if part.offset == end {
+                write_stream(&file, *part, members, &shown)?;
+            } else {
+                write_at(&file, *part, members, &shown)?;
+            }
+            end = if part.offset == end { end + part.length } else { u64::MAX };
+            self.stats.bytes += part.length;
+        }
+        if end != size {
+            file.set_len(size).or_cannot("set the size of", &shown)?;
+        }
+        let acls = self.known_lists(name, metadata)?;
+        self.applier.apply(&Target { at: At::Open(file.as_fd()), shown }, metadata, &acls)
+    }
+
+    /// The lists that name no accounts, ready.
+    fn known_lists(&self, name: &Name, metadata: &Metadata) -> Result<Lists> {
+        let known = metadata.acls.iter().filter(|(_, text)| !acl::names_accounts(text));
+        known
+            .map(|(attribute, text)| Ok((*attribute, self.list(name, text, &Accounts::default())?)))
+            .collect()
+    }
+
+    fn symlink(&mut self, target: &[u8], name: &Name, metadata: &Metadata) -> Result<()> {
+        let (_, last) = name.split();
+        let to = Path::new(OsStr::from_bytes(target));
+        self.make(name, |dir| dir.symlink(to, last))?;
+        self.give(name, metadata, true)
+    }
+
+    fn device(&mut self, kind: SFlag, device: Device, name: &Name, metadata: &Metadata) -> Result<()> {
+        if !self.options.devices {
+            self.stats.devices_left_out += 1;
+            self.left_out.insert(name.clone());
+            return Ok(());
+        }
+        self.node(kind, makedev(device.major.into(), device.minor.into()), name, metadata)
+    }
+
+    fn node(&mut self, kind: SFlag, device: u64, name: &Name, metadata: &Metadata) -> Result<()> {
+        let (_, last) = name.split();
+        self.make(name, |dir| {
+            mknodat(dir, last, kind, Mode::from_bits_truncate(CLOSED), device)
+                .or_cannot("create", dir.shown(last))
+        })?;
+        self.give(name, metadata, false)
+    }
+
+    fn hard_link(&mut self, to: &Name, name: &Name) -> Result<()> {
+        if self.left_out.contains(to) {
+            self.left_out.insert(name.clone());
+            return Ok(());
+        }
+        if to == name {
+            return Ok(());
+        }
+        let ((folder, target), (_, last)) = (to.split(), name.split());
+        let missing =
+            self.malformed(format!("{name} is a hard link to {to}, which is not in the archive before it"));
+        let Some(from) = if_exists(self.tree.open(folder, to))? else { return Err(missing) };
+        let linked = self.make(name, |dir| {
+            linkat(&from, target, dir, last, AtFlags::empty()).or_cannot("link", dir.shown(last))
+        });
+        match linked {
+            Err(error) if error.is_not_found() => Err(missing),
+            Err(error) if error.os_error() == Some(libc::EPERM) => {
+                Err(self.malformed(format!("{name} is a hard link to the folder {to}; refused")))
+            }
+            other => other,
+        }
+    }
+
+    /// Gives a file that is not open what belongs to it.
+    fn give(&mut self, name: &Name, metadata: &Metadata, link: bool) -> Result<()> {
+        let acls = self.known_lists(name, metadata)?;
+        let (_, last) = name.split();
+        let dir = self.tree.folder_of(name)?;
+        let target = Target { at: At::Name { dir: dir.as_fd(), name: last, link }, shown: dir.shown(last) };
+        self.applier.apply(&target, metadata, &acls)
+    }
+
+    /// Has `make` make the member in its folder. What an earlier member of the same name made gives way, but never a folder with files.
+    fn make<T>(&mut self, name: &Name, make: impl Fn(&Dir) -> Result<T>) -> Result<T> {
+        let (_, last) = name.split();
+        let dir = self.tree.folder_of(name)?;
+        match make(dir) {
+            Err(error) if error.os_error() == Some(libc::EEXIST) => {}
+            other => return other,
+        }
+        if is_folder(dir, last)? {
+            let refused = |_| {
+                Error::refused(format!("member {name} would replace a folder that is not empty; refused"))
+            };
+            dir.remove_dir(last).map_err(refused)?;
+            self.folders.remove(name);
+        } else {
+            dir.remove_file(last)?;
+        }
+        self.tree.forget();
+        make(self.tree.folder_of(name)?)
+    }
+}
+
+fn is_folder(dir: &Dir, name: &Path) -> Result<bool> {
+    Ok(dir.stat_of(name)?.is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFDIR))
+}
+
+fn write_stream(mut file: &File, part: Part, members: &mut Members, shown: &Path) -> Result<()> {
+    copy(part, members, |piece, _| file.write_all(piece).or_cannot("write", shown))
+}
+
+fn write_at(file: &File, part: Part, members: &mut Members, shown: &Path) -> Result<()> {
+    copy(part, members, |piece, at| file.write_all_at(piece, at).or_cannot("write", shown))
+}
+
+fn copy(part: Part, members: &mut Members, mut write: impl FnMut(&[u8], u64) -> Result<()>) -> Result<()> {
+    let end = part.offset + part.length;
+    let mut at = part.offset;
+    while at < end {
+        let piece = members.content(end - at)?;
+        let count = piece.len();
+        if count == 0 {
+            return Err(members.cut_short());
+        }
+        write(piece, at)?;
+        members.consume(count);
+        at += count as u64;
+    }
+    Ok(())
+}

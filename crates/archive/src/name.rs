@@ -1,0 +1,117 @@
+//! Names of members: relative to the new tree, whatever the archive says.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// The longest path and the longest component that the kernel takes, in bytes.
+const LONGEST_PATH: usize = 4095;
+const LONGEST_COMPONENT: usize = 255;
+
+/// How much of a name a message shows.
+const SHOWN: usize = 80;
+
+/// A checked name: components without `.`, `..` and empty ones, joined by `/`; empty for the tree itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Name(Vec<u8>);
+
+impl Name {
+    /// Checks a name from an archive. A leading `/` means the new tree; `..` is refused.
+    pub fn parse(raw: &[u8]) -> Result<Self, String> {
+        let mut name = Vec::with_capacity(raw.len());
+        for component in raw.split(|&b| b == b'/').filter(|part| !matches!(*part, b"" | b".")) {
+            if component == b".." {
+                return Err(format!("{} leads out of the tree by ..", shown(raw)));
+            }
+            if component.contains(&0) {
+                return Err(format!("{} holds a zero byte", shown(raw)));
+            }
+            if component.len() > LONGEST_COMPONENT {
+                return Err(format!(
+                    "{} has a part of {} bytes; at most {LONGEST_COMPONENT} work",
+                    shown(raw),
+                    component.len()
+                ));
+            }
+            if !name.is_empty() {
+                name.push(b'/');
+            }
+            name.extend_from_slice(component);
+        }
+        if name.len() > LONGEST_PATH {
+            return Err(format!("{} has {} bytes, more than a path can have", shown(raw), name.len()));
+        }
+        Ok(Name(name))
+    }
+
+    /// The name as a relative path; empty for the tree itself.
+    pub fn path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(&self.0))
+    }
+
+    /// Whether this is the tree itself.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The folder that the member is in, and its name there.
+    pub fn split(&self) -> (&Path, &Path) {
+        let slash = self.0.iter().rposition(|&b| b == b'/');
+        let (parent, last) = match slash {
+            Some(at) => (&self.0[..at], &self.0[at + 1..]),
+            None => (&[][..], &self.0[..]),
+        };
+        (Path::new(OsStr::from_bytes(parent)), Path::new(OsStr::from_bytes(last)))
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown(if self.is_root() { b"." } else { &self.0 }))
+    }
+}
+
+/// A name for a message: on one line, and not longer than a line.
+pub fn shown(raw: &[u8]) -> String {
+    let text: String = String::from_utf8_lossy(raw).chars().flat_map(char::escape_debug).collect();
+    if text.chars().count() <= SHOWN {
+        return text;
+    }
+    let start: String = text.chars().take(SHOWN).collect();
+    format!("{start}…")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_made_relative() {
+        for (raw, path) in [
+            ("./usr//bin/", "usr/bin"),
+            ("/etc/passwd", "etc/passwd"),
+            ("./", ""),
+            ("a", "a"),
+            ("..a/b..", "..a/b.."),
+        ] {
+            assert_eq!(Name::parse(raw.as_bytes()).unwrap().path(), Path::new(path));
+        }
+        assert_eq!(Name::parse(b"a/b/c").unwrap().split(), (Path::new("a/b"), Path::new("c")));
+        assert_eq!(Name::parse(b"a").unwrap().split(), (Path::new(""), Path::new("a")));
+    }
+
+    #[test]
+    fn bad_names_say_why() {
+        for (raw, why) in [
+            ("../x", "leads out"),
+            ("a/../../x", "leads out"),
+            (&"x".repeat(256), "256 bytes"),
+            (&"ab/".repeat(1400), "more than a path"),
+            ("a\0b", "zero"),
+        ] {
+            let message = Name::parse(raw.as_bytes()).unwrap_err();
+            assert!(message.contains(why) && message.len() < 200, "{message}");
+        }
+    }
+}

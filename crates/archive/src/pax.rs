@@ -1,0 +1,110 @@
+//! The records of an extended header, read strictly: a record that cannot be read is an error, never skipped.
+
+use std::time::Duration;
+
+/// A moment as the kernel takes it: seconds since 1970, and nanoseconds after them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Time {
+    /// May be negative.
+    pub seconds: i64,
+    /// Below a thousand million.
+    pub nanoseconds: i64,
+}
+
+/// The records of `data`, `LENGTH KEY=VALUE\n` each, in order.
+pub fn records(mut data: &[u8]) -> Result<Vec<(&str, &[u8])>, String> {
+    let mut found = Vec::new();
+    while !data.is_empty() {
+        let (record, rest) = split(data).ok_or("an extended header has a record of the wrong length")?;
+        let equals =
+            record.iter().position(|&b| b == b'=').ok_or("an extended header has a record without =")?;
+        let key = std::str::from_utf8(&record[..equals])
+            .map_err(|_| "an extended header has a key that is not UTF-8")?;
+        found.push((key, &record[equals + 1..]));
+        data = rest;
+    }
+    Ok(found)
+}
+
+fn split(data: &[u8]) -> Option<(&[u8], &[u8])> {
+    let space = data.iter().position(|&b| b == b' ')?;
+    let length: usize = std::str::from_utf8(&data[..space]).ok()?.parse().ok()?;
+    let record = data.get(space + 1..length)?.strip_suffix(b"\n")?;
+    Some((record, &data[length..]))
+}
+
+/// A number in decimal.
+pub fn number(key: &str, value: &[u8]) -> Result<u64, String> {
+    let text = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+    text.ok_or_else(|| format!("an extended header has {key} {:?}", String::from_utf8_lossy(value)))
+}
+
+/// A time in decimal, with a fraction and a sign where they are wanted.
+pub fn time(key: &str, value: &[u8]) -> Result<Time, String> {
+    let wrong = || format!("an extended header has {key} {:?}", String::from_utf8_lossy(value));
+    let text = std::str::from_utf8(value).map_err(|_| wrong())?;
+    let (sign, magnitude) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+    let (whole, fraction) = magnitude.split_once('.').unwrap_or((magnitude, ""));
+    if !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let seconds: i64 = whole.parse::<u64>().ok().and_then(|s| s.try_into().ok()).ok_or_else(wrong)?;
+    let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
+    let nanoseconds: i64 = digits.parse().map_err(|_| wrong())?;
+    Ok(match (sign, nanoseconds) {
+        (1, _) => Time { seconds, nanoseconds },
+        (_, 0) => Time { seconds: -seconds, nanoseconds: 0 },
+        _ => Time { seconds: -seconds - 1, nanoseconds: nanos_per_second() - nanoseconds },
+    })
+}
+
+fn nanos_per_second() -> i64 {
+    i64::try_from(Duration::from_secs(1).as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// The name of an extended attribute: GNU tar writes `=` as `%3D` and `%` as `%25`.
+pub fn attribute_name(key: &str) -> String {
+    key.replace("%3D", "=").replace("%25", "%")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_may_hold_newlines_and_equals_signs() {
+        let data = b"13 a=b\nc=d\ne\n8 x=yz\n\n";
+        let read = records(data);
+        assert!(read.is_ok(), "{read:?}");
+        let data = b"12 a=b\nc=d\n\n7 x=yz\n";
+        assert_eq!(records(data).unwrap(), [("a", &b"b\nc=d\n"[..]), ("x", &b"yz"[..])]);
+    }
+
+    #[test]
+    fn records_that_cannot_be_read_are_errors() {
+        for data in ["5 a=b\n7 x", "x a=b\n", "99 a=b\n", "6 a=b", "5 ab\n", "2 a=b\n"] {
+            assert!(records(data.as_bytes()).is_err(), "{data:?}");
+        }
+    }
+
+    #[test]
+    fn times_before_1970_and_with_fractions() {
+        for (text, seconds, nanoseconds) in [
+            ("12", 12, 0),
+            ("1.5", 1, 500_000_000),
+            ("-1", -1, 0),
+            ("-1.25", -2, 750_000_000),
+            ("0.0000000019", 0, 1),
+        ] {
+            assert_eq!(time("mtime", text.as_bytes()).unwrap(), Time { seconds, nanoseconds }, "{text}");
+        }
+        for text in ["", "x", "1.x", "1e9", "--1"] {
+            assert!(time("mtime", text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn attribute_names_are_decoded() {
+        assert_eq!(attribute_name("user.a%3Db%25c"), "user.a=b%c");
+    }
+}

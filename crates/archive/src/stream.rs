@@ -1,0 +1,155 @@
+//! Reading ahead: the archive is read and decompressed in a thread of its own, while this one writes files.
+
+use std::io::{self, Read};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::thread::Scope;
+use std::time::Duration;
+
+use baserock::signal;
+
+/// Bytes read at once.
+const CHUNK: usize = 1 << 20;
+
+/// Chunks that may be waiting: what bounds the memory.
+const AHEAD: usize = 8;
+
+/// How often a signal is looked for while nothing comes.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The bytes of an archive, as contiguous slices.
+pub struct Stream {
+    current: Vec<u8>,
+    position: usize,
+    filled: Receiver<io::Result<Vec<u8>>>,
+    used: Sender<Vec<u8>>,
+    ended: bool,
+}
+
+impl Stream {
+    /// Starts to read.
+    pub fn start<'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        open: impl FnOnce() -> io::Result<Box<dyn Read + Send + 'scope>> + Send + 'scope,
+    ) -> Self {
+        let (fill, filled) = sync_channel(AHEAD);
+        let (used, reuse) = channel();
+        scope.spawn(move || {
+            if let Err(error) = open().and_then(|reader| read_ahead(reader, &fill, &reuse)) {
+                // Nobody listens any more where unpacking has failed meanwhile.
+                drop(fill.send(Err(error)));
+            }
+        });
+        Stream { current: Vec::new(), position: 0, filled, used, ended: false }
+    }
+
+    /// What can be read without waiting, at least one byte; empty only at the end.
+    pub fn some(&mut self) -> io::Result<&[u8]> {
+        if self.position == self.current.len()
+            && let Some(next) = self.next_chunk()?
+        {
+            self.position = 0;
+            drop(self.used.send(std::mem::replace(&mut self.current, next)));
+        }
+        Ok(&self.current[self.position..])
+    }
+
+    /// At least `count` bytes in one slice; fewer only at the end.
+    pub fn at_least(&mut self, count: usize) -> io::Result<&[u8]> {
+        if self.current.len() - self.position < count {
+            self.current.drain(..self.position);
+            self.position = 0;
+            while self.current.len() < count
+                && let Some(next) = self.next_chunk()?
+            {
+                self.current.extend_from_slice(&next);
+            }
+        }
+        Ok(&self.current[self.position..])
+    }
+
+    /// Leaves behind `count` bytes of what was last shown.
+    pub fn consume(&mut self, count: usize) {
+        self.position = (self.position + count).min(self.current.len());
+    }
+
+    /// Leaves behind `count` bytes, however many are at hand; whether there were as many.
+    pub fn skip(&mut self, mut count: u64) -> io::Result<bool> {
+        while count > 0 {
+            let available = self.some()?.len();
+            if available == 0 {
+                return Ok(false);
+            }
+            let step = usize::try_from(count).unwrap_or(usize::MAX).min(available);
+            self.consume(step);
+            count -= step as u64;
+        }
+        Ok(true)
+    }
+
+    /// Reads what is left and forgets it, so that whoever made the reader sees every byte pass.
+    pub fn drain(&mut self) -> io::Result<()> {
+        self.skip(u64::MAX).map(|_| ())
+    }
+
+    fn next_chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
+        if self.ended {
+            return Ok(None);
+        }
+        loop {
+            signal::check().map_err(io::Error::other)?;
+            match self.filled.recv_timeout(LOOK) {
+                Ok(chunk) => return chunk.map(Some),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.ended = true;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
+fn read_ahead(
+    mut reader: Box<dyn Read + Send + '_>,
+    fill: &SyncSender<io::Result<Vec<u8>>>,
+    reuse: &Receiver<Vec<u8>>,
+) -> io::Result<()> {
+    loop {
+        let mut chunk = reuse.try_recv().unwrap_or_default();
+        chunk.clear();
+        chunk.reserve_exact(CHUNK);
+        let count = reader.by_ref().take(CHUNK as u64).read_to_end(&mut chunk)?;
+        if count == 0 || fill.send(Ok(chunk)).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_grow_across_chunks_and_end_where_the_archive_ends() {
+        let content: Vec<u8> = (0..=250).cycle().take(3 * CHUNK + 5).collect();
+        std::thread::scope(|scope| {
+            let mut stream = Stream::start(scope, || Ok(Box::new(&content[..])));
+            assert_eq!(stream.some().unwrap().len(), CHUNK);
+            stream.consume(CHUNK - 3);
+            let slice = stream.at_least(10).unwrap();
+            assert_eq!(slice[..10], content[CHUNK - 3..CHUNK + 7]);
+            assert!(stream.skip(2 * CHUNK as u64).unwrap());
+            assert_eq!(stream.at_least(100).unwrap(), &content[3 * CHUNK - 3..]);
+            assert!(!stream.skip(9).unwrap());
+            assert!(stream.some().unwrap().is_empty());
+        });
+    }
+
+    #[test]
+    fn an_unfinished_stream_stops_its_thread() {
+        std::thread::scope(|scope| {
+            let mut stream = Stream::start(scope, || Ok(Box::new(io::repeat(0))));
+            assert_eq!(stream.some().unwrap().len(), CHUNK);
+        });
+    }
+}

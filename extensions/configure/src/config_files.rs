@@ -1,0 +1,48 @@
+//! `add-config-files`: puts the files of a folder into `/etc`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use baserock::dir::Dir;
+use baserock::error::OrCannot;
+use baserock::extension::Environment;
+use baserock::{Error, Result, atomic};
+use baserock_extension::say;
+
+use crate::tree::{self, Access, Tree};
+
+/// Copies what is in the folder `SRC_CONFIG_DIR` into `etc`: permissions are kept, everything becomes root's, what is there is replaced.
+pub fn configure(root: &Path, environment: &Environment) -> Result<()> {
+    let Some(source) = environment.raw("SRC_CONFIG_DIR").filter(|path| !path.is_empty()) else {
+        return Ok(());
+    };
+    let etc = Tree::open(root)?.ensure_folder(Path::new("etc"), 0o755)?;
+    copy(Path::new(source), &etc)
+}
+
+fn copy(from: &Path, to: &Dir) -> Result<()> {
+    for entry in fs::read_dir(from).or_cannot("list", from)? {
+        let entry = entry.or_cannot("list", from)?;
+        let path = entry.path();
+        let name = entry.file_name();
+        let name =
+            name.to_str().ok_or_else(|| Error::refused(format!("{}: use names in UTF-8", path.display())))?;
+        let status = fs::symlink_metadata(&path).or_cannot("look at", &path)?;
+        let access = Access::root(status.permissions().mode() & 0o7777);
+        if status.is_dir() {
+            let folder = to.ensure_dir(name, 0o700)?;
+            tree::set_access(&folder, access)?;
+            copy(&path, &folder)?;
+        } else if status.is_symlink() {
+            let target = fs::read_link(&path).or_cannot("read the link", &path)?;
+            atomic::replace(to, name, |temporary| to.symlink(&target, temporary))?;
+        } else if status.is_file() {
+            tree::write(to, name, &fs::read(&path).or_cannot("read", &path)?, access)?;
+        } else {
+            return Err(Error::refused(format!("{} is no file, folder or link", path.display())));
+        }
+        say(&format!("added {}", path.display()));
+    }
+    Ok(())
+}

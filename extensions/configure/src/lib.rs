@@ -1,0 +1,11 @@
+//! Extensions that configure a root filesystem before it is written. Each does nothing where its parameters are not set.
+
+pub mod config_files;
+pub mod fstab;
+pub mod hostname;
+pub mod install_files;
+mod manifest;
+mod network;
+pub mod simple_network;
+pub mod ssh_keys;
+mod tree;

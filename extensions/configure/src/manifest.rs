@@ -1,0 +1,115 @@
+//! Manifests: which files go where, with which owner and permissions.
+
+use std::path::PathBuf;
+
+use baserock::extension::relative;
+use nix::sys::stat::SFlag;
+
+use crate::tree::Access;
+
+/// One line of a manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Whether a file that is there already is replaced; else it is an error.
+    pub overwrite: bool,
+    /// What is installed.
+    pub kind: Kind,
+    /// Owner and permissions.
+    pub access: Access,
+    /// The path in the system, relative to its root; below the manifest's folder, that of the source.
+    pub path: PathBuf,
+}
+
+/// What can be installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A file, with the source's content.
+    File,
+    /// A folder, which needs no source.
+    Folder,
+    /// A symbolic link, with the source's target.
+    Link,
+}
+
+/// Parses a manifest: `[overwrite] MODE UID GID PATH` a line, `#` begins a comment. The error names the line.
+pub fn parse(text: &str) -> Result<Vec<Entry>, String> {
+    let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
+    let entries = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    entries.map(|(number, line)| entry(line).map_err(|reason| format!("line {number}: {reason}"))).collect()
+}
+
+fn entry(line: &str) -> Result<Entry, &'static str> {
+    let (overwrite, line) = match line.strip_prefix("overwrite").filter(|rest| rest.starts_with([' ', '\t']))
+    {
+        Some(rest) => (true, rest),
+        None => (false, line),
+    };
+    let (mode, rest) = field(line)?;
+    let (user, rest) = field(rest)?;
+    let (group, path) = field(rest)?;
+    let mode = u32::from_str_radix(mode, 8).map_err(|_| "the mode has to be octal, like 0100644")?;
+    let number = |text: &str| text.parse().map_err(|_| "owner and group have to be numbers");
+    let access = Access { mode: mode & 0o7777, user: number(user)?, group: number(group)? };
+    let path =
+        Some(path.trim()).filter(|path| path.starts_with('/')).ok_or("the path has to start with /")?;
+    let path = relative(path.as_ref()).ok_or("the path must not contain ..")?;
+    if path.as_os_str().is_empty() {
+        return Err("the path is that of the whole system");
+    }
+    Ok(Entry { overwrite, kind: kind(mode)?, access, path })
+}
+
+fn field(line: &str) -> Result<(&str, &str), &'static str> {
+    line.trim_start().split_once([' ', '\t']).ok_or("write [overwrite] MODE UID GID PATH")
+}
+
+fn kind(mode: u32) -> Result<Kind, &'static str> {
+    match SFlag::from_bits_truncate(mode & SFlag::S_IFMT.bits()) {
+        SFlag::S_IFREG => Ok(Kind::File),
+        SFlag::S_IFDIR => Ok(Kind::Folder),
+        SFlag::S_IFLNK => Ok(Kind::Link),
+        _ => Err("the mode has to begin with the kind: 0100 for a file, 0040 for a folder, 0120 for a link"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_become_entries() {
+        let text = "# files\n\n0040755 0 0 /etc/my dir\noverwrite 0104755 33 44 /usr/bin/x\n0120000\t0 0 /usr/bin/y\n";
+        let entries = parse(text).unwrap();
+        let access = |mode, user, group| Access { mode, user, group };
+        let expected = [
+            (false, Kind::Folder, access(0o755, 0, 0), "etc/my dir"),
+            (true, Kind::File, access(0o4755, 33, 44), "usr/bin/x"),
+            (false, Kind::Link, access(0, 0, 0), "usr/bin/y"),
+        ];
+        let expected = expected.map(|(overwrite, kind, access, path)| Entry {
+            overwrite,
+            kind,
+            access,
+            path: path.into(),
+        });
+        assert_eq!(entries, expected);
+    }
+
+    #[test]
+    fn bad_lines_are_named() {
+        for (line, why) in [
+            ("0100644 0 0", "write [overwrite]"),
+            ("0100649 0 0 /a", "octal"),
+            ("0100644 root 0 /a", "numbers"),
+            ("0100644 0 0 a", "start with /"),
+            ("0100644 0 0 /a/../b", ".."),
+            ("0040755 0 0 /", "whole system"),
+            ("0644 0 0 /a", "begin with the kind"),
+            ("0060644 0 0 /dev/a", "begin with the kind"),
+            ("overwrite", "write [overwrite]"),
+        ] {
+            let error = parse(&format!("# one\n{line}\n")).unwrap_err();
+            assert!(error.starts_with("line 2: ") && error.contains(why), "{line}: {error}");
+        }
+    }
+}

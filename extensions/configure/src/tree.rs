@@ -1,0 +1,95 @@
+//! The root filesystem that is being configured.
+
+use std::fs::Permissions;
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, fchown};
+use std::path::Path;
+
+use baserock::dir::Dir;
+use baserock::error::OrCannot;
+use baserock::resolve::Links;
+use baserock::{Error, Result, atomic};
+use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::{Gid, Uid};
+
+/// A root filesystem. Links in its paths are followed as if it were booted, so that none leads out of it.
+#[derive(Debug)]
+pub struct Tree {
+    root: Dir,
+}
+
+/// Whose something is, and who may do what with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Permission bits.
+    pub mode: u32,
+    /// The owner.
+    pub user: u32,
+    /// The group.
+    pub group: u32,
+}
+
+impl Access {
+    /// Root's, with these permissions.
+    pub fn root(mode: u32) -> Self {
+        Access { mode, user: 0, group: 0 }
+    }
+}
+
+impl Tree {
+    /// The tree in this folder.
+    pub fn open(path: &Path) -> Result<Tree> {
+        Ok(Tree { root: Dir::open(path)? })
+    }
+
+    /// The folder at `path`, which has to be there.
+    pub fn folder(&self, path: &Path) -> Result<Dir> {
+        if path.as_os_str().is_empty() {
+            return self.root.duplicate();
+        }
+        self.root.dir_with(path, Links::InRoot)
+    }
+
+    /// The folder at `path`; it, and those above it, are made root's where they are missing, it with these permissions.
+    pub fn ensure_folder(&self, path: &Path, mode: u32) -> Result<Dir> {
+        match self.folder(path) {
+            Err(error) if error.is_not_found() => {}
+            found => return found,
+        }
+        let parent = match path.parent() {
+            Some(parent) => self.ensure_folder(parent, 0o755)?,
+            None => self.root.duplicate()?,
+        };
+        let name = path.file_name().unwrap_or_default();
+        parent.make_dir(name, 0o700)?;
+        let folder = parent.dir(name)?;
+        set_access(&folder, Access::root(mode))?;
+        Ok(folder)
+    }
+
+    /// Splits a path into its folder, which has to be there, and its name.
+    pub fn place<'a>(&self, path: &'a Path) -> Result<(Dir, &'a str)> {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name =
+            name.ok_or_else(|| Error::refused(format!("{} cannot be the path of a file", path.display())))?;
+        Ok((self.folder(path.parent().unwrap_or(Path::new("")))?, name))
+    }
+}
+
+/// Writes a file, replacing what has its name.
+pub fn write(folder: &Dir, name: &str, content: &[u8], access: Access) -> Result<()> {
+    let shown = folder.shown(name);
+    atomic::replace(folder, name, |temporary| {
+        let mut file = folder.create(temporary, 0o600)?;
+        file.write_all(content).or_cannot("write", &shown)?;
+        fchown(&file, Some(access.user), Some(access.group)).or_cannot("change owner of", &shown)?;
+        file.set_permissions(Permissions::from_mode(access.mode)).or_cannot("change mode of", &shown)
+    })
+}
+
+/// Gives a folder its owner and permissions.
+pub fn set_access(folder: &Dir, access: Access) -> Result<()> {
+    let (user, group) = (Uid::from_raw(access.user), Gid::from_raw(access.group));
+    nix::unistd::fchown(folder, Some(user), Some(group)).or_cannot("change owner of", folder.shown(""))?;
+    fchmod(folder, Mode::from_bits_truncate(access.mode)).or_cannot("change mode of", folder.shown(""))
+}

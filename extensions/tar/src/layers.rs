@@ -1,0 +1,107 @@
+//! The layers of an OCI image, laid over each other to one tree.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use baserock::copy::{Owners, copy_metadata};
+use baserock::dir::Dir;
+use baserock::{Result, atomic};
+use baserock_extension::say;
+use nix::sys::stat::SFlag;
+
+use crate::{build, oci};
+
+/// Where the layout is moved to while its layers are unpacked beside it.
+const ASIDE: &str = ".oci-layout";
+
+/// The folder, in there, into which each layer is unpacked.
+const LAYER: &str = "layer";
+
+/// The folder, in there, that becomes the tree.
+const TREE: &str = "tree";
+
+/// What the name of a file starts with that says that a name of the layers below is gone.
+const WHITEOUT: &str = ".wh.";
+
+/// The file that says that everything of the layers below in its folder is gone.
+const OPAQUE: &str = ".wh..wh..opq";
+
+/// Turns the image layout in `output` into the tree that it describes; `archive` is where it came from.
+pub fn flatten(output: &Path, archive: &Path) -> Result<()> {
+    let place = Dir::open(output)?;
+    let names = place.entries()?;
+    let aside = place.ensure_dir(ASIDE, 0o700)?;
+    for entry in names {
+        atomic::publish(&place, &entry.name, &aside, &entry.name)?;
+    }
+    let layout = output.join(ASIDE);
+    let tree = aside.ensure_dir(TREE, 0o755)?;
+    let layers = oci::layers(&layout, archive)?;
+    for (index, layer) in layers.iter().enumerate() {
+        say(&format!("laying over layer {} of {}", index + 1, layers.len()));
+        aside.remove_tree(LAYER)?;
+        aside.make_dir(LAYER, 0o755)?;
+        build::unpack(layer, &layout.join(LAYER))?;
+        lay_over(&aside.dir(LAYER)?, &tree)?;
+    }
+    for entry in tree.entries()? {
+        atomic::publish(&tree, &entry.name, &place, &entry.name)?;
+    }
+    copy_own_metadata(&tree, &place)?;
+    place.remove_tree(ASIDE)
+}
+
+/// Moves what is in the layer over the tree, and gives the tree's folder the layer's metadata.
+fn lay_over(layer: &Dir, tree: &Dir) -> Result<()> {
+    let entries = layer.entries()?;
+    if entries.iter().any(|entry| entry.name == OPAQUE) {
+        tree.empty()?;
+    }
+    for entry in &entries {
+        let name = entry.name.as_os_str();
+        if let Some(gone) = gone(name) {
+            tree.remove_tree(gone)?;
+        } else if name != OPAQUE && folder_at(layer, name)?.is_none() {
+            tree.remove_tree(name)?;
+            atomic::publish(layer, name, tree, name)?;
+        }
+    }
+    for entry in &entries {
+        if let Some(from) = folder_at(layer, &entry.name)? {
+            lay_over(&from, &folder(tree, &entry.name)?)?;
+        }
+    }
+    copy_own_metadata(layer, tree)
+}
+
+fn copy_own_metadata(from: &Dir, to: &Dir) -> Result<()> {
+    copy_metadata((from, Path::new("")), &from.stat()?, (to, Path::new("")), &Owners::default())
+}
+
+/// The tree's folder of this name, in the place of whatever else has it.
+fn folder(tree: &Dir, name: &OsStr) -> Result<Dir> {
+    if folder_at(tree, name)?.is_none() {
+        tree.remove_tree(name)?;
+    }
+    tree.ensure_dir(name, 0o755)
+}
+
+/// The folder of this name; `None` where there is nothing, or something else.
+fn folder_at(dir: &Dir, name: &OsStr) -> Result<Option<Dir>> {
+    match dir.stat_of(name)? {
+        Some(stat) if is_folder(stat.st_mode) => dir.dir(name).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn is_folder(mode: u32) -> bool {
+    SFlag::from_bits_truncate(mode & SFlag::S_IFMT.bits()) == SFlag::S_IFDIR
+}
+
+/// The name that a whiteout removes.
+fn gone(name: &OsStr) -> Option<&OsStr> {
+    let rest = name.as_encoded_bytes().strip_prefix(WHITEOUT.as_bytes())?;
+    let plain = !rest.is_empty() && rest != b"." && rest != b".." && !rest.starts_with(WHITEOUT.as_bytes());
+    plain.then(|| OsStr::from_bytes(rest))
+}

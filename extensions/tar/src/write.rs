@@ -1,0 +1,80 @@
+//! `tar.write` and `tar.check`.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use baserock::error::OrCannot;
+use baserock::extension::Environment;
+use baserock::process::Program;
+use baserock::{Error, Result};
+use baserock_extension::say;
+
+use crate::location::compression;
+
+/// What GNU tar is told so that nothing that belongs to a file is lost, and the same tree gives the same names in the same order.
+const FAITHFUL: [&str; 8] = [
+    "--create",
+    "--numeric-owner",
+    "--acls",
+    "--xattrs",
+    "--xattrs-include=*",
+    "--sparse",
+    "--one-file-system",
+    "--sort=name",
+];
+
+/// Refuses what cannot be written.
+pub fn check(location: &Path, environment: &Environment) -> Result<()> {
+    if environment.boolean("UPGRADE", false)? {
+        return Err(Error::refused("an archive cannot be upgraded; deploy it anew, without UPGRADE"));
+    }
+    compression(location)?;
+    if location.is_dir() {
+        return Err(Error::refused(format!("{} is a folder; name a file", location.display())));
+    }
+    let folder = folder(location);
+    if folder.is_dir() {
+        return Ok(());
+    }
+    Err(Error::refused(format!("there is no folder {}; make it first", folder.display())))
+}
+
+/// Writes the tree to the location. What is there is replaced when the new archive is whole and on the disk.
+pub fn write(tree: &Path, location: &Path, environment: &Environment) -> Result<()> {
+    check(location, environment)?;
+    say(&format!("writing {}", location.display()));
+    let partial = partial(location);
+    let written = archive(tree, location, &partial);
+    if written.is_err() && partial.exists() {
+        fs::remove_file(&partial).or_cannot("remove", &partial)?;
+    }
+    written
+}
+
+fn archive(tree: &Path, location: &Path, partial: &Path) -> Result<()> {
+    Program::new("tar")
+        .package("tar")
+        .args(FAITHFUL)
+        .args(compression(location)?)
+        .arg("--file")
+        .arg(partial)
+        .arg("--directory")
+        .arg(tree)
+        .arg(".")
+        .run()?;
+    File::open(partial).and_then(|file| file.sync_all()).or_cannot("sync", partial)?;
+    fs::rename(partial, location).or_cannot("rename the archive to", location)
+}
+
+fn folder(location: &Path) -> &Path {
+    match location.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// The name under which the archive grows, in the same folder.
+fn partial(location: &Path) -> PathBuf {
+    let name = location.file_name().unwrap_or_default().to_string_lossy();
+    folder(location).join(format!(".{name}.partial"))
+}

@@ -1,0 +1,170 @@
+//! Definitions repositories, made for one test.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+use crate::{extensions, programs};
+
+/// A definitions repository in a temporary folder, with a folder of artifacts and one of installed extensions.
+pub struct Definitions {
+    place: TempDir,
+}
+
+/// How a program ended, as text.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code; `None` after a signal.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// A system that every repository made here has, and whose artifact is there.
+const SYSTEM: &str = "name: base\nkind: system\nconfiguration-extensions: []\n";
+
+impl Definitions {
+    /// A repository with the system `systems/base.morph`, and its artifact.
+    pub fn new() -> Self {
+        let definitions = Definitions { place: tempfile::tempdir().expect("a temporary directory") };
+        for folder in ["repository/.git", "installed", "tmp"] {
+            fs::create_dir_all(definitions.place.path().join(folder)).expect("a folder");
+        }
+        definitions.write("systems/base.morph", SYSTEM);
+        definitions.write("artifacts/base/etc/os-release", "ID=base\n");
+        definitions
+    }
+
+    /// A repository whose installed extensions are this project's own.
+    pub fn with_extensions() -> Self {
+        let definitions = Definitions::new();
+        extensions::install(&definitions.installed());
+        definitions
+    }
+
+    /// The repository's folder.
+    pub fn root(&self) -> PathBuf {
+        self.place.path().join("repository")
+    }
+
+    /// A path in the repository.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root().join(name)
+    }
+
+    /// The folder of installed extensions.
+    pub fn installed(&self) -> PathBuf {
+        self.place.path().join("installed")
+    }
+
+    /// The folder of temporary files.
+    pub fn temporary(&self) -> PathBuf {
+        self.place.path().join("tmp")
+    }
+
+    /// Writes a file of the repository.
+    pub fn write(&self, name: &str, text: &str) {
+        write(&self.path(name), text, 0o644);
+    }
+
+    /// Reads a file of the repository.
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// Writes a shell script of the repository.
+    pub fn script(&self, name: &str, text: &str) {
+        write(&self.path(name), &format!("#!/bin/sh\nset -eu\n{text}\n"), 0o755);
+    }
+
+    /// Writes a shell script among the installed extensions.
+    pub fn installed_script(&self, name: &str, text: &str) {
+        write(&self.installed().join(name), &format!("#!/bin/sh\nset -eu\n{text}\n"), 0o755);
+    }
+
+    /// Writes `clusters/c.morph`, whose only system is the base, with these deployments: YAML, one a line.
+    pub fn cluster(&self, deployments: &[&str]) {
+        let lines: Vec<String> = deployments.iter().map(|line| format!("    {line}")).collect();
+        self.write(
+            "clusters/c.morph",
+            &format!(
+                "kind: cluster\nsystems:\n- morph: systems/base.morph\n  deploy:\n{}\n",
+                lines.join("\n")
+            ),
+        );
+    }
+
+    /// The command `morph` with these arguments, in the repository, in an environment of its own.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(programs::path("morph"));
+        command
+            .args(arguments)
+            .current_dir(self.root())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("TMPDIR", self.temporary())
+            .env("MORPH_EXTENSIONS", self.installed())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `morph` with these arguments.
+    pub fn morph(&self, arguments: &[&str]) -> Ended {
+        Ended::of(&self.command(arguments).output().expect("morph can be run"))
+    }
+
+    /// Runs `morph` with these arguments, which has to succeed.
+    pub fn done(&self, arguments: &[&str]) {
+        let _ended = self.morph(arguments).succeeded();
+    }
+
+    /// What is left in the folder of temporary files.
+    pub fn left_over(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.temporary()).expect("a folder");
+        entries.map(|entry| entry.expect("an entry").path()).collect()
+    }
+}
+
+impl Default for Definitions {
+    fn default() -> Self {
+        Definitions::new()
+    }
+}
+
+impl Ended {
+    /// The end of a command.
+    pub fn of(output: &Output) -> Self {
+        Ended {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Itself, where it succeeded.
+    #[must_use]
+    pub fn succeeded(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Its error output, where it failed as expected, saying all of these.
+    pub fn refused(self, words: &[&str]) -> String {
+        assert_eq!(self.code, Some(1), "{}{}", self.stdout, self.stderr);
+        for word in words {
+            assert!(self.stderr.contains(word), "{word:?} is not in: {}", self.stderr);
+        }
+        self.stderr
+    }
+}
+
+fn write(path: &Path, text: &str, mode: u32) {
+    fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    fs::write(path, text).expect("a file");
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("permissions");
+}

@@ -1,0 +1,189 @@
+//! What `morph` refuses, and that it says what would be right.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use baserock_tests::definitions::{Definitions, Ended};
+
+fn with_copy() -> Definitions {
+    let definitions = Definitions::new();
+    definitions.script("extensions/copy.write", "cp -a \"$1\" \"$2\"");
+    definitions.cluster(&["self: {type: extensions/copy, location: out}"]);
+    definitions
+}
+
+#[test]
+fn files_that_are_no_clusters() {
+    let definitions = with_copy();
+    for (text, why) in [
+        ("{", "clusters/x.morph: not YAML"),
+        ("\u{0}", "clusters/x.morph: not YAML"),
+        ("", "the file is empty"),
+        ("kind: system\nname: a\n", "its kind is system, not cluster"),
+        ("kind: cluster\n", "the cluster has no systems"),
+        ("kind: cluster\nsystems: [{morph: systems/base, deploy: {}}]\n", "the cluster has no deployments"),
+        (
+            "kind: cluster\nsystems: [{morph: systems/base, deploy: {a: {location: x}}}]\n",
+            "deployment a has no type",
+        ),
+        (
+            "kind: cluster\nsystems: [{morph: systems/base, deploy: {a: {type: extensions/copy}}}]\n",
+            "deployment a has no location",
+        ),
+        (
+            "kind: cluster\nsystems: [{morph: systems/none, deploy: {a: {type: extensions/copy, location: x}}}]\n",
+            "systems/none.morph: No such file or directory",
+        ),
+        (
+            "kind: cluster\nsystems: [{morph: ../x, deploy: {a: {type: extensions/copy, location: x}}}]\n",
+            "without ..",
+        ),
+        (
+            "kind: cluster\nsystems: [{morph: systems/base, deploy: {a: {K: 1, K: 2}}}]\n",
+            "K is defined twice",
+        ),
+    ] {
+        definitions.write("clusters/x.morph", text);
+        for command in ["deploy", "check", "upgrade"] {
+            let error = definitions.morph(&[command, "clusters/x.morph"]).refused(&[why]);
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
+    }
+    fs::write(definitions.path("clusters/x.morph"), b"kind: \xff").unwrap();
+    definitions.morph(&["check", "clusters/x.morph"]).refused(&["not UTF-8"]);
+    definitions.morph(&["check", "clusters/none.morph"]).refused(&["clusters/none.morph: No such file"]);
+}
+
+#[test]
+fn arguments_that_mean_nothing() {
+    let definitions = with_copy();
+    for (arguments, why) in [
+        (&["self.HOSTNAME"][..], "self.HOSTNAME has no value; write self.HOSTNAME=VALUE"),
+        (&["HOSTNAME=x"], "HOSTNAME=x names no deployment; write DEPLOYMENT.HOSTNAME=VALUE"),
+        (&["slef"], "did you mean self?"),
+        (&["slef.K=1"], "did you mean self?"),
+        (&["self.K=1", "self.K=2"], "self.K is defined twice"),
+        (&["self.type=extensions/cpy"], "did you mean extensions/copy?"),
+        (&["self.type=../../bin/x"], "without .."),
+    ] {
+        let arguments = [&["deploy", "clusters/c.morph"], arguments].concat();
+        definitions.morph(&arguments).refused(&[why]);
+    }
+    assert!(!definitions.path("out").exists());
+}
+
+#[test]
+fn an_environment_that_says_something_else_is_overruled_and_named() {
+    let definitions = with_copy();
+    let mut command = definitions.command(&["deploy", "clusters/c.morph", "self.HOSTNAME=given"]);
+    let ended = Ended::of(&command.env("HOSTNAME", "other").output().unwrap()).succeeded();
+    assert!(ended.stderr.contains("HOSTNAME is set in the environment too"), "{}", ended.stderr);
+    assert!(definitions.read("out/baserock/deployment.meta").contains("given"));
+}
+
+#[test]
+fn extensions_that_cannot_be_run() {
+    let definitions = with_copy();
+    definitions.morph(&["deploy", "clusters/c.morph", "self.type=extensions/coppy"]).refused(&[
+        "there is no write extension extensions/coppy",
+        "did you mean extensions/copy?",
+        "morph help-extensions",
+    ]);
+    let path = definitions.path("extensions/copy.write");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    definitions
+        .morph(&["deploy", "clusters/c.morph"])
+        .refused(&["copy.write is not executable; run chmod +x"]);
+    definitions.write("extensions/strange.write", "\u{1}\u{2}");
+    let strange = definitions.path("extensions/strange.write");
+    fs::set_permissions(&strange, fs::Permissions::from_mode(0o755)).unwrap();
+    let error = definitions.morph(&["deploy", "clusters/c.morph", "self.type=extensions/strange"]);
+    error.refused(&["self: failed: cannot run", "strange.write"]);
+    definitions.write(
+        "systems/base.morph",
+        "name: base\nkind: system\nconfiguration-extensions: [extensions/set-hostnam]\n",
+    );
+    definitions.installed_script("set-hostname.configure", "true");
+    definitions
+        .morph(&["deploy", "clusters/c.morph"])
+        .refused(&["there is no configure extension", "did you mean extensions/set-hostname?"]);
+}
+
+#[test]
+fn extensions_that_fail() {
+    let definitions = with_copy();
+    for (script, why) in [
+        (
+            "echo 'ERROR: DISK_SIZE is not set'; echo more >&2; exit 1",
+            "failed with exit code 1: DISK_SIZE is not set",
+        ),
+        ("echo first >&2; echo last >&2; exit 7", "failed with exit code 7: last"),
+        ("exit 3", "failed with exit code 3 and said nothing"),
+        ("kill -9 $$", "was ended by signal: 9 (SIGKILL) and said nothing"),
+    ] {
+        definitions.script("extensions/bad.write", script);
+        let ended = definitions.morph(&["deploy", "clusters/c.morph", "self.type=extensions/bad"]);
+        let error = ended.refused(&[&format!("self: failed: extensions/bad.write {why}")]);
+        assert!(error.ends_with("morph: 1 of 1 deployments failed: self\n"), "{error}");
+        assert!(definitions.left_over().is_empty());
+    }
+}
+
+#[test]
+fn an_extension_that_asks_gets_no_answer() {
+    let definitions = with_copy();
+    definitions.script("extensions/ask.write", "read -r answer || { echo 'ERROR: nobody answers'; exit 1; }");
+    let mut command = definitions.command(&["deploy", "clusters/c.morph", "self.type=extensions/ask"]);
+    // A pipe that stays open: a program that reads from it would wait for ever.
+    let child =
+        command.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = child;
+    let input = child.stdin.take();
+    let ended = Ended::of(&child.wait_with_output().unwrap());
+    drop(input);
+    ended.refused(&["nobody answers"]);
+}
+
+#[test]
+fn a_failing_configuration_writes_nothing() {
+    let definitions = with_copy();
+    definitions.write(
+        "systems/base.morph",
+        "name: base\nkind: system\nconfiguration-extensions: [extensions/bad]\n",
+    );
+    definitions.script("extensions/bad.configure", "echo ERROR: no such manifest; exit 1");
+    definitions.morph(&["deploy", "clusters/c.morph"]).refused(&["extensions/bad.configure failed"]);
+    assert!(!definitions.path("out").exists());
+}
+
+#[test]
+fn artifacts_that_are_not_there_or_not_whole() {
+    let definitions = with_copy();
+    fs::remove_dir_all(definitions.path("artifacts")).unwrap();
+    definitions
+        .morph(&["deploy", "clusters/c.morph"])
+        .refused(&["there is no artifact base in", "run morph build systems/base.morph"]);
+    let checked = definitions.morph(&["check", "clusters/c.morph"]).succeeded();
+    assert!(checked.stderr.contains("note: there is no artifact base"), "{}", checked.stderr);
+    assert!(!definitions.path("artifacts").exists(), "a check changes nothing");
+    fs::create_dir_all(definitions.path("artifacts/base")).unwrap();
+    definitions.morph(&["deploy", "clusters/c.morph"]).refused(&["artifacts/base: the artifact is empty"]);
+    definitions.write("artifacts/base.tar", "not a tar");
+    definitions.morph(&["deploy", "clusters/c.morph"]).refused(&["are both artifacts of base; remove one"]);
+    assert!(!definitions.path("out").exists());
+}
+
+#[test]
+fn what_a_check_refuses_is_not_begun() {
+    let definitions = with_copy();
+    definitions.script(
+        "extensions/copy.check",
+        "echo \"ERROR: $1 has a version labelled $VERSION_LABEL already\"; exit 1",
+    );
+    for command in ["check", "deploy"] {
+        definitions
+            .morph(&[command, "clusters/c.morph", "self.VERSION_LABEL=devel"])
+            .refused(&["self: failed: extensions/copy.check failed with exit code 1: out has a version labelled devel already"]);
+    }
+    assert!(!definitions.path("out").exists());
+}

@@ -1,0 +1,224 @@
+//! `morph deploy` with extensions that show what they were given.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use baserock_tests::definitions::{Definitions, Ended};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// A write extension that copies what it is given to its location.
+const COPY: &str = "mkdir -p \"$2\"; cp -a \"$1/.\" \"$2\"; env | sort >\"$2.env\"; pwd >\"$2.pwd\"";
+
+fn lines(text: &str) -> Vec<&str> {
+    text.lines().collect()
+}
+
+#[test]
+fn a_deployment_is_configured_and_written_and_the_artifact_stays_as_it_was() {
+    let definitions = Definitions::new();
+    definitions.write(
+        "systems/base.morph",
+        "name: base\nkind: system\nconfiguration-extensions: [extensions/one, extensions/two]\n",
+    );
+    definitions.script("extensions/one.configure", "echo one:$WORD >\"$1/etc/made\"");
+    definitions
+        .installed_script("two.configure", "echo two >>\"$1/etc/made\"; echo x >\"$1/etc/os-release\"");
+    definitions.script("extensions/copy.write", COPY);
+    definitions.cluster(&["self: {type: extensions/copy, location: out, WORD: 1.10, API_TOKEN: hush}"]);
+    let ended = definitions.morph(&["deploy", "clusters/c.morph"]).succeeded();
+    assert!(ended.stdout.lines().all(|line| line.starts_with("self: ")), "{}", ended.stdout);
+    assert!(ended.stdout.ends_with("self: deployed\n"), "{}", ended.stdout);
+    assert_eq!(definitions.read("out/etc/made"), "one:1.10\ntwo\n");
+    assert_eq!(definitions.read("artifacts/base/etc/os-release"), "ID=base\n");
+    assert_eq!(definitions.read("out.pwd").trim_end(), definitions.root().to_str().unwrap());
+    let meta: serde_json::Value =
+        serde_json::from_str(&definitions.read("out/baserock/deployment.meta")).unwrap();
+    assert_eq!(meta["configuration"], serde_json::json!({"WORD": "1.10", "UPGRADE": "no"}));
+    assert_eq!(meta["system-artifact-name"], "base");
+    assert!(definitions.left_over().is_empty(), "{:?}", definitions.left_over());
+}
+
+#[test]
+fn the_repositorys_extension_counts_before_the_installed_one() {
+    let definitions = Definitions::new();
+    definitions.installed_script("copy.write", "echo installed");
+    definitions
+        .cluster(&["self: {type: extensions/copy, location: out}", "bare: {type: copy, location: out}"]);
+    let before = definitions.morph(&["deploy", "clusters/c.morph"]).succeeded();
+    assert!(before.stdout.contains("self: installed\n") && before.stdout.contains("bare: installed\n"));
+    definitions.script("extensions/copy.write", "echo own");
+    let after = definitions.morph(&["deploy", "clusters/c.morph"]).succeeded();
+    assert!(after.stdout.contains("self: own\n"), "{}", after.stdout);
+}
+
+#[test]
+fn parameters_are_laid_over_each_other_in_order() {
+    let definitions = Definitions::new();
+    definitions.script("extensions/copy.write", COPY);
+    definitions.write(
+        "clusters/c.morph",
+        "kind: cluster
+systems:
+- morph: systems/base
+  deploy-defaults: {A: defaults, B: defaults, C: defaults}
+  deploy:
+    self: {type: extensions/copy, location: out, B: own, C: own, EMPTY: ''}
+",
+    );
+    let arguments = ["deploy", "clusters/c.morph", "self.C=given a=b"];
+    let mut command = definitions.command(&arguments);
+    command.env("A", "environment").env("E", "environment").env("EMPTY", "");
+    let ended = Ended::of(&command.output().unwrap()).succeeded();
+    let variables = definitions.read("out.env");
+    for line in ["A=defaults", "B=own", "C=given a=b", "E=environment", "EMPTY=", "UPGRADE=no"] {
+        assert!(lines(&variables).contains(&line), "{line}: {variables}");
+    }
+    let note = "self: note: A is set in the environment too; the deployment's value is used";
+    assert_eq!(lines(&ended.stderr), [note]);
+}
+
+#[test]
+fn an_upgrade_says_so_to_the_extensions_and_goes_to_its_own_place() {
+    let definitions = Definitions::new();
+    definitions.script("extensions/copy.write", COPY);
+    definitions.script("extensions/push.check", "test \"$UPGRADE\" = yes || { echo ERROR: no; exit 1; }");
+    definitions.script("extensions/push.write", "echo \"pushed to $2 as $VERSION_LABEL\"");
+    definitions.cluster(&[
+        "self: {type: extensions/copy, location: out, upgrade-type: extensions/push, upgrade-location: root@localhost}",
+    ]);
+    for command in [&["upgrade", "clusters/c.morph"][..], &["deploy", "--upgrade", "clusters/c.morph"]] {
+        let arguments = [command, &["self.VERSION_LABEL=devel"]].concat();
+        let ended = definitions.morph(&arguments).succeeded();
+        assert!(ended.stdout.contains("self: pushed to root@localhost as devel\n"), "{}", ended.stdout);
+    }
+    assert!(!definitions.path("out").exists());
+}
+
+#[test]
+fn subsystems_go_into_the_tree_first() {
+    let definitions = Definitions::new();
+    definitions.write(
+        "systems/inner.morph",
+        "name: inner\nkind: system\nconfiguration-extensions: [extensions/mark]\n",
+    );
+    definitions.write("artifacts/inner/init", "#!/bin/sh\n");
+    definitions.script("extensions/mark.configure", "echo \"$WORD\" >\"$1/mark\"");
+    definitions.script("extensions/pack.check", "test -d \"$(dirname \"$1\")\"");
+    definitions
+        .script("extensions/pack.write", "(cd \"$1\"; find . | sort) >\"$2\"; echo \"UPGRADE=$UPGRADE\"");
+    definitions.script("extensions/copy.write", COPY);
+    definitions.write("artifacts/base/boot/vmlinuz", "kernel");
+    definitions.write(
+        "clusters/c.morph",
+        "kind: cluster
+systems:
+- morph: systems/base.morph
+  deploy:
+    outer: {type: extensions/copy, location: out}
+  subsystems:
+  - morph: systems/inner.morph
+    deploy:
+      inner: {type: extensions/pack, location: boot/initramfs.list, WORD: a}
+",
+    );
+    definitions.done(&["check", "clusters/c.morph"]);
+    let ended = definitions.morph(&["upgrade", "clusters/c.morph", "inner.WORD=b"]).succeeded();
+    assert_eq!(
+        definitions.read("out/boot/initramfs.list"),
+        ".\n./baserock\n./baserock/deployment.meta\n./init\n./mark\n"
+    );
+    assert!(ended.stdout.contains("inner: UPGRADE=no\n"), "{}", ended.stdout);
+    assert!(!definitions.path("artifacts/base/boot/initramfs.list").exists());
+}
+
+#[test]
+fn each_extension_has_a_private_folder_and_a_log() {
+    let definitions = Definitions::new();
+    definitions.script(
+        "extensions/show.write",
+        "stat -c %a \"$TMPDIR\"; echo \"$TMPDIR\" >where; touch \"$TMPDIR/file\"; echo detail >/dev/fd/$MORPH_LOG_FD",
+    );
+    definitions.cluster(&["self: {type: extensions/show, location: x}"]);
+    let quiet = definitions.morph(&["deploy", "clusters/c.morph"]).succeeded();
+    assert!(quiet.stdout.contains("self: 700\n") && !quiet.stderr.contains("detail"));
+    assert!(!std::path::Path::new(definitions.read("where").trim()).exists());
+    let loud = definitions.morph(&["deploy", "--verbose", "clusters/c.morph"]).succeeded();
+    assert!(loud.stderr.contains("self: log: detail\n"), "{}", loud.stderr);
+}
+
+#[test]
+fn one_of_three_that_fails_stops_no_other() {
+    let definitions = Definitions::new();
+    definitions.script(
+        "extensions/push.check",
+        "test \"$1\" != root@down || { echo 'ERROR: no route to root@down'; exit 1; }",
+    );
+    definitions.script("extensions/push.write", "touch \"reached-$2\"");
+    definitions.cluster(&[
+        "a: {type: extensions/push, location: root@up}",
+        "b: {type: extensions/push, location: root@down}",
+        "c: {type: extensions/push, location: root@other}",
+    ]);
+    for jobs in ["1", "3"] {
+        let ended = definitions.morph(&["deploy", "--jobs", jobs, "clusters/c.morph"]);
+        assert!(ended.stdout.ends_with("a: deployed\nc: deployed\n"), "{}", ended.stdout);
+        let error = ended
+            .refused(&["b: failed: extensions/push.check failed with exit code 1: no route to root@down"]);
+        assert!(error.ends_with("morph: 1 of 3 deployments failed: b\n"), "{error}");
+        assert!(!definitions.path("reached-root@down").exists());
+        for reached in ["reached-root@up", "reached-root@other"] {
+            fs::remove_file(definitions.path(reached)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn several_run_at_once_where_that_is_asked_for() {
+    let definitions = Definitions::new();
+    // Each waits for the other's file: only at once can both end.
+    definitions
+        .script("extensions/meet.write", "touch \"$2\"; while ! [ -e \"$OTHER\" ]; do sleep 0.02; done");
+    definitions.cluster(&[
+        "a: {type: extensions/meet, location: a.here, OTHER: b.here}",
+        "b: {type: extensions/meet, location: b.here, OTHER: a.here}",
+    ]);
+    definitions.done(&["deploy", "--jobs", "2", "clusters/c.morph"]);
+}
+
+#[test]
+fn a_signal_ends_the_extension_and_leaves_nothing() {
+    let definitions = Definitions::new();
+    definitions.script("extensions/wait.write", "echo $$ >pid; touch begun; sleep 300");
+    definitions
+        .cluster(&["a: {type: extensions/wait, location: x}", "b: {type: extensions/wait, location: x}"]);
+    let child = definitions
+        .command(&["deploy", "clusters/c.morph"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while !definitions.path("begun").exists() {
+        assert!(start.elapsed() < Duration::from_secs(20), "the extension does not begin");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
+    let ended = Ended::of(&child.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(143), "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stderr.contains("a: interrupted\nb: not begun\n"), "{}", ended.stderr);
+    let pid: i32 = definitions.read("pid").trim().parse().unwrap();
+    assert!(kill(Pid::from_raw(pid), None).is_err(), "the extension is still there");
+    assert!(definitions.left_over().is_empty(), "{:?}", definitions.left_over());
+}
+
+#[test]
+fn another_system_takes_the_place_of_the_clusters() {
+    let definitions = Definitions::new();
+    definitions.write("systems/trial.morph", "name: trial\nkind: system\n");
+    definitions.write("artifacts/trial/etc/os-release", "ID=trial\n");
+    definitions.script("extensions/copy.write", COPY);
+    definitions.cluster(&["self: {type: extensions/copy, location: out}"]);
+    definitions.done(&["upgrade", "--system", "systems/trial", "clusters/c.morph", "self"]);
+    assert_eq!(definitions.read("out/etc/os-release"), "ID=trial\n");
+}
