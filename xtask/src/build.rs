@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use serde::Deserialize;
 
 use crate::root;
 
@@ -37,4 +38,46 @@ fn target_for(target: &str) -> Result<()> {
     }
     println!("adding the Rust target {target}");
     root::run(root::command("rustup").args(["target", "add", target]))
+}
+
+/// A program of the workspace.
+pub struct Program {
+    /// The name of its file as it is built.
+    pub name: String,
+    /// Whether it belongs to an extension.
+    pub is_extension: bool,
+}
+
+/// Every program that is installed.
+pub fn names() -> Result<Vec<Program>> {
+    let metadata = root::output(root::cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
+    let metadata: Metadata = serde_json::from_str(&metadata)?;
+    let installed = metadata.packages.into_iter().filter(|package| package.name != "xtask");
+    Ok(installed.flat_map(Package::programs).collect())
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    manifest_path: PathBuf,
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+impl Package {
+    fn programs(self) -> Vec<Program> {
+        let is_extension = self.manifest_path.starts_with(root::path().join("extensions"));
+        let programs = self.targets.into_iter().filter(|target| target.kind.iter().any(|kind| kind == "bin"));
+        programs.map(|target| Program { name: target.name, is_extension }).collect()
+    }
 }

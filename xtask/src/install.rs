@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::{build, packages, root};
+use crate::build::{self, Program};
+use crate::{packages, root};
 
 /// Install the programs below a directory
 ///
@@ -33,30 +34,39 @@ impl Install {
     pub fn run(&self) -> Result<()> {
         packages::ensure(&[packages::BUILD])?;
         let programs = build::programs(if self.debug { "dev" } else { "dist" })?;
-        for package in folders("bins")? {
-            let name = name_of(&package);
-            copy(&programs.join(&name), &self.destdir.join(BIN).join(&name), 0o755)?;
+        for program in build::names()? {
+            copy(&programs.join(&program.name), &self.place_of(&program), 0o755)?;
         }
-        self.extensions(&programs)?;
+        self.scripts()?;
         self.documents()?;
         println!("installed below {}", self.destdir.display());
         Ok(())
     }
 
-    fn extensions(&self, programs: &Path) -> Result<()> {
-        let place = self.destdir.join(EXTENSIONS);
-        for package in folders("extensions")? {
-            for file in files(&package.join("src/bin"))? {
-                let kind = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                let built = format!("{}-{kind}", name_of(&package));
-                if KINDS.contains(&kind.as_str()) {
-                    copy(&programs.join(built), &place.join(format!("{}.{kind}", name_of(&package))), 0o755)?;
+    /// Programs of extensions get the dot that cargo refuses in names.
+    fn place_of(&self, program: &Program) -> PathBuf {
+        let split =
+            program.name.rsplit_once('-').filter(|(_, kind)| program.is_extension && KINDS.contains(kind));
+        match split {
+            Some((name, kind)) => self.destdir.join(EXTENSIONS).join(format!("{name}.{kind}")),
+            None => self.destdir.join(BIN).join(&program.name),
+        }
+    }
+
+    /// Extensions that are scripts, help files, and programs that are scripts.
+    fn scripts(&self) -> Result<()> {
+        for file in
+            folders("extensions")?.iter().map(|folder| files(folder)).collect::<Result<Vec<_>>>()?.concat()
+        {
+            let end = file.extension().unwrap_or_default().to_string_lossy().into_owned();
+            let name = file.file_name().unwrap_or_default();
+            match end.as_str() {
+                "help" => copy(&file, &self.destdir.join(EXTENSIONS).join(name), 0o644)?,
+                "sh" => copy(&file, &self.destdir.join(BIN).join(name), 0o755)?,
+                kind if KINDS.contains(&kind) => {
+                    copy(&file, &self.destdir.join(EXTENSIONS).join(name), 0o755)?
                 }
-            }
-            for help in
-                files(&package)?.into_iter().filter(|file| file.extension().is_some_and(|end| end == "help"))
-            {
-                copy(&help, &place.join(help.file_name().unwrap_or_default()), 0o644)?;
+                _ => {}
             }
         }
         Ok(())
@@ -97,9 +107,6 @@ fn folders(name: &str) -> Result<Vec<PathBuf>> {
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    if !folder.exists() {
-        return Ok(Vec::new());
-    }
     let mut files = list(folder)?;
     files.retain(|path| path.is_file());
     Ok(files)
@@ -111,10 +118,6 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
         entries.collect::<Result<Vec<_>, _>>()?.into_iter().map(|entry| entry.path()).collect();
     paths.sort();
     Ok(paths)
-}
-
-fn name_of(package: &Path) -> String {
-    package.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Copies beside the place and renames, so that a program that is running is replaced, not written to.

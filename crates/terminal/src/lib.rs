@@ -5,7 +5,6 @@
 
 mod show;
 
-use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,8 +49,17 @@ fn log() {
 
 fn report(error: &anyhow::Error) {
     let line = format!("{error:#}").replace('\n', " ");
-    // Where standard error is gone there is nobody left to tell.
-    let _gone = writeln!(io::stderr(), "{}: {line}", program());
+    complain(&format!("{}: {line}", program()));
+}
+
+/// Shows a line of progress. Somebody who stops reading does not stop the work.
+pub fn say(text: &str) {
+    let _gone = writeln!(io::stdout(), "{text}");
+}
+
+/// Shows a line that somebody should look at.
+pub fn complain(text: &str) {
+    let _gone = writeln!(io::stderr(), "{text}");
 }
 
 /// The name under which this program was started.
@@ -68,12 +76,12 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 /// where it fails as expected.
 pub fn extension<const N: usize>(
     names: [&str; N],
-    run: impl FnOnce([OsString; N], &Environment, &Show) -> baserock::Result<()>,
+    run: impl FnOnce([PathBuf; N], &Environment, &Show) -> baserock::Result<()>,
 ) -> ExitCode {
     log();
-    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let Ok(arguments) = <[OsString; N]>::try_from(arguments) else {
-        let _gone = writeln!(io::stderr(), "usage: {} {}", program(), names.join(" "));
+    let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    let Ok(arguments) = <[PathBuf; N]>::try_from(arguments) else {
+        complain(&format!("usage: {} {} (parameters come from the environment)", program(), names.join(" ")));
         return ExitCode::from(2);
     };
     let environment: Environment = std::env::vars_os().collect();
@@ -82,7 +90,7 @@ pub fn extension<const N: usize>(
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             drop(show);
-            let _gone = writeln!(io::stderr(), "{}", error_line(&error));
+            complain(&error_line(&error));
             ExitCode::from(error.exit_code())
         }
     }

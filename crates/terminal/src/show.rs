@@ -1,10 +1,12 @@
 //! Events as lines, as a bar, or as JSON.
 
 use std::cell::RefCell;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use baserock::observer::{Event, Finding, Level, Observer};
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{complain, say};
 
 /// Where the lines about phases go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,20 +35,14 @@ impl Show {
         match event {
             Event::Phase { text } => {
                 self.finish();
-                self.line(self.output == Output::Lines, text);
+                if self.output == Output::Lines { say(text) } else { complain(text) }
             }
             Event::Progress { done, total } => self.progress(*done, *total),
             Event::Finding(Finding { level, text }) => {
                 let prefix = if *level == Level::Warning { "warning: " } else { "note: " };
-                self.suspended(|| self.line(false, &format!("{prefix}{text}")));
+                self.suspended(|| complain(&format!("{prefix}{text}")));
             }
         }
-    }
-
-    fn line(&self, to_stdout: bool, text: &str) {
-        // A reader that has gone away is not what the operation is about.
-        let _gone =
-            if to_stdout { writeln!(io::stdout(), "{text}") } else { writeln!(io::stderr(), "{text}") };
     }
 
     /// A bar with bytes, rate and time left, where somebody looks at it.
@@ -85,7 +81,7 @@ impl Observer for Show {
             return self.text(&event);
         }
         if let Ok(json) = serde_json::to_string(&event) {
-            self.line(false, &json);
+            complain(&json);
         }
     }
 }

@@ -8,7 +8,7 @@ use baserock::dir::Dir;
 use baserock::error::OrCannot;
 use baserock::extension::Environment;
 use baserock::{Error, Result, atomic};
-use baserock_extension::say;
+use baserock_terminal::say;
 
 use crate::tree::{self, Access, Tree};
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use baserock::extension::Environment;
 use baserock::{Error, Result};
-use baserock_extension::say;
+use baserock_terminal::say;
 
 use crate::network::{self, Interface};
 use crate::tree::{self, Access, Tree};

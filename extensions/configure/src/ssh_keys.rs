@@ -6,7 +6,9 @@ use std::path::Path;
 use baserock::error::OrCannot;
 use baserock::extension::Environment;
 use baserock::{Error, Result};
-use baserock_extension::{paths, say};
+use baserock_terminal::say;
+
+use crate::paths;
 
 use crate::tree::{self, Access, Tree};
 

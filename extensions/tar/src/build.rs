@@ -9,7 +9,7 @@ use baserock::extension::Environment;
 use baserock::observer::Silent;
 use baserock::{Error, Result};
 use baserock_archive::{Options, Owners};
-use baserock_extension::{complain, say};
+use baserock_terminal::{complain, say};
 
 use crate::{layers, oci};
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use baserock::copy::{Owners, copy_metadata};
 use baserock::dir::Dir;
 use baserock::{Result, atomic};
-use baserock_extension::say;
+use baserock_terminal::say;
 use nix::sys::stat::SFlag;
 
 use crate::{build, oci};

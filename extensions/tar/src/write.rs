@@ -7,7 +7,7 @@ use baserock::error::OrCannot;
 use baserock::extension::Environment;
 use baserock::process::Program;
 use baserock::{Error, Result};
-use baserock_extension::say;
+use baserock_terminal::say;
 
 use crate::location::compression;
 

@@ -1,9 +1,13 @@
 //! `cargo xtask bench`: our tools against the best that people use instead, in the same run, as ratios.
 
 mod measure;
+mod merge;
 mod rawdisk;
 
 use anyhow::Result;
+use baserock_tests::inputs::{self, Debian};
+
+use crate::{build, packages};
 
 /// Measure against the peers, in the same run, and print the ratios
 #[derive(clap::Args)]
@@ -14,6 +18,8 @@ pub struct Bench {
 
 #[derive(clap::Subcommand)]
 enum Which {
+    /// baserock-system-config-sync over /etc of a Debian, against a shell script around diff and patch
+    Merge,
     /// rawdisk.write of a Debian tree, against mkfs.btrfs, mount, cp -a and sync
     Rawdisk,
 }
@@ -22,6 +28,16 @@ impl Bench {
     /// Runs one.
     pub fn run(&self) -> Result<()> {
         match self.which {
+            Which::Merge => {
+                packages::ensure(&[
+                    packages::RUNTIME,
+                    packages::INPUTS,
+                    packages::BUILD,
+                    &["patch", "diffutils"],
+                ])?;
+                let etc = inputs::debian(Debian::Release)?.join("etc");
+                merge::run(&etc, &build::programs("dist")?.join("baserock-system-config-sync"))
+            }
             Which::Rawdisk => rawdisk::run(),
         }
     }

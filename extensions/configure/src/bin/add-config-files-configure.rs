@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    baserock_extension::main(["TREE"], |[tree], environment| {
+    baserock_terminal::extension(["TREE"], |[tree], environment, _| {
         configure::config_files::configure(&tree, environment)
     })
 }

@@ -3,5 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    baserock_extension::main(["TREE"], |[tree], environment| configure::fstab::configure(&tree, environment))
+    baserock_terminal::extension(["TREE"], |[tree], environment, _| {
+        configure::fstab::configure(&tree, environment)
+    })
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    baserock_extension::main(["OUTPUT"], |[output], environment| {
+    baserock_terminal::extension(["OUTPUT"], |[output], environment, _| {
         tar_extension::build::build(&output, environment)
     })
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    baserock_extension::main(["LOCATION"], |[location], environment| {
+    baserock_terminal::extension(["LOCATION"], |[location], environment, _| {
         tar_extension::write::check(&location, environment)
     })
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    baserock_extension::main(["TREE", "LOCATION"], |[tree, location], environment| {
+    baserock_terminal::extension(["TREE", "LOCATION"], |[tree, location], environment, _| {
         tar_extension::write::write(&tree, &location, environment)
     })
 }
