@@ -61,6 +61,7 @@ pub struct Carried {
     path: EtcPath,
     orig: Option<Node>,
     rej: Node,
+    rej_path: EtcPath,
 }
 
 impl Carried {
@@ -79,7 +80,8 @@ pub fn take_tool_files(user: &mut Tree, earlier: &Record) -> Vec<Carried> {
         let orig = conflict.orig.as_ref().filter(|path| earlier.made(path, user.get(path)));
         let orig = orig.and_then(|path| user.remove(path));
         if let Some(rej) = user.remove(&conflict.rej) {
-            carried.push(Carried { path: conflict.path.clone(), orig, rej });
+            let (path, rej_path) = (conflict.path.clone(), conflict.rej.clone());
+            carried.push(Carried { path, orig, rej, rej_path });
         }
     }
     carried
@@ -87,13 +89,14 @@ pub fn take_tool_files(user: &mut Tree, earlier: &Record) -> Vec<Carried> {
 
 /// Puts the files of an open conflict of an earlier merge into the result again; `.orig` is the new version's.
 pub fn carry(carried: Carried, v2: Option<&Node>, place: &mut Places<'_>) -> Conflict {
-    let Carried { path, orig, mut rej } = carried;
+    let Carried { path, orig, mut rej, rej_path } = carried;
     let v2 = v2.filter(|node| !node.is_dir());
     if let Some(v2) = v2 {
         rej.meta.mode = mode_for(v2, &rej, rej.meta.mode & v2.meta.mode & 0o777);
     }
     let orig = v2.cloned().map(|v2| narrowed(v2, &rej)).or(orig);
-    place.put(&path, orig, rej)
+    let names = place.names_of(&rej_path).unwrap_or_else(|| place.free_names(&path));
+    place.put_as(&path, names, orig, rej)
 }
 
 fn narrowed(mut orig: Node, rej: &Node) -> Node {
@@ -114,13 +117,26 @@ pub struct Places<'a> {
 impl Places<'_> {
     /// Puts both files beside `path`, under names that nobody uses.
     pub fn put(&mut self, path: &EtcPath, orig: Option<Node>, rej: Node) -> Conflict {
-        let [orig_path, rej_path] = self.free_names(path);
+        let names = self.free_names(path);
+        self.put_as(path, names, orig, rej)
+    }
+
+    fn put_as(&mut self, path: &EtcPath, names: [EtcPath; 2], orig: Option<Node>, rej: Node) -> Conflict {
+        let [orig_path, rej_path] = names;
         let orig = orig.map(|node| {
             self.result.insert(orig_path.clone(), node);
             orig_path
         });
         self.result.insert(rej_path.clone(), rej);
         Conflict { path: path.clone(), orig, rej: rej_path }
+    }
+
+    /// The names that an earlier merge gave, if nobody uses them now.
+    fn names_of(&self, rej: &EtcPath) -> Option<[EtcPath; 2]> {
+        let stem = rej.name().strip_suffix(b".rej")?;
+        let orig = rej.parent()?.join(&[stem, b".orig"].concat());
+        let names = [orig, rej.clone()];
+        (!names.iter().any(|name| self.is_taken(name))).then_some(names)
     }
 
     /// `FILE.orig` and `FILE.rej`, or `FILE.1.orig` and `FILE.1.rej`, and so on. The endings stay last, because programs that

@@ -3,9 +3,10 @@
 //! A change that touches a change of the other side is a conflict, unless both say the same: where no unchanged line lies between
 //! two edits, nobody can tell whether they belong together. This is how `git merge-file` and `diff3` see it as well.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
-use imara_diff::{Algorithm, Diff, Hunk, InternedInput, sources::byte_lines};
+use super::diff::{Hunk, hunks};
 
 /// Merges what `ours` and `theirs` made of `base`; `None` where both changed the same lines.
 pub fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> Option<Vec<u8>> {
@@ -16,7 +17,7 @@ pub fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> Option<Vec<u8>> {
         append(&mut merged, &base[walk.copied..region.start]);
         walk.copied = region.end;
         let (our, their) = (walk.ours.take(&region), walk.theirs.take(&region));
-        let text = choose(&base[region], our.as_deref(), their.as_deref())?;
+        let text = choose(our.as_deref(), their.as_deref())?;
         append(&mut merged, text);
     }
     append(&mut merged, &base[walk.copied..]);
@@ -31,15 +32,11 @@ pub fn is_text(bytes: &[u8]) -> bool {
 type Line<'a> = &'a [u8];
 
 fn lines(text: &[u8]) -> Vec<Line<'_>> {
-    byte_lines(text).collect()
+    text.split_inclusive(|&byte| byte == b'\n').collect()
 }
 
 /// The one text that a changed region becomes, if the sides do not contradict each other.
-fn choose<'l, 'a>(
-    _base: &[Line<'a>],
-    ours: Option<&'l [Line<'a>]>,
-    theirs: Option<&'l [Line<'a>]>,
-) -> Option<&'l [Line<'a>]> {
+fn choose<'l, 'a>(ours: Option<&'l [Line<'a>]>, theirs: Option<&'l [Line<'a>]>) -> Option<&'l [Line<'a>]> {
     match (ours, theirs) {
         (Some(ours), Some(theirs)) => (ours == theirs).then_some(ours),
         (ours, theirs) => ours.or(theirs),
@@ -84,24 +81,19 @@ impl Walk<'_, '_> {
 /// One side's changes to the base, those not yet dealt with.
 struct Side<'l, 'a> {
     lines: &'l [Line<'a>],
-    hunks: std::collections::VecDeque<Hunk>,
+    hunks: VecDeque<Hunk>,
     /// This side's line minus the base's line, before the next hunk.
     shift: isize,
 }
 
 impl<'l, 'a> Side<'l, 'a> {
     fn new(base: &[Line<'a>], lines: &'l [Line<'a>]) -> Self {
-        let mut input = InternedInput::default();
-        input.update_before(base.iter().copied());
-        input.update_after(lines.iter().copied());
-        let mut diff = Diff::compute(Algorithm::Myers, &input);
-        diff.postprocess_no_heuristic(&input);
-        Side { lines, hunks: diff.hunks().collect(), shift: 0 }
+        Side { lines, hunks: hunks(base, lines).into(), shift: 0 }
     }
 
     fn peek(&self, index: usize) -> Option<Range<usize>> {
         let hunk = self.hunks.get(index)?;
-        Some(hunk.before.start as usize..hunk.before.end as usize)
+        Some(hunk.before.clone())
     }
 
     /// Where the region ends when this side's changes that touch it belong to it.

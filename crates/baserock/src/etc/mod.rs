@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod apply;
 pub mod conflict;
 pub mod content;
+pub mod diff;
 pub mod fingerprint;
 pub mod fstab;
 pub mod identity;

@@ -193,6 +193,14 @@ impl<'a> Planner<'a> {
 
     fn settle_structure(&mut self) -> Result<()> {
         structure::complete(&mut self.plan.result, self.trees, &mut self.unmergeable);
+        // A directory that was to go stays for what is in it.
+        for step in self.steps.values_mut().filter(|step| self.plan.result.get(&step.path).is_some()) {
+            step.action = match step.action {
+                Action::Delete => Action::Restore,
+                Action::Drop => Action::Keep,
+                other => other,
+            };
+        }
         match self.unmergeable.iter().next() {
             None => Ok(()),
             Some(_) => Err(structure::refusal(&self.unmergeable, self.trees)),
