@@ -36,7 +36,7 @@ pub fn swap(entry: &Entry<'_>, terminal: Option<&Path>) -> Result<()> {
 /// The tree becomes `/`; what was `/` is on top of it, out of reach of absolute paths.
 fn become_root(entry: &Entry<'_>) -> Result<()> {
     let shown = entry.tree.shown("");
-    fchdir(entry.tree.as_fd()).or_cannot("change to", &shown)?;
+    go_to(entry.tree)?;
     // Only what is mounted can become the root.
     let bind = |flags| mount(Some("."), ".", None::<&str>, MsFlags::MS_BIND | flags, None::<&str>);
     match bind(MsFlags::empty()) {
@@ -56,6 +56,18 @@ fn become_root(entry: &Entry<'_>) -> Result<()> {
         )),
         error => Error::Io { action: "make the root of".into(), path: shown, cause: error.into() },
     })
+}
+
+/// Makes the tree the working directory, by its path: what was opened before belongs to a namespace that this process has left.
+fn go_to(tree: &Dir) -> Result<()> {
+    let shown = tree.shown("");
+    let path = std::fs::read_link(tree.proc_path()).or_cannot("find", &shown)?;
+    std::env::set_current_dir(&path).or_cannot("change to", &shown)?;
+    let (opened, here) = (tree.stat()?, Dir::open(".")?.stat()?);
+    if (opened.st_dev, opened.st_ino) == (here.st_dev, here.st_ino) {
+        return Ok(());
+    }
+    Err(Error::refused(format!("{} was replaced meanwhile; try again", shown.display())))
 }
 
 fn mount_volumes(entry: &Entry<'_>, root: &Dir) -> Result<()> {
