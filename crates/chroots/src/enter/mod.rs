@@ -9,6 +9,7 @@ mod devices;
 mod environment;
 mod mounts;
 mod root;
+mod version;
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -19,6 +20,7 @@ use baserock::error::{Error, Result};
 use baserock::namespace::Privilege;
 
 pub use mounts::Bind;
+pub use version::state_of;
 
 use account::Account;
 
@@ -34,8 +36,10 @@ pub struct Entry<'a> {
     pub shared: Option<PathBuf>,
     /// More of the host that is seen inside.
     pub binds: &'a [Bind],
-    /// Mounts of the system's own, made before all others.
-    pub volumes: &'a [Volume],
+    /// Directories of the system's own that are kept outside of its tree.
+    pub state: &'a [State],
+    /// Whether the tree is mounted with restrictions that it must not have once it is `/`.
+    pub restricted: bool,
     /// Whose shell or command it is; root's where nobody is named.
     pub user: Option<&'a str>,
     /// The command with its arguments; empty for a login shell.
@@ -43,8 +47,8 @@ pub struct Entry<'a> {
 }
 
 /// A directory of the system's own that is kept outside of its tree.
-pub struct Volume {
-    /// It, opened.
+pub struct State {
+    /// It, opened in this mount namespace.
     pub dir: Dir,
     /// Where it belongs in the tree.
     pub target: PathBuf,

@@ -48,7 +48,8 @@ fn become_root(entry: &Entry<'_>) -> Result<()> {
     // The working directory is below the new mount still; its path leads to the top of it.
     let top = std::env::current_dir().or_cannot("find", &shown)?;
     std::env::set_current_dir(&top).or_cannot("change to", &shown)?;
-    mount_volumes(entry, &Dir::open(".")?.shown_as(&shown))?;
+    unrestrict(entry, ".".as_ref())?;
+    mount_state(entry, &Dir::open(".")?.shown_as(&shown))?;
     pivot_root(".", ".").map_err(|error| match error {
         nix::Error::EINVAL => Error::refused(format!(
             "cannot make {} the root: the machine runs from its initramfs, which the kernel does not let go of",
@@ -70,12 +71,22 @@ fn go_to(tree: &Dir) -> Result<()> {
     Err(Error::refused(format!("{} was replaced meanwhile; try again", shown.display())))
 }
 
-fn mount_volumes(entry: &Entry<'_>, root: &Dir) -> Result<()> {
-    for volume in entry.volumes {
-        let place = root.dir(volume.target.strip_prefix("/").unwrap_or(&volume.target))?;
-        let (from, to) = (volume.dir.proc_path(), place.proc_path());
+fn mount_state(entry: &Entry<'_>, root: &Dir) -> Result<()> {
+    for state in entry.state {
+        let place = root.dir(state.target.strip_prefix("/").unwrap_or(&state.target))?;
+        let (from, to) = (state.dir.proc_path(), place.proc_path());
         mount(Some(&from), &to, None::<&str>, MsFlags::MS_BIND, None::<&str>)
             .or_cannot("mount", place.shown(""))?;
+        unrestrict(entry, &root.dir(state.target.strip_prefix("/").unwrap_or(&state.target))?.proc_path())?;
     }
     Ok(())
+}
+
+/// Takes back what the tools mount volumes with for their own safety: inside, set-id programs have to work.
+fn unrestrict(entry: &Entry<'_>, place: &Path) -> Result<()> {
+    if !entry.restricted {
+        return Ok(());
+    }
+    let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_NOATIME;
+    mount(None::<&str>, place, None::<&str>, flags, None::<&str>).or_cannot("remount", entry.tree.shown(""))
 }
