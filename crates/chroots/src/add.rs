@@ -72,11 +72,11 @@ fn archive(
     adding: &Adding<'_>,
     observer: &dyn Observer,
 ) -> Result<(Checksum, bool)> {
+    let stream = source.open(adding.patience)?;
     let expected = match adding.sha256 {
         None => source.checksum_beside(adding.patience)?,
         given => given,
     };
-    let stream = source.open(adding.patience)?;
     observer.phase(format!("unpacking {source}"));
     let name = source.to_string();
     let options = Options {

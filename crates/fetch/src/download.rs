@@ -10,14 +10,15 @@ use baserock::signal;
 use ureq::Body;
 use ureq::http::Response;
 
-use crate::server::{self, Failure, LONGEST_PAUSE};
+use crate::server::{self, Failure};
 use crate::source::Patience;
 
 /// How often in a row a download is taken up again without a single new byte.
 const TRIES: u32 = 4;
 
-/// The wait before the first new try; it doubles.
+/// The wait before the first new try; it doubles, up to the longest.
 const PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// How often a signal is looked for.
 const LOOK: Duration = Duration::from_millis(100);

@@ -1,7 +1,6 @@
 //! Talking to web servers: one request, its answer, and what went wrong in words.
 
 use std::io::Read;
-use std::time::Duration;
 
 use baserock::error::{Error, Result};
 use ureq::http::Response;
@@ -12,6 +11,9 @@ use crate::source::{MOST_LIST, Patience};
 
 /// As many redirections as browsers follow.
 const REDIRECTS: u32 = 20;
+
+/// What a failed look-up of a name means.
+const NO_HOST: &str = "there is no such host, or no name server answers";
 
 /// Why a request or its answer came to nothing.
 #[derive(Debug)]
@@ -108,7 +110,10 @@ pub fn small_file(url: &str, patience: Patience) -> Result<Option<String>> {
 pub fn explain(error: &ureq::Error) -> Failure {
     use ureq::Error as E;
     match error {
-        E::HostNotFound => Failure::passing("there is no such host, or no name server answers"),
+        E::HostNotFound => Failure::passing(NO_HOST),
+        E::Io(cause) if cause.to_string().starts_with("failed to lookup address") => {
+            Failure::passing(NO_HOST)
+        }
         E::ConnectionFailed => Failure::passing("no connection came about"),
         E::Timeout(_) => Failure::passing("the server does not answer in time"),
         E::Io(cause) if cause.kind() == std::io::ErrorKind::ConnectionRefused => {
@@ -193,9 +198,6 @@ pub fn without_password(url: &str) -> String {
         None => url.to_owned(),
     }
 }
-
-/// Longest wait between two tries.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 #[cfg(test)]
 mod tests {
