@@ -9,6 +9,7 @@ mod devices;
 mod environment;
 mod mounts;
 mod root;
+mod tree;
 mod version;
 
 use std::convert::Infallible;

@@ -1,15 +1,17 @@
-//! What is seen inside beside the tree. Sources are relative to the host's root, which is the working directory; targets are absolute.
+//! What is seen inside beside the tree.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use baserock::error::{Error, OrCannot, Result};
 use baserock::namespace::Privilege;
-use nix::mount::{MsFlags, mount};
+use nix::mount::MsFlags;
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use nix::sys::statvfs::{FsFlags, statvfs};
+
+use super::tree::{Place, Tree};
 
 /// Something of the host's that is seen inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,84 +55,69 @@ impl Bind {
     }
 }
 
-const NOTHING: Option<&str> = None;
-
 /// `/proc` and `/sys`: new ones for root; for others the host's, since the kernel gives them no new ones.
-pub fn kernel(privilege: Privilege) -> Result<()> {
+pub fn kernel(tree: &Tree, privilege: Privilege) -> Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     for (kind, target) in [("proc", "/proc"), ("sysfs", "/sys")] {
-        folder(Path::new(target))?;
-        let new = || mount(Some(kind), target, Some(kind), flags, NOTHING);
+        let place = tree.folder_place(Path::new(target))?;
+        let new = || place.try_mount(Some(Path::new(kind)), Some(kind), flags, None);
         // In a container not even root gets them.
         if privilege != Privilege::Root || new().is_err() {
-            let recursive = MsFlags::MS_BIND | MsFlags::MS_REC;
-            mount(Some(&target[1..]), target, NOTHING, recursive, NOTHING).or_cannot("mount", target)?;
+            place.mount(Some(Path::new(target)), None, MsFlags::MS_BIND | MsFlags::MS_REC, None)?;
         }
     }
     Ok(())
 }
 
 /// `/run` and `/tmp` of its own, empty.
-pub fn own() -> Result<()> {
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+pub fn own(tree: &Tree) -> Result<()> {
     for (target, options) in [("/run", "mode=755"), ("/tmp", "mode=1777")] {
-        folder(Path::new(target))?;
-        mount(Some("tmpfs"), target, Some("tmpfs"), flags, Some(options)).or_cannot("mount", target)?;
+        memory(tree, target, MsFlags::MS_NODEV, options)?;
     }
-    DirBuilder::new().mode(0o1777).create("/run/lock").or_cannot("create", "/run/lock")
+    let run = tree.folder(Path::new("/run"))?;
+    run.make_dir("lock", 0o755)?;
+    // Whatever the umask is.
+    let mode = Mode::from_bits_truncate(0o1777);
+    fchmodat(&run, "lock", mode, FchmodatFlags::FollowSymlink).or_cannot("set the mode of", run.shown("lock"))
 }
 
-/// Names of hosts are looked up as the host does. Best effort: a system whose `/etc` cannot be written to keeps its own.
-pub fn names() {
+/// A tmpfs on a folder, made if it is missing.
+pub fn memory(tree: &Tree, target: &str, flags: MsFlags, options: &str) -> Result<()> {
+    let place = tree.folder_place(Path::new(target))?;
+    place.mount(Some(Path::new("tmpfs")), Some("tmpfs"), MsFlags::MS_NOSUID | flags, Some(options))
+}
+
+/// Names of hosts are looked up as the host does; read-only, for a change inside would be one outside. Best effort: a system whose
+/// `/etc` cannot be written to keeps its own.
+pub fn names(tree: &Tree) {
     for name in ["/etc/resolv.conf", "/etc/hosts"] {
-        if let Err(error) = name_file(name) {
+        let shown = Bind { source: name.into(), target: name.into(), read_only: true };
+        if let Err(error) = bind(tree, &shown) {
             tracing::debug!("{name} stays as it is: {error}");
         }
     }
 }
 
-/// Shows the host's file under the same name, read-only: a change inside would be one outside.
-fn name_file(name: &str) -> Result<()> {
-    let source = host_path(Path::new(&name[1..])).or_cannot("find", name)?;
-    bind(&Bind { source, target: file(Path::new(name))?, read_only: true })
-}
-
-/// The path on the host, links resolved there. The kernel resolves absolute links inside, so that each is followed by hand.
-fn host_path(relative: &Path) -> std::io::Result<PathBuf> {
-    let mut path = relative.to_owned();
-    for _ in 0..8 {
-        if path.is_absolute() {
-            path = path.strip_prefix("/").map(Path::to_owned).unwrap_or_default();
-        }
-        match fs::read_link(&path) {
-            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
-            Err(_) => break,
-        }
-    }
-    fs::metadata(&path).map(|_| Path::new("/").join(path))
-}
-
 /// Shows something of the host's inside, without what is mounted below it.
-pub fn bind(bind: &Bind) -> Result<()> {
-    let source = bind.source.strip_prefix("/").unwrap_or(&bind.source);
-    let source = if source.as_os_str().is_empty() { Path::new(".") } else { source };
-    let is_dir = fs::metadata(source).or_cannot("bind", &bind.source)?.is_dir();
-    let target = if is_dir { folder(&bind.target) } else { file(&bind.target) }?;
-    let alone = mount(Some(source), &target, NOTHING, MsFlags::MS_BIND, NOTHING);
-    match alone {
+pub fn bind(tree: &Tree, bind: &Bind) -> Result<()> {
+    let Bind { source, target, read_only } = bind;
+    let is_dir = fs::metadata(source).or_cannot("bind", source)?.is_dir();
+    let find = || if is_dir { tree.folder_place(target) } else { tree.file_place(target) };
+    let place = find()?;
+    match place.try_mount(Some(source), None, MsFlags::MS_BIND, None) {
         // In a user namespace what is mounted below cannot be taken away, for it may hide something.
-        Err(nix::Error::EINVAL) if !bind.read_only => {
-            let recursive = MsFlags::MS_BIND | MsFlags::MS_REC;
-            mount(Some(source), &target, NOTHING, recursive, NOTHING).or_cannot("bind", &bind.source)?;
+        Err(nix::Error::EINVAL) if !read_only => {
+            let all = place.try_mount(Some(source), None, MsFlags::MS_BIND | MsFlags::MS_REC, None);
+            all.or_cannot("bind", source)?;
         }
-        other => other.or_cannot("bind", &bind.source)?,
+        other => other.or_cannot("bind", source)?,
     }
-    if bind.read_only { make_read_only(&target) } else { Ok(()) }
+    if *read_only { make_read_only(&find()?, target) } else { Ok(()) }
 }
 
-fn make_read_only(target: &Path) -> Result<()> {
+fn make_read_only(place: &Place, shown: &Path) -> Result<()> {
     // Restrictions that are there already cannot be given up in a user namespace; they have to be named again.
-    let present = statvfs(target).or_cannot("examine", target)?.flags();
+    let present = statvfs(&place.path()).or_cannot("examine", shown)?.flags();
     let mut flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
     for (has, flag) in [
         (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
@@ -143,34 +130,7 @@ fn make_read_only(target: &Path) -> Result<()> {
             flags |= flag;
         }
     }
-    mount(NOTHING, target, NOTHING, flags, NOTHING).or_cannot("make read-only", target)
-}
-
-/// A folder inside to mount on, made if it is missing.
-pub fn folder(path: &Path) -> Result<PathBuf> {
-    DirBuilder::new().recursive(true).mode(0o755).create(path).or_cannot("create", path)?;
-    Ok(path.to_owned())
-}
-
-/// A file inside to mount on, made if it is missing, also where a link says that it should be.
-pub fn file(path: &Path) -> Result<PathBuf> {
-    let mut target = path.to_owned();
-    for _ in 0..8 {
-        let Ok(link) = fs::read_link(&target) else { break };
-        target = target.parent().unwrap_or(Path::new("/")).join(link);
-    }
-    if let Some(parent) = target.parent() {
-        folder(parent)?;
-    }
-    if fs::symlink_metadata(&target).is_err() {
-        OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o644)
-            .open(&target)
-            .or_cannot("create", &target)?;
-    }
-    Ok(target)
+    place.try_mount(None, None, flags, None).or_cannot("make read-only", shown)
 }
 
 #[cfg(test)]
