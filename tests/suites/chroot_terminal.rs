@@ -69,7 +69,9 @@ fn a_shell_has_the_terminal_to_itself() {
     std::thread::sleep(Duration::from_millis(300));
     screen.keys(&["C-z"]);
     screen.wait_for("Stopped");
-    screen.line("kill %1; wait");
+    screen.line("fg");
+    screen.wait_for("fg\nsleep 1000");
+    screen.keys(&["C-c"]);
     screen.line("exit 7");
     screen.wait_for("status 7\noutside>");
 }

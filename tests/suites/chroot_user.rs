@@ -138,14 +138,14 @@ fn where_namespaces_are_forbidden_the_setting_is_named() {
     let place = place_of(NOBODY_ELSE);
     place.shell(&format!("chown -R {NOBODY_ELSE} home"));
     let inner = format!(
-        "read -r _; echo 0 > /proc/sys/user/max_user_namespaces; \
+        "echo 0 > /proc/sys/user/max_user_namespaces; \
          HOME={0}/home exec setpriv --reuid {NOBODY_ELSE} --regid {NOBODY_ELSE} --clear-groups \
          {0}/manage-baserock add x {1}",
         place.path().display(),
         path(&place.busybox())
     );
     // A namespace with the ids of this one, in which the setting is another.
-    let script = "mkfifo go; unshare --user bash -c \"$0\" < go & exec 3> go
+    let script = "mkfifo go; unshare --user bash -c 'read -r _; exec bash -c \"$0\"' \"$0\" < go & exec 3> go
         until [ \"$(readlink /proc/$!/ns/user)\" != \"$(readlink /proc/self/ns/user)\" ]; do sleep 0.01; done
         echo 0 0 65536 > /proc/$!/uid_map; echo 0 0 65536 > /proc/$!/gid_map; echo go >&3; wait $!";
     let mut command = Command::new("bash");
