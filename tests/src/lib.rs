@@ -4,9 +4,11 @@
 
 pub mod definitions;
 pub mod extensions;
+pub mod chroot;
 pub mod image;
 pub mod inputs;
 pub mod machine;
 pub mod programs;
 pub mod running;
 pub mod version;
+pub mod web;

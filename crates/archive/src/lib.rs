@@ -76,8 +76,8 @@ const REPORT: u64 = 64;
 ///
 /// On an error what was unpacked so far stays there, for the caller to remove. The reader is read to its end, beyond the end of the
 /// archive too, so that a checksum over it is complete. Nothing is synced.
-pub fn unpack(reader: impl Read + Send, dest: &Path, options: &Options<'_>) -> Result<Stats> {
-    let root = Dir::open(dest)?;
+pub fn unpack(reader: impl Read + Send, dest: &Dir, options: &Options<'_>) -> Result<Stats> {
+    let root = dest.duplicate()?;
     let taken = AtomicU64::new(0);
     std::thread::scope(|scope| {
         let counted = Counted { reader, taken: &taken };

@@ -6,10 +6,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use baserock_archive::{Options, Owners, unpack};
+use baserock_archive::{Options, Owners};
 use tar_core::EntryType;
 
-use support::{Archive, options, shell, unpack_bytes};
+use support::{Archive, options, shell, unpack, unpack_bytes};
 
 /// One file of each kind, with everything that can belong to it.
 const MAKE: &str = r#"

@@ -7,7 +7,7 @@ use std::io::Read;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
-use support::{Archive, options, shell, unpack_bytes};
+use support::{Archive, options, shell, unpack, unpack_bytes};
 use tar_core::EntryType;
 
 /// Unpacks beside a file that must stay as it is, and returns the message.
@@ -151,7 +151,7 @@ fn ten_gigabytes_of_zeros_in_ten_megabytes_are_refused() {
     );
     let bomb = fs::File::open(place.path().join("bomb.tar.gz")).unwrap();
     assert!(bomb.metadata().unwrap().len() < 50_000_000);
-    let error = baserock_archive::unpack(bomb, &tree, &options(Path::new("bomb.tar.gz"))).unwrap_err();
+    let error = unpack(bomb, &tree, &options(Path::new("bomb.tar.gz"))).unwrap_err();
     assert!(error.to_string().contains("200 times its own size"), "{error}");
     let left: u64 = fs::read_dir(&tree).unwrap().map(|f| f.unwrap().metadata().unwrap().blocks() * 512).sum();
     assert!(left < 1 << 20, "{left} bytes were written");
@@ -162,7 +162,7 @@ fn a_limit_is_kept() {
     let place = tempfile::tempdir().unwrap();
     let archive = Archive::default().file("a", &"x".repeat(600)).file("b", &"x".repeat(600)).end();
     let limit = baserock_archive::Options { most: Some(1000), ..options(Path::new("test.tar")) };
-    let error = baserock_archive::unpack(&archive[..], place.path(), &limit).unwrap_err();
+    let error = unpack(&archive[..], place.path(), &limit).unwrap_err();
     assert_eq!(
         error.to_string(),
         "test.tar: unpacks to more than 1000 bytes, the most that is allowed; refused"
@@ -196,7 +196,7 @@ impl Read for Many {
 fn two_hundred_thousand_members_are_unpacked() {
     let place = tempfile::tempdir().unwrap();
     let many = Many { left: 200_000, block: Vec::new() };
-    let stats = baserock_archive::unpack(many, place.path(), &options(Path::new("many.tar"))).unwrap();
+    let stats = unpack(many, place.path(), &options(Path::new("many.tar"))).unwrap();
     assert_eq!(stats.members, 200_000);
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 200);
 }

@@ -3,7 +3,7 @@
 //! The modules stand on floors, and a module uses only what stands on a floor below it:
 //!
 //! - **values** compute: [`label`], [`layout`], [`extension`], [`meta`], [`mountinfo`], [`fstab`], [`boot`], the rules in [`etc`];
-//! - **system** does one thing to the machine: [`sys`], [`dir`], [`btrfs`], [`copy`], [`mount`], [`process`];
+//! - **system** does one thing to the machine: [`sys`], [`dir`], [`btrfs`], [`copy`], [`mount`], [`namespace`], [`process`];
 //! - **volume** answers questions about an opened volume: [`volume`];
 //! - **operations** order the steps, and undo them on failure: [`operations`].
 //!
@@ -25,6 +25,7 @@ pub mod loopdev;
 pub mod meta;
 pub mod mount;
 pub mod mountinfo;
+pub mod namespace;
 pub mod observer;
 pub mod operations;
 pub mod process;

@@ -3,6 +3,7 @@
 mod follow;
 
 use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -98,26 +99,20 @@ impl Program {
     }
 
     /// Runs it to its end. A program that is missing or fails is an error with its own last words; a signal to this process ends it.
-    pub fn run(mut self) -> Result<Output> {
+    pub fn run(self) -> Result<Output> {
         let stdin = if self.input.is_empty() { Stdio::null() } else { Stdio::piped() };
+        self.spawn(stdin)?.finish()
+    }
+
+    /// Starts it; it gets its input, and with that usually begins its work, in [`Running::finish`].
+    pub fn start(self) -> Result<Running> {
+        self.spawn(Stdio::piped())
+    }
+
+    fn spawn(mut self, stdin: Stdio) -> Result<Running> {
         let spawned = self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = spawned.map_err(|error| self.cannot_start(error))?;
-        if let Some(mut stdin) = child.stdin.take() {
-            match stdin.write_all(&self.input) {
-                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                    return Err(self.cannot_start(error));
-                }
-                _ => {}
-            }
-        }
-        let (stdout, stderr) = collect(&mut child).inspect_err(|_| stop(&mut child))?;
-        let status = child.wait().or_cannot("wait for", &self.name)?;
-        if status.success() {
-            return Ok(Output { stdout, stderr });
-        }
-        // On ^C the terminal signals the child as well; it is our own interruption that is to be told.
-        signal::check()?;
-        Err(self.failed(status, &stderr))
+        let child = spawned.map_err(|error| self.cannot_start(error))?;
+        Ok(Running { program: self, child })
     }
 
     /// Becomes the program; returns only if that fails.
@@ -142,6 +137,46 @@ impl Program {
         let stderr = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
         Error::Program { program: self.name.clone(), status: status.to_string(), stderr }
     }
+}
+
+/// A program that was started.
+pub struct Running {
+    program: Program,
+    child: Child,
+}
+
+impl Running {
+    /// Gives it its input and waits for its end, as [`Program::run`] does.
+    pub fn finish(self) -> Result<Output> {
+        let Running { program, mut child } = self;
+        if let Some(mut stdin) = child.stdin.take() {
+            match stdin.write_all(&program.input) {
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    return Err(program.cannot_start(error));
+                }
+                _ => {}
+            }
+        }
+        let (stdout, stderr) = collect(&mut child).inspect_err(|_| stop(&mut child))?;
+        let status = child.wait().or_cannot("wait for", &program.name)?;
+        if status.success() {
+            return Ok(Output { stdout, stderr });
+        }
+        // On ^C the terminal signals the child as well; it is our own interruption that is to be told.
+        signal::check()?;
+        Err(program.failed(status, &stderr))
+    }
+}
+
+/// Becomes another program, with this name for itself and nothing but these variables; returns only if that fails, with the kernel's reason.
+pub fn become_program(
+    path: &Path,
+    name: &OsStr,
+    arguments: &[OsString],
+    environment: &[(OsString, OsString)],
+) -> io::Error {
+    let variables = environment.iter().map(|(name, value)| (name, value));
+    Command::new(path).arg0(name).args(arguments).env_clear().envs(variables).exec()
 }
 
 /// The path of a program in `PATH` or the system directories; `None` where it is not installed.

@@ -1,16 +1,22 @@
 //! Archives as test programs write them, and unpacking with the options that most tests want.
 
+use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 
+use baserock::dir::Dir;
 use baserock::error::Result;
 use baserock::observer::Silent;
-use baserock_archive::{Options, Owners, Stats, unpack};
+use baserock_archive::{Options, Owners, Stats};
 use tar_core::{EntryType, Header};
 
 /// Everything as archived.
 pub fn options(source: &Path) -> Options<'_> {
     Options { source, size: None, owners: Owners::AsArchived, devices: true, most: None, observer: &Silent }
+}
+
+pub fn unpack(archive: impl Read + Send, dest: &Path, options: &Options<'_>) -> Result<Stats> {
+    baserock_archive::unpack(archive, &Dir::open(dest)?, options)
 }
 
 pub fn unpack_bytes(archive: &[u8], dest: &Path) -> Result<Stats> {

@@ -1,0 +1,122 @@
+//! The program's arguments. They are a library so that man page and completions come from them too.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use baserock::error::{Error, Result};
+use baserock::label::Label;
+use baserock::layout::{RUN, in_version};
+use baserock::lock::Patience;
+use baserock::mount::leave_shared_namespace;
+use baserock::namespace::{Privilege, become_root};
+use baserock::volume::{Opening, Purpose, Volume};
+use baserock_chroots::enter::{Bind, Entry, Failure, enter, state_of};
+use baserock_chroots::{Store, location};
+use clap::Parser;
+
+/// Enters a chroot: a shell there, or a command, with the rest of the machine out of sight but for /src.
+///
+/// With --version, enters an installed version of the system instead: to look around, to repair the one that does not boot, or to prepare
+/// the one that boots next.
+#[derive(Debug, Parser)]
+#[command(
+    name = "enter-baserock",
+    disable_version_flag = true,
+    after_help = "Example: enter-baserock devel --bind ~/project:/project -- make -C /project\n\n\
+                  Exit status: that of the shell or command; 125 if this tool fails, 126 if the command cannot be run,\n\
+                  127 if there is no such command, 128 + n if signal n ends it."
+)]
+pub struct Arguments {
+    /// The chroot [default: the one that manage-baserock set-default chose]
+    label: Option<Label>,
+    /// Enter this installed version of the system, with its shared state
+    #[arg(long, value_name = "LABEL", value_parser = version, conflicts_with_all = ["label", "store"])]
+    version: Option<Label>,
+    /// The version's volume: a device, image or mounted volume [default: the running system's]
+    #[arg(long, value_name = "PATH", requires = "version")]
+    volume: Option<PathBuf>,
+    /// Whose shell or command: a name of the chroot's /etc/passwd
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Show SRC of the host inside, as DST, or under the same name
+    #[arg(long, value_name = "SRC[:DST][:ro]")]
+    bind: Vec<OsString>,
+    /// Where the chroots are [default: $BASEROCK_CHROOTS, else /var/lib/baserock/chroots for root, ~/.local/share/baserock for others]
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// What to run instead of a shell
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+impl Arguments {
+    /// Becomes the shell or command inside.
+    pub fn run(&self) -> Result<Infallible, Failure> {
+        let binds = self.bind.iter().map(|text| Bind::parse(text)).collect::<Result<Vec<_>>>()?;
+        match &self.version {
+            Some(label) => self.version(label, &binds),
+            None => self.chroot(&binds),
+        }
+    }
+
+    fn chroot(&self, binds: &[Bind]) -> Result<Infallible, Failure> {
+        let path = location(self.store.clone())?;
+        let privilege = become_root()?;
+        let missing =
+            || Error::refused("there is no chroot yet; add one with manage-baserock add LABEL SOURCE");
+        let store = Store::existing(&path, privilege)?.ok_or_else(missing)?;
+        let label = match &self.label {
+            Some(label) => label.clone(),
+            None => store.default()?.ok_or_else(|| no_default(&store))?,
+        };
+        let held = store.get(&label)?.hold(&store)?;
+        enter(&Entry {
+            tree: &held.tree,
+            name: label.as_str(),
+            privilege,
+            shared: Some(store.shared_folder()?),
+            binds,
+            state: &[],
+            restricted: false,
+            user: self.user.as_deref(),
+            command: &self.command,
+        })
+    }
+
+    fn version(&self, label: &Label, binds: &[Bind]) -> Result<Infallible, Failure> {
+        let privilege = become_root()?;
+        if privilege != Privilege::Root {
+            return Err(Error::refused("only root can enter a version of the system; use sudo").into());
+        }
+        leave_shared_namespace()?;
+        let location = self.volume.clone().into();
+        let volume =
+            Volume::open(&Opening { location, purpose: Purpose::Change, patience: Patience::Refuse })?;
+        volume.require(label)?;
+        let run = volume.top().dir(in_version(label, RUN))?;
+        enter(&Entry {
+            tree: &run,
+            name: label.as_str(),
+            privilege,
+            shared: None,
+            binds,
+            state: &state_of(&volume, &run)?,
+            restricted: true,
+            user: self.user.as_deref(),
+            command: &self.command,
+        })
+    }
+}
+
+/// A version's label may be one that only the original tools would have given.
+fn version(text: &str) -> Result<Label> {
+    Label::try_from(text.to_owned())
+}
+
+fn no_default(store: &Store) -> Error {
+    Error::refused(format!(
+        "{} has no default chroot; name one, or choose one with manage-baserock set-default LABEL",
+        store.shown()
+    ))
+}

@@ -1,0 +1,27 @@
+//! Enters a chroot, or an installed version of the system.
+
+use std::io::{Write, stderr};
+use std::process::ExitCode;
+
+use clap::Parser;
+use enter_baserock::Arguments;
+
+/// How the tool ends when it fails itself, as `chroot` and `env` do.
+const OWN_FAILURE: u8 = 125;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(shown) => {
+            let failed = shown.use_stderr();
+            let _closed = shown.print();
+            return ExitCode::from(if failed { OWN_FAILURE } else { 0 });
+        }
+    };
+    let Err(failure) = arguments.run();
+    let code = failure.exit_code();
+    let error = anyhow::Error::from(failure.into_error());
+    // If standard error is closed there is nobody to tell.
+    let _closed = writeln!(stderr(), "enter-baserock: {error:#}");
+    ExitCode::from(code)
+}

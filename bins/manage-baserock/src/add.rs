@@ -1,0 +1,66 @@
+//! `manage-baserock add`.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use anyhow::Result;
+use baserock::error::Error;
+use baserock::extension::parse_size;
+use baserock::label::Label;
+use baserock::observer::Observer;
+use baserock_chroots::{Adding, Store, add};
+use baserock_fetch::{Checksum, Patience, Source};
+use baserock_terminal::{Output, Show};
+use clap::Args;
+
+/// Add a chroot from a tarball (plain, gz, xz, zst, bz2) or a directory
+#[derive(Debug, Args)]
+pub struct Add {
+    /// A name for it: letters, digits, . _ -
+    label: Label,
+    /// A path, or a URL of http, https or file
+    source: OsString,
+    /// What the archive's SHA-256 sum has to be [default: what SOURCE.sha256 says, if it is there]
+    #[arg(long, value_name = "HEX")]
+    sha256: Option<Checksum>,
+    /// The most that it may unpack to, in bytes, or with K, M, G [default: 200 times the archive's size]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_size: Option<u64>,
+    /// How many seconds a server may keep silent
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "30")]
+    timeout: Duration,
+}
+
+impl Add {
+    /// Adds it.
+    pub fn run(&self, store: &Store) -> Result<()> {
+        let adding = Adding {
+            label: &self.label,
+            source: &Source::parse(&self.source)?,
+            sha256: self.sha256,
+            most: self.max_size,
+            patience: Patience(self.timeout),
+        };
+        let show = Show::new(Output::Errors);
+        let added = add(store, &adding, &show)?;
+        if let Some((sum, false)) = added.sha256 {
+            let show: &dyn Observer = &show;
+            show.note(format!("there was no checksum to compare with; the SHA-256 sum is {sum}"));
+        }
+        let default = if added.is_default { ", the default" } else { "" };
+        baserock_terminal::print(&format!("added {}{default}\n", self.label))
+    }
+}
+
+fn size(text: &str) -> Result<u64, Error> {
+    parse_size(text).ok_or_else(|| {
+        Error::refused(format!("{text:?}; use a number of bytes, or one with K, M, G or T: 4G"))
+    })
+}
+
+fn seconds(text: &str) -> Result<Duration, Error> {
+    let seconds = text.parse().ok().filter(|&seconds: &u64| seconds > 0);
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| Error::refused(format!("{text:?}; use a number of seconds above 0")))
+}

@@ -1,0 +1,77 @@
+//! The program's arguments, a file a command where a command has any. They are a library so that man page and completions come from them too.
+
+mod add;
+mod list;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use baserock::label::Label;
+use baserock::namespace::become_root;
+use baserock_chroots::{Force, Store, clone, location, remove};
+use clap::{Parser, Subcommand};
+
+/// Adds, lists, clones and removes chroots: systems that are used without booting them.
+///
+/// enter-baserock enters them. The first one that is added becomes the default.
+#[derive(Debug, Parser)]
+#[command(
+    name = "manage-baserock",
+    version,
+    after_help = "Example: manage-baserock add devel https://example.org/devel.tar.xz && enter-baserock devel"
+)]
+pub struct Arguments {
+    /// Where the chroots are [default: $BASEROCK_CHROOTS, else /var/lib/baserock/chroots for root, ~/.local/share/baserock for others]
+    #[arg(long, value_name = "DIR", global = true)]
+    store: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Add(add::Add),
+    List(list::List),
+    /// Choose the chroot that is entered when none is named
+    SetDefault {
+        /// An existing chroot
+        label: Label,
+    },
+    /// Remove a chroot that nobody is inside
+    Rm {
+        /// An existing chroot
+        label: Label,
+        /// Even if it is the default and there are others
+        #[arg(long)]
+        force: bool,
+    },
+    /// Make the same chroot once more, to change it freely: at once on btrfs, a copy elsewhere
+    Clone {
+        /// An existing chroot
+        label: Label,
+        /// The label of the clone
+        new: Label,
+    },
+}
+
+impl Arguments {
+    /// Does what was asked.
+    pub fn run(&self) -> Result<()> {
+        let path = location(self.store.clone())?;
+        let privilege = become_root()?;
+        if let Command::List(list) = &self.command {
+            return list.run(Store::existing(&path, privilege)?.as_ref());
+        }
+        let store = Store::open(&path, privilege)?;
+        match &self.command {
+            Command::Add(add) => add.run(&store)?,
+            Command::List(list) => list.run(Some(&store))?,
+            Command::SetDefault { label } => store.set_default(label)?,
+            Command::Rm { label, force } => {
+                remove(&store, label, if *force { Force::Yes } else { Force::No })?;
+            }
+            Command::Clone { label, new } => clone(&store, label, new)?,
+        }
+        Ok(())
+    }
+}

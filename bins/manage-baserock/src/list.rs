@@ -1,0 +1,43 @@
+//! `manage-baserock list`.
+
+use anyhow::Result;
+use baserock_chroots::{Listed, Store, list};
+use clap::Args;
+
+/// List the chroots: label, default, whether somebody is inside, size, date, source
+#[derive(Debug, Args)]
+pub struct List {
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+impl List {
+    /// Prints the list; where there is no store it is empty.
+    pub fn run(&self, store: Option<&Store>) -> Result<()> {
+        let listed = store.map_or(Ok(Vec::new()), list)?;
+        if self.json {
+            return baserock_terminal::print(&(serde_json::to_string_pretty(&listed)? + "\n"));
+        }
+        let width = listed.iter().map(|chroot| chroot.label.as_str().len()).max().unwrap_or(0);
+        let lines: String = listed.iter().map(|chroot| line(chroot, width)).collect();
+        baserock_terminal::print(&lines)
+    }
+}
+
+fn line(chroot: &Listed, width: usize) -> String {
+    let Listed { label, default, in_use_by, size, record } = chroot;
+    let default = if *default { "default" } else { "" };
+    let in_use = if in_use_by.is_empty() { "" } else { "in use" };
+    let date = record.added.split('T').next().unwrap_or_default();
+    format!(
+        "{label:width$}  {default:7}  {in_use:6}  {:>9}  {date:10}  {}\n",
+        mebibytes(*size),
+        record.source
+    )
+}
+
+/// Rounded up, so that nothing is nothing.
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}

@@ -1,0 +1,123 @@
+//! User namespaces: an ordinary user becomes root of what is the user's own.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{Gid, Uid, User, getegid, geteuid, setgroups, setresgid, setresuid};
+
+use crate::error::{Error, OrCannot, Result};
+use crate::process::{self, Program, Running};
+
+/// How much of root this process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privilege {
+    /// Root of the machine.
+    Root,
+    /// Root of a user namespace that has many ids: those in `/etc/subuid` and `/etc/subgid`.
+    Ranges,
+    /// Root of a user namespace that has no other id.
+    OneId,
+}
+
+/// The settings that forbid user namespaces, and the value with which they do.
+const FORBIDDING: [(&str, &str, &str); 3] = [
+    ("kernel.unprivileged_userns_clone", "0", "1"),
+    ("user.max_user_namespaces", "0", "10000"),
+    ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
+];
+
+/// Root stays root; anybody else enters a user namespace of their own and is root in it. Only while the process has one thread.
+pub fn become_root() -> Result<Privilege> {
+    let (uid, gid) = (geteuid(), getegid());
+    if uid.is_root() {
+        return Ok(Privilege::Root);
+    }
+    let mapper = start_mapper(uid, gid)?;
+    // Both at once: where one is allowed and the other is not, the user is told at once, not half-way.
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).map_err(|error| forbidden(error.into()))?;
+    let Some(mapper) = mapper else {
+        map_one(uid, gid).map_err(forbidden)?;
+        return Ok(Privilege::OneId);
+    };
+    mapper.finish()?;
+    // The user's other groups have no number in the namespace, and would stay with every process.
+    setgroups(&[]).or_cannot("leave the groups of", "this process")?;
+    let (root, wheel) = (Uid::from_raw(0), Gid::from_raw(0));
+    setresgid(wheel, wheel, wheel).or_cannot("become root in", "the user namespace")?;
+    setresuid(root, root, root).or_cannot("become root in", "the user namespace")?;
+    Ok(Privilege::Ranges)
+}
+
+fn map_one(uid: Uid, gid: Gid) -> io::Result<()> {
+    // Without giving up changes of groups, the kernel lets nobody map a group.
+    fs::write("/proc/self/setgroups", "deny")?;
+    fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
+    fs::write("/proc/self/gid_map", format!("0 {gid} 1"))
+}
+
+/// Starts what gives this process its ranges: it waits for its input, since it has to run outside of the namespace that does not exist yet.
+/// `None` where the user has no ranges, or where nothing is installed to map them with.
+fn start_mapper(uid: Uid, gid: Gid) -> Result<Option<Running>> {
+    let name = User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
+    let (Some(users), Some(groups)) = (range("/etc/subuid", &name, uid), range("/etc/subgid", &name, uid))
+    else {
+        return Ok(None);
+    };
+    if ["newuidmap", "newgidmap"].into_iter().any(|program| process::find(program).is_none()) {
+        return Ok(None);
+    }
+    let script = r#"read -r _ && newuidmap "$1" 0 "$2" 1 1 "$3" "$4" && newgidmap "$1" 0 "$5" 1 1 "$6" "$7""#;
+    let numbers = [std::process::id(), uid.as_raw(), users.0, users.1, gid.as_raw(), groups.0, groups.1];
+    let program = Program::new("sh").args(["-c", script, "newuidmap"]).args(numbers.map(|n| n.to_string()));
+    program.input("go\n").start().map(Some)
+}
+
+/// The first range of the user in a file such as `/etc/subuid`: `NAME-OR-UID:START:COUNT`.
+fn range(file: &str, name: &str, uid: Uid) -> Option<(u32, u32)> {
+    parse_range(&fs::read_to_string(file).ok()?, name, &uid.to_string())
+}
+
+fn parse_range(text: &str, name: &str, uid: &str) -> Option<(u32, u32)> {
+    text.lines().find_map(|line| {
+        let (owner, numbers) = line.trim().split_once(':')?;
+        let (start, count) = numbers.split_once(':')?;
+        let range = (start.parse().ok()?, count.parse().ok().filter(|&count: &u32| count > 0)?);
+        (owner == name || owner == uid).then_some(range)
+    })
+}
+
+/// Why there is no user namespace, and what to do about it.
+fn forbidden(error: io::Error) -> Error {
+    let setting = |name: &str| {
+        let path = Path::new("/proc/sys").join(name.replace('.', "/"));
+        fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default()
+    };
+    let guilty = FORBIDDING.into_iter().find(|(name, value, _)| setting(name) == *value);
+    match guilty {
+        Some((name, value, wanted)) => Error::refused(format!(
+            "user namespaces are forbidden here: sysctl {name} is {value}; have root run `sysctl {name}={wanted}`, or run this as root"
+        )),
+        None => Error::Io {
+            action: "make a user namespace for".into(),
+            path: "this user (are you in a container?)".into(),
+            cause: error,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_found_by_name_and_by_number() {
+        let text = "other:1:2\njoe:100000:65536\n1001:200000:5\nbad:x:y\nnone:5:0\n";
+        assert_eq!(parse_range(text, "joe", "7"), Some((100_000, 65536)));
+        assert_eq!(parse_range(text, "ann", "1001"), Some((200_000, 5)));
+        for name in ["ann", "bad", "none"] {
+            assert_eq!(parse_range(text, name, "7"), None);
+        }
+    }
+}

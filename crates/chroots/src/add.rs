@@ -1,0 +1,171 @@
+//! Adding a chroot from an archive or a directory.
+
+use std::path::Path;
+
+use baserock::copy::Copier;
+use baserock::dir::Dir;
+use baserock::error::{Error, Result};
+use baserock::label::Label;
+use baserock::namespace::Privilege;
+use baserock::observer::Observer;
+use baserock::resolve::Links;
+use baserock_archive::{Options, Owners, Stats, unpack};
+use baserock_fetch::{Checksum, Hashing, Patience, Source};
+use nix::fcntl::OFlag;
+
+use crate::record::Record;
+use crate::staging::Staging;
+use crate::store::Store;
+
+/// What to add.
+pub struct Adding<'a> {
+    /// The new label.
+    pub label: &'a Label,
+    /// Where the tree comes from.
+    pub source: &'a Source,
+    /// What its checksum has to be, if the user says so.
+    pub sha256: Option<Checksum>,
+    /// The most that it may unpack to, in bytes, if the user says so.
+    pub most: Option<u64>,
+    /// How long a server may keep silent.
+    pub patience: Patience,
+}
+
+/// What was added.
+pub struct Added {
+    /// Whether it became the default, as the first one does.
+    pub is_default: bool,
+    /// The archive's checksum, and whether there was one to compare it with.
+    pub sha256: Option<(Checksum, bool)>,
+}
+
+/// The shells of which a system has to have one to be entered.
+const SHELLS: [&str; 3] = ["bin/sh", "usr/bin/sh", "bin/bash"];
+
+/// Adds a chroot: complete and on the disk when this returns, and not there at all when it fails.
+pub fn add(store: &Store, adding: &Adding<'_>, observer: &dyn Observer) -> Result<Added> {
+    let staging = Staging::begin(store, adding.label)?;
+    let tree = staging.make_tree()?;
+    let sha256 = match adding.source {
+        Source::Path(path) if path.is_dir() => {
+            copy(store, path, &tree, adding, observer)?;
+            None
+        }
+        source => Some(archive(store, source, &tree, adding, observer)?),
+    };
+    require_shell(&tree, adding.source)?;
+    let sum = sha256.map(|(sum, _)| sum.to_string());
+    Record::new(shown(adding.source), sum).write(staging.dir())?;
+    observer.phase("writing to the disk");
+    staging.publish()?;
+    let is_default = store.default()?.is_none();
+    if is_default {
+        store.set_default(adding.label)?;
+    }
+    Ok(Added { is_default, sha256 })
+}
+
+fn archive(
+    store: &Store,
+    source: &Source,
+    tree: &Dir,
+    adding: &Adding<'_>,
+    observer: &dyn Observer,
+) -> Result<(Checksum, bool)> {
+    let stream = source.open(adding.patience)?;
+    let expected = match adding.sha256 {
+        None => source.checksum_beside(adding.patience)?,
+        given => given,
+    };
+    observer.phase(format!("unpacking {source}"));
+    let name = source.to_string();
+    let options = Options {
+        source: Path::new(&name),
+        size: stream.size,
+        owners: if store.privilege() == Privilege::OneId { Owners::Mine } else { Owners::AsArchived },
+        devices: store.privilege() == Privilege::Root,
+        most: adding.most,
+        observer,
+    };
+    let mut hashing = Hashing::new(stream.reader);
+    let stats = unpack(&mut hashing, tree, &options).map_err(|error| no_space(error, store))?;
+    let sum = hashing.finish();
+    if let Some(expected) = expected {
+        sum.expect(expected, &name)?;
+    }
+    tell(store, &stats, observer);
+    Ok((sum, expected.is_some()))
+}
+
+/// Says once what could not be as archived.
+fn tell(store: &Store, stats: &Stats, observer: &dyn Observer) {
+    if store.privilege() == Privilege::OneId {
+        observer.note("all files belong to you: /etc/subuid and /etc/subgid give you no other ids");
+    }
+    if stats.devices_left_out > 0 {
+        observer
+            .note(format!("{} device nodes were left out: only root can make them", stats.devices_left_out));
+    }
+    for (name, files) in &stats.refused_attributes {
+        observer.warn(format!("attribute {name} cannot be set here; {files} files are without it"));
+    }
+}
+
+fn copy(store: &Store, path: &Path, tree: &Dir, adding: &Adding<'_>, observer: &dyn Observer) -> Result<()> {
+    if adding.sha256.is_some() {
+        return Err(Error::refused(format!("{} is a directory, which has no SHA-256 sum", path.display())));
+    }
+    let from = Dir::open(path)?;
+    refuse_store_inside(store, path)?;
+    observer.phase(format!("copying {}", path.display()));
+    let report = |bytes| observer.progress(bytes, None);
+    let mut copier = Copier::new(tree).progress(&report);
+    copier.contents(&from, Path::new("")).map_err(|error| no_space(error, store))?;
+    for mount in copier.skipped_mounts() {
+        observer.warn(format!("{} is a mount point; it is copied as an empty folder", mount.display()));
+    }
+    Ok(())
+}
+
+/// A copy of a directory that the store is in would have no end.
+fn refuse_store_inside(store: &Store, path: &Path) -> Result<()> {
+    let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if canonical(&store.dir().shown("")).starts_with(canonical(path)) {
+        return Err(Error::refused(format!(
+            "the store {} is inside {}; use --store DIR",
+            store.shown(),
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+fn require_shell(tree: &Dir, source: &Source) -> Result<()> {
+    let has = |shell: &&str| tree.open_with(shell, OFlag::O_PATH, 0, Links::InRoot).is_ok();
+    if SHELLS.iter().any(has) {
+        return Ok(());
+    }
+    let top: Vec<String> =
+        tree.entries()?.iter().take(5).map(|entry| entry.name.to_string_lossy().into_owned()).collect();
+    Err(Error::malformed(
+        source.to_string(),
+        format!("has no /bin/sh, so it is not a system to enter; at its top are: {}", top.join(", ")),
+    ))
+}
+
+fn no_space(error: Error, store: &Store) -> Error {
+    if error.is_no_space() {
+        return Error::refused(format!("no space left in {}; nothing was added", store.shown()));
+    }
+    error
+}
+
+/// A path is remembered as an absolute one.
+fn shown(source: &Source) -> String {
+    match source {
+        Source::Path(path) => {
+            std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string()
+        }
+        Source::Url(_) => source.to_string(),
+    }
+}

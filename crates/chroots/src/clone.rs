@@ -1,0 +1,28 @@
+//! Cloning a chroot: the same tree once more, to change it freely.
+
+use std::path::Path;
+
+use baserock::btrfs::{self, Access};
+use baserock::copy::Copier;
+use baserock::error::Result;
+use baserock::label::Label;
+
+use crate::record::Record;
+use crate::staging::Staging;
+use crate::store::{Store, TREE};
+
+/// Makes `new` a clone of `label`: a snapshot on btrfs, elsewhere a copy that shares blocks where the filesystem can.
+pub fn clone(store: &Store, label: &Label, new: &Label) -> Result<()> {
+    let chroot = store.get(label)?;
+    let held = chroot.hold(store)?;
+    let record = Record::read(&chroot.dir)?;
+    let staging = Staging::begin(store, new)?;
+    if btrfs::is_subvolume(&held.tree)? {
+        btrfs::snapshot(&held.tree, staging.dir(), TREE, Access::Writable)?;
+    } else {
+        let tree = staging.make_tree()?;
+        Copier::new(&tree).contents(&held.tree, Path::new(""))?;
+    }
+    Record::new(format!("clone of {label} ({})", record.source), record.sha256).write(staging.dir())?;
+    staging.publish()
+}

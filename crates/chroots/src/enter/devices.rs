@@ -1,0 +1,72 @@
+//! `/dev`: a small one of its own.
+
+use std::io::{IsTerminal, stdin};
+use std::path::{Path, PathBuf};
+
+use baserock::dir::Dir;
+use baserock::error::Result;
+use baserock::namespace::Privilege;
+use nix::mount::MsFlags;
+use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, makedev, mknodat};
+
+use super::mounts::memory;
+use super::tree::Tree;
+
+/// What every program may count on, with major and minor numbers.
+const DEVICES: [(&str, u64, u64); 6] =
+    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+
+const LINKS: [(&str, &str); 5] = [
+    ("/proc/self/fd", "fd"),
+    ("/proc/self/fd/0", "stdin"),
+    ("/proc/self/fd/1", "stdout"),
+    ("/proc/self/fd/2", "stderr"),
+    ("pts/ptmx", "ptmx"),
+];
+
+/// The group that owns terminals, as in every distribution.
+const TTY_GROUP: u32 = 5;
+
+/// The terminal of this process, by its name on the host.
+pub fn terminal() -> Option<PathBuf> {
+    stdin().is_terminal().then(|| std::fs::read_link("/proc/self/fd/0").ok()).flatten()
+}
+
+/// Makes `/dev`. The terminal is a device of the host's, which the new `pts` does not have; it is found as `console`.
+pub fn make(tree: &Tree, privilege: Privilege, terminal: Option<&Path>) -> Result<()> {
+    memory(tree, "/dev", MsFlags::MS_NOEXEC, "mode=755,size=64k,nr_inodes=1k")?;
+    let dev = tree.folder(Path::new("/dev"))?;
+    for (name, major, minor) in DEVICES {
+        // Where nobody but the host's root makes devices, the host's own are shown.
+        if privilege != Privilege::Root || node(&dev, name, makedev(major, minor)).is_err() {
+            show(tree, &Path::new("/dev").join(name), name)?;
+        }
+    }
+    for (target, name) in LINKS {
+        dev.symlink(target, name)?;
+    }
+    terminals(tree, privilege)?;
+    memory(tree, "/dev/shm", MsFlags::MS_NODEV, "mode=1777")?;
+    terminal.map_or(Ok(()), |terminal| show(tree, terminal, "console"))
+}
+
+fn node(dev: &Dir, name: &str, number: u64) -> nix::Result<()> {
+    let everybody = Mode::from_bits_truncate(0o666);
+    mknodat(dev, name, SFlag::S_IFCHR, everybody, number)?;
+    // Whatever the umask took away.
+    fchmodat(dev, name, everybody, FchmodatFlags::FollowSymlink)
+}
+
+/// Terminals that programs inside open are their own, and nobody else's can be reached.
+fn terminals(tree: &Tree, privilege: Privilege) -> Result<()> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
+    let group = if privilege == Privilege::OneId { String::new() } else { format!(",gid={TTY_GROUP}") };
+    let options = format!("newinstance,ptmxmode=666,mode=620{group}");
+    let place = tree.folder_place(Path::new("/dev/pts"))?;
+    place.mount(Some(Path::new("devpts")), Some("devpts"), flags, Some(&options))
+}
+
+/// Shows a device of the host's.
+fn show(tree: &Tree, source: &Path, name: &str) -> Result<()> {
+    tree.file_place(&Path::new("/dev").join(name))?.mount(Some(source), None, MsFlags::MS_BIND, None)
+}

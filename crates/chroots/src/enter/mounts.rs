@@ -1,0 +1,157 @@
+//! What is seen inside beside the tree.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use baserock::error::{Error, OrCannot, Result};
+use baserock::namespace::Privilege;
+use nix::mount::MsFlags;
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
+use nix::sys::statvfs::{FsFlags, statvfs};
+
+use super::tree::{Place, Tree};
+
+/// Something of the host's that is seen inside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bind {
+    /// On the host: absolute.
+    pub source: PathBuf,
+    /// Inside: absolute.
+    pub target: PathBuf,
+    /// Whether it can only be read there.
+    pub read_only: bool,
+}
+
+impl Bind {
+    /// One that can be written to.
+    pub fn writable(source: impl Into<PathBuf>, target: impl Into<PathBuf>) -> Self {
+        Bind { source: source.into(), target: target.into(), read_only: false }
+    }
+
+    /// Parses `SRC[:DST][:ro]`; DST is SRC where it is missing. Relative sources are those of the working directory.
+    pub fn parse(text: &OsStr) -> Result<Self> {
+        let mut parts: Vec<&[u8]> = text.as_bytes().split(|&b| b == b':').collect();
+        let read_only = parts.len() > 1 && parts.last() == Some(&&b"ro"[..]);
+        if read_only {
+            parts.pop();
+        }
+        let path = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
+        let (source, target) = match parts[..] {
+            [source] if !source.is_empty() => (path(source), None),
+            [source, target] if !source.is_empty() && target.starts_with(b"/") => {
+                (path(source), Some(path(target)))
+            }
+            _ => {
+                return Err(Error::refused(format!(
+                    "invalid --bind {}: use SRC, SRC:DST, SRC:ro or SRC:DST:ro, with DST an absolute path",
+                    text.display()
+                )));
+            }
+        };
+        let source = source.canonicalize().or_cannot("bind", &source)?;
+        Ok(Bind { target: target.unwrap_or_else(|| source.clone()), source, read_only })
+    }
+}
+
+/// `/proc` and `/sys`: new ones for root; for others the host's, since the kernel gives them no new ones.
+pub fn kernel(tree: &Tree, privilege: Privilege) -> Result<()> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    for (kind, target) in [("proc", "/proc"), ("sysfs", "/sys")] {
+        let place = tree.folder_place(Path::new(target))?;
+        let new = || place.try_mount(Some(Path::new(kind)), Some(kind), flags, None);
+        // In a container not even root gets them.
+        if privilege != Privilege::Root || new().is_err() {
+            place.mount(Some(Path::new(target)), None, MsFlags::MS_BIND | MsFlags::MS_REC, None)?;
+        }
+    }
+    Ok(())
+}
+
+/// `/run` and `/tmp` of its own, empty.
+pub fn own(tree: &Tree) -> Result<()> {
+    for (target, options) in [("/run", "mode=755"), ("/tmp", "mode=1777")] {
+        memory(tree, target, MsFlags::MS_NODEV, options)?;
+    }
+    let run = tree.folder(Path::new("/run"))?;
+    run.make_dir("lock", 0o755)?;
+    // Whatever the umask is.
+    let mode = Mode::from_bits_truncate(0o1777);
+    fchmodat(&run, "lock", mode, FchmodatFlags::FollowSymlink).or_cannot("set the mode of", run.shown("lock"))
+}
+
+/// A tmpfs on a folder, made if it is missing.
+pub fn memory(tree: &Tree, target: &str, flags: MsFlags, options: &str) -> Result<()> {
+    let place = tree.folder_place(Path::new(target))?;
+    place.mount(Some(Path::new("tmpfs")), Some("tmpfs"), MsFlags::MS_NOSUID | flags, Some(options))
+}
+
+/// Names of hosts are looked up as the host does; read-only, for a change inside would be one outside. Best effort: a system whose
+/// `/etc` cannot be written to keeps its own.
+pub fn names(tree: &Tree) {
+    for name in ["/etc/resolv.conf", "/etc/hosts"] {
+        let shown = Bind { source: name.into(), target: name.into(), read_only: true };
+        if let Err(error) = bind(tree, &shown) {
+            tracing::debug!("{name} stays as it is: {error}");
+        }
+    }
+}
+
+/// Shows something of the host's inside, without what is mounted below it.
+pub fn bind(tree: &Tree, bind: &Bind) -> Result<()> {
+    let Bind { source, target, read_only } = bind;
+    let is_dir = fs::metadata(source).or_cannot("bind", source)?.is_dir();
+    let find = || if is_dir { tree.folder_place(target) } else { tree.file_place(target) };
+    let place = find()?;
+    match place.try_mount(Some(source), None, MsFlags::MS_BIND, None) {
+        // In a user namespace what is mounted below cannot be taken away, for it may hide something.
+        Err(nix::Error::EINVAL) if !read_only => {
+            let all = place.try_mount(Some(source), None, MsFlags::MS_BIND | MsFlags::MS_REC, None);
+            all.or_cannot("bind", source)?;
+        }
+        other => other.or_cannot("bind", source)?,
+    }
+    if *read_only { make_read_only(&find()?, target) } else { Ok(()) }
+}
+
+fn make_read_only(place: &Place, shown: &Path) -> Result<()> {
+    // Restrictions that are there already cannot be given up in a user namespace; they have to be named again.
+    let present = statvfs(&place.path()).or_cannot("examine", shown)?.flags();
+    let mut flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+    for (has, flag) in [
+        (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
+        (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
+        (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
+        (FsFlags::ST_NOATIME, MsFlags::MS_NOATIME),
+        (FsFlags::ST_RELATIME, MsFlags::MS_RELATIME),
+    ] {
+        if present.contains(has) {
+            flags |= flag;
+        }
+    }
+    place.try_mount(None, None, flags, None).or_cannot("make read-only", shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn binds_are_parsed() {
+        let parse = |text: &str| Bind::parse(OsStr::new(text)).map_err(|error| error.to_string());
+        let bind = |source: &str, target: &str, read_only| Bind {
+            source: source.into(),
+            target: target.into(),
+            read_only,
+        };
+        assert_eq!(parse("/usr").unwrap(), bind("/usr", "/usr", false));
+        assert_eq!(parse("/usr:ro").unwrap(), bind("/usr", "/usr", true));
+        assert_eq!(parse("/usr:/mnt").unwrap(), bind("/usr", "/mnt", false));
+        assert_eq!(parse("/usr/../usr:/mnt:ro").unwrap(), bind("/usr", "/mnt", true));
+        for text in ["", ":", "/usr:relative", "/usr:/a:/b:ro", ":ro"] {
+            assert!(parse(text).unwrap_err().contains("invalid --bind"), "{text}");
+        }
+        assert_eq!(parse("/nowhere").unwrap_err(), "cannot bind /nowhere: No such file or directory");
+    }
+}

@@ -1,0 +1,96 @@
+//! Making the tree `/`, and letting go of the host's.
+
+use std::path::Path;
+
+use baserock::dir::Dir;
+use baserock::error::{Error, OrCannot, Result};
+use baserock::mount::leave_shared_namespace;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::unistd::pivot_root;
+
+use super::tree::Tree;
+use super::{Entry, devices, mounts};
+
+const NOTHING: Option<&str> = None;
+
+/// Leaves the host's mounts and makes the tree the root, with everything in its place.
+pub fn swap(entry: &Entry<'_>, terminal: Option<&Path>) -> Result<()> {
+    leave_shared_namespace()?;
+    let tree = mounted(entry)?;
+    state(entry, &tree)?;
+    mounts::kernel(&tree, entry.privilege)?;
+    devices::make(&tree, entry.privilege, terminal)?;
+    mounts::own(&tree)?;
+    mounts::names(&tree);
+    if let Some(shared) = &entry.shared {
+        mounts::bind(&tree, &mounts::Bind::writable(shared, "/src"))?;
+    }
+    for bind in entry.binds {
+        mounts::bind(&tree, bind)?;
+    }
+    drop(tree);
+    become_root(&entry.tree.shown(""))
+}
+
+/// Makes the tree a mount of its own, since only a mount can become the root, and the working directory.
+fn mounted(entry: &Entry<'_>) -> Result<Tree> {
+    let shown = entry.tree.shown("");
+    go_to(entry.tree)?;
+    let bind = |flags| mount(Some("."), ".", NOTHING, MsFlags::MS_BIND | flags, NOTHING);
+    match bind(MsFlags::empty()) {
+        // In a user namespace what is mounted below cannot be taken away.
+        Err(nix::Error::EINVAL) => bind(MsFlags::MS_REC),
+        other => other,
+    }
+    .or_cannot("mount", &shown)?;
+    // The working directory is below the new mount still; its path leads to the top of it.
+    let top = std::env::current_dir().or_cannot("find", &shown)?;
+    std::env::set_current_dir(&top).or_cannot("change to", &shown)?;
+    unrestrict(entry, ".".as_ref())?;
+    Ok(Tree::new(Dir::open(".")?.shown_as("/")))
+}
+
+/// Makes the tree the working directory, by its path: what was opened before belongs to a namespace that this process has left.
+fn go_to(tree: &Dir) -> Result<()> {
+    let shown = tree.shown("");
+    let path = std::fs::read_link(tree.proc_path()).or_cannot("find", &shown)?;
+    std::env::set_current_dir(&path).or_cannot("change to", &shown)?;
+    let (opened, here) = (tree.stat()?, Dir::open(".")?.stat()?);
+    if (opened.st_dev, opened.st_ino) == (here.st_dev, here.st_ino) {
+        return Ok(());
+    }
+    Err(Error::refused(format!("{} was replaced meanwhile; try again", shown.display())))
+}
+
+fn state(entry: &Entry<'_>, tree: &Tree) -> Result<()> {
+    for state in entry.state {
+        let place = tree.folder_place(&state.target)?;
+        place.mount(Some(&state.dir.proc_path()), None, MsFlags::MS_BIND, None)?;
+        unrestrict(entry, &tree.folder_place(&state.target)?.path())?;
+    }
+    Ok(())
+}
+
+/// Takes back what the tools mount volumes with for their own safety: inside, set-id programs have to work.
+fn unrestrict(entry: &Entry<'_>, place: &Path) -> Result<()> {
+    if !entry.restricted {
+        return Ok(());
+    }
+    let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_NOATIME;
+    mount(NOTHING, place, NOTHING, flags, NOTHING).or_cannot("remount", entry.tree.shown(""))
+}
+
+/// The working directory becomes `/`. What was `/` lands on top of it and goes at once: while it is there, `..` leads to it.
+fn become_root(shown: &Path) -> Result<()> {
+    pivot_root(".", ".").map_err(|error| match error {
+        nix::Error::EINVAL => Error::refused(format!(
+            "cannot make {} the root: the machine runs from its initramfs, which the kernel does not let go of",
+            shown.display()
+        )),
+        error => Error::Io { action: "make the root of".into(), path: shown.to_owned(), cause: error.into() },
+    })?;
+    umount2(".", MntFlags::MNT_DETACH).or_cannot("let go of", "the host's mounts")?;
+    std::env::set_current_dir("/").or_cannot("change to", "/")?;
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(NOTHING, "/", NOTHING, private, NOTHING).or_cannot("make mounts private below", "/")
+}

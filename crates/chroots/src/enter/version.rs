@@ -1,0 +1,58 @@
+//! Installed versions of the system: their shared state, as their fstab says.
+
+use std::path::Path;
+
+use baserock::dir::Dir;
+use baserock::error::{Result, if_exists};
+use baserock::fstab::{Fstab, Line};
+use baserock::volume::Volume;
+
+use super::State;
+
+/// What the fstab in `run` mounts from the volume itself. Lines of other filesystems, and of subvolumes that do not exist, are left to the booted system.
+pub fn state_of(volume: &Volume, run: &Dir) -> Result<Vec<State>> {
+    let fstab = Fstab::parse(&run.read_if_exists("etc/fstab")?.unwrap_or_default());
+    let uuid = volume.uuid().map(|uuid| format!("UUID={uuid}"));
+    let mut found = Vec::new();
+    for line in fstab.lines() {
+        let (Some(target), Some(subvolume)) = (&line.target, subvolume(line, uuid.as_deref())) else {
+            continue;
+        };
+        if target == Path::new("/") || !run.has(target.strip_prefix("/").unwrap_or(target))? {
+            continue;
+        }
+        if let Some(dir) = if_exists(volume.top().dir(subvolume))? {
+            found.push(State { dir, target: target.clone() });
+        }
+    }
+    Ok(found)
+}
+
+/// The subvolume that a line mounts, relative to the volume's top level, where it is of the volume with this UUID.
+fn subvolume<'l>(line: &'l Line, uuid: Option<&str>) -> Option<&'l str> {
+    let text = std::str::from_utf8(&line.text).ok()?;
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    let (device, kind, options) = (*fields.first()?, *fields.get(2)?, *fields.get(3)?);
+    // The original tools wrote the device by its kernel name; only another UUID is another filesystem for certain.
+    let other = device.starts_with("UUID=") && uuid.is_some_and(|uuid| uuid != device);
+    let named = options.split(',').find_map(|option| option.strip_prefix("subvol="))?;
+    (kind == "btrfs" && !other).then(|| named.trim_start_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subvolumes_of_the_volume_are_found() {
+        for (line, found) in [
+            ("UUID=a /var btrfs subvol=/state/var,defaults,rw 0 2", Some("state/var")),
+            ("/dev/sda /home btrfs defaults,subvol=state/home 0 2", Some("state/home")),
+            ("UUID=b /data btrfs subvol=/state/var 0 2", None),
+            ("UUID=a / btrfs defaults 0 1", None),
+            ("tmpfs /tmp tmpfs subvol=x 0 0", None),
+        ] {
+            assert_eq!(subvolume(&Line::parse(line.as_bytes()), Some("UUID=a")), found, "{line}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What is in a store.
+
+use std::collections::HashSet;
+
+use baserock::dir::Dir;
+use baserock::error::Result;
+use baserock::label::Label;
+use baserock::signal;
+use serde::Serialize;
+
+use crate::inside::{Inside, inside};
+use crate::record::Record;
+use crate::store::Store;
+
+/// A chroot as it is listed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listed {
+    /// Its label.
+    pub label: Label,
+    /// Whether it is entered when none is named.
+    pub default: bool,
+    /// The processes inside.
+    pub in_use_by: Vec<Inside>,
+    /// Bytes that its files take, blocks shared with others counted as its own.
+    pub size: u64,
+    /// Where it came from, and when.
+    #[serde(flatten)]
+    pub record: Record,
+}
+
+/// All chroots of the store, by label.
+pub fn list(store: &Store) -> Result<Vec<Listed>> {
+    let default = store.default()?;
+    let listed = store.chroots()?.into_iter().map(|chroot| {
+        let tree = chroot.tree()?;
+        Ok(Listed {
+            default: default.as_ref() == Some(&chroot.label),
+            in_use_by: inside(&tree)?,
+            size: size(&tree, &mut HashSet::new())?,
+            record: Record::read(&chroot.dir)?,
+            label: chroot.label,
+        })
+    });
+    listed.collect()
+}
+
+fn size(dir: &Dir, seen: &mut HashSet<u64>) -> Result<u64> {
+    const BLOCK: u64 = 512;
+    signal::check()?;
+    let mut sum = 0;
+    for entry in dir.entries()? {
+        // What is removed while it is counted takes no space.
+        let Some(stat) = dir.stat_of(&entry.name)? else { continue };
+        if stat.st_nlink < 2 || seen.insert(stat.st_ino) {
+            sum += u64::try_from(stat.st_blocks).unwrap_or(0) * BLOCK;
+        }
+        if stat.st_mode & libc::S_IFMT == libc::S_IFDIR
+            && let Some(below) = dir.dir_if_exists(&entry.name)?
+        {
+            sum += size(&below, seen)?;
+        }
+    }
+    Ok(sum)
+}

@@ -1,0 +1,88 @@
+//! `chroot.json`: what is known of a chroot beside its tree.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use baserock::dir::Dir;
+use baserock::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// The file's name beside the tree.
+const FILE: &str = "chroot.json";
+
+/// What is known of a chroot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Record {
+    /// Where it came from: a path or a URL, or the label that it was cloned from.
+    pub source: String,
+    /// The archive's SHA-256 sum; none for a directory.
+    pub sha256: Option<String>,
+    /// When it was added, in UTC: `2026-11-23T22:17:35Z`.
+    pub added: String,
+}
+
+impl Record {
+    /// A record of now.
+    pub fn new(source: impl Into<String>, sha256: Option<String>) -> Self {
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Record { source: source.into(), sha256, added: date(seconds) }
+    }
+
+    /// Reads the record of a chroot; one without has an empty one.
+    pub fn read(chroot: &Dir) -> Result<Self> {
+        let Some(bytes) = chroot.read_if_exists(FILE)? else { return Ok(Record::default()) };
+        serde_json::from_slice(&bytes)
+            .map_err(|error| Error::malformed(chroot.shown(FILE), error.to_string()))
+    }
+
+    /// Writes the record of a chroot that has none yet.
+    pub fn write(&self, chroot: &Dir) -> Result<()> {
+        let mut text = serde_json::to_vec_pretty(self).map_err(|error| Error::refused(error.to_string()))?;
+        text.push(b'\n');
+        chroot.write_new(FILE, 0o644, &text).map(drop)
+    }
+}
+
+/// Seconds since 1970 as date and time in UTC, by the civil calendar.
+fn date(seconds: u64) -> String {
+    let (days, time) = (seconds / 86400, seconds % 86400);
+    // Years from March make the leap day the last one; eras of 400 years are alike.
+    let shifted = days + 719_468;
+    let (era, day) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day - day / 1460 + day / 36524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
+    format!("{year:04}-{month:02}-{day_of_month:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_agree_with_the_calendar() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_795_472_255, "2026-11-23T22:17:35Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(date(seconds), text);
+        }
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = Dir::open(place.path()).unwrap();
+        assert_eq!(Record::read(&dir).unwrap(), Record::default());
+        let record = Record::new("http://h/a.tar", Some("00".into()));
+        record.write(&dir).unwrap();
+        assert_eq!(Record::read(&dir).unwrap(), record);
+    }
+}

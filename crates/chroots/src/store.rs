@@ -1,0 +1,230 @@
+//! The store: where chroots are, which there are, and which is the default.
+
+use std::ffi::OsStr;
+use std::fs::{DirBuilder, File};
+use std::os::fd::AsFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use baserock::dir::Dir;
+use baserock::error::{Error, OrCannot, Result};
+use baserock::label::Label;
+use baserock::namespace::Privilege;
+use baserock::{atomic, signal};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::{AccessFlags, access, fsync};
+
+/// The link to the default chroot.
+const DEFAULT: &str = "default";
+
+/// The folder that is shared by the chroots of a user who cannot write to `/src`.
+pub(crate) const SHARED: &str = "src";
+
+/// The root filesystem of a chroot, in its folder.
+pub(crate) const TREE: &str = "tree";
+
+/// Where root's chroots are, and an ordinary user's below the home directory.
+const OF_ROOT: &str = "/var/lib/baserock/chroots";
+const OF_USER: &str = ".local/share/baserock";
+
+/// An opened store.
+pub struct Store {
+    dir: Dir,
+    privilege: Privilege,
+}
+
+/// A chroot in a store.
+pub struct Chroot {
+    /// Its label.
+    pub label: Label,
+    /// Its folder, with the tree and the record.
+    pub dir: Dir,
+}
+
+/// A chroot that nobody removes while this exists.
+pub struct InUse {
+    /// Its tree.
+    pub tree: Dir,
+    _lock: Flock<File>,
+}
+
+/// Where the store is: as named, else as `BASEROCK_CHROOTS` says, else where it belongs for this user.
+pub fn location(named: Option<PathBuf>) -> Result<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(path) = named.or_else(|| variable("BASEROCK_CHROOTS")) {
+        return Ok(path);
+    }
+    if nix::unistd::geteuid().is_root() {
+        return Ok(OF_ROOT.into());
+    }
+    let home =
+        variable("HOME").ok_or_else(|| Error::refused("HOME is not set; name the store with --store DIR"))?;
+    Ok(home.join(OF_USER))
+}
+
+impl Store {
+    /// Opens the store for changes, made if it is missing, and removes what killed processes left there.
+    pub fn open(path: &Path, privilege: Privilege) -> Result<Self> {
+        // Closed to others: set-id programs of old systems must not be within their reach.
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.or_cannot("create the store", path)?;
+        let store = Store { dir: Dir::open(path)?, privilege };
+        store.sweep()?;
+        Ok(store)
+    }
+
+    /// Opens a store that exists, to look at or to enter from; `None` where there is none.
+    pub fn existing(path: &Path, privilege: Privilege) -> Result<Option<Self>> {
+        let opened = baserock::error::if_exists(Dir::open(path))?;
+        Ok(opened.map(|dir| Store { dir, privilege }))
+    }
+
+    /// The store's directory.
+    pub fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// How much of root the user of the store is.
+    pub fn privilege(&self) -> Privilege {
+        self.privilege
+    }
+
+    /// All chroots, by label.
+    pub fn chroots(&self) -> Result<Vec<Chroot>> {
+        let mut chroots = Vec::new();
+        for entry in self.dir.entries()? {
+            let label = Label::existing(&entry.name).filter(|_| entry.is_dir != Some(false));
+            if let Some(label) = label {
+                chroots.extend(self.find(&label)?);
+            }
+        }
+        Ok(chroots)
+    }
+
+    /// The chroot of this label, if there is one.
+    pub fn find(&self, label: &Label) -> Result<Option<Chroot>> {
+        let Some(dir) = self.dir.dir_if_exists(label)? else { return Ok(None) };
+        Ok(dir.has(TREE)?.then(|| Chroot { label: label.clone(), dir }))
+    }
+
+    /// The chroot of this label, which must exist.
+    pub fn get(&self, label: &Label) -> Result<Chroot> {
+        self.find(label)?.ok_or_else(|| {
+            Error::refused(format!(
+                "there is no chroot {label} in {}; manage-baserock list shows them",
+                self.shown()
+            ))
+        })
+    }
+
+    /// The default chroot's label, if one is set and exists.
+    pub fn default(&self) -> Result<Option<Label>> {
+        let is_link =
+            self.dir.stat_of(DEFAULT)?.is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFLNK);
+        if !is_link {
+            return Ok(None);
+        }
+        let Some(label) = Label::existing(self.dir.read_link(DEFAULT)?.as_os_str()) else { return Ok(None) };
+        Ok(self.find(&label)?.map(|chroot| chroot.label))
+    }
+
+    /// Makes this chroot the default.
+    pub fn set_default(&self, label: &Label) -> Result<()> {
+        self.get(label)?;
+        atomic::link(&self.dir, label.as_str(), DEFAULT)?;
+        self.sync_names()
+    }
+
+    /// Leaves the store without a default.
+    pub(crate) fn unset_default(&self) -> Result<()> {
+        match self.dir.remove_file(DEFAULT) {
+            Err(error) if error.is_not_found() => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Refuses a label for a new chroot that is taken, or that the store needs for itself.
+    pub(crate) fn check_free(&self, label: &Label) -> Result<()> {
+        if label.as_str() == SHARED {
+            return Err(Error::refused(format!(
+                "the label {SHARED} is that of the shared folder; use another one"
+            )));
+        }
+        if self.dir.has(label)? {
+            return Err(Error::refused(format!(
+                "there is a chroot {label} already; use another label, or remove that one with manage-baserock rm {label}"
+            )));
+        }
+        Ok(())
+    }
+
+    /// What messages call the store.
+    pub fn shown(&self) -> String {
+        self.dir.shown("").display().to_string()
+    }
+
+    /// The folder that all chroots share as `/src`: the host's, made if it is missing, or the store's own where this user cannot write there.
+    pub fn shared_folder(&self) -> Result<PathBuf> {
+        let host = Path::new("/src");
+        if self.privilege == Privilege::Root && !host.exists() {
+            DirBuilder::new().mode(0o755).create(host).or_cannot("create", host)?;
+        }
+        if access(host, AccessFlags::W_OK | AccessFlags::X_OK).is_ok() {
+            return host.canonicalize().or_cannot("find", host);
+        }
+        self.dir.ensure_dir(SHARED, 0o755)?;
+        let own = self.dir.shown(SHARED);
+        own.canonicalize().or_cannot("find", &own)
+    }
+
+    /// Waits until names in the store are on the disk.
+    pub(crate) fn sync_names(&self) -> Result<()> {
+        fsync(self.dir.as_fd()).or_cannot("sync", self.dir.shown(""))
+    }
+
+    /// Removes hidden folders that nobody works on.
+    fn sweep(&self) -> Result<()> {
+        for entry in self.dir.entries()? {
+            if !crate::staging::is_hidden(&entry.name) {
+                continue;
+            }
+            match crate::staging::clear(&self.dir, &entry.name, self.privilege) {
+                Err(error @ Error::Interrupted(_)) => return Err(error),
+                Err(error) => tracing::warn!("cannot remove what was left behind: {error}"),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Chroot {
+    /// Its root filesystem.
+    pub fn tree(&self) -> Result<Dir> {
+        self.dir.dir(TREE)
+    }
+
+    /// Its tree, protected from being removed until the result is dropped.
+    pub fn hold(&self, store: &Store) -> Result<InUse> {
+        let shown = self.dir.shown("");
+        let file = File::from(std::os::fd::OwnedFd::from(self.dir.duplicate()?));
+        // Whoever removes it holds its lock for a moment only.
+        let lock = loop {
+            match Flock::lock(file.try_clone().or_cannot("lock", &shown)?, FlockArg::LockShared) {
+                Ok(lock) => break lock,
+                Err((_, Errno::EINTR)) => signal::check()?,
+                Err((_, error)) => return Err(error).or_cannot("lock", &shown),
+            }
+        };
+        store.get(&self.label)?;
+        Ok(InUse { tree: self.tree()?, _lock: lock })
+    }
+}
+
+/// A name in the store, for look-ups.
+impl AsRef<OsStr> for Chroot {
+    fn as_ref(&self) -> &OsStr {
+        OsStr::new(self.label.as_str())
+    }
+}

@@ -1,0 +1,152 @@
+//! SHA-256 sums: as text, in files beside archives, and of what passes by.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::str::FromStr;
+
+use baserock::error::{Error, Result};
+use sha2::{Digest, Sha256};
+
+/// A SHA-256 sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checksum([u8; 32]);
+
+impl FromStr for Checksum {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        parse(text).ok_or_else(|| {
+            Error::refused(format!("invalid SHA-256 sum {:?}: use 64 characters of 0-9 a-f", shortened(text)))
+        })
+    }
+}
+
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Checksum {
+    /// The sum of the file `name` in a list as `sha256sum` writes it (`SUM  NAME`, or a sum alone), or in BSD's style
+    /// (`SHA256 (NAME) = SUM`). `shown` is the list's own name.
+    pub fn in_list(list: &str, name: &str, shown: &str) -> Result<Self> {
+        let lines: Vec<(Checksum, Option<&str>)> = list.lines().filter_map(line).collect();
+        let named = lines.iter().find(|(_, of)| of.is_some_and(|of| of.rsplit('/').next() == Some(name)));
+        let alone = || lines.first().filter(|(_, of)| lines.len() == 1 && of.is_none());
+        named.or_else(alone).map(|(sum, _)| *sum).ok_or_else(|| {
+            Error::malformed(
+                shown,
+                format!("has no SHA-256 sum of {name}; give the right one with --sha256, or remove it"),
+            )
+        })
+    }
+
+    /// Fails unless this is the sum that was expected of `shown`.
+    pub fn expect(self, expected: Checksum, shown: &str) -> Result<()> {
+        if self == expected {
+            return Ok(());
+        }
+        Err(Error::refused(format!(
+            "{shown} is not what was expected: its SHA-256 sum is {self}, not {expected}; nothing was added"
+        )))
+    }
+}
+
+fn parse(text: &str) -> Option<Checksum> {
+    let digits = text.as_bytes();
+    let mut sum = [0; 32];
+    if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    for (byte, pair) in sum.iter_mut().zip(digits.chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(Checksum(sum))
+}
+
+/// The sum in a line, and the name of its file.
+fn line(line: &str) -> Option<(Checksum, Option<&str>)> {
+    let line = line.trim();
+    if let Some((name, sum)) = line.strip_prefix("SHA256 (").and_then(|rest| rest.rsplit_once(") = ")) {
+        return Some((parse(sum)?, Some(name)));
+    }
+    let Some((sum, name)) = line.split_once(char::is_whitespace) else { return Some((parse(line)?, None)) };
+    let name = name.trim_start();
+    Some((parse(sum)?, Some(name.strip_prefix('*').unwrap_or(name))))
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(70).collect()
+}
+
+/// A reader that sums up what passes.
+pub struct Hashing<R> {
+    reader: R,
+    hash: Sha256,
+}
+
+impl<R> Hashing<R> {
+    /// Nothing has passed yet.
+    pub fn new(reader: R) -> Self {
+        Hashing { reader, hash: Sha256::new() }
+    }
+
+    /// The sum of all that was read.
+    pub fn finish(self) -> Checksum {
+        Checksum(self.hash.finalize().into())
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.hash.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUM: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[test]
+    fn what_passes_is_summed_up() {
+        let mut hashing = Hashing::new(&b"abc"[..]);
+        io::copy(&mut hashing, &mut io::sink()).unwrap();
+        assert_eq!(hashing.finish().to_string(), SUM);
+    }
+
+    #[test]
+    fn sums_are_found_in_lists_of_every_style() {
+        let other = "0".repeat(64);
+        for list in [
+            SUM.to_owned(),
+            format!("{}\n", SUM.to_uppercase()),
+            format!("{other}  other.tar\n{SUM}  a.tar\n"),
+            format!("{SUM} *./dir/a.tar\n"),
+            format!("SHA256 (a.tar) = {SUM}\n"),
+        ] {
+            assert_eq!(Checksum::in_list(&list, "a.tar", "a.tar.sha256").unwrap().to_string(), SUM, "{list}");
+        }
+    }
+
+    #[test]
+    fn lists_without_the_sum_are_refused() {
+        for list in ["", "<html>", &SUM[1..], &format!("{SUM}  other.tar"), &format!("{SUM}\n{SUM}\n")] {
+            let message = Checksum::in_list(list, "a.tar", "a.tar.sha256").unwrap_err().to_string();
+            assert!(message.starts_with("a.tar.sha256: has no SHA-256 sum of a.tar"), "{message}");
+        }
+        assert!("xyz".parse::<Checksum>().unwrap_err().to_string().contains("64 characters"));
+    }
+
+    #[test]
+    fn a_mismatch_shows_both_sums() {
+        let (is, wanted): (Checksum, Checksum) = (SUM.parse().unwrap(), "0".repeat(64).parse().unwrap());
+        is.expect(is, "a.tar").unwrap();
+        let message = is.expect(wanted, "a.tar").unwrap_err().to_string();
+        assert!(message.contains(SUM) && message.contains(&"0".repeat(64)), "{message}");
+    }
+}

@@ -1,0 +1,220 @@
+//! What the user names: a path, a `file:` URL, or something on a server.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use baserock::error::{Error, OrCannot, Result};
+
+use crate::checksum::Checksum;
+use crate::download::Download;
+use crate::server;
+
+/// How much a list of checksums may have, in bytes.
+pub(crate) const MOST_LIST: u64 = 1 << 20;
+
+/// Where an archive is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// In a file, or a directory.
+    Path(PathBuf),
+    /// On a server, by `http` or `https`.
+    Url(String),
+}
+
+/// How long a server may keep silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience(pub Duration);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience(Duration::from_secs(30))
+    }
+}
+
+/// The bytes of a source.
+pub struct Stream {
+    /// Reads them.
+    pub reader: Box<dyn Read + Send>,
+    /// How many there are, where that is known.
+    pub size: Option<u64>,
+}
+
+impl Source {
+    /// Parses what the user gave: a URL of a known scheme, or else a path.
+    pub fn parse(text: &OsStr) -> Result<Self> {
+        let Some((scheme, rest)) =
+            text.to_str().and_then(|text| text.split_once("://")).filter(|(s, _)| is_scheme(s))
+        else {
+            return Ok(Source::Path(text.into()));
+        };
+        match scheme.to_ascii_lowercase().as_str() {
+            "http" | "https" => Ok(Source::Url(text.to_string_lossy().into_owned())),
+            "file" => local(rest).map(Source::Path),
+            _ => Err(Error::refused(format!(
+                "{}: cannot fetch by {scheme}; use a path or a URL of http, https or file",
+                text.display()
+            ))),
+        }
+    }
+
+    /// Opens the bytes, and learns how many there are.
+    pub fn open(&self, patience: Patience) -> Result<Stream> {
+        match self {
+            Source::Path(path) => {
+                let file = File::open(path).or_cannot("open", path)?;
+                let metadata = file.metadata().or_cannot("examine", path)?;
+                let size = metadata.is_file().then_some(metadata.len());
+                Ok(Stream { reader: Box::new(file), size })
+            }
+            Source::Url(url) => {
+                let download = Download::start(url, patience)?;
+                Ok(Stream { size: download.size(), reader: Box::new(download) })
+            }
+        }
+    }
+
+    /// The checksum in `SOURCE.sha256` beside the source; `None` where there is no such file.
+    pub fn checksum_beside(&self, patience: Patience) -> Result<Option<Checksum>> {
+        let (list, shown) = match self {
+            Source::Path(path) => {
+                let mut beside = path.as_os_str().to_owned();
+                beside.push(".sha256");
+                (read_list(Path::new(&beside))?, beside.to_string_lossy().into_owned())
+            }
+            Source::Url(url) => {
+                let beside = with_suffix(url);
+                (server::small_file(&beside, patience)?, beside)
+            }
+        };
+        list.map(|list| Checksum::in_list(&list, &self.name(), &shown)).transpose()
+    }
+
+    /// The last part of the name: what lists of checksums call it.
+    fn name(&self) -> String {
+        match self {
+            Source::Path(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            Source::Url(url) => {
+                let path = url.split(['?', '#']).next().unwrap_or(url);
+                let last = path.rsplit('/').next().unwrap_or_default();
+                String::from_utf8_lossy(&decoded(last)).into_owned()
+            }
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    /// As messages and lists show it: without the password that a URL may hold.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Path(path) => write!(f, "{}", path.display()),
+            Source::Url(url) => f.write_str(&server::without_password(url)),
+        }
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+}
+
+fn local(rest: &str) -> Result<PathBuf> {
+    let path = rest.strip_prefix("localhost").unwrap_or(rest);
+    if !path.starts_with('/') {
+        return Err(Error::refused(format!("file://{rest} names another machine; use file:///PATH")));
+    }
+    Ok(OsString::from_vec(decoded(path)).into())
+}
+
+/// Undoes `%XX`.
+fn decoded(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let code =
+            after.get(..2).and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
+        match code {
+            Some(code) if first == b'%' => {
+                bytes.push(code);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    bytes
+}
+
+/// The URL of the list beside: the suffix belongs to the path, before a query.
+fn with_suffix(url: &str) -> String {
+    let url = url.split('#').next().unwrap_or(url);
+    match url.split_once('?') {
+        Some((path, query)) => format!("{path}.sha256?{query}"),
+        None => format!("{url}.sha256"),
+    }
+}
+
+fn read_list(path: &Path) -> Result<Option<String>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.or_cannot("open", path)?,
+    };
+    let mut list = Vec::new();
+    file.take(MOST_LIST).read_to_end(&mut list).or_cannot("read", path)?;
+    Ok(Some(String::from_utf8_lossy(&list).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Source> {
+        Source::parse(OsStr::new(text))
+    }
+
+    #[test]
+    fn paths_and_urls_are_told_apart() {
+        let path = |text: &str| Source::Path(text.into());
+        assert_eq!(parse("a.tar").unwrap(), path("a.tar"));
+        assert_eq!(parse("./odd:name://x").unwrap(), path("./odd:name://x"));
+        assert_eq!(parse("file:///tmp/a%20b.tar").unwrap(), path("/tmp/a b.tar"));
+        assert_eq!(parse("FILE://localhost/a").unwrap(), path("/a"));
+        assert_eq!(parse("https://h/a").unwrap(), Source::Url("https://h/a".into()));
+        let bytes = OsStr::from_bytes(b"/not\xffutf8");
+        assert_eq!(Source::parse(bytes).unwrap(), Source::Path(bytes.into()));
+    }
+
+    #[test]
+    fn unknown_schemes_and_other_machines_are_refused() {
+        for (text, why) in [("ftp://h/a", "cannot fetch by ftp"), ("file://other/a", "another machine")] {
+            let message = parse(text).unwrap_err().to_string();
+            assert!(message.contains(why), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_list_beside_a_url_keeps_its_query() {
+        assert_eq!(with_suffix("http://h/a.tar?key=1#x"), "http://h/a.tar.sha256?key=1");
+        assert_eq!(Source::Url("http://h/d/a%20b.tar?k=1".into()).name(), "a b.tar");
+        assert_eq!(Source::Url("http://joe:secret@h/a".into()).to_string(), "http://joe@h/a");
+    }
+
+    #[test]
+    fn a_list_beside_a_file_is_found() {
+        let place = tempfile::tempdir().unwrap();
+        let archive = place.path().join("a.tar");
+        let source = Source::Path(archive.clone());
+        assert_eq!(source.checksum_beside(Patience::default()).unwrap(), None);
+        let sum = "0".repeat(64);
+        std::fs::write(place.path().join("a.tar.sha256"), format!("{sum}  a.tar\n")).unwrap();
+        assert_eq!(source.checksum_beside(Patience::default()).unwrap().unwrap().to_string(), sum);
+    }
+}

@@ -1,0 +1,190 @@
+//! A web server that serves files well, or badly in one of the ways in which servers do.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// How a file is served.
+#[derive(Clone, Debug)]
+pub enum How {
+    /// With its length, from where it is asked for.
+    Well,
+    /// Every connection breaks after this many bytes; the next one goes on.
+    Breaks(usize),
+    /// The first connection breaks after this many bytes, and the server always starts over.
+    BreaksWithoutRanges(usize),
+    /// The first connection breaks after this many bytes, and then it is another file.
+    Changes(usize),
+    /// The length that is promised is larger by this much.
+    Promises(usize),
+    /// The length that is promised is smaller by this much.
+    Understates(usize),
+    /// By sending the client elsewhere.
+    Redirects(String),
+    /// Not at all, with this status.
+    Status(u16),
+    /// With the start, and then nothing more for a minute.
+    Stalls(usize),
+}
+
+/// A request as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// `GET`, or `CONNECT` where this is used as a proxy.
+    pub method: String,
+    /// What stands after it.
+    pub path: String,
+    /// What stands after `Range: bytes=`, if it was asked for.
+    pub range: Option<String>,
+}
+
+/// A running server; it ends with the test process.
+pub struct Web {
+    address: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+type Files = HashMap<String, (Vec<u8>, How)>;
+
+impl Web {
+    /// Serves these files: path, content, how.
+    pub fn start(files: impl IntoIterator<Item = (&'static str, Vec<u8>, How)>) -> Self {
+        let files: Files =
+            files.into_iter().map(|(path, bytes, how)| (path.to_owned(), (bytes, how))).collect();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("its address").to_string();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (files, log) = (Arc::new(files), Arc::clone(&requests));
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (files, log) = (Arc::clone(&files), Arc::clone(&log));
+                // A client that goes away is part of many tests.
+                thread::spawn(move || drop(serve(stream, &files, &log)));
+            }
+        });
+        Web { address, requests }
+    }
+
+    /// The URL of a file, with its leading slash.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// All requests so far, those for checksums left out.
+    pub fn requests(&self) -> Vec<Request> {
+        let all = self.requests.lock().expect("the log").clone();
+        all.into_iter().filter(|request| !request.path.ends_with(".sha256")).collect()
+    }
+}
+
+fn serve(stream: TcpStream, files: &Files, log: &Mutex<Vec<Request>>) -> std::io::Result<()> {
+    let Ok(mut request) = read(&stream) else { return status(stream, 400, "") };
+    if request.method == "CONNECT" {
+        // A tunnel to ourselves, whatever host it should lead to.
+        log.lock().expect("the log").push(request);
+        (&stream).write_all(b"HTTP/1.1 200 Connected\r\n\r\n")?;
+        request = read(&stream)?;
+    }
+    let earlier = {
+        let mut log = log.lock().expect("the log");
+        let earlier = log.iter().filter(|known| known.path == request.path).count();
+        log.push(request.clone());
+        earlier
+    };
+    // A proxy is asked for whole URLs.
+    let path = request
+        .path
+        .split_once("://")
+        .map_or(request.path.as_str(), |(_, rest)| &rest[rest.find('/').unwrap_or(0)..]);
+    match files.get(path) {
+        None => status(stream, 404, ""),
+        Some((bytes, how)) => answer(stream, bytes, how, &request, earlier),
+    }
+}
+
+fn read(stream: &TcpStream) -> std::io::Result<Request> {
+    let mut lines = BufReader::new(stream).lines();
+    let first = lines.next().transpose()?.unwrap_or_default();
+    let mut range = None;
+    for line in lines {
+        let line = line?;
+        if line.is_empty() {
+            break;
+        }
+        if let Some((name, value)) = line.split_once(": ")
+            && name.eq_ignore_ascii_case("range")
+        {
+            range = value.strip_prefix("bytes=").map(str::to_owned);
+        }
+    }
+    let mut words = first.split(' ').map(str::to_owned);
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    Ok(Request { method, path, range })
+}
+
+fn answer(
+    stream: TcpStream,
+    bytes: &[u8],
+    how: &How,
+    request: &Request,
+    earlier: usize,
+) -> std::io::Result<()> {
+    let asked = request.range.as_deref().and_then(|range| range.strip_suffix('-')?.parse().ok()).unwrap_or(0);
+    match how {
+        How::Well => send(stream, bytes, asked, bytes.len(), bytes.len(), "one"),
+        How::Breaks(count) => send(stream, bytes, asked, bytes.len(), asked + count, "one"),
+        How::BreaksWithoutRanges(count) => {
+            let end = if earlier == 0 { *count } else { bytes.len() };
+            send(stream, bytes, 0, bytes.len(), end, "one")
+        }
+        How::Changes(count) if earlier == 0 => send(stream, bytes, 0, bytes.len(), *count, "one"),
+        How::Changes(_) => send(stream, bytes, 0, bytes.len(), bytes.len(), "two"),
+        How::Promises(_) if asked >= bytes.len() => status(stream, 416, ""),
+        How::Promises(more) => send(stream, bytes, asked, bytes.len() + more, bytes.len(), "one"),
+        How::Understates(less) => send(stream, bytes, asked, bytes.len() - less, bytes.len() - less, "one"),
+        How::Redirects(to) => status(stream, 302, &format!("Location: {to}\r\n")),
+        How::Status(code) => status(stream, *code, ""),
+        How::Stalls(count) => {
+            let keep = stream.try_clone()?;
+            send(stream, bytes, asked, bytes.len(), *count, "one")?;
+            thread::sleep(Duration::from_secs(60));
+            drop(keep);
+            Ok(())
+        }
+    }
+}
+
+/// Sends the bytes from `from` to `end`, having promised a file of `length`.
+fn send(
+    mut stream: TcpStream,
+    bytes: &[u8],
+    from: usize,
+    length: usize,
+    end: usize,
+    tag: &str,
+) -> std::io::Result<()> {
+    let head = if from > 0 {
+        format!("206 Partial Content\r\nContent-Range: bytes {from}-{}/{length}\r\n", length - 1)
+    } else {
+        "200 OK\r\n".to_owned()
+    };
+    write!(
+        stream,
+        "HTTP/1.1 {head}Content-Length: {}\r\nETag: \"{tag}\"\r\nConnection: close\r\n\r\n",
+        length - from
+    )?;
+    stream.write_all(&bytes[from..end.min(bytes.len())])?;
+    stream.flush()
+}
+
+fn status(mut stream: TcpStream, code: u16, headers: &str) -> std::io::Result<()> {
+    write!(stream, "HTTP/1.1 {code} Status\r\n{headers}Content-Length: 0\r\nConnection: close\r\n\r\n")
+}

@@ -1,0 +1,247 @@
+//! Archives from web servers: good ones, and all others.
+
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use baserock_tests::chroot::Place;
+use baserock_tests::programs::{Done, run};
+use baserock_tests::web::{How, Web};
+
+/// The small system, compressed, and a server that has it at `/a.tar.gz`, served as told.
+fn serve(place: &Place, how: How) -> (Web, usize) {
+    let archive = place.busybox();
+    let bytes = place.shell(&format!("gzip -1 < {} > a.tar.gz", archive.display()));
+    assert_eq!(bytes, "");
+    let bytes = std::fs::read(place.path().join("a.tar.gz")).unwrap();
+    let length = bytes.len();
+    (Web::start([("/a.tar.gz", bytes, how)]), length)
+}
+
+fn add(how: How) -> (Done, Place, Web, usize) {
+    let place = Place::new();
+    let (web, length) = serve(&place, how);
+    let done = place.manage(["add", "devel", &web.url("/a.tar.gz"), "--timeout", "2"]);
+    (done, place, web, length)
+}
+
+fn ranges(web: &Web) -> Vec<Option<String>> {
+    web.requests().into_iter().map(|request| request.range).collect()
+}
+
+#[track_caller]
+fn nothing_was_added(place: &Place) {
+    assert!(place.names().is_empty(), "{:?}", place.names());
+}
+
+#[test]
+fn a_download_is_added_and_its_sum_is_told() {
+    let (done, place, web, _) = add(How::Well);
+    let sum = place.shell("sha256sum a.tar.gz");
+    assert!(done.stderr.contains(sum.split(' ').next().unwrap()), "{}", done.stderr);
+    assert_eq!(done.ok(), "added devel, the default\n");
+    assert_eq!(ranges(&web), [None]);
+    assert_eq!(place.inside("devel", "echo works").ok(), "works\n");
+    let list = place.manage(["list"]).ok();
+    assert!(list.contains(&web.url("/a.tar.gz")), "{list}");
+}
+
+#[test]
+fn a_broken_download_goes_on_where_it_was() {
+    let (done, place, web, length) = add(How::Breaks(400_000));
+    done.ok();
+    let asked = ranges(&web);
+    assert_eq!(asked.len(), length.div_ceil(400_000));
+    assert_eq!(asked[1].as_deref(), Some("400000-"));
+    assert_eq!(place.inside("devel", "echo works").ok(), "works\n");
+}
+
+#[test]
+fn a_server_that_starts_over_is_followed() {
+    let (done, place, web, _) = add(How::BreaksWithoutRanges(300_001));
+    done.ok();
+    assert_eq!(ranges(&web), [None, Some("300001-".into())]);
+    assert_eq!(place.inside("devel", "echo works").ok(), "works\n");
+}
+
+#[test]
+fn a_file_that_changes_meanwhile_is_not_mixed() {
+    let (done, place, ..) = add(How::Changes(300_000));
+    done.refused(&["changed meanwhile", "run the command again"]);
+    nothing_was_added(&place);
+}
+
+#[test]
+fn a_server_that_promises_more_than_it_has_is_told_apart() {
+    let (done, place, ..) = add(How::Promises(1000));
+    done.refused(&["the server has less than it promised"]);
+    nothing_was_added(&place);
+}
+
+#[test]
+fn a_server_that_sends_less_is_noticed_by_the_archive() {
+    let (done, place, ..) = add(How::Understates(1000));
+    done.refused(&["the compressed archive is cut short"]);
+    nothing_was_added(&place);
+}
+
+#[test]
+fn a_server_that_falls_silent_is_given_up() {
+    let (done, place, ..) = add(How::Stalls(200_000));
+    done.refused(&["does not answer in time", "after 200000 of"]);
+    nothing_was_added(&place);
+}
+
+#[test]
+fn redirections_are_followed_but_not_for_ever() {
+    let place = Place::new();
+    let (real, _) = serve(&place, How::Well);
+    let turns = Web::start([
+        ("/here", Vec::new(), How::Redirects(real.url("/a.tar.gz"))),
+        ("/round", Vec::new(), How::Redirects("/round".into())),
+    ]);
+    place.manage(["add", "devel", &turns.url("/here")]).ok();
+    place.manage(["add", "other", &turns.url("/round")]).refused(&["redirects more than 20 times"]);
+    assert_eq!(place.names(), ["default", "devel"]);
+}
+
+#[test]
+fn what_servers_answer_instead_is_said() {
+    let place = Place::new();
+    let web = Web::start([
+        ("/private", Vec::new(), How::Status(403)),
+        ("/broken", Vec::new(), How::Status(503)),
+        ("/page", b"<html>not an archive</html>".to_vec(), How::Well),
+    ]);
+    for (path, why) in [
+        ("/missing.tar", "the server has no such file (404)"),
+        ("/private", "the server does not allow it (403)"),
+        ("/broken", "the server has a problem (503)"),
+        ("/page", "not a tar archive"),
+    ] {
+        place.manage(["add", "devel", &web.url(path)]).refused(&[&web.url(path), why]);
+    }
+    nothing_was_added(&place);
+}
+
+#[test]
+fn servers_that_cannot_be_reached_are_told_apart() {
+    let place = Place::new();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mute_port = mute.local_addr().unwrap().port();
+    let plain = Web::start([]);
+    for (url, why) in [
+        (format!("http://127.0.0.1:{port}/a"), "refuses the connection"),
+        (format!("http://127.0.0.1:{mute_port}/a"), "does not answer in time"),
+        ("http://no-such-host.invalid/a".to_owned(), "no such host"),
+        (format!("https://{}/a", plain.address()), "not safe"),
+        ("ftp://127.0.0.1/a".to_owned(), "cannot fetch by ftp"),
+        ("http://".to_owned(), "not a valid URL"),
+    ] {
+        place.manage(["add", "devel", &url, "--timeout", "2"]).refused(&[why]);
+    }
+    nothing_was_added(&place);
+}
+
+#[test]
+fn a_certificate_that_nobody_trusts_is_refused() {
+    let place = Place::new();
+    place.shell("openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out cert -days 2 -subj /CN=localhost 2> /dev/null");
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut server = Command::new("openssl")
+        .args(["s_server", "-quiet", "-www", "-key", "key", "-cert", "cert", "-accept", &port.to_string()])
+        .current_dir(place.path())
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let done = place.manage(["add", "devel", &format!("https://localhost:{port}/a")]);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    done.refused(&["the connection is not safe", "certificate"]);
+}
+
+#[test]
+fn checksums_are_compared_before_anything_is_added() {
+    let place = Place::new();
+    let (web, _) = serve(&place, How::Well);
+    let (url, right) = (web.url("/a.tar.gz"), place.shell("sha256sum < a.tar.gz"));
+    let (right, wrong) = (right.split(' ').next().unwrap(), "0".repeat(64));
+    place.manage(["add", "devel", &url, "--sha256", &wrong]).refused(&[
+        "not what was expected",
+        right,
+        &wrong,
+    ]);
+    nothing_was_added(&place);
+    assert_eq!(place.manage(["add", "devel", &url, "--sha256", "abc"]).code, 2);
+    let done = place.manage(["add", "devel", &url, "--sha256", right]);
+    assert!(!done.stderr.contains("no checksum"), "{}", done.stderr);
+    done.ok();
+}
+
+#[test]
+fn a_sum_beside_the_archive_is_used() {
+    let place = Place::new();
+    place.busybox();
+    let bytes = std::fs::read(place.busybox()).unwrap();
+    let list = |name: &str| {
+        format!("{}  {name}\n", place.shell("sha256sum < busybox.tar").split(' ').next().unwrap())
+    };
+    let wrong = list("a.tar").replace(|c: char| c.is_ascii_digit(), "0");
+    let web = Web::start([
+        ("/good/a.tar", bytes.clone(), How::Well),
+        ("/good/a.tar.sha256", list("a.tar").into_bytes(), How::Well),
+        ("/bad/a.tar", bytes.clone(), How::Well),
+        ("/bad/a.tar.sha256", wrong.into_bytes(), How::Well),
+        ("/odd/a.tar", bytes, How::Well),
+        ("/odd/a.tar.sha256", b"<html>no such file</html>".to_vec(), How::Well),
+    ]);
+    let good = place.manage(["add", "good", &web.url("/good/a.tar")]);
+    assert!(!good.stderr.contains("no checksum"), "{}", good.stderr);
+    good.ok();
+    place.manage(["add", "bad", &web.url("/bad/a.tar")]).refused(&["not what was expected"]);
+    place
+        .manage(["add", "odd", &web.url("/odd/a.tar")])
+        .refused(&["a.tar.sha256: has no SHA-256 sum of a.tar"]);
+    place.shell("echo nonsense > busybox.tar.sha256");
+    place
+        .manage(["add", "file", &format!("file://{}", place.busybox().display())])
+        .refused(&["busybox.tar.sha256"]);
+    assert_eq!(place.names(), ["default", "good"]);
+}
+
+#[test]
+fn the_proxy_of_the_environment_is_used() {
+    let place = Place::new();
+    let (proxy, _) = serve(&place, How::Well);
+    let mut command = place.manage_command();
+    command.args(["add", "devel", "http://far-away.invalid/a.tar.gz"]).env("http_proxy", proxy.url(""));
+    run(&mut command).ok();
+    let first = &proxy.requests()[0];
+    assert_eq!((first.method.as_str(), first.path.as_str()), ("CONNECT", "far-away.invalid:80"));
+    let mut command = place.manage_command();
+    command.args(["add", "other", "http://far-away.invalid/a.tar.gz"]).env("http_proxy", proxy.url(""));
+    run(command.env("no_proxy", "invalid")).refused(&["no such host"]);
+}
+
+#[test]
+fn an_interrupted_download_leaves_nothing() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let place = Place::new();
+        let (web, _) = serve(&place, How::Stalls(200_000));
+        let mut command = place.manage_command();
+        command.args(["add", "devel", &web.url("/a.tar.gz")]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        while !place.store().join(".incoming.devel/tree").exists() || web.requests().is_empty() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        run(Command::new("kill").args(["-s", signal, &child.id().to_string()])).ok();
+        let done = Done::from(child.wait_with_output().unwrap());
+        assert_eq!(done.code, code, "{}", done.stderr);
+        assert!(done.stderr.contains(&format!("interrupted by SIG{signal}")), "{}", done.stderr);
+        nothing_was_added(&place);
+    }
+}
