@@ -47,16 +47,20 @@ impl Install {
         let place = self.destdir.join(EXTENSIONS);
         for package in folders("extensions")? {
             for file in files(&package.join("src/bin"))? {
-                let kind = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                let built = format!("{}-{kind}", name_of(&package));
-                if KINDS.contains(&kind.as_str()) {
-                    copy(&programs.join(built), &place.join(format!("{}.{kind}", name_of(&package))), 0o755)?;
+                let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                if let Some((name, kind)) = extension(&name_of(&package), &stem) {
+                    let built = programs.join(format!("{name}-{kind}"));
+                    copy(&built, &place.join(format!("{name}.{kind}")), 0o755)?;
                 }
             }
-            for help in
-                files(&package)?.into_iter().filter(|file| file.extension().is_some_and(|end| end == "help"))
-            {
-                copy(&help, &place.join(help.file_name().unwrap_or_default()), 0o644)?;
+            for file in files(&package)? {
+                let name = name_of(&file);
+                match file.extension().and_then(|ending| ending.to_str()) {
+                    Some("help") => copy(&file, &place.join(name), 0o644)?,
+                    Some("sh") => copy(&file, &self.destdir.join(BIN).join(name), 0o755)?,
+                    Some(kind) if KINDS.contains(&kind) => copy(&file, &place.join(name), 0o755)?,
+                    _ => {}
+                }
             }
         }
         Ok(())
@@ -82,11 +86,19 @@ impl Install {
     }
 }
 
+/// The name and kind of the extension that `src/bin/STEM.rs` in a package is: `write`, named like the package, or `fstab-configure`, with
+/// a name of its own.
+fn extension(package: &str, stem: &str) -> Option<(String, String)> {
+    let (name, kind) = stem.rsplit_once('-').unwrap_or((package, stem));
+    KINDS.contains(&kind).then(|| (name.to_owned(), kind.to_owned()))
+}
+
 /// The programs' arguments, from which their documents come.
 fn commands() -> Vec<clap::Command> {
     vec![
         system_version_manager::Arguments::command().name("system-version-manager"),
         baserock_system_config_sync::Arguments::command().name("baserock-system-config-sync"),
+        morph::Arguments::command(),
     ]
 }
 
