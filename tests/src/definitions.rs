@@ -128,6 +128,10 @@ impl Default for Definitions {
 
 fn write(path: &Path, text: &str, mode: u32) {
     fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    // What is there may be a link to a program of the project.
+    if path.symlink_metadata().is_ok() {
+        fs::remove_file(path).expect("removed");
+    }
     fs::write(path, text).expect("a file");
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("permissions");
 }

@@ -80,6 +80,22 @@ fn the_artifact_before_is_kept_also_where_a_build_fails() {
 }
 
 #[test]
+fn a_deployment_of_an_artifact_that_is_out_of_date_says_so() {
+    let definitions = buildable();
+    definitions.script("extensions/none.write", "true");
+    definitions.write(
+        "clusters/c.morph",
+        "kind: cluster\nsystems: [{morph: systems/made, deploy: {a: {type: extensions/none, location: x}}}]\n",
+    );
+    definitions.done(&["build", "systems/made"]);
+    assert_eq!(definitions.morph(&["deploy", "clusters/c.morph"]).succeeded().stderr, "");
+    definitions.write("overlay/etc/motd", "changed\n");
+    let ended = definitions.morph(&["deploy", "clusters/c.morph"]).succeeded();
+    let note = "a: note: what systems/made is built from has changed since; morph build systems/made brings it up to date\n";
+    assert_eq!(ended.stderr, note);
+}
+
+#[test]
 fn what_cannot_be_built_says_why() {
     let definitions = buildable();
     definitions

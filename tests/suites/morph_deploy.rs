@@ -54,6 +54,21 @@ fn the_repositorys_extension_counts_before_the_installed_one() {
 }
 
 #[test]
+fn the_repository_is_the_folder_with_git_above_the_cluster_file() {
+    let definitions = Definitions::new();
+    definitions.script("extensions/copy.write", COPY);
+    definitions.cluster(&["self: {type: extensions/copy, location: out}"]);
+    let cluster = definitions.path("clusters/c.morph");
+    let mut command = definitions.command(&["deploy", cluster.to_str().unwrap()]);
+    let _done = Done::from(command.current_dir("/").output().unwrap()).succeeded();
+    assert_eq!(definitions.read("out/etc/os-release"), "ID=base\n");
+    fs::remove_dir(definitions.path(".git")).unwrap();
+    let without =
+        definitions.command(&["deploy", "c.morph"]).current_dir(definitions.path("clusters")).output();
+    Done::from(without.unwrap()).failed(&["clusters/systems/base.morph: No such file or directory"]);
+}
+
+#[test]
 fn parameters_are_laid_over_each_other_in_order() {
     let definitions = Definitions::new();
     definitions.script("extensions/copy.write", COPY);
