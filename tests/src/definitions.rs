@@ -3,26 +3,16 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::{extensions, programs};
+use crate::extensions;
+use crate::programs::{self, Done};
 
 /// A definitions repository in a temporary folder, with a folder of artifacts and one of installed extensions.
 pub struct Definitions {
     place: TempDir,
-}
-
-/// How a program ended, as text.
-#[derive(Debug)]
-pub struct Ended {
-    /// The exit code; `None` after a signal.
-    pub code: Option<i32>,
-    /// Standard output.
-    pub stdout: String,
-    /// Standard error.
-    pub stderr: String,
 }
 
 /// A system that every repository made here has, and whose artifact is there.
@@ -114,13 +104,13 @@ impl Definitions {
     }
 
     /// Runs `morph` with these arguments.
-    pub fn morph(&self, arguments: &[&str]) -> Ended {
-        Ended::of(&self.command(arguments).output().expect("morph can be run"))
+    pub fn morph(&self, arguments: &[&str]) -> Done {
+        programs::run(&mut self.command(arguments))
     }
 
     /// Runs `morph` with these arguments, which has to succeed.
     pub fn done(&self, arguments: &[&str]) {
-        let _ended = self.morph(arguments).succeeded();
+        let _done = self.morph(arguments).succeeded();
     }
 
     /// What is left in the folder of temporary files.
@@ -136,35 +126,12 @@ impl Default for Definitions {
     }
 }
 
-impl Ended {
-    /// The end of a command.
-    pub fn of(output: &Output) -> Self {
-        Ended {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-
-    /// Itself, where it succeeded.
-    #[must_use]
-    pub fn succeeded(self) -> Self {
-        assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
-        self
-    }
-
-    /// Its error output, where it failed as expected, saying all of these.
-    pub fn refused(self, words: &[&str]) -> String {
-        assert_eq!(self.code, Some(1), "{}{}", self.stdout, self.stderr);
-        for word in words {
-            assert!(self.stderr.contains(word), "{word:?} is not in: {}", self.stderr);
-        }
-        self.stderr
-    }
-}
-
 fn write(path: &Path, text: &str, mode: u32) {
     fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    // What is there may be a link to a program of the project.
+    if path.symlink_metadata().is_ok() {
+        fs::remove_file(path).expect("removed");
+    }
     fs::write(path, text).expect("a file");
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("permissions");
 }

@@ -2,9 +2,9 @@
 
 #![expect(clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
 
+pub mod chroot;
 pub mod definitions;
 pub mod extensions;
-pub mod chroot;
 pub mod image;
 pub mod inputs;
 pub mod machine;

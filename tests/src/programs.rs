@@ -59,6 +59,24 @@ impl Done {
         self.stdout
     }
 
+    /// Itself, if it succeeded.
+    #[track_caller]
+    #[must_use]
+    pub fn succeeded(self) -> Self {
+        assert_eq!(self.code, 0, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        self
+    }
+
+    /// All of its standard error, if it failed as expected; `parts` must all stand in it.
+    #[track_caller]
+    pub fn failed(self, parts: &[&str]) -> String {
+        assert_eq!(self.code, 1, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        for part in parts {
+            assert!(self.stderr.contains(part), "{part:?} is not in: {}", self.stderr);
+        }
+        self.stderr
+    }
+
     /// The one line of its error, if it failed as expected; `parts` must all stand in it.
     #[track_caller]
     pub fn refused(self, parts: &[&str]) -> String {

@@ -3,7 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use baserock_tests::definitions::{Definitions, Ended};
+use baserock_tests::definitions::Definitions;
+use baserock_tests::programs::Done;
 
 fn with_copy() -> Definitions {
     let definitions = Definitions::new();
@@ -45,13 +46,13 @@ fn files_that_are_no_clusters() {
     ] {
         definitions.write("clusters/x.morph", text);
         for command in ["deploy", "check", "upgrade"] {
-            let error = definitions.morph(&[command, "clusters/x.morph"]).refused(&[why]);
+            let error = definitions.morph(&[command, "clusters/x.morph"]).failed(&[why]);
             assert_eq!(error.lines().count(), 1, "{error}");
         }
     }
     fs::write(definitions.path("clusters/x.morph"), b"kind: \xff").unwrap();
-    definitions.morph(&["check", "clusters/x.morph"]).refused(&["not UTF-8"]);
-    definitions.morph(&["check", "clusters/none.morph"]).refused(&["clusters/none.morph: No such file"]);
+    definitions.morph(&["check", "clusters/x.morph"]).failed(&["not UTF-8"]);
+    definitions.morph(&["check", "clusters/none.morph"]).failed(&["clusters/none.morph: No such file"]);
 }
 
 #[test]
@@ -67,7 +68,7 @@ fn arguments_that_mean_nothing() {
         (&["self.type=../../bin/x"], "without .."),
     ] {
         let arguments = [&["deploy", "clusters/c.morph"], arguments].concat();
-        definitions.morph(&arguments).refused(&[why]);
+        definitions.morph(&arguments).failed(&[why]);
     }
     assert!(!definitions.path("out").exists());
 }
@@ -76,7 +77,7 @@ fn arguments_that_mean_nothing() {
 fn an_environment_that_says_something_else_is_overruled_and_named() {
     let definitions = with_copy();
     let mut command = definitions.command(&["deploy", "clusters/c.morph", "self.HOSTNAME=given"]);
-    let ended = Ended::of(&command.env("HOSTNAME", "other").output().unwrap()).succeeded();
+    let ended = Done::from(command.env("HOSTNAME", "other").output().unwrap()).succeeded();
     assert!(ended.stderr.contains("HOSTNAME is set in the environment too"), "{}", ended.stderr);
     assert!(definitions.read("out/baserock/deployment.meta").contains("given"));
 }
@@ -84,7 +85,7 @@ fn an_environment_that_says_something_else_is_overruled_and_named() {
 #[test]
 fn extensions_that_cannot_be_run() {
     let definitions = with_copy();
-    definitions.morph(&["deploy", "clusters/c.morph", "self.type=extensions/coppy"]).refused(&[
+    definitions.morph(&["deploy", "clusters/c.morph", "self.type=extensions/coppy"]).failed(&[
         "there is no write extension extensions/coppy",
         "did you mean extensions/copy?",
         "morph help-extensions",
@@ -93,12 +94,12 @@ fn extensions_that_cannot_be_run() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     definitions
         .morph(&["deploy", "clusters/c.morph"])
-        .refused(&["copy.write is not executable; run chmod +x"]);
+        .failed(&["copy.write is not executable; run chmod +x"]);
     definitions.write("extensions/strange.write", "\u{1}\u{2}");
     let strange = definitions.path("extensions/strange.write");
     fs::set_permissions(&strange, fs::Permissions::from_mode(0o755)).unwrap();
     let error = definitions.morph(&["deploy", "clusters/c.morph", "self.type=extensions/strange"]);
-    error.refused(&["self: failed: cannot run", "strange.write"]);
+    error.failed(&["self: failed: cannot run", "strange.write"]);
     definitions.write(
         "systems/base.morph",
         "name: base\nkind: system\nconfiguration-extensions: [extensions/set-hostnam]\n",
@@ -106,7 +107,7 @@ fn extensions_that_cannot_be_run() {
     definitions.installed_script("set-hostname.configure", "true");
     definitions
         .morph(&["deploy", "clusters/c.morph"])
-        .refused(&["there is no configure extension", "did you mean extensions/set-hostname?"]);
+        .failed(&["there is no configure extension", "did you mean extensions/set-hostname?"]);
 }
 
 #[test]
@@ -123,7 +124,7 @@ fn extensions_that_fail() {
     ] {
         definitions.script("extensions/bad.write", script);
         let ended = definitions.morph(&["deploy", "clusters/c.morph", "self.type=extensions/bad"]);
-        let error = ended.refused(&[&format!("self: failed: extensions/bad.write {why}")]);
+        let error = ended.failed(&[&format!("self: failed: extensions/bad.write {why}")]);
         assert!(error.ends_with("morph: 1 of 1 deployments failed: self\n"), "{error}");
         assert!(definitions.left_over().is_empty());
     }
@@ -139,9 +140,9 @@ fn an_extension_that_asks_gets_no_answer() {
         command.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
     let mut child = child;
     let input = child.stdin.take();
-    let ended = Ended::of(&child.wait_with_output().unwrap());
+    let ended = Done::from(child.wait_with_output().unwrap());
     drop(input);
-    ended.refused(&["nobody answers"]);
+    ended.failed(&["nobody answers"]);
 }
 
 #[test]
@@ -152,7 +153,7 @@ fn a_failing_configuration_writes_nothing() {
         "name: base\nkind: system\nconfiguration-extensions: [extensions/bad]\n",
     );
     definitions.script("extensions/bad.configure", "echo ERROR: no such manifest; exit 1");
-    definitions.morph(&["deploy", "clusters/c.morph"]).refused(&["extensions/bad.configure failed"]);
+    definitions.morph(&["deploy", "clusters/c.morph"]).failed(&["extensions/bad.configure failed"]);
     assert!(!definitions.path("out").exists());
 }
 
@@ -162,14 +163,14 @@ fn artifacts_that_are_not_there_or_not_whole() {
     fs::remove_dir_all(definitions.path("artifacts")).unwrap();
     definitions
         .morph(&["deploy", "clusters/c.morph"])
-        .refused(&["there is no artifact base in", "run morph build systems/base.morph"]);
+        .failed(&["there is no artifact base in", "run morph build systems/base.morph"]);
     let checked = definitions.morph(&["check", "clusters/c.morph"]).succeeded();
     assert!(checked.stderr.contains("note: there is no artifact base"), "{}", checked.stderr);
     assert!(!definitions.path("artifacts").exists(), "a check changes nothing");
     fs::create_dir_all(definitions.path("artifacts/base")).unwrap();
-    definitions.morph(&["deploy", "clusters/c.morph"]).refused(&["artifacts/base: the artifact is empty"]);
+    definitions.morph(&["deploy", "clusters/c.morph"]).failed(&["artifacts/base: the artifact is empty"]);
     definitions.write("artifacts/base.tar", "not a tar");
-    definitions.morph(&["deploy", "clusters/c.morph"]).refused(&["are both artifacts of base; remove one"]);
+    definitions.morph(&["deploy", "clusters/c.morph"]).failed(&["are both artifacts of base; remove one"]);
     assert!(!definitions.path("out").exists());
 }
 
@@ -183,7 +184,7 @@ fn what_a_check_refuses_is_not_begun() {
     for command in ["check", "deploy"] {
         definitions
             .morph(&[command, "clusters/c.morph", "self.VERSION_LABEL=devel"])
-            .refused(&["self: failed: extensions/copy.check failed with exit code 1: out has a version labelled devel already"]);
+            .failed(&["self: failed: extensions/copy.check failed with exit code 1: out has a version labelled devel already"]);
     }
     assert!(!definitions.path("out").exists());
 }

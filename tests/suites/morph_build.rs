@@ -71,7 +71,7 @@ fn the_artifact_before_is_kept_also_where_a_build_fails() {
         [("echo half >\"$1/half\"; echo ERROR: no network; exit 1", "no network"), ("true", "made nothing")]
     {
         definitions.script("extensions/count.build", script);
-        definitions.morph(&["build", "systems/made"]).refused(&["morph: ", why]);
+        definitions.morph(&["build", "systems/made"]).failed(&["morph: ", why]);
         assert_eq!(definitions.read("artifacts/made/etc/list"), "two\n");
     }
     let left: Vec<_> =
@@ -80,19 +80,35 @@ fn the_artifact_before_is_kept_also_where_a_build_fails() {
 }
 
 #[test]
+fn a_deployment_of_an_artifact_that_is_out_of_date_says_so() {
+    let definitions = buildable();
+    definitions.script("extensions/none.write", "true");
+    definitions.write(
+        "clusters/c.morph",
+        "kind: cluster\nsystems: [{morph: systems/made, deploy: {a: {type: extensions/none, location: x}}}]\n",
+    );
+    definitions.done(&["build", "systems/made"]);
+    assert_eq!(definitions.morph(&["deploy", "clusters/c.morph"]).succeeded().stderr, "");
+    definitions.write("overlay/etc/motd", "changed\n");
+    let ended = definitions.morph(&["deploy", "clusters/c.morph"]).succeeded();
+    let note = "a: note: what systems/made is built from has changed since; morph build systems/made brings it up to date\n";
+    assert_eq!(ended.stderr, note);
+}
+
+#[test]
 fn what_cannot_be_built_says_why() {
     let definitions = buildable();
     definitions
         .morph(&["build", "systems/base"])
-        .refused(&["systems/base.morph has no build extension", "base.tar"]);
-    definitions.morph(&["build", "systems/none"]).refused(&["systems/none.morph: No such file or directory"]);
+        .failed(&["systems/base.morph has no build extension", "base.tar"]);
+    definitions.morph(&["build", "systems/none"]).failed(&["systems/none.morph: No such file or directory"]);
     definitions.write("artifacts/made.tar", "");
     definitions
         .morph(&["build", "systems/made"])
-        .refused(&["made.tar is there already and was not built here"]);
+        .failed(&["made.tar is there already and was not built here"]);
     fs::remove_file(definitions.path("artifacts/made.tar")).unwrap();
     fs::remove_dir_all(definitions.path("overlay")).unwrap();
-    definitions.morph(&["build", "systems/made"]).refused(&["input overlay is not in the repository"]);
+    definitions.morph(&["build", "systems/made"]).failed(&["input overlay is not in the repository"]);
 }
 
 #[test]
@@ -122,7 +138,7 @@ fn gc_removes_nothing_where_a_cluster_cannot_be_read() {
     let definitions = buildable();
     definitions.done(&["build", "systems/made"]);
     definitions.write("clusters/bad.morph", "kind: cluster\nsystems: [{morph: systems/gone}]\n");
-    definitions.morph(&["gc"]).refused(&["systems/gone.morph"]);
+    definitions.morph(&["gc"]).failed(&["systems/gone.morph"]);
     assert!(definitions.path("artifacts/made").exists());
 }
 
@@ -148,7 +164,7 @@ fn archives_are_artifacts_too() {
         fs::write(&archive, &bytes[..bytes.len() / 3]).unwrap();
         definitions
             .morph(&["deploy", "clusters/c.morph"])
-            .refused(&["self: failed: ", &format!("base.{ending}")]);
+            .failed(&["self: failed: ", &format!("base.{ending}")]);
         assert!(definitions.left_over().is_empty());
         fs::remove_file(&archive).unwrap();
         fs::rename(&aside, &tree).unwrap();
@@ -171,6 +187,6 @@ fn extensions_are_listed_and_explained() {
         let help = definitions.morph(&["help-extensions", name]).succeeded().stdout;
         assert_eq!(help, "extensions/rawdisk.write\n\nWrites an image\n\n");
     }
-    definitions.morph(&["help-extensions", "rawdsk"]).refused(&["did you mean rawdisk?"]);
-    definitions.morph(&["help-extensions", "count"]).refused(&["count brings no help"]);
+    definitions.morph(&["help-extensions", "rawdsk"]).failed(&["did you mean rawdisk?"]);
+    definitions.morph(&["help-extensions", "count"]).failed(&["count brings no help"]);
 }

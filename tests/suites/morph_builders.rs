@@ -42,11 +42,11 @@ fn what_is_no_archive_is_refused() {
     let definitions = repository("{type: extensions/tar, TARBALL: base.tar}");
     definitions
         .morph(&["build", "systems/made"])
-        .refused(&["cannot open base.tar: No such file or directory"]);
+        .failed(&["cannot open base.tar: No such file or directory"]);
     definitions.write("base.tar", &"this is no archive ".repeat(1000));
-    definitions.morph(&["build", "systems/made"]).refused(&["tar.build failed with exit code 1: base.tar: "]);
+    definitions.morph(&["build", "systems/made"]).failed(&["tar.build failed with exit code 1: base.tar: "]);
     definitions.write("systems/made.morph", "name: made\nkind: system\nbuild: {type: extensions/tar}\n");
-    definitions.morph(&["build", "systems/made"]).refused(&["TARBALL is not set"]);
+    definitions.morph(&["build", "systems/made"]).failed(&["TARBALL is not set"]);
     assert!(!definitions.path("artifacts/made").exists());
 }
 
@@ -127,7 +127,7 @@ fn a_damaged_image_is_refused() {
     let layer = layout.layers[0]["digest"].as_str().unwrap().replace("sha256:", "oci/blobs/sha256/");
     fs::write(definitions.path(&layer), "other").unwrap();
     layout.write();
-    definitions.morph(&["build", "systems/made"]).refused(&["image.tar: the blob", "is damaged"]);
+    definitions.morph(&["build", "systems/made"]).failed(&["image.tar: the blob", "is damaged"]);
     assert!(!definitions.path("artifacts/made").exists());
 }
 
@@ -150,17 +150,17 @@ fn a_system_is_made_of_debian_packages() {
 #[test]
 fn packages_need_a_release() {
     let definitions = repository("{type: extensions/mmdebstrap}");
-    definitions.morph(&["build", "systems/made"]).refused(&["SUITE is not set; name a release"]);
+    definitions.morph(&["build", "systems/made"]).failed(&["SUITE is not set; name a release"]);
     definitions.write(
         "systems/made.morph",
         "name: made\nkind: system\nbuild: {type: extensions/mmdebstrap, SUITE: bookworm, OVERLAY: none}\n",
     );
-    definitions.morph(&["build", "systems/made"]).refused(&["OVERLAY is none, which is no folder"]);
+    definitions.morph(&["build", "systems/made"]).failed(&["OVERLAY is none, which is no folder"]);
     definitions.write(
         "systems/made.morph",
         "name: made\nkind: system\nbuild: {type: extensions/mmdebstrap, SUITE: bookworm, CUSTOMIZE: systems/made.morph}\n",
     );
     definitions
         .morph(&["build", "systems/made"])
-        .refused(&["CUSTOMIZE is systems/made.morph, which is no executable file"]);
+        .failed(&["CUSTOMIZE is systems/made.morph, which is no executable file"]);
 }

@@ -63,7 +63,7 @@ fn clusters_that_can_be_upgraded_pass_as_upgrades() {
     }
     definitions
         .morph(&["check", "--upgrade", "clusters/release.morph", "release-devel-archive"])
-        .refused(&["an archive cannot be upgraded"]);
+        .failed(&["an archive cannot be upgraded"]);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn the_boards_initramfs_is_made_in_its_tree() {
     definitions.write("artifacts/board-system-armv7/boot/zImage", "kernel");
     definitions.write("artifacts/initramfs-armv7/bin/sh", "x");
     let arguments = ["deploy", "clusters/release.morph", "release-board"];
-    definitions.morph(&arguments).refused(&["board-initramfs", "there is no /init in the tree"]);
+    definitions.morph(&arguments).failed(&["board-initramfs", "there is no /init in the tree"]);
     definitions.script("artifacts/initramfs-armv7/init", "exec sh");
     let ended = definitions.morph(&arguments).succeeded();
     for words in

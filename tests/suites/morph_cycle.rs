@@ -7,7 +7,8 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
-use baserock_tests::definitions::{Definitions, Ended};
+use baserock_tests::definitions::Definitions;
+use baserock_tests::programs::Done;
 use baserock_tests::{extensions, programs};
 
 /// A machine that runs `factory`, which is its default.
@@ -61,12 +62,12 @@ impl Machine {
         Machine { definitions }
     }
 
-    fn cycle(&self, arguments: &[&str]) -> Ended {
+    fn cycle(&self, arguments: &[&str]) -> Done {
         let path = format!("{}:{}", self.definitions.path("bin").display(), std::env::var("PATH").unwrap());
         let mut command = Command::new(extensions::source("cycle/cycle.sh"));
         command.args(arguments).current_dir(self.definitions.root()).env("PATH", path);
         command.env("MACHINE", self.definitions.path("machine"));
-        Ended::of(&command.output().unwrap())
+        Done::from(command.output().unwrap())
     }
 
     /// What was done, but for questions.
@@ -113,12 +114,12 @@ fn an_earlier_trial_that_is_not_the_default_is_only_removed() {
 #[test]
 fn the_running_version_and_factory_are_not_replaced() {
     let machine = Machine::new();
-    machine.cycle(&[&TRIAL[..], &["factory"]].concat()).refused(&["cycle.sh: factory is running now"]);
+    machine.cycle(&[&TRIAL[..], &["factory"]].concat()).failed(&["cycle.sh: factory is running now"]);
     machine.definitions.write("machine/running", "TEST\n");
-    machine.cycle(&TRIAL).refused(&["cycle.sh: TEST is running now, and cannot be replaced"]);
+    machine.cycle(&TRIAL).failed(&["cycle.sh: TEST is running now, and cannot be replaced"]);
     machine
         .cycle(&[&TRIAL[..], &["factory"]].concat())
-        .refused(&["cycle.sh: factory is the version to fall back to"]);
+        .failed(&["cycle.sh: factory is the version to fall back to"]);
     assert!(machine.history().is_empty());
 }
 
@@ -128,9 +129,9 @@ fn a_build_that_fails_removes_nothing() {
     let _ended = machine.cycle(&TRIAL).succeeded();
     machine.definitions.script("extensions/make.build", "echo ERROR: no compiler; exit 1");
     let before = machine.history();
-    machine.cycle(&TRIAL).refused(&["no compiler"]);
+    machine.cycle(&TRIAL).failed(&["no compiler"]);
     assert_eq!(machine.history(), before);
-    assert_eq!(machine.cycle(&["only-one"]).code, Some(2));
+    assert_eq!(machine.cycle(&["only-one"]).code, 2);
     let help = machine.cycle(&["--help"]).succeeded();
     assert!(help.stdout.starts_with("Usage: cycle.sh SYSTEM CLUSTER [LABEL]\n"));
 }

@@ -3,7 +3,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use baserock_tests::definitions::{Definitions, Ended};
+use baserock_tests::definitions::Definitions;
+use baserock_tests::programs::Done;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -53,6 +54,21 @@ fn the_repositorys_extension_counts_before_the_installed_one() {
 }
 
 #[test]
+fn the_repository_is_the_folder_with_git_above_the_cluster_file() {
+    let definitions = Definitions::new();
+    definitions.script("extensions/copy.write", COPY);
+    definitions.cluster(&["self: {type: extensions/copy, location: out}"]);
+    let cluster = definitions.path("clusters/c.morph");
+    let mut command = definitions.command(&["deploy", cluster.to_str().unwrap()]);
+    let _done = Done::from(command.current_dir("/").output().unwrap()).succeeded();
+    assert_eq!(definitions.read("out/etc/os-release"), "ID=base\n");
+    fs::remove_dir(definitions.path(".git")).unwrap();
+    let without =
+        definitions.command(&["deploy", "c.morph"]).current_dir(definitions.path("clusters")).output();
+    Done::from(without.unwrap()).failed(&["clusters/systems/base.morph: No such file or directory"]);
+}
+
+#[test]
 fn parameters_are_laid_over_each_other_in_order() {
     let definitions = Definitions::new();
     definitions.script("extensions/copy.write", COPY);
@@ -69,7 +85,7 @@ systems:
     let arguments = ["deploy", "clusters/c.morph", "self.C=given a=b"];
     let mut command = definitions.command(&arguments);
     command.env("A", "environment").env("E", "environment").env("EMPTY", "");
-    let ended = Ended::of(&command.output().unwrap()).succeeded();
+    let ended = Done::from(command.output().unwrap()).succeeded();
     let variables = definitions.read("out.env");
     for line in ["A=defaults", "B=own", "C=given a=b", "E=environment", "EMPTY=", "UPGRADE=no"] {
         assert!(lines(&variables).contains(&line), "{line}: {variables}");
@@ -164,7 +180,7 @@ fn one_of_three_that_fails_stops_no_other() {
         let ended = definitions.morph(&["deploy", "--jobs", jobs, "clusters/c.morph"]);
         assert!(ended.stdout.ends_with("a: deployed\nc: deployed\n"), "{}", ended.stdout);
         let error = ended
-            .refused(&["b: failed: extensions/push.check failed with exit code 1: no route to root@down"]);
+            .failed(&["b: failed: extensions/push.check failed with exit code 1: no route to root@down"]);
         assert!(error.ends_with("morph: 1 of 3 deployments failed: b\n"), "{error}");
         assert!(!definitions.path("reached-root@down").exists());
         for reached in ["reached-root@up", "reached-root@other"] {
@@ -204,8 +220,8 @@ fn a_signal_ends_the_extension_and_leaves_nothing() {
         std::thread::sleep(Duration::from_millis(10));
     }
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
-    let ended = Ended::of(&child.wait_with_output().unwrap());
-    assert_eq!(ended.code, Some(143), "{}{}", ended.stdout, ended.stderr);
+    let ended = Done::from(child.wait_with_output().unwrap());
+    assert_eq!(ended.code, 143, "{}{}", ended.stdout, ended.stderr);
     assert!(ended.stderr.contains("a: interrupted\nb: not begun\n"), "{}", ended.stderr);
     let pid: i32 = definitions.read("pid").trim().parse().unwrap();
     assert!(kill(Pid::from_raw(pid), None).is_err(), "the extension is still there");

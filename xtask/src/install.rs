@@ -64,7 +64,7 @@ impl Install {
                 "help" => copy(&file, &self.destdir.join(EXTENSIONS).join(name), 0o644)?,
                 "sh" => copy(&file, &self.destdir.join(BIN).join(name), 0o755)?,
                 kind if KINDS.contains(&kind) => {
-                    copy(&file, &self.destdir.join(EXTENSIONS).join(name), 0o755)?
+                    copy(&file, &self.destdir.join(EXTENSIONS).join(name), 0o755)?;
                 }
                 _ => {}
             }
@@ -95,8 +95,11 @@ impl Install {
 /// The programs' arguments, from which their documents come.
 fn commands() -> Vec<clap::Command> {
     vec![
-        system_version_manager::Arguments::command().name("system-version-manager"),
         baserock_system_config_sync::Arguments::command().name("baserock-system-config-sync"),
+        enter_baserock::Arguments::command().name("enter-baserock"),
+        manage_baserock::Arguments::command().name("manage-baserock"),
+        morph::Arguments::command().name("morph"),
+        system_version_manager::Arguments::command().name("system-version-manager"),
     ]
 }
 

@@ -139,7 +139,7 @@ fn unpack(archive: &Path, to: &Path) -> Result<()> {
         most: None,
         observer: &Silent,
     };
-    baserock_archive::unpack(file, to, &options).map(drop)
+    baserock_archive::unpack(file, &Dir::open(to)?, &options).map(drop)
 }
 
 fn is_not_ours(error: &io::Error) -> bool {

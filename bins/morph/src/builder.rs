@@ -9,7 +9,7 @@ use baserock::extension::Environment;
 use baserock::lock::Patience;
 use baserock::{Error, Result, atomic};
 
-use crate::artifacts::Artifacts;
+use crate::artifacts::{Artifacts, RECORDS};
 use crate::definition::{Build, Definition};
 use crate::extensions::{Extensions, Kind};
 use crate::inputs;
@@ -55,15 +55,10 @@ impl Builder {
         let definition = self.repository.definition(path)?;
         let build = definition.build.as_ref().ok_or_else(|| no_build(path, &definition, &self.artifacts))?;
         let extension = self.extensions.find(&build.extension, Kind::Build)?;
-        let file = self.repository.inside(path)?;
         let records = self.artifacts.records()?;
         let _held = self.artifacts.hold(&definition.name, Patience::Wait)?;
         self.artifacts.refuse_archive(&definition.name)?;
-        let record = Record {
-            inputs: inputs::digest(&file, build, &extension, &self.repository)?,
-            repository: self.repository.root().to_owned(),
-            definition: path.to_owned(),
-        };
+        let record = record(path, build, &extension, &self.repository)?;
         let known = Record::read(&records, &definition.name)?;
         let outcome =
             if known.as_ref() == Some(&record) && self.artifacts.folder().join(&definition.name).is_dir() {
@@ -94,6 +89,30 @@ impl Builder {
         Record::forget(records, name)?;
         publish(&tree, &Dir::open(self.artifacts.folder())?, name, records)
     }
+}
+
+/// Whether the artifact of this definition was built here, but not from what is there now.
+pub fn is_stale(
+    path: &Path,
+    definition: &Definition,
+    repository: &Repository,
+    extensions: &Extensions,
+    artifacts: &Artifacts,
+) -> Result<bool> {
+    let known = Record::read(&artifacts.folder().join(RECORDS), &definition.name)?;
+    let (Some(build), Some(known)) = (&definition.build, known) else { return Ok(false) };
+    let extension = extensions.find(&build.extension, Kind::Build)?;
+    Ok(known != record(path, build, &extension, repository)?)
+}
+
+/// The record of an artifact that is built now from the definition `path`.
+fn record(path: &Path, build: &Build, extension: &Path, repository: &Repository) -> Result<Record> {
+    let file = repository.definition_file(path)?;
+    Ok(Record {
+        inputs: inputs::digest(&file, build, extension, repository)?,
+        repository: repository.root().to_owned(),
+        definition: file.strip_prefix(repository.root()).unwrap_or(path).to_owned(),
+    })
 }
 
 /// Puts the tree in the place of the artifact, in one step; what was there is kept.

@@ -16,7 +16,7 @@ use crate::settings::Places;
 /// Builds systems, and deploys them as cluster files say
 #[derive(Debug, Parser)]
 #[command(name = "morph", version, after_help = EXAMPLES)]
-pub struct Cli {
+pub struct Arguments {
     #[command(flatten)]
     places: Places,
     #[command(subcommand)]
@@ -38,10 +38,10 @@ enum Command {
     HelpExtensions(help_extensions::HelpExtensions),
 }
 
-impl Cli {
+impl Arguments {
     /// Does what the command line asks for, in this environment.
     pub fn run(self, environment: Environment) -> Result<()> {
-        let Cli { places, command } = self;
+        let Arguments { places, command } = self;
         match command {
             Command::Deploy(command) => command.run(&places, environment),
             Command::Upgrade(command) => command.run(&places, environment),

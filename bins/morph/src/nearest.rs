@@ -2,9 +2,11 @@
 
 /// Says the nearest of the known names, `; did you mean …?`, or nothing where none is near.
 pub fn suggestion<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    // A folder that many names share says nothing about how near they are.
+    let own = wanted.rsplit('/').next().unwrap_or(wanted);
     let nearest = known.into_iter().map(|name| (distance(wanted, name), name)).min();
     match nearest {
-        Some((distance, name)) if distance <= 1 + wanted.len() / 3 => format!("; did you mean {name}?"),
+        Some((distance, name)) if distance <= 1 + own.len() / 3 => format!("; did you mean {name}?"),
         _ => String::new(),
     }
 }
@@ -41,6 +43,8 @@ mod tests {
             assert_eq!(suggestion(wanted, known), text);
         }
         assert_eq!(suggestion("x", []), "");
+        assert_eq!(suggestion("extensions/kvm", ["extensions/tar"]), "");
+        assert_eq!(suggestion("extensions/tr", ["extensions/tar"]), "; did you mean extensions/tar?");
     }
 
     #[test]

@@ -38,8 +38,3 @@ fn show(to: &mut dyn Write, name: &str, text: &str) {
         tracing::debug!("nobody reads: {error}");
     }
 }
-
-/// The program's own last words.
-pub fn complain(text: &str) {
-    show(&mut io::stderr().lock(), "morph", text);
-}

@@ -58,8 +58,13 @@ impl Repository {
 
     /// Reads the system definition that a cluster file names; `.morph` may be left out.
     pub fn definition(&self, name: &Path) -> Result<Definition> {
-        let path = with_ending(self.inside(name)?);
+        let path = self.definition_file(name)?;
         Definition::parse(path.strip_prefix(&self.root).unwrap_or(&path), &read(&path)?)
+    }
+
+    /// The file of the system definition that a cluster file names.
+    pub fn definition_file(&self, name: &Path) -> Result<PathBuf> {
+        Ok(with_ending(self.inside(name)?))
     }
 
     /// The path in the repository of a system that somebody named on the command line: relative to the current folder or to the repository.

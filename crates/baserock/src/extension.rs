@@ -134,6 +134,11 @@ pub fn relative(path: &Path) -> Option<PathBuf> {
     Some(result)
 }
 
+/// The words of a variable that names files, as paths.
+pub fn paths(text: &str) -> impl Iterator<Item = &Path> {
+    text.split_whitespace().map(Path::new)
+}
+
 /// The line that an extension ends with when it fails as expected; its exit code is then 1.
 pub fn error_line(error: &Error) -> String {
     format!("ERROR: {error}")

@@ -2,7 +2,6 @@
 
 mod follow;
 
-use std::ffi::OsStr;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};

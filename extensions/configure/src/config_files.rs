@@ -7,21 +7,21 @@ use std::path::Path;
 use baserock::dir::Dir;
 use baserock::error::OrCannot;
 use baserock::extension::Environment;
+use baserock::observer::Observer;
 use baserock::{Error, Result, atomic};
-use baserock_terminal::say;
 
 use crate::tree::{self, Access, Tree};
 
 /// Copies what is in the folder `SRC_CONFIG_DIR` into `etc`: permissions are kept, everything becomes root's, what is there is replaced.
-pub fn configure(root: &Path, environment: &Environment) -> Result<()> {
+pub fn configure(root: &Path, environment: &Environment, observer: &dyn Observer) -> Result<()> {
     let Some(source) = environment.raw("SRC_CONFIG_DIR").filter(|path| !path.is_empty()) else {
         return Ok(());
     };
     let etc = Tree::open(root)?.ensure_folder(Path::new("etc"), 0o755)?;
-    copy(Path::new(source), &etc)
+    copy(Path::new(source), &etc, observer)
 }
 
-fn copy(from: &Path, to: &Dir) -> Result<()> {
+fn copy(from: &Path, to: &Dir, observer: &dyn Observer) -> Result<()> {
     for entry in fs::read_dir(from).or_cannot("list", from)? {
         let entry = entry.or_cannot("list", from)?;
         let path = entry.path();
@@ -33,7 +33,7 @@ fn copy(from: &Path, to: &Dir) -> Result<()> {
         if status.is_dir() {
             let folder = to.ensure_dir(name, 0o700)?;
             tree::set_access(&folder, access)?;
-            copy(&path, &folder)?;
+            copy(&path, &folder, observer)?;
         } else if status.is_symlink() {
             let target = fs::read_link(&path).or_cannot("read the link", &path)?;
             atomic::replace(to, name, |temporary| to.symlink(&target, temporary))?;
@@ -42,7 +42,7 @@ fn copy(from: &Path, to: &Dir) -> Result<()> {
         } else {
             return Err(Error::refused(format!("{} is no file, folder or link", path.display())));
         }
-        say(&format!("added {}", path.display()));
+        observer.phase(format!("adding {}", path.display()));
     }
     Ok(())
 }

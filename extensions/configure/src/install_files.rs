@@ -4,17 +4,15 @@ use std::fs;
 use std::path::Path;
 
 use baserock::error::OrCannot;
-use baserock::extension::Environment;
+use baserock::extension::{Environment, paths};
+use baserock::observer::Observer;
 use baserock::{Error, Result, atomic};
-use baserock_terminal::say;
-
-use crate::paths;
 
 use crate::manifest::{self, Entry, Kind};
 use crate::tree::{self, Tree};
 
 /// Installs what the manifests say that `INSTALL_FILES` names.
-pub fn configure(root: &Path, environment: &Environment) -> Result<()> {
+pub fn configure(root: &Path, environment: &Environment, observer: &dyn Observer) -> Result<()> {
     let Some(manifests) = environment.text("INSTALL_FILES")? else { return Ok(()) };
     let tree = Tree::open(root)?;
     for file in paths(manifests) {
@@ -22,6 +20,7 @@ pub fn configure(root: &Path, environment: &Environment) -> Result<()> {
         let entries = manifest::parse(&text).map_err(|reason| Error::malformed(file, reason))?;
         let sources = file.parent().unwrap_or(Path::new(""));
         for entry in &entries {
+            observer.phase(format!("installing /{}", entry.path.display()));
             install(&tree, entry, sources)?;
         }
     }
@@ -31,7 +30,6 @@ pub fn configure(root: &Path, environment: &Environment) -> Result<()> {
 fn install(tree: &Tree, entry: &Entry, sources: &Path) -> Result<()> {
     let source = sources.join(&entry.path);
     let (folder, name) = tree.place(&entry.path)?;
-    say(&format!("installing /{} ({:04o})", entry.path.display(), entry.access.mode));
     if entry.kind == Kind::Folder {
         return tree::set_access(&folder.ensure_dir(name, 0o700)?, entry.access);
     }

@@ -9,8 +9,3 @@ mod network;
 pub mod simple_network;
 pub mod ssh_keys;
 mod tree;
-
-/// The words of a variable that names files, as paths.
-fn paths(text: &str) -> impl Iterator<Item = &std::path::Path> {
-    text.split_whitespace().map(std::path::Path::new)
-}

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use baserock::extension::Environment;
+use baserock::observer::Observer;
 use baserock::{Error, Result};
-use baserock_terminal::say;
 
 use crate::network::{self, Interface};
 use crate::tree::{self, Access, Tree};
@@ -20,7 +20,7 @@ const UNITS: &str = "etc/systemd/network";
 
 /// Writes `etc/network/interfaces` and a file for networkd for each interface of `NETWORK_CONFIG`; without it, wired interfaces
 /// ask a server.
-pub fn configure(root: &Path, environment: &Environment) -> Result<()> {
+pub fn configure(root: &Path, environment: &Environment, observer: &dyn Observer) -> Result<()> {
     let parse = |text: &str| {
         network::parse(text).map_err(|reason| Error::refused(format!("NETWORK_CONFIG: {reason}")))
     };
@@ -31,7 +31,7 @@ pub fn configure(root: &Path, environment: &Environment) -> Result<()> {
     };
     let tree = Tree::open(root)?;
     write_interfaces(&tree, &interfaces)?;
-    write_units(&tree, &units)
+    write_units(&tree, &units, observer)
 }
 
 fn write_interfaces(tree: &Tree, interfaces: &[Interface]) -> Result<()> {
@@ -40,7 +40,7 @@ fn write_interfaces(tree: &Tree, interfaces: &[Interface]) -> Result<()> {
     tree::write(&folder, "interfaces", text.join("\n").as_bytes(), Access::root(0o644))
 }
 
-fn write_units(tree: &Tree, interfaces: &[Interface]) -> Result<()> {
+fn write_units(tree: &Tree, interfaces: &[Interface], observer: &dyn Observer) -> Result<()> {
     let folder = tree.ensure_folder(Path::new(UNITS), 0o755)?;
     for interface in interfaces {
         let Some(text) = interface.unit() else { continue };
@@ -48,7 +48,7 @@ fn write_units(tree: &Tree, interfaces: &[Interface]) -> Result<()> {
         let order = if interface.name.contains(['*', '?']) { "09" } else { "05" };
         let name = format!("{order}-{}.network", interface.name.replace(['*', '?'], "any"));
         tree::write(&folder, &name, text.as_bytes(), Access::root(0o644))?;
-        say(&format!("wrote /{UNITS}/{name}"));
+        observer.phase(format!("wrote /{UNITS}/{name}"));
     }
     Ok(())
 }

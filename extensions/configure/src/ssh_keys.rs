@@ -4,16 +4,14 @@ use std::fs;
 use std::path::Path;
 
 use baserock::error::OrCannot;
-use baserock::extension::Environment;
+use baserock::extension::{Environment, paths};
+use baserock::observer::Observer;
 use baserock::{Error, Result};
-use baserock_terminal::say;
-
-use crate::paths;
 
 use crate::tree::{self, Access, Tree};
 
 /// Adds the public keys in the files that `SSHKEYS` names to root's `authorized_keys`.
-pub fn configure(root: &Path, environment: &Environment) -> Result<()> {
+pub fn configure(root: &Path, environment: &Environment, observer: &dyn Observer) -> Result<()> {
     let Some(files) = environment.text("SSHKEYS")?.filter(|files| !files.trim().is_empty()) else {
         return Ok(());
     };
@@ -22,7 +20,7 @@ pub fn configure(root: &Path, environment: &Environment) -> Result<()> {
         let text = fs::read_to_string(file).or_cannot("read", file)?;
         let found = public_keys(&text).map_err(|reason| Error::malformed(file, reason))?;
         keys.extend(found.into_iter().map(str::to_owned));
-        say(&format!("added the keys in {}", file.display()));
+        observer.phase(format!("adding the keys in {}", file.display()));
     }
     let folder = Tree::open(root)?.ensure_folder(Path::new("root/.ssh"), 0o700)?;
     let known = folder.read_if_exists("authorized_keys")?.unwrap_or_default();

@@ -6,26 +6,25 @@ use std::path::Path;
 use baserock::dir::Dir;
 use baserock::error::OrCannot;
 use baserock::extension::Environment;
-use baserock::observer::Silent;
+use baserock::observer::Observer;
 use baserock::{Error, Result};
 use baserock_archive::{Options, Owners};
-use baserock_terminal::{complain, say};
 
 use crate::{layers, oci};
 
 /// Unpacks the archive `TARBALL` into the empty folder `output`. An OCI archive's layers are laid over each other.
-pub fn build(output: &Path, environment: &Environment) -> Result<()> {
+pub fn build(output: &Path, environment: &Environment, observer: &dyn Observer) -> Result<()> {
     let archive = Path::new(environment.required("TARBALL")?);
     if !Dir::open(output)?.entries()?.is_empty() {
         return Err(Error::refused(format!("{} is not empty; name an empty folder", output.display())));
     }
-    say(&format!("unpacking {}", archive.display()));
-    unpack(archive, output)?;
-    if oci::is_layout(output) { layers::flatten(output, archive) } else { Ok(()) }
+    observer.phase(format!("unpacking {}", archive.display()));
+    unpack(archive, output, observer)?;
+    if oci::is_layout(output) { layers::flatten(output, archive, observer) } else { Ok(()) }
 }
 
 /// Unpacks one archive, compressed or not, into an existing folder.
-pub fn unpack(archive: &Path, output: &Path) -> Result<()> {
+pub fn unpack(archive: &Path, output: &Path, observer: &dyn Observer) -> Result<()> {
     let file = File::open(archive).or_cannot("open", archive)?;
     let size = file.metadata().or_cannot("look at", archive)?.len();
     let options = Options {
@@ -34,11 +33,11 @@ pub fn unpack(archive: &Path, output: &Path) -> Result<()> {
         owners: Owners::AsArchived,
         devices: true,
         most: None,
-        observer: &Silent,
+        observer,
     };
-    let stats = baserock_archive::unpack(file, output, &options)?;
+    let stats = baserock_archive::unpack(file, &Dir::open(output)?, &options)?;
     for (attribute, files) in &stats.refused_attributes {
-        complain(&format!("warning: the attribute {attribute} of {files} files cannot be set here"));
+        observer.warn(format!("the attribute {attribute} of {files} files cannot be set here"));
     }
     Ok(())
 }

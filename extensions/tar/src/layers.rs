@@ -6,8 +6,8 @@ use std::path::Path;
 
 use baserock::copy::{Owners, copy_metadata};
 use baserock::dir::Dir;
+use baserock::observer::Observer;
 use baserock::{Result, atomic};
-use baserock_terminal::say;
 use nix::sys::stat::SFlag;
 
 use crate::{build, oci};
@@ -28,7 +28,7 @@ const WHITEOUT: &str = ".wh.";
 const OPAQUE: &str = ".wh..wh..opq";
 
 /// Turns the image layout in `output` into the tree that it describes; `archive` is where it came from.
-pub fn flatten(output: &Path, archive: &Path) -> Result<()> {
+pub fn flatten(output: &Path, archive: &Path, observer: &dyn Observer) -> Result<()> {
     let place = Dir::open(output)?;
     let names = place.entries()?;
     let aside = place.ensure_dir(ASIDE, 0o700)?;
@@ -39,10 +39,10 @@ pub fn flatten(output: &Path, archive: &Path) -> Result<()> {
     let tree = aside.ensure_dir(TREE, 0o755)?;
     let layers = oci::layers(&layout, archive)?;
     for (index, layer) in layers.iter().enumerate() {
-        say(&format!("laying over layer {} of {}", index + 1, layers.len()));
+        observer.phase(format!("laying over layer {} of {}", index + 1, layers.len()));
         aside.remove_tree(LAYER)?;
         aside.make_dir(LAYER, 0o755)?;
-        build::unpack(layer, &layout.join(LAYER))?;
+        build::unpack(layer, &layout.join(LAYER), observer)?;
         lay_over(&aside.dir(LAYER)?, &tree)?;
     }
     for entry in tree.entries()? {

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use baserock::error::OrCannot;
 use baserock::extension::Environment;
+use baserock::observer::Observer;
 use baserock::process::Program;
 use baserock::{Error, Result};
-use baserock_terminal::say;
 
 use crate::location::compression;
 
@@ -40,9 +40,9 @@ pub fn check(location: &Path, environment: &Environment) -> Result<()> {
 }
 
 /// Writes the tree to the location. What is there is replaced when the new archive is whole and on the disk.
-pub fn write(tree: &Path, location: &Path, environment: &Environment) -> Result<()> {
+pub fn write(tree: &Path, location: &Path, environment: &Environment, observer: &dyn Observer) -> Result<()> {
     check(location, environment)?;
-    say(&format!("writing {}", location.display()));
+    observer.phase(format!("writing {}", location.display()));
     let partial = partial(location);
     let written = archive(tree, location, &partial);
     if written.is_err() && partial.exists() {

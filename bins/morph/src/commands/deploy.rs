@@ -2,11 +2,14 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use baserock::Error;
 use baserock::extension::Environment;
 use clap::Args;
 
 use super::selection::Selection;
+use crate::builder;
 use crate::deployer::Deployer;
+use crate::output::Lines;
 use crate::prepared::Prepared;
 use crate::settings::{self, Places};
 use crate::together;
@@ -70,12 +73,22 @@ fn deploy(
 ) -> Result<()> {
     let (repository, prepared) = selection.prepare(upgrade, how.system.as_deref(), places, &environment)?;
     let artifacts = places.artifacts(&repository, &environment)?;
-    for deployment in prepared.iter().flat_map(Prepared::all) {
-        deployment.artifact(&artifacts)?;
+    let extensions = places.extensions(&repository, &environment)?;
+    for prepared in prepared.iter().flat_map(Prepared::all) {
+        prepared.artifact(&artifacts)?;
+        let file = &prepared.deployment.definition;
+        if builder::is_stale(file, &prepared.definition, &repository, &extensions, &artifacts)? {
+            Lines::of(&prepared.deployment.name, false).complain(&format!(
+                "note: what {0} is built from has changed since; morph build {0} brings it up to date",
+                file.display()
+            ));
+        }
     }
     let temporary = match settings::temporary(&environment) {
         Some(folder) => folder,
-        None => artifacts.records()?,
+        None => artifacts.records().map_err(|error| {
+            Error::refused(format!("{error}; set TMPDIR to a folder with room for working copies"))
+        })?,
     };
     let deployer = Deployer { repository, artifacts, environment, temporary, verbose: places.verbose };
     together::run(&prepared, how.jobs, "deployed", |prepared| deployer.deploy(prepared))

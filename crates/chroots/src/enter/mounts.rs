@@ -124,7 +124,6 @@ fn make_read_only(place: &Place, shown: &Path) -> Result<()> {
         (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
         (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
         (FsFlags::ST_NOATIME, MsFlags::MS_NOATIME),
-        (FsFlags::ST_RELATIME, MsFlags::MS_RELATIME),
     ] {
         if present.contains(has) {
             flags |= flag;

@@ -1,9 +1,9 @@
-//! Puts the files of a folder into /etc.
+//! `add-config-files.configure TEMP_ROOT`.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    baserock_terminal::extension(["TREE"], |[tree], environment, _| {
-        configure::config_files::configure(&tree, environment)
+    baserock_terminal::extension(["TEMP_ROOT"], |[tree], environment, show| {
+        configure::config_files::configure(tree.as_ref(), environment, show)
     })
 }

@@ -1,9 +1,9 @@
-//! Adds lines to /etc/fstab.
+//! `fstab.configure TEMP_ROOT`.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    baserock_terminal::extension(["TREE"], |[tree], environment, _| {
-        configure::fstab::configure(&tree, environment)
+    baserock_terminal::extension(["TEMP_ROOT"], |[tree], environment, _| {
+        configure::fstab::configure(tree.as_ref(), environment)
     })
 }

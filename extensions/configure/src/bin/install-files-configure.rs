@@ -1,9 +1,9 @@
-//! Installs files as manifests say.
+//! `install-files.configure TEMP_ROOT`.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    baserock_terminal::extension(["TREE"], |[tree], environment, _| {
-        configure::install_files::configure(&tree, environment)
+    baserock_terminal::extension(["TEMP_ROOT"], |[tree], environment, show| {
+        configure::install_files::configure(tree.as_ref(), environment, show)
     })
 }

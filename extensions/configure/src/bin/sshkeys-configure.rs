@@ -1,9 +1,9 @@
-//! Says who may log in as root.
+//! `sshkeys.configure TEMP_ROOT`.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    baserock_terminal::extension(["TREE"], |[tree], environment, _| {
-        configure::ssh_keys::configure(&tree, environment)
+    baserock_terminal::extension(["TEMP_ROOT"], |[tree], environment, show| {
+        configure::ssh_keys::configure(tree.as_ref(), environment, show)
     })
 }

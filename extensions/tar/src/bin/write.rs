@@ -1,0 +1,9 @@
+//! `tar.write TEMP_ROOT LOCATION`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    baserock_terminal::extension(["TEMP_ROOT", "LOCATION"], |[tree, location], environment, show| {
+        tar_extension::write::write(tree.as_ref(), location.as_ref(), environment, show)
+    })
+}

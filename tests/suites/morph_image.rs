@@ -1,0 +1,51 @@
+//! Disk images made from cluster files, with the extension that makes real ones.
+
+use std::fs;
+use std::process::Command;
+
+use baserock_tests::definitions::Definitions;
+use baserock_tests::image::Image;
+use baserock_tests::{inputs, version};
+
+#[test]
+fn a_cluster_file_becomes_a_disk_with_its_first_version() {
+    let definitions = Definitions::with_extensions();
+    definitions.write(
+        "systems/base.morph",
+        "name: busybox\nkind: system\nconfiguration-extensions: [extensions/set-hostname, extensions/fstab]\n",
+    );
+    let artifact = definitions.path("artifacts/busybox");
+    let copied = Command::new("cp").arg("-a").arg(inputs::busybox().unwrap()).arg(&artifact).status();
+    assert!(copied.unwrap().success());
+    definitions
+        .cluster(&["disk: {type: extensions/rawdisk, location: to be given, BOOTLOADER_INSTALL: none}"]);
+    let image = Image::blank(512);
+    fs::remove_file(image.path()).unwrap();
+    let location = format!("disk.location={}", image.path().display());
+    let arguments =
+        ["disk.DISK_SIZE=512M", "disk.HOSTNAME=box", "disk.FSTAB_SRV=LABEL=srv /mnt ext4 nofail 0 2"];
+    definitions.done(&[&["deploy", "clusters/c.morph", &location], &arguments[..]].concat());
+    assert_eq!(version::manage(&image, &["list"]).ok(), "factory (default)\n");
+    let mounted = image.mount("subvolid=5");
+    let run = mounted.path().join("systems/factory/run");
+    assert_eq!(fs::read_to_string(run.join("etc/hostname")).unwrap(), "box\n");
+    assert!(fs::read_to_string(run.join("etc/fstab")).unwrap().contains("LABEL=srv /mnt ext4 nofail 0 2\n"));
+    let meta: serde_json::Value =
+        serde_json::from_slice(&fs::read(run.join("baserock/deployment.meta")).unwrap()).unwrap();
+    assert_eq!(meta["configuration"]["DISK_SIZE"], "512M");
+    assert_eq!(
+        fs::read_to_string(artifact.join("etc/hostname")).unwrap(),
+        "baserock\n",
+        "the artifact stays"
+    );
+}
+
+#[test]
+fn what_the_disk_cannot_be_is_told_by_the_deployment() {
+    let definitions = Definitions::with_extensions();
+    definitions.cluster(&["disk: {type: extensions/rawdisk, location: disk.img, DISK_SIZE: lots}"]);
+    definitions
+        .morph(&["deploy", "clusters/c.morph"])
+        .failed(&["disk: failed: ", "rawdisk.write failed with exit code 1: DISK_SIZE is \"lots\""]);
+    assert!(!definitions.path("disk.img").exists());
+}
