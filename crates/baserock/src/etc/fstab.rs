@@ -1,5 +1,9 @@
 //! Merging `fstab` by mount point.
 
+use std::os::unix::ffi::OsStringExt;
+
+use crate::fstab::Line;
+
 /// The merged file, and the mount points that both sides changed, which keeps the file from being merged.
 ///
 /// The user's lines keep their order and their comments; what the new version changed, added or dropped is applied to them.
@@ -83,19 +87,27 @@ fn fields(line: &[u8]) -> Vec<Vec<u8>> {
     fields.map(<[u8]>::to_vec).collect()
 }
 
+/// Whether two lines say the same, however blanks and the mount point are written.
 fn same(a: Option<&[u8]>, b: Option<&[u8]>) -> bool {
-    a.map(fields) == b.map(fields)
+    let meaning = |line: &[u8]| {
+        let mut fields = fields(line);
+        if let (Some(field), Some(target)) = (fields.get_mut(1), Line::parse(line).target) {
+            *field = target.into_os_string().into_vec();
+        }
+        fields
+    };
+    a.map(meaning) == b.map(meaning)
 }
 
 /// What a line is about: its mount point, for swap and the like its device too; `None` for comments and blank lines.
 fn key(line: &[u8]) -> Option<Key> {
+    if let Some(target) = Line::parse(line).target {
+        return Some(vec![target.into_os_string().into_vec()]);
+    }
     match &fields(line)[..] {
         [] => None,
         [first, ..] if first.starts_with(b"#") => None,
-        [device, point, ..] if !point.starts_with(b"/") => Some(vec![device.clone(), point.clone()]),
-        [_, point, ..] if point.len() > 1 => Some(vec![point.strip_suffix(b"/").unwrap_or(point).to_vec()]),
-        [_, point, ..] => Some(vec![point.clone()]),
-        [only] => Some(vec![only.clone()]),
+        [first, rest @ ..] => Some([first].into_iter().chain(rest.first()).cloned().collect()),
     }
 }
 
@@ -128,6 +140,14 @@ mod tests {
     #[test]
     fn a_mount_point_that_both_changed_is_named() {
         assert_eq!(merged("a / x\n", "a / u\n", "a / n\n").unwrap_err(), ["/"]);
+    }
+
+    #[test]
+    fn a_mount_point_is_the_same_however_it_is_written() {
+        assert_eq!(
+            merged("a /my\\040disk/ x\n", "a /my\\040disk x\n", "a /my\\040disk//  y\n").unwrap(),
+            "a /my\\040disk//  y\n"
+        );
     }
 
     #[test]

@@ -50,7 +50,9 @@ pub fn decide(three: Three<'_>) -> Result<Decision> {
         } else {
             Action::Update
         };
-        return Ok(three.with_metadata(three.v2, action));
+        let mut decision = three.with_metadata(three.v2, action);
+        decision.clashes.extend(three.lost_metadata());
+        return Ok(decision);
     }
     if v2 == v1 {
         let action = if user.is_none() { Action::Delete } else { Action::Keep };
@@ -122,6 +124,15 @@ impl Decision {
 impl<'a> Three<'a> {
     fn kinds(self) -> [Option<&'a Kind>; 3] {
         [self.v1, self.user, self.v2].map(|node| node.map(|node| &node.kind))
+    }
+
+    /// What to say where the user changed the metadata of something that the new version drops or makes into something else.
+    fn lost_metadata(self) -> Option<String> {
+        let (v1, user) = self.v1.zip(self.user)?;
+        let is_link = matches!(user.kind, Kind::Symlink(_));
+        let goes = self.v2.is_none_or(|v2| !v2.kind.is_like(&user.kind));
+        (goes && !is_link && user.meta != v1.meta)
+            .then(|| "its mode, owner or attributes were changed here".to_owned())
     }
 
     /// A file that holds both sides' changes.
