@@ -28,6 +28,7 @@ pub mod mountinfo;
 pub mod namespace;
 pub mod observer;
 pub mod operations;
+pub mod partitions;
 pub mod process;
 pub mod resolve;
 pub mod signal;

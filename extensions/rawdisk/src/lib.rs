@@ -2,7 +2,9 @@
 
 mod create;
 mod image;
+mod layout;
 mod options;
+mod partition_file;
 mod tree;
 
 use std::path::Path;
