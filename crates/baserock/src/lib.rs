@@ -17,6 +17,7 @@ pub mod dir;
 pub mod error;
 pub mod etc;
 pub mod extension;
+pub mod fat;
 pub mod fstab;
 pub mod label;
 pub mod layout;

@@ -1,9 +1,9 @@
-//! `rawdisk.write TEMP_ROOT LOCATION`.
+//! `rawdisk.check LOCATION`.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    baserock_terminal::extension(["TEMP_ROOT", "LOCATION"], |[tree, location], environment, show| {
-        rawdisk::write(tree.as_ref(), location.as_ref(), environment, show)
+    baserock_terminal::extension(["LOCATION"], |[location], environment, _| {
+        rawdisk::check(location.as_ref(), environment)
     })
 }
