@@ -22,10 +22,14 @@ pub struct Mounted {
 }
 
 impl Image {
+    /// A place for an image that something else will make.
+    pub fn to_be() -> Self {
+        Image { place: tempfile::tempdir().expect("a temporary directory") }
+    }
+
     /// An image of this size without a filesystem.
     pub fn blank(megabytes: u64) -> Self {
-        let place = tempfile::tempdir().expect("a temporary directory");
-        let image = Image { place };
+        let image = Image::to_be();
         File::create(image.path()).and_then(|file| file.set_len(megabytes << 20)).expect("a sparse file");
         image
     }
@@ -54,8 +58,13 @@ impl Image {
 
     /// Mounts its top level with these btrfs options.
     pub fn mount(&self, options: &str) -> Mounted {
+        self.mount_at(0, options)
+    }
+
+    /// Mounts the btrfs that begins `offset` bytes into the image.
+    pub fn mount_at(&self, offset: u64, options: &str) -> Mounted {
         let file = File::options().read(true).write(true).open(self.path()).expect("the image");
-        let device = LoopDevice::attach(&file, &self.path(), 0, 0, false).expect("a loop device");
+        let device = LoopDevice::attach(&file, &self.path(), offset, 0, false).expect("a loop device");
         Mounted { mount: private(device.path(), options), _device: Some(device) }
     }
 }

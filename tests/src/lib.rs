@@ -2,6 +2,7 @@
 
 #![expect(clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
 
+pub mod bootable;
 pub mod chroot;
 pub mod definitions;
 pub mod extensions;

@@ -52,9 +52,11 @@ impl Fstab {
     #[must_use]
     pub fn completed(&self, wanted: &[Line]) -> Self {
         let mut lines = self.lines.clone();
-        lines.extend(
-            wanted.iter().filter(|line| line.target.as_deref().is_none_or(|at| !self.mounts(at))).cloned(),
-        );
+        let missing = |line: &&Line| match line.target.as_deref() {
+            Some(at) => !self.mounts(at),
+            None => !self.lines.contains(line),
+        };
+        lines.extend(wanted.iter().filter(missing).cloned());
         Fstab { lines }
     }
 }

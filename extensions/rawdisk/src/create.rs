@@ -1,25 +1,42 @@
 //! A new disk: formatted, filled, deployed as `factory`, made bootable.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use baserock::btrfs;
 use baserock::copy::Copier;
 use baserock::dir::Dir;
-use baserock::error::{Error, Result};
+use baserock::error::{Error, OrCannot, Result};
 use baserock::extension::Environment;
 use baserock::label::Label;
-use baserock::layout::{self, ORIG};
+use baserock::layout::{self, MOUNTS, ORIG, PRIVATE};
 use baserock::lock::Patience;
+use baserock::loopdev::LoopDevice;
 use baserock::observer::Observer;
-use baserock::operations::{self, Deploy, boot_loader};
-use baserock::process::Program;
+use baserock::operations::{self, Deploy, boot_loader, deploy};
+use baserock::partitions;
 use baserock::volume::{Location, Opening, Purpose, Volume};
 
-use crate::image::NewImage;
+use crate::disk::{Disk, Partitioned};
+use crate::identity::Identity;
+use crate::layout::PlacedFile;
 use crate::options::Options;
+use crate::target::Target;
 use crate::tree::{self, Measure};
+use crate::{clamp, filesystem, fill, mounts, raw, table};
 
-/// Makes a new image at `location` with `tree` as version `factory`.
+/// Everything that is decided before the disk is touched.
+struct Plan<'a> {
+    tree: Dir,
+    measure: Measure,
+    disk: Disk,
+    raw_files: Vec<PlacedFile>,
+    identity: Identity,
+    options: &'a Options,
+    shown: &'a Path,
+}
+
+/// Makes a new image at `location`, or writes the device there, with `tree` as version `factory`.
 pub fn create(
     tree: &Path,
     location: &Path,
@@ -27,71 +44,128 @@ pub fn create(
     environment: &Environment,
     observer: &dyn Observer,
 ) -> Result<()> {
-    let tree = tree::open(tree)?;
-    let size = options.required_size()?;
-    let measure = tree::measure(&tree)?;
-    refuse_too_small(size, &measure)?;
-    if options.install_extlinux {
-        boot_loader::check()?;
-    }
-    let image = NewImage::new(location, size)?;
+    let begun = SystemTime::now();
+    let plan = Plan::new(tree, location, options, environment)?;
+    let mut target = Target::new(location, plan.disk.size)?;
+    target.begin()?;
     observer.phase(format!("formatting {}", location.display()));
-    format(&image.path())?;
-    let opening = Opening {
-        location: Location::Path(image.path()),
-        purpose: Purpose::Make,
-        patience: Patience::Refuse,
-    };
-    let volume = Volume::open(&opening)?;
-    fill(&volume, &Label::factory(), &tree, &measure, observer)?;
+    plan.partition(&target)?;
+    plan.make_volume(&target)?;
+    if let Some(parts) = &plan.disk.partitioned {
+        plan.make_others(parts, &target, observer)?;
+    }
+    let volume = open(target.path(), Purpose::Change)?;
+    plan.fill(&volume, &Label::factory(), observer)?;
     let deploy = Deploy { label: Label::factory(), environment: environment.clone(), etc: None };
     operations::deploy(&volume, &deploy, observer)?;
+    if let Some(epoch) = options.epoch {
+        clamp::times(&volume, begun, epoch)?;
+    }
     if options.install_extlinux {
         observer.phase("installing extlinux");
         boot_loader::install(&volume)?;
     }
     observer.phase(format!("writing everything to {}", location.display()));
     volume.close()?;
-    image.publish()
+    for file in &plan.raw_files {
+        raw::write(&plan.tree, file, target.file(), location)?;
+    }
+    target.publish()
 }
 
-fn refuse_too_small(size: u64, measure: &Measure) -> Result<()> {
+fn open(path: PathBuf, purpose: Purpose) -> Result<Volume> {
+    Volume::open(&Opening { location: Location::Path(path), purpose, patience: Patience::Refuse })
+}
+
+impl<'a> Plan<'a> {
+    fn new(tree: &Path, location: &'a Path, options: &'a Options, environment: &Environment) -> Result<Self> {
+        let tree = tree::open(tree)?;
+        let disk = Disk::new(location, options)?;
+        deploy::check_tree(&tree, environment)?;
+        let raw_files = disk.partitioned.as_ref().map_or(Ok(Vec::new()), |parts| {
+            parts.layout.place_files(&parts.file, disk.size, |file| raw::size(&tree, &file.file))
+        })?;
+        if let Some(parts) = disk.partitioned.as_ref().filter(|_| options.install_extlinux) {
+            table::boot_code(parts.file.table, &tree)?;
+        }
+        let measure = tree::measure(&tree)?;
+        let volume = disk.volume();
+        refuse_too_small(volume.end - volume.start, &measure, disk.partitioned.is_some())?;
+        let identity = Identity::new(options.epoch, &measure.digest);
+        Ok(Plan { tree, measure, disk, raw_files, identity, options, shown: location })
+    }
+
+    /// Writes the partition table and the boot code.
+    fn partition(&self, target: &Target) -> Result<()> {
+        let Some(parts) = &self.disk.partitioned else { return Ok(()) };
+        let bootable = parts.bootable(self.options.install_extlinux);
+        let mut file = target.file().try_clone().or_cannot("open", self.shown)?;
+        table::write(&mut file, self.shown, &parts.layout, bootable, &self.identity)?;
+        if self.options.install_extlinux {
+            table::write_boot_code(&file, self.shown, parts.file.table, &self.tree)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the volume, and notes in it what the disk mounts beside it.
+    fn make_volume(&self, target: &Target) -> Result<()> {
+        let place = self.disk.volume();
+        let device =
+            LoopDevice::attach(target.file(), self.shown, place.start, place.end - place.start, false)?;
+        filesystem::make_btrfs(device.path(), &self.identity)?;
+        let volume = open(device.path().to_owned(), Purpose::Make)?;
+        if let Some(parts) = &self.disk.partitioned {
+            let lines = mounts::lines(parts, &partitions::read(target.file(), self.shown)?);
+            if !lines.is_empty() {
+                volume.top().dir(PRIVATE)?.write_new(MOUNTS, 0o644, lines.as_bytes())?;
+            }
+        }
+        volume.close()
+    }
+
+    /// Makes the other filesystems, and puts on them what the root filesystem has at their mount points.
+    fn make_others(&self, parts: &Partitioned, target: &Target, observer: &dyn Observer) -> Result<()> {
+        for placed in parts.others() {
+            let place = placed.bytes();
+            let device = LoopDevice::attach(target.file(), self.shown, place.start, placed.size(), false)?;
+            filesystem::make(device.path(), placed, &self.identity, self.options.epoch)?;
+            fill::fill(&self.tree, placed, device, parts, observer)?;
+        }
+        Ok(())
+    }
+
+    /// Copies the tree to the new version's `orig`.
+    fn fill(&self, volume: &Volume, label: &Label, observer: &dyn Observer) -> Result<()> {
+        observer.phase(format!("copying {}", self.tree.shown("").display()));
+        volume.top().make_dir(layout::version(label), 0o755)?;
+        let version = volume.version_dir(label)?;
+        btrfs::create(&version, ORIG)?;
+        let orig = version.dir(ORIG)?;
+        let report = |bytes: u64| observer.progress(bytes, Some(self.measure.bytes));
+        let mut copier = Copier::new(&orig).progress(&report);
+        copier.contents(&self.tree, Path::new(""))?;
+        for mount in copier.skipped_mounts() {
+            observer.note(format!("{} is a mount point, and stays empty in the version", mount.display()));
+        }
+        Ok(())
+    }
+}
+
+fn refuse_too_small(size: u64, measure: &Measure, partitioned: bool) -> Result<()> {
     let needed = measure.needed();
     if size >= needed {
         return Ok(());
     }
     let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
+    let (what, advice) = if partitioned {
+        ("the partition of /", "make it and DISK_SIZE larger".to_owned())
+    } else {
+        ("DISK_SIZE", format!("set DISK_SIZE={}M or more", megabytes(needed)))
+    };
     Err(Error::refused(format!(
-        "DISK_SIZE is {} MiB, and the root filesystem needs {} MiB ({} MiB of files); set DISK_SIZE={}M or more",
+        "{what} is {} MiB, and the root filesystem needs {} MiB ({} MiB of files); {advice}",
         megabytes(size),
         megabytes(needed),
         megabytes(measure.bytes),
-        megabytes(needed)
     )))
-}
-
-fn format(path: &Path) -> Result<()> {
-    Program::new("mkfs.btrfs").package("btrfs-progs").args(["--quiet", "--force"]).arg(path).run().map(drop)
-}
-
-/// Copies the tree to the new version's `orig`.
-fn fill(
-    volume: &Volume,
-    label: &Label,
-    tree: &Dir,
-    measure: &Measure,
-    observer: &dyn Observer,
-) -> Result<()> {
-    observer.phase(format!("copying {}", tree.shown("").display()));
-    volume.top().make_dir(layout::version(label), 0o755)?;
-    let version = volume.version_dir(label)?;
-    btrfs::create(&version, ORIG)?;
-    let orig = version.dir(ORIG)?;
-    let report = |bytes: u64| observer.progress(bytes, Some(measure.bytes));
-    let mut copier = Copier::new(&orig).progress(&report);
-    copier.contents(tree, Path::new(""))?;
-    for mount in copier.skipped_mounts() {
-        observer.note(format!("{} is a mount point, and stays empty in the version", mount.display()));
-    }
-    Ok(())
 }

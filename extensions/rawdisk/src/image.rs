@@ -34,6 +34,11 @@ impl NewImage {
         Ok(NewImage { file, dir, place: place.to_owned() })
     }
 
+    /// The file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     /// A path under which this process and its children find it.
     pub fn path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd()))

@@ -1,8 +1,19 @@
 //! Writes a root filesystem to a bootable disk image or device.
 
+mod clamp;
 mod create;
+mod disk;
+mod filesystem;
+mod fill;
+mod identity;
 mod image;
+mod layout;
+mod mounts;
 mod options;
+mod partition_file;
+mod raw;
+mod table;
+mod target;
 mod tree;
 
 use std::path::Path;
@@ -11,8 +22,17 @@ use baserock::error::Result;
 use baserock::extension::Environment;
 use baserock::observer::Observer;
 
+use disk::Disk;
+use options::Options;
+
 /// Writes the root filesystem `tree` to `location`, as the environment says.
 pub fn write(tree: &Path, location: &Path, environment: &Environment, observer: &dyn Observer) -> Result<()> {
-    let options = options::Options::new(environment)?;
+    let options = Options::new(environment)?;
     create::create(tree, location, &options, environment, observer)
+}
+
+/// Refuses what location and environment tell already. Changes nothing.
+pub fn check(location: &Path, environment: &Environment) -> Result<()> {
+    let options = Options::new(environment)?;
+    Disk::new(location, &options).map(drop)
 }

@@ -1,23 +1,52 @@
 //! What the environment asks for.
 
+use std::path::PathBuf;
+
 use baserock::error::{Error, Result};
 use baserock::extension::Environment;
+use baserock::label::Label;
 
 /// The parameters of rawdisk, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
+    /// The version to add to the disk; `None` makes a new disk.
+    pub upgrade: Option<Label>,
     /// Size of a new image, bytes.
     pub disk_size: Option<u64>,
     /// Whether extlinux is installed.
     pub install_extlinux: bool,
+    /// Whether the disk has partitions.
+    pub partitioning: bool,
+    /// Where the partition file is.
+    pub partition_file: Option<PathBuf>,
+    /// Whether a device that holds something may be overwritten.
+    pub force: bool,
+    /// Whether an upgrade merges the default's `/etc` into the new version's.
+    pub merge_etc: bool,
+    /// The time that everything made here gets, seconds since 1970, so that the same input makes the same disk.
+    pub epoch: Option<u64>,
 }
 
 impl Options {
     /// Parses; every error names its variable.
     pub fn new(environment: &Environment) -> Result<Self> {
+        let partition_file =
+            environment.raw("PARTITION_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let partitioning = environment.boolean("USE_PARTITIONING", false)?;
+        if partition_file.is_some() && !partitioning {
+            return Err(Error::refused(
+                "PARTITION_FILE is set and USE_PARTITIONING is not; set USE_PARTITIONING=yes",
+            ));
+        }
         Ok(Options {
+            upgrade: upgrade(environment)?,
             disk_size: environment.size("DISK_SIZE")?,
             install_extlinux: install_extlinux(environment)?,
+            partitioning,
+            partition_file,
+            force: environment.boolean("FORCE", false)?,
+            merge_etc: environment.boolean("MERGE_ETC", false)?,
+            epoch: epoch(environment)?,
         })
     }
 
@@ -28,6 +57,18 @@ impl Options {
     }
 }
 
+fn upgrade(environment: &Environment) -> Result<Option<Label>> {
+    if !environment.boolean("UPGRADE", false)? {
+        return Ok(None);
+    }
+    let label = environment.label("VERSION_LABEL")?;
+    label.map(Some).ok_or_else(|| {
+        Error::refused(
+            "VERSION_LABEL is not set; an upgrade needs a label for the new version: VERSION_LABEL=devel",
+        )
+    })
+}
+
 fn install_extlinux(environment: &Environment) -> Result<bool> {
     match environment.text("BOOTLOADER_INSTALL")? {
         None | Some("extlinux") => Ok(true),
@@ -36,18 +77,47 @@ fn install_extlinux(environment: &Environment) -> Result<bool> {
     }
 }
 
+fn epoch(environment: &Environment) -> Result<Option<u64>> {
+    let Some(text) = environment.text("SOURCE_DATE_EPOCH")? else { return Ok(None) };
+    let bad = || Error::refused(format!("SOURCE_DATE_EPOCH is {text:?}; use seconds since 1970"));
+    text.parse().map(Some).map_err(|_| bad())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn options(pairs: &[(&str, &str)]) -> Result<Options> {
+        Options::new(&pairs.iter().copied().collect())
+    }
+
     #[test]
-    fn defaults_and_errors() {
-        let options = |pairs: &[(&str, &str)]| Options::new(&pairs.iter().copied().collect());
-        assert_eq!(options(&[]).unwrap(), Options { disk_size: None, install_extlinux: true });
+    fn the_defaults_make_an_unpartitioned_image() {
+        let default = options(&[]).unwrap();
+        assert!(default.install_extlinux && !default.partitioning && !default.force && !default.merge_etc);
+        assert_eq!((default.upgrade.clone(), default.epoch), (None, None));
+        assert!(default.required_size().unwrap_err().to_string().contains("DISK_SIZE"));
         assert_eq!(options(&[("DISK_SIZE", "2g")]).unwrap().required_size().unwrap(), 2 << 30);
-        assert!(options(&[]).unwrap().required_size().unwrap_err().to_string().contains("DISK_SIZE"));
-        for (name, value) in [("DISK_SIZE", "2X"), ("BOOTLOADER_INSTALL", "grub")] {
+        let upgrade = options(&[("UPGRADE", "yes"), ("VERSION_LABEL", "devel")]).unwrap();
+        assert_eq!(upgrade.upgrade.unwrap().as_str(), "devel");
+        assert_eq!(options(&[("UPGRADE", "no"), ("VERSION_LABEL", "devel")]).unwrap().upgrade, None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (name, value) in [
+            ("DISK_SIZE", "2X"),
+            ("BOOTLOADER_INSTALL", "grub"),
+            ("UPGRADE", "perhaps"),
+            ("USE_PARTITIONING", "2"),
+            ("PARTITION_FILE", "disk.yaml"),
+            ("FORCE", "very"),
+            ("MERGE_ETC", "a bit"),
+            ("SOURCE_DATE_EPOCH", "yesterday"),
+        ] {
             assert!(options(&[(name, value)]).unwrap_err().to_string().starts_with(name), "{name}");
         }
+        let error = options(&[("UPGRADE", "yes")]).unwrap_err().to_string();
+        assert!(error.starts_with("VERSION_LABEL is not set"), "{error}");
     }
 }

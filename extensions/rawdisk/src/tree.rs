@@ -6,15 +6,18 @@ use std::path::Path;
 use baserock::dir::Dir;
 use baserock::error::{Error, OrCannot, Result};
 use baserock::signal;
-use nix::sys::stat::SFlag;
+use nix::sys::stat::{FileStat, SFlag};
+use sha2::{Digest, Sha256};
 
 /// How much a tree holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Measure {
     /// Bytes of file content, each hard-linked file once.
     pub bytes: u64,
     /// Names.
     pub entries: u64,
+    /// Of names, modes, sizes and times: tells one tree from another.
+    pub digest: Vec<u8>,
 }
 
 /// What btrfs needs beside the content: for its own trees and for the first allocations.
@@ -50,25 +53,45 @@ pub fn open(path: &Path) -> Result<Dir> {
 
 /// Measures the tree, without crossing into other filesystems.
 pub fn measure(tree: &Dir) -> Result<Measure> {
-    let mut measure = Measure::default();
-    add(tree, tree.stat()?.st_dev, &mut HashSet::new(), &mut measure)?;
-    Ok(measure)
+    let mut walk = Walk::default();
+    walk.add(tree, tree.stat()?.st_dev)?;
+    Ok(Measure { digest: walk.digest.finalize().to_vec(), ..walk.measure })
 }
 
-fn add(dir: &Dir, device: u64, seen: &mut HashSet<u64>, measure: &mut Measure) -> Result<()> {
-    signal::check()?;
-    for entry in dir.entries()? {
-        let Some(stat) = dir.stat_of(&entry.name)? else { continue };
-        measure.entries += 1;
-        match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
-            SFlag::S_IFDIR if stat.st_dev == device => add(&dir.dir(&entry.name)?, device, seen, measure)?,
-            SFlag::S_IFREG if stat.st_nlink == 1 || seen.insert(stat.st_ino) => {
-                // What is really there: holes are copied as holes.
-                measure.bytes += (stat.st_blocks.cast_unsigned() * 512)
-                    .min(stat.st_size.cast_unsigned().next_multiple_of(4096));
+#[derive(Default)]
+struct Walk {
+    measure: Measure,
+    seen: HashSet<u64>,
+    digest: Sha256,
+}
+
+impl Walk {
+    fn add(&mut self, dir: &Dir, device: u64) -> Result<()> {
+        signal::check()?;
+        for entry in dir.entries()? {
+            let Some(stat) = dir.stat_of(&entry.name)? else { continue };
+            self.measure.entries += 1;
+            self.note(entry.name.as_encoded_bytes(), &stat);
+            match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
+                SFlag::S_IFDIR if stat.st_dev == device => self.add(&dir.dir(&entry.name)?, device)?,
+                SFlag::S_IFREG if stat.st_nlink == 1 || self.seen.insert(stat.st_ino) => {
+                    // What is really there: holes are copied as holes.
+                    self.measure.bytes += (stat.st_blocks.cast_unsigned() * 512)
+                        .min(stat.st_size.cast_unsigned().next_multiple_of(4096));
+                }
+                _ => {}
             }
-            _ => {}
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, name: &[u8], stat: &FileStat) {
+        self.digest.update(name);
+        // A directory's size is its filesystem's business.
+        let size =
+            if stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits() { stat.st_size } else { 0 };
+        for number in [i64::from(stat.st_mode), size, stat.st_mtime] {
+            self.digest.update(number.to_le_bytes());
         }
     }
-    Ok(())
 }

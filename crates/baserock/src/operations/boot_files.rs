@@ -31,9 +31,9 @@ pub fn install(volume: &Volume, label: &Label, files: &BootFiles) -> Result<()> 
     Ok(())
 }
 
-/// Copies one file to the top of the boot place, for the boot loader.
-pub fn put(boot: &BootPlace, name: &str, found: &Found) -> Result<()> {
-    atomic::replace(boot.dir(), name, |temporary| copy(found, boot.dir(), temporary, boot.kind()))
+/// Copies one file to a directory of the boot place, for the boot loader.
+pub fn put(boot: &BootPlace, dir: &Dir, name: &str, found: &Found) -> Result<()> {
+    atomic::replace(dir, name, |temporary| copy(found, dir, temporary, boot.kind()))
 }
 
 /// Removes what [`install`] made. What is not there is fine.
@@ -46,7 +46,9 @@ pub fn uninstall(volume: &Volume, label: &Label) -> Result<()> {
     if volume.boot().kind() == Kind::Volume {
         return Ok(());
     }
-    volume.boot().dir().remove_dir(layout::version(label))
+    drop(dir);
+    volume.boot().dir().remove_dir(layout::version(label))?;
+    commit(volume.boot())
 }
 
 /// Writes the menu's text in place of the old one, so that the boot loader sees the old or the new one whole.
@@ -81,6 +83,9 @@ fn link_menu(boot: &BootPlace) -> Result<()> {
 /// Brings everything written there onto the disk, in a form that needs no log: boot loaders replay none.
 pub fn commit(boot: &BootPlace) -> Result<()> {
     let dir = boot.dir();
+    if let Some(mirror) = boot.mirror() {
+        return mirror.push();
+    }
     match boot.kind() {
         Kind::Volume if btrfs::is_btrfs(dir)? => btrfs::commit(dir),
         Kind::Fat | Kind::Volume => syncfs(dir).or_cannot("sync", dir.shown("")),

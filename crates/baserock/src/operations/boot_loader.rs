@@ -6,39 +6,56 @@ use std::path::Path;
 use super::boot_files;
 use crate::boot::find::Found;
 use crate::error::{Error, Result};
+use crate::layout::MENU_DIR;
 use crate::process::{self, Program};
-use crate::volume::Volume;
+use crate::volume::{Kind, Volume};
 
-/// The Debian package of the installer, and the one of the modules; both come from one build.
-const PACKAGE: &str = "extlinux";
+/// The installers, each in the Debian package of its name, and the package of the modules; all come from one build.
+const PROGRAM: &str = "extlinux";
+const FAT_PROGRAM: &str = "syslinux";
 const MODULES_PACKAGE: &str = "syslinux-common";
 /// Where distributions have the modules.
 const PLACES: [&str; 3] = ["/usr/lib/syslinux/modules/bios", "/usr/lib/syslinux/bios", "/usr/share/syslinux"];
 /// The menu and what it is linked with; `ldlinux.c32` comes with the loader itself.
 const MODULES: [&str; 3] = ["menu.c32", "libutil.c32", "libcom32.c32"];
 
-/// Fails, naming the package, where the machine lacks what [`install`] needs.
-pub fn check() -> Result<()> {
+/// Fails, naming the package, where the machine lacks what [`install`] needs for a boot place of this kind.
+pub fn check(kind: Kind) -> Result<()> {
     modules()?;
-    match process::find("extlinux") {
+    let program = if kind == Kind::Fat { FAT_PROGRAM } else { PROGRAM };
+    match process::find(program) {
         Some(_) => Ok(()),
         None => Err(Error::refused(format!(
-            "extlinux is not installed; install the Debian package {PACKAGE} (apt-get install {PACKAGE}), \
+            "{program} is not installed; install the Debian package {program} (apt-get install {program}), \
              or set BOOTLOADER_INSTALL=none"
         ))),
     }
 }
 
-/// Installs extlinux into the boot place of the volume, which must be mounted where programs see it.
+/// Installs extlinux into the boot place of the volume.
 pub fn install(volume: &Volume) -> Result<()> {
-    let from = modules()?;
+    let (boot, from) = (volume.boot(), modules()?);
+    // The loader looks for modules where it was installed itself: on FAT beside the menu, since there is no link to that.
+    let place = if boot.kind() == Kind::Fat { MENU_DIR } else { "" };
+    let dir = if place.is_empty() { boot.dir().duplicate()? } else { boot.dir().ensure_dir(place, 0o755)? };
     for name in MODULES {
         let path = from.join(name);
         let file = File::open(&path).map_err(|_| missing_modules())?;
-        boot_files::put(volume.boot(), name, &Found { path, file })?;
+        boot_files::put(boot, &dir, name, &Found { path, file })?;
     }
-    Program::new("extlinux").package(PACKAGE).arg("--install").arg(volume.path()).run()?;
-    boot_files::commit(volume.boot())
+    boot_files::commit(boot)?;
+    match boot.mirror() {
+        None => Program::new(PROGRAM).package(PROGRAM).arg("--install").arg(boot.path()).run()?,
+        Some(fat) => {
+            let place = format!("/{place}");
+            Program::new(FAT_PROGRAM)
+                .package(FAT_PROGRAM)
+                .args(["--install", "--directory", &place])
+                .arg(fat.device())
+                .run()?
+        }
+    };
+    boot_files::commit(boot)
 }
 
 fn modules() -> Result<&'static Path> {

@@ -1,5 +1,7 @@
 //! Deploying: a tree at `systems/LABEL/orig` becomes a version that can be booted.
 
+use std::path::Path;
+
 use super::etc::{EtcMerge, Merged};
 use super::{ballast, boot_files, etc, marker, menu, repair, state};
 use crate::atomic;
@@ -134,6 +136,21 @@ fn take_back(volume: &Volume, label: &Label, version: &Dir) -> Result<()> {
     commit(volume)
 }
 
+/// Fails where the tree cannot be deployed with these parameters: a kernel, initramfs or device tree is missing, a value is wrong.
+pub fn check_tree(orig: &Dir, environment: &Environment) -> Result<()> {
+    let parameters = Parameters::new(environment, &deployment_meta(orig)?)?;
+    cmdline::compose(&Label::factory(), "", parameters.kernel_args.as_deref().unwrap_or_default())?;
+    find_files(orig, &parameters).map(drop)
+}
+
+/// What boots the tree; nothing where another boot loader starts the system.
+fn find_files(orig: &Dir, parameters: &Parameters) -> Result<Option<BootFiles>> {
+    match parameters.menu {
+        Some(MenuFormat::None) => Ok(None),
+        _ => find_boot_files(orig, parameters).map(Some),
+    }
+}
+
 /// Decides: what boots the version, with which parameters, from whom `/etc` comes.
 fn plan(volume: &Volume, options: &Deploy, orig: &Dir, default: Option<&Label>) -> Result<Plan> {
     let label = &options.label;
@@ -143,10 +160,7 @@ fn plan(volume: &Volume, options: &Deploy, orig: &Dir, default: Option<&Label>) 
     let inherited = old.as_ref().map(|old| volume.boot_record(old, &menu)).transpose()?.flatten();
     let meta = deployment_meta(orig)?;
     let parameters = Parameters::new(&options.environment, &meta)?;
-    let files = match parameters.menu {
-        Some(MenuFormat::None) => None,
-        _ => Some(find_boot_files(orig, &parameters)?),
-    };
+    let files = find_files(orig, &parameters)?;
     let record = BootRecord {
         root: root_device(volume, &parameters, files.as_ref(), inherited.as_ref(), &menu, label),
         kernel_args: parameters.kernel_args.or(inherited.map(|old| old.kernel_args)).unwrap_or_default(),
@@ -268,13 +282,16 @@ fn freeze(version: &Dir) -> Result<()> {
 fn prepare_run(volume: &Volume, run: &Dir) -> Result<Vec<&'static str>> {
     let etc = run.ensure_dir("etc", 0o755)?;
     let before = Fstab::parse(&etc.read_if_exists("fstab")?.unwrap_or_default());
-    let after = before.completed(&state::fstab_lines(volume));
+    let after = before.completed(&state::fstab_lines(volume)?);
     if after != before {
         let mode = etc.stat_of("fstab")?.map_or(0o644, |stat| stat.st_mode & 0o7777);
         atomic::write(&etc, "fstab", mode, &after.render())?;
     }
     let shared: Vec<_> = state::shared_by(&after).collect();
-    state::empty_mount_points(run, &shared)?;
+    state::empty_mount_points(run, shared.iter().map(Path::new))?;
+    let others = state::disk_mounts(volume)?;
+    let places = others.lines().iter().filter(|line| after.lines().contains(line));
+    state::empty_mount_points(run, places.filter_map(|line| line.target.as_deref()))?;
     Ok(shared)
 }
 

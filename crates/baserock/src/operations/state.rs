@@ -9,7 +9,7 @@ use crate::copy::{Copier, Owners};
 use crate::dir::Dir;
 use crate::error::{OrCannot, Result};
 use crate::fstab::{Fstab, Line};
-use crate::layout::{self, SHARED, STATE};
+use crate::layout::{self, MOUNTS, PRIVATE, SHARED, STATE};
 use crate::observer::Observer;
 use crate::signal;
 use crate::volume::Volume;
@@ -33,10 +33,17 @@ pub fn shared_by(fstab: &Fstab) -> impl Iterator<Item = &'static str> {
     })
 }
 
-/// The lines that every version's fstab needs on this volume, in a fixed order.
-pub fn fstab_lines(volume: &Volume) -> Vec<Line> {
-    let Some(uuid) = volume.uuid() else { return Vec::new() };
-    std::iter::once(Line::root(uuid)).chain(SHARED.map(|name| Line::shared(uuid, name))).collect()
+/// The lines that every version's fstab needs on this volume, in a fixed order; those of the disk's other partitions last.
+pub fn fstab_lines(volume: &Volume) -> Result<Vec<Line>> {
+    let Some(uuid) = volume.uuid() else { return Ok(Vec::new()) };
+    let own = std::iter::once(Line::root(uuid)).chain(SHARED.map(|name| Line::shared(uuid, name)));
+    Ok(own.chain(disk_mounts(volume)?.lines().iter().cloned()).collect())
+}
+
+/// What the disk mounts beside the volume, as it was made.
+pub fn disk_mounts(volume: &Volume) -> Result<Fstab> {
+    let text = volume.top().read_if_exists(Path::new(PRIVATE).join(MOUNTS))?;
+    Ok(Fstab::parse(&text.unwrap_or_default()))
 }
 
 /// Brings the shared state up to what the version ships: subvolumes that are missing are made, and in those that are there, the topmost
@@ -96,10 +103,14 @@ pub fn present(volume: &Volume) -> Result<Vec<&'static str>> {
     Ok(present)
 }
 
-/// Empties the directories in the version's `run` on which the shared state is mounted, and makes those that are missing.
-pub fn empty_mount_points(run: &Dir, shared: &[&'static str]) -> Result<()> {
-    for name in shared {
-        run.ensure_dir(name, 0o755)?.empty()?;
+/// Empties the directories in the version's `run` on which something is mounted, and makes those that are missing.
+pub fn empty_mount_points<'p>(run: &Dir, places: impl Iterator<Item = &'p Path>) -> Result<()> {
+    for place in places {
+        let mut dir = run.duplicate()?;
+        for name in place.components().filter(|part| matches!(part, std::path::Component::Normal(_))) {
+            dir = dir.ensure_dir(name, 0o755)?;
+        }
+        dir.empty()?;
     }
     Ok(())
 }

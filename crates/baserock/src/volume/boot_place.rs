@@ -6,14 +6,30 @@ use std::path::{Path, PathBuf};
 use crate::boot::Menu;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
+use crate::fat::Mirror;
 use crate::label::Label;
 use crate::layout::{self, MENU, MENU_DIR};
+use crate::loopdev::LoopDevice;
+use crate::mount::PrivateMount;
 
 /// The directory with the menu and `systems/LABEL/{kernel,initramfs,dtb}`.
 #[derive(Debug)]
 pub struct BootPlace {
     dir: Dir,
     kind: Kind,
+    path: PathBuf,
+    own: Own,
+}
+
+/// What the boot place keeps alive for itself.
+#[derive(Debug)]
+enum Own {
+    /// Nothing: it is somewhere that is mounted anyway.
+    Nothing,
+    /// A boot filesystem that is mounted for it. In the order in which they have to end.
+    Mounted { _mount: PrivateMount, _device: Option<LoopDevice> },
+    /// A FAT that is read and written without mounting it.
+    Mirrored(Mirror),
 }
 
 /// What the boot filesystem can do.
@@ -28,9 +44,40 @@ pub enum Kind {
 }
 
 impl BootPlace {
-    /// The boot files are in this directory.
-    pub fn new(dir: Dir, kind: Kind) -> Self {
-        BootPlace { dir, kind }
+    /// The boot files are in this directory, which is at `path` for other programs.
+    pub fn new(dir: Dir, path: &Path, kind: Kind) -> Self {
+        BootPlace { dir, kind, path: path.to_owned(), own: Own::Nothing }
+    }
+
+    /// The boot files are on a filesystem that was mounted for this, from a device that may have been attached for it.
+    pub(super) fn mounted(mount: PrivateMount, device: Option<LoopDevice>) -> Result<Self> {
+        let dir = Dir::open(mount.path())?.shown_as("/boot");
+        let path = mount.path().to_owned();
+        Ok(BootPlace {
+            dir,
+            kind: Kind::Separate,
+            path,
+            own: Own::Mounted { _mount: mount, _device: device },
+        })
+    }
+
+    /// The boot files are on a FAT that is not mounted.
+    pub(super) fn mirrored(mirror: Mirror) -> Result<Self> {
+        let dir = Dir::open(mirror.path())?.shown_as("/boot");
+        Ok(BootPlace { dir, kind: Kind::Fat, path: mirror.path().to_owned(), own: Own::Mirrored(mirror) })
+    }
+
+    /// Where the directory is, for this process and its children.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The FAT behind the directory, where that is not mounted: what is written must be pushed to it.
+    pub fn mirror(&self) -> Option<&Mirror> {
+        match &self.own {
+            Own::Mirrored(mirror) => Some(mirror),
+            _ => None,
+        }
     }
 
     /// The directory.

@@ -1,6 +1,7 @@
 //! An opened volume: its top-level directory, its boot files, and what they say. Answers questions; changes nothing.
 
 mod boot_place;
+mod disk;
 mod live;
 mod location;
 mod open;

@@ -8,6 +8,7 @@ use nix::fcntl::OFlag;
 use nix::mount::MsFlags;
 
 use super::boot_place::{BootPlace, Kind};
+use super::disk;
 use super::live::own_mounts;
 use super::{Location, Volume};
 use crate::btrfs;
@@ -16,7 +17,7 @@ use crate::error::{Error, OrCannot, Result};
 use crate::label::Label;
 use crate::layout::{LOCK, PRIVATE, STATE, SYSTEMS};
 use crate::lock::{self, Lock, Patience};
-use crate::loopdev::{self, LoopDevice};
+use crate::loopdev;
 use crate::mount::PrivateMount;
 use crate::mountinfo::{self, Mount};
 use crate::resolve::Links;
@@ -74,7 +75,7 @@ impl Volume {
     }
 
     fn new(top: Dir, path: PathBuf, name: &Path) -> Result<Volume> {
-        let boot = BootPlace::new(top.duplicate()?, Kind::Volume);
+        let boot = BootPlace::new(top.duplicate()?, &path, Kind::Volume);
         Ok(Volume {
             top,
             boot,
@@ -91,7 +92,12 @@ impl Volume {
     }
 
     /// Mounts the top level of the btrfs on `device`.
-    fn mount(device: &Path, name: &Path, superblock: &Superblock, flags: MsFlags) -> Result<Volume> {
+    pub(super) fn mount(
+        device: &Path,
+        name: &Path,
+        superblock: &Superblock,
+        flags: MsFlags,
+    ) -> Result<Volume> {
         let mount = PrivateMount::new(device, "btrfs", flags, TOP_LEVEL)?;
         let path = mount.path().to_owned();
         let volume = Volume::new(Dir::open(&path)?.shown_as("/"), path, name)?;
@@ -163,10 +169,11 @@ fn device_of(root: &Mount) -> Result<(PathBuf, Superblock)> {
 /// A boot filesystem of its own, mounted at `/boot`.
 fn separate_boot(mounts: &[Mount]) -> Result<Option<BootPlace>> {
     let Some(boot) = mountinfo::at(mounts, Path::new("/boot")).filter(|boot| boot.kind != "btrfs") else {
+        disk::refuse_unmounted_boot(&Dir::open("/")?)?;
         return Ok(None);
     };
     let kind = if boot.kind == "vfat" { Kind::Fat } else { Kind::Separate };
-    Ok(Some(BootPlace::new(Dir::open("/boot")?, kind)))
+    Ok(Some(BootPlace::new(Dir::open("/boot")?, Path::new("/boot"), kind)))
 }
 
 fn at(path: &Path, opening: &Opening) -> Result<Volume> {
@@ -204,9 +211,8 @@ fn device(path: &Path, opening: &Opening) -> Result<Volume> {
     let lock = (matches!(opening.purpose, Purpose::Change | Purpose::Make))
         .then(|| Lock::take(file, path, opening.patience))
         .transpose()?;
-    let file = File::open(path).or_cannot("open", path)?;
-    let superblock = superblock::read(&file, 0, path)?.ok_or_else(|| no_volume(path))?;
-    let volume = Volume::mount(path, path, &superblock, flags(opening))?;
+    let file = File::options().read(true).write(true).open(path).or_cannot("open", path)?;
+    let volume = disk::open(&file, path, opening)?;
     Ok(Volume { image: lock, ..volume })
 }
 
@@ -224,20 +230,18 @@ fn image(path: &Path, opening: &Opening) -> Result<Volume> {
             holder.display()
         )));
     }
-    let superblock = superblock::read(lock.file(), 0, path)?.ok_or_else(|| no_volume(path))?;
-    let device = LoopDevice::attach(lock.file(), path, 0, 0, false)?;
-    let volume = Volume::mount(device.path(), path, &superblock, flags(opening))?;
-    Ok(Volume { _device: Some(device), image: Some(lock), ..volume })
+    let volume = disk::open(lock.file(), path, opening)?;
+    Ok(Volume { image: Some(lock), ..volume })
 }
 
-fn flags(opening: &Opening) -> MsFlags {
+pub(super) fn flags(opening: &Opening) -> MsFlags {
     match opening.purpose {
         Purpose::Look => MsFlags::MS_RDONLY,
         Purpose::Change | Purpose::Make | Purpose::ChangeUnder(_) => MsFlags::empty(),
     }
 }
 
-fn no_volume(path: &Path) -> Error {
+pub(super) fn no_volume(path: &Path) -> Error {
     Error::refused(format!("{} holds no btrfs filesystem, so no versions", path.display()))
 }
 

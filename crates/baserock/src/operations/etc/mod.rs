@@ -181,7 +181,7 @@ fn record(volume: &Volume, label: &Label) -> Result<Option<Record>> {
 
 /// The three fstabs with the volume's own lines, so that these are nobody's change.
 fn completed_fstabs(volume: &Volume, versions: [&Dir; 3]) -> Result<Option<[Option<Vec<u8>>; 3]>> {
-    let lines = state::fstab_lines(volume);
+    let lines = state::fstab_lines(volume)?;
     if lines.is_empty() {
         return Ok(None);
     }

@@ -1,0 +1,143 @@
+//! FAT filesystems without the kernel's help: read and written by mtools, since the kernel at hand may not know FAT.
+//!
+//! A [`Mirror`] is an ordinary directory in memory with what the FAT has below some names. Operations work on the directory;
+//! [`Mirror::push`] brings the FAT up to it. FAT has no rename that replaces, so a power cut during a push may leave the menu
+//! missing: the next operation rebuilds it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use nix::mount::MsFlags;
+
+use crate::dir::Dir;
+use crate::error::{OrCannot, Result};
+use crate::layout::{MENU_DIR, SYSTEMS};
+use crate::loopdev::LoopDevice;
+use crate::mount::PrivateMount;
+use crate::process::Program;
+
+/// The Debian package of the programs.
+const PACKAGE: &str = "mtools";
+
+/// A FAT filesystem's content as a directory.
+#[derive(Debug)]
+pub struct Mirror {
+    known: RefCell<Tree>,
+    mount: PrivateMount,
+    device: PathBuf,
+    _attached: Option<LoopDevice>,
+}
+
+/// What is in a directory, by path: the state of a file, `None` for a directory.
+type Tree = BTreeMap<PathBuf, Option<State>>;
+
+/// What tells a file from what it was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct State {
+    inode: u64,
+    size: i64,
+    changed: (i64, i64),
+}
+
+impl Mirror {
+    /// Mirrors what boot loaders use of the FAT on `device`, which goes away with the mirror where it is `attached` for it.
+    pub fn new(device: PathBuf, attached: Option<LoopDevice>) -> Result<Self> {
+        let mount = PrivateMount::new(Path::new("baserock-fat"), "tmpfs", MsFlags::empty(), "mode=700")?;
+        let mirror = Mirror { known: RefCell::default(), mount, device, _attached: attached };
+        let there = mirror.names()?;
+        for name in [MENU_DIR, SYSTEMS] {
+            if there.iter().any(|there| there.eq_ignore_ascii_case(name)) {
+                mirror
+                    .tool("mcopy")
+                    .args(["-s", "-n", "-m"])
+                    .arg(inside(Path::new(name)))
+                    .arg(mirror.path())
+                    .run()?;
+            }
+        }
+        mirror.known.replace(mirror.tree()?);
+        Ok(mirror)
+    }
+
+    /// Where the directory is, for this process and its children.
+    pub fn path(&self) -> &Path {
+        self.mount.path()
+    }
+
+    /// The device or the attached image of the FAT.
+    pub fn device(&self) -> &Path {
+        &self.device
+    }
+
+    /// Makes the FAT what the directory is: new files first, then the menu, then what is gone; then waits for the disk.
+    pub fn push(&self) -> Result<()> {
+        let (now, before) = (self.tree()?, self.known.borrow().clone());
+        let is_new = |path: &PathBuf, state: &Option<State>| before.get(path) != Some(state);
+        for (path, _) in now.iter().filter(|(path, state)| state.is_none() && is_new(path, state)) {
+            self.tool("mmd").arg(inside(path)).run()?;
+        }
+        let (menu, files): (Vec<_>, Vec<_>) = now
+            .iter()
+            .filter(|(path, state)| state.is_some() && is_new(path, state))
+            .map(|(path, _)| path)
+            .partition(|path| path.starts_with(MENU_DIR));
+        for path in files.into_iter().chain(menu) {
+            self.tool("mcopy").args(["-o", "-m"]).arg(self.path().join(path)).arg(inside(path)).run()?;
+        }
+        // Backwards: what is in a directory before the directory.
+        for (path, state) in before.iter().rev().filter(|(path, _)| !now.contains_key(*path)) {
+            self.tool(if state.is_some() { "mdel" } else { "mrd" }).arg(inside(path)).run()?;
+        }
+        self.known.replace(now);
+        File::open(&self.device).and_then(|device| device.sync_all()).or_cannot("sync", &self.device)
+    }
+
+    /// The names at the top of the FAT.
+    fn names(&self) -> Result<Vec<String>> {
+        // Of an empty one mdir says that the file is not found.
+        let Ok(output) = self.tool("mdir").args(["-b", "-a"]).arg("::/").run() else {
+            return self.tool("minfo").arg("::").run().map(|_| Vec::new());
+        };
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let names = text.lines().filter_map(|line| line.trim().strip_prefix("::/"));
+        Ok(names.map(|name| name.trim_end_matches('/').to_owned()).collect())
+    }
+
+    fn tree(&self) -> Result<Tree> {
+        let mut tree = Tree::new();
+        add(&Dir::open(self.path())?, Path::new(""), &mut tree)?;
+        Ok(tree)
+    }
+
+    fn tool(&self, name: &str) -> Program {
+        // The geometry of an image is nobody's business here.
+        Program::new(name).package(PACKAGE).env("MTOOLS_SKIP_CHECK", "1").arg("-i").arg(&self.device)
+    }
+}
+
+fn add(dir: &Dir, at: &Path, tree: &mut Tree) -> Result<()> {
+    for entry in dir.entries()? {
+        let Some(stat) = dir.stat_of(&entry.name)? else { continue };
+        let path = at.join(&entry.name);
+        match stat.st_mode & libc::S_IFMT {
+            libc::S_IFDIR => {
+                tree.insert(path.clone(), None);
+                add(&dir.dir(&entry.name)?, &path, tree)?;
+            }
+            libc::S_IFREG => {
+                let changed = (stat.st_ctime, stat.st_ctime_nsec);
+                tree.insert(path, Some(State { inode: stat.st_ino, size: stat.st_size, changed }));
+            }
+            // FAT has nothing else.
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A path in the FAT, as mtools have it.
+fn inside(path: &Path) -> String {
+    format!("::/{}", path.display())
+}

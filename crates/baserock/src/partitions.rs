@@ -1,0 +1,136 @@
+//! The partitions of a disk or image, read from its table.
+
+use std::fs::File;
+use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use crate::error::{Error, OrCannot, Result};
+
+/// Bytes a sector: tables of disks with larger ones are not read.
+pub const SECTOR: u64 = 512;
+
+/// One partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// Its number in the table, from 1.
+    pub number: u32,
+    /// Where it begins, bytes.
+    pub start: u64,
+    /// Its size, bytes.
+    pub size: u64,
+    /// Its UUID as the kernel writes it: `PARTUUID=` takes it.
+    pub part_uuid: String,
+}
+
+/// Reads the table of the device or image; no partitions where it has none.
+pub fn read(disk: &File, shown: &Path) -> Result<Vec<Partition>> {
+    let mut disk = disk;
+    disk.seek(SeekFrom::Start(0)).or_cannot("read", shown)?;
+    let mut sector = [0; SECTOR as usize];
+    match disk.read_exact(&mut sector) {
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(Vec::new()),
+        outcome => outcome.or_cannot("read", shown)?,
+    }
+    if sector[510..] != [0x55, 0xaa] {
+        return Ok(Vec::new());
+    }
+    let broken =
+        |error: &dyn std::fmt::Display| Error::malformed(shown, format!("broken partition table ({error})"));
+    // A GPT protects itself by an MBR with one partition of this type.
+    if sector[446 + 4] == 0xee {
+        let table = gptman::GPT::find_from(&mut disk).map_err(|error| broken(&error))?;
+        return Ok(of_gpt(&table));
+    }
+    let header = mbrman::MBRHeader::read_from(&mut Cursor::new(&sector)).map_err(|error| broken(&error))?;
+    // The first sector of a FAT ends with the same signature, and has text where the entries would be.
+    let sound = header.iter().all(|(_, entry)| matches!(entry.boot, 0 | 0x80));
+    if !sound {
+        return Ok(Vec::new());
+    }
+    let table = mbrman::MBR::read_from(&mut disk, 512).map_err(|error| broken(&error))?;
+    Ok(of_mbr(&table))
+}
+
+fn of_gpt(table: &gptman::GPT) -> Vec<Partition> {
+    let used = table.iter().filter(|(_, entry)| entry.is_used());
+    used.map(|(number, entry)| Partition {
+        number,
+        start: entry.starting_lba * table.sector_size,
+        size: (entry.ending_lba + 1).saturating_sub(entry.starting_lba) * table.sector_size,
+        part_uuid: guid(&entry.unique_partition_guid),
+    })
+    .collect()
+}
+
+fn of_mbr(table: &mbrman::MBR) -> Vec<Partition> {
+    let used = table.iter().filter(|(_, entry)| entry.is_used() && !entry.is_extended());
+    used.map(|(number, entry)| Partition {
+        number: u32::try_from(number).unwrap_or(0),
+        start: u64::from(entry.starting_lba) * SECTOR,
+        size: u64::from(entry.sectors) * SECTOR,
+        part_uuid: format!("{:08x}-{number:02x}", u32::from_le_bytes(table.header.disk_signature)),
+    })
+    .collect()
+}
+
+/// A GUID as it is written; on the disk its first three fields are little-endian.
+pub fn guid(bytes: &[u8; 16]) -> String {
+    let mut ordered = *bytes;
+    ordered[..4].reverse();
+    ordered[4..6].reverse();
+    ordered[6..8].reverse();
+    crate::superblock::Uuid(ordered).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk(write: impl FnOnce(&mut File)) -> Vec<Partition> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.set_len(64 << 20).unwrap();
+        write(&mut file);
+        read(&file, Path::new("disk")).unwrap()
+    }
+
+    #[test]
+    fn an_mbr_is_read() {
+        let found = disk(|file| {
+            let mut table = mbrman::MBR::new_from(file, 512, 0x1234_abcd_u32.to_le_bytes()).unwrap();
+            table[2] = mbrman::MBRPartitionEntry {
+                sys: 0x83,
+                starting_lba: 2048,
+                sectors: 4096,
+                ..mbrman::MBRPartitionEntry::empty()
+            };
+            table.write_into(file).unwrap();
+        });
+        let part_uuid = "1234abcd-02".to_owned();
+        assert_eq!(found, [Partition { number: 2, start: 1 << 20, size: 2 << 20, part_uuid }]);
+    }
+
+    #[test]
+    fn a_gpt_is_read() {
+        let unique = std::array::from_fn(|index| u8::try_from(index).unwrap());
+        let found = disk(|file| {
+            let mut table = gptman::GPT::new_from(file, 512, [9; 16]).unwrap();
+            table[5] = gptman::GPTPartitionEntry {
+                partition_type_guid: [7; 16],
+                unique_partition_guid: unique,
+                starting_lba: 2048,
+                ending_lba: 4095,
+                ..gptman::GPTPartitionEntry::empty()
+            };
+            gptman::GPT::write_protective_mbr_into(file, 512).unwrap();
+            table.write_into(file).unwrap();
+        });
+        let part_uuid = "03020100-0504-0706-0809-0a0b0c0d0e0f".to_owned();
+        assert_eq!(found, [Partition { number: 5, start: 1 << 20, size: 1 << 20, part_uuid }]);
+    }
+
+    #[test]
+    fn a_disk_without_a_table_has_no_partitions() {
+        assert_eq!(disk(|_| {}), []);
+        assert_eq!(read(&File::open("/dev/null").unwrap(), Path::new("null")).unwrap(), []);
+    }
+}

@@ -1,0 +1,9 @@
+//! `rawdisk.check LOCATION`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    baserock_terminal::extension(["LOCATION"], |[location], environment, _| {
+        rawdisk::check(location.as_ref(), environment)
+    })
+}

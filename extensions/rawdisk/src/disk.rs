@@ -1,0 +1,102 @@
+//! The disk as location and environment ask for it: everything that can be decided without the root filesystem.
+
+use std::ops::Range;
+use std::path::Path;
+
+use baserock::error::{Error, OrCannot, Result};
+use baserock::operations::boot_loader;
+use baserock::volume::Kind;
+
+use crate::layout::{Layout, Placed};
+use crate::options::Options;
+use crate::partition_file::PartitionFile;
+use crate::target;
+
+/// A disk that is to be written.
+#[derive(Debug)]
+pub struct Disk {
+    /// Its size, bytes.
+    pub size: u64,
+    /// How it is partitioned; `None` where the whole disk is the volume.
+    pub partitioned: Option<Partitioned>,
+}
+
+/// How a disk is partitioned.
+#[derive(Debug)]
+pub struct Partitioned {
+    /// What was asked for.
+    pub file: PartitionFile,
+    /// What comes of it.
+    pub layout: Layout,
+}
+
+impl Disk {
+    /// The disk at the location; nothing is changed.
+    pub fn new(location: &Path, options: &Options) -> Result<Self> {
+        let size = if target::is_device(location) {
+            target::check_device(location, options.force)?;
+            target::size_of_device(location)?
+        } else {
+            refuse_existing(location)?;
+            options.required_size()?
+        };
+        let partitioned = options.partitioning.then(|| partitioned(options, size)).transpose()?;
+        let disk = Disk { size, partitioned };
+        if options.install_extlinux {
+            boot_loader::check(disk.loader_kind())?;
+        }
+        Ok(disk)
+    }
+
+    /// Where the volume lies on the disk, bytes.
+    pub fn volume(&self) -> Range<u64> {
+        let root = self.partitioned.as_ref().and_then(|parts| parts.layout.mounted_at("/"));
+        root.map_or(0..self.size, Placed::bytes)
+    }
+
+    /// What kind of filesystem the boot loader reads.
+    pub fn loader_kind(&self) -> Kind {
+        let boot = self.partitioned.as_ref().and_then(|parts| parts.layout.mounted_at("/boot"));
+        match boot {
+            None => Kind::Volume,
+            Some(placed) if placed.partition.is_fat() => Kind::Fat,
+            Some(_) => Kind::Separate,
+        }
+    }
+}
+
+impl Partitioned {
+    /// The number of the partition that boot code starts: the one that says so, else the one with the boot loader.
+    pub fn bootable(&self, has_loader: bool) -> Option<u32> {
+        let said = self.file.partitions.iter().find(|partition| partition.boot);
+        said.or_else(|| self.file.boot().filter(|_| has_loader)).map(|partition| partition.number)
+    }
+
+    /// The partitions other than the volume's.
+    pub fn others(&self) -> impl Iterator<Item = &Placed> {
+        let is_root = |placed: &&Placed| placed.partition.mountpoint.as_deref() == Some(Path::new("/"));
+        self.layout.partitions.iter().filter(move |placed| !is_root(placed))
+    }
+}
+
+fn partitioned(options: &Options, size: u64) -> Result<Partitioned> {
+    let file = match &options.partition_file {
+        None => PartitionFile::default_layout(),
+        Some(path) => PartitionFile::parse(
+            &std::fs::read_to_string(path).or_cannot("read partition file", path)?,
+            path,
+        )?,
+    };
+    let layout = Layout::new(&file, size)?;
+    Ok(Partitioned { file, layout })
+}
+
+fn refuse_existing(location: &Path) -> Result<()> {
+    if location.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "{} exists; remove it first, choose another name, or set UPGRADE=yes to add a version to it",
+        location.display()
+    )))
+}

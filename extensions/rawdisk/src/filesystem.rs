@@ -1,0 +1,62 @@
+//! Making filesystems, each by its own `mkfs`.
+
+use std::path::Path;
+
+use baserock::error::Result;
+use baserock::process::Program;
+
+use crate::identity::Identity;
+use crate::layout::Placed;
+
+/// The time at which files of a reproducible ext filesystem are made, for its programs.
+const FAKE_TIME: &str = "E2FSPROGS_FAKE_TIME";
+
+/// Makes a btrfs on the device.
+pub fn make_btrfs(device: &Path, identity: &Identity) -> Result<()> {
+    let uuid = identity.uuid("volume")?.to_string();
+    let mut make =
+        Program::new("mkfs.btrfs").package("btrfs-progs").args(["--quiet", "--force", "--uuid", &uuid]);
+    if matches!(identity, Identity::Derived(_)) {
+        make = make.args(["--device-uuid", &identity.uuid("volume's device")?.to_string()]);
+    }
+    make.arg(device).run().map(drop)
+}
+
+/// Makes the partition's filesystem on its device; `epoch` is the time that `SOURCE_DATE_EPOCH` gives.
+pub fn make(device: &Path, placed: &Placed, identity: &Identity, epoch: Option<u64>) -> Result<()> {
+    let Some(kind) = placed.partition.filesystem.as_deref() else { return Ok(()) };
+    let purpose = format!("filesystem {}", placed.partition.number);
+    let uuid = identity.uuid(&purpose)?.to_string();
+    let program = match kind {
+        "btrfs" => {
+            Program::new("mkfs.btrfs").package("btrfs-progs").args(["--quiet", "--force", "--uuid", &uuid])
+        }
+        "ext2" | "ext3" | "ext4" => {
+            let seed = format!("hash_seed={uuid},root_owner=0:0");
+            let make = Program::new(format!("mkfs.{kind}"))
+                .package("e2fsprogs")
+                .args(["-q", "-F", "-U", &uuid, "-E", &seed]);
+            // Boot loaders are older than these.
+            let make = if is_boot(placed) { make.args(["-O", "^64bit,^metadata_csum"]) } else { make };
+            match epoch {
+                Some(epoch) => make.env(FAKE_TIME, epoch.to_string()),
+                None => make,
+            }
+        }
+        "vfat" | "fat" | "msdos" => {
+            let [a, b, c, d] = identity.serial(&purpose)?;
+            let make = Program::new("mkfs.vfat").package("dosfstools");
+            let make = if epoch.is_some() { make.arg("--invariant") } else { make };
+            let serial = format!("{a:02x}{b:02x}{c:02x}{d:02x}");
+            // The loader in it must know how far into the disk it is.
+            make.args(["-i", &serial, "-h", &placed.start.to_string()])
+        }
+        "swap" => Program::new("mkswap").package("util-linux").args(["--uuid", &uuid]),
+        other => Program::new(format!("mkfs.{other}")),
+    };
+    program.arg(device).run().map(drop)
+}
+
+fn is_boot(placed: &Placed) -> bool {
+    placed.partition.mountpoint.as_deref() == Some(Path::new("/boot"))
+}

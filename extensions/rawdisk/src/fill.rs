@@ -1,0 +1,57 @@
+//! What the root filesystem has at a partition's mount point goes onto the partition.
+
+use std::path::Path;
+
+use baserock::copy::Copier;
+use baserock::dir::Dir;
+use baserock::error::{OrCannot, Result, if_exists};
+use baserock::fat::Mirror;
+use baserock::loopdev::LoopDevice;
+use baserock::mount::PrivateMount;
+use baserock::observer::Observer;
+use nix::mount::MsFlags;
+use nix::unistd::syncfs;
+
+use crate::disk::Partitioned;
+use crate::layout::Placed;
+
+/// Copies it. A partition without a mount point stays empty.
+pub fn fill(
+    tree: &Dir,
+    placed: &Placed,
+    device: LoopDevice,
+    parts: &Partitioned,
+    observer: &dyn Observer,
+) -> Result<()> {
+    let (Some(place), Some(kind)) = (&placed.partition.mountpoint, &placed.partition.filesystem) else {
+        return Ok(());
+    };
+    let inside = place.strip_prefix("/").unwrap_or(place);
+    observer.phase(format!("filling partition {} ({})", placed.partition.number, place.display()));
+    let source = if_exists(tree.dir(inside))?;
+    if placed.partition.is_fat() {
+        let mirror = Mirror::new(device.path().to_owned(), Some(device))?;
+        copy(source.as_ref(), &Dir::open(mirror.path())?.shown_as(place), place, parts)?;
+        return mirror.push();
+    }
+    let mount = PrivateMount::new(device.path(), kind, MsFlags::empty(), "")?;
+    let target = Dir::open(mount.path())?.shown_as(place);
+    copy(source.as_ref(), &target, place, parts)?;
+    syncfs(&target).or_cannot("sync", place)
+}
+
+/// Copies what is the partition's own: not what another one has below it.
+fn copy(source: Option<&Dir>, target: &Dir, place: &Path, parts: &Partitioned) -> Result<()> {
+    let Some(source) = source else { return Ok(()) };
+    Copier::new(target).contents(source, Path::new(""))?;
+    let others = parts.others().filter_map(|other| other.partition.mountpoint.as_deref());
+    for inner in others
+        .filter_map(|other| other.strip_prefix(place).ok())
+        .filter(|inner| !inner.as_os_str().is_empty())
+    {
+        if let Some(dir) = target.dir_if_exists(inner)? {
+            dir.empty()?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! The partition file: what the user says about the disk, checked as far as that is possible without the disk.
+
+mod raw;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use baserock::error::{Error, Result};
+
+/// A disk as it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionFile {
+    /// Where the first partition begins, sectors.
+    pub start: u64,
+    /// The kind of partition table.
+    pub table: Table,
+    /// The partitions, in their order on the disk.
+    pub partitions: Vec<Partition>,
+    /// Files that are written to the disk as they are.
+    pub raw_files: Vec<RawFile>,
+}
+
+/// The kind of partition table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// GUID partition table.
+    Gpt,
+    /// Master boot record.
+    Mbr,
+}
+
+/// One partition as it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// Its number in the table, from 1.
+    pub number: u32,
+    /// How much of the disk it takes.
+    pub size: Size,
+    /// Its type in an MBR; `None` keeps the space and makes no entry in the table.
+    pub kind: Option<u8>,
+    /// What `mkfs` makes on it; `None` for nothing.
+    pub filesystem: Option<String>,
+    /// Its name in a GPT.
+    pub description: Option<String>,
+    /// Whether the firmware's or the table's boot code starts it.
+    pub boot: bool,
+    /// Where it is mounted.
+    pub mountpoint: Option<PathBuf>,
+    /// Files that are written to it as they are.
+    pub raw_files: Vec<RawFile>,
+}
+
+/// How large a partition is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// So many bytes.
+    Bytes(u64),
+    /// A share of what is left.
+    Fill,
+}
+
+/// A file of the root filesystem that is written somewhere as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawFile {
+    /// Its path in the root filesystem.
+    pub file: PathBuf,
+    /// Where it goes, bytes from the start of the disk or partition; `None`: after the previous one.
+    pub offset: Option<u64>,
+    /// How much of its beginning is left out, bytes.
+    pub skip: u64,
+    /// How much is written at most, bytes.
+    pub count: Option<u64>,
+}
+
+/// The filesystem that holds the versions.
+pub const ROOT_FILESYSTEM: &str = "btrfs";
+/// The type of a partition of which nothing is said.
+const DEFAULT_KIND: u8 = 0x81;
+/// Where partitions begin if nothing is said, sectors.
+const DEFAULT_START: u64 = 2048;
+
+impl PartitionFile {
+    /// Parses the file's text; `shown` is its name for messages.
+    pub fn parse(text: &str, shown: &Path) -> Result<Self> {
+        let file = raw::parse(text, shown)?;
+        file.check().map_err(|reason| Error::malformed(shown, reason))?;
+        Ok(file)
+    }
+
+    /// What is made where partitioning is asked for and no file says how: one bootable btrfs that fills the disk.
+    pub fn default_layout() -> Self {
+        let root = Partition {
+            number: 1,
+            size: Size::Fill,
+            kind: Some(DEFAULT_KIND),
+            filesystem: Some(ROOT_FILESYSTEM.into()),
+            description: None,
+            boot: true,
+            mountpoint: Some("/".into()),
+            raw_files: Vec::new(),
+        };
+        PartitionFile {
+            start: DEFAULT_START,
+            table: Table::Mbr,
+            partitions: vec![root],
+            raw_files: Vec::new(),
+        }
+    }
+
+    /// The partition that holds the versions.
+    pub fn root(&self) -> Option<&Partition> {
+        self.mounted_at("/")
+    }
+
+    /// The partition that is mounted at this path.
+    pub fn mounted_at(&self, path: &str) -> Option<&Partition> {
+        self.partitions.iter().find(|partition| partition.mountpoint.as_deref() == Some(Path::new(path)))
+    }
+
+    /// The partition that boot loaders read: `/boot` where there is one, else the root.
+    pub fn boot(&self) -> Option<&Partition> {
+        self.mounted_at("/boot").or_else(|| self.root())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.check_numbers()?;
+        self.check_mountpoints()?;
+        self.partitions.iter().try_for_each(Partition::check)?;
+        match self.partitions.iter().filter(|partition| partition.boot).count() {
+            0 | 1 => Ok(()),
+            several => Err(format!("{several} partitions say boot: yes; at most one can")),
+        }
+    }
+
+    fn check_numbers(&self) -> Result<(), String> {
+        let (most, name) = self.table.limit();
+        let entries: Vec<_> = self.partitions.iter().filter(|partition| partition.kind.is_some()).collect();
+        if entries.len() > most as usize {
+            return Err(format!("{} partitions; {name} has at most {most}", entries.len()));
+        }
+        let mut seen = BTreeSet::new();
+        for partition in entries {
+            if !(1..=most).contains(&partition.number) {
+                return Err(format!("partition number {}; {name} has 1 to {most}", partition.number));
+            }
+            if !seen.insert(partition.number) {
+                return Err(format!("two partitions have number {}; numbers must differ", partition.number));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_mountpoints(&self) -> Result<(), String> {
+        let mut seen = BTreeSet::new();
+        for place in self.partitions.iter().filter_map(|partition| partition.mountpoint.as_deref()) {
+            if !seen.insert(place) {
+                return Err(format!("two partitions have mountpoint {}; one is enough", place.display()));
+            }
+        }
+        let Some(root) = self.root() else {
+            return Err("no partition has mountpoint /; one must, for the root filesystem".into());
+        };
+        match root.filesystem.as_deref() {
+            None | Some(ROOT_FILESYSTEM) => Ok(()),
+            Some(other) => Err(format!("the partition of / has filesystem {other}; versions need btrfs")),
+        }
+    }
+}
+
+impl Partition {
+    fn check(&self) -> Result<(), String> {
+        let number = self.number;
+        let Some(place) = &self.mountpoint else { return Ok(()) };
+        let Some(filesystem) = &self.filesystem else {
+            return Err(format!(
+                "partition {number} has mountpoint {} and no filesystem; name one",
+                place.display()
+            ));
+        };
+        if filesystem == "swap" {
+            return Err(format!("partition {number} is swap, which is not mounted; leave out mountpoint"));
+        }
+        if self.kind.is_none() {
+            return Err(format!(
+                "partition {number} has mountpoint {} and fdisk_type none, so nothing would find it",
+                place.display()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether its filesystem is FAT.
+    pub fn is_fat(&self) -> bool {
+        matches!(self.filesystem.as_deref(), Some("vfat" | "fat" | "msdos"))
+    }
+}
+
+impl Table {
+    /// How many partitions it has at most, and its name.
+    fn limit(self) -> (u32, &'static str) {
+        match self {
+            Table::Gpt => (128, "a GPT"),
+            Table::Mbr => (4, "an MBR"),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Where the disk is written: a new image, or a device.
+
+use std::fs::File;
+use std::io::{ErrorKind, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use baserock::error::{Error, OrCannot, Result};
+use baserock::process::Program;
+use nix::fcntl::OFlag;
+
+use crate::image::NewImage;
+
+/// What is written.
+pub enum Target {
+    /// A new image.
+    Image(NewImage),
+    /// A device.
+    Device(Device),
+}
+
+/// A device that nothing else uses.
+pub struct Device {
+    file: File,
+    path: PathBuf,
+    is_half_written: bool,
+}
+
+/// What of a device is cleared where the writing failed: nothing finds a table or a filesystem then. Bytes.
+const HEAD: usize = 1 << 20;
+
+impl Target {
+    /// A new image of this size, or the device at the location where there is one.
+    pub fn new(location: &Path, size: u64) -> Result<Self> {
+        if is_device(location) {
+            return Device::open(location).map(Target::Device);
+        }
+        NewImage::new(location, size).map(Target::Image)
+    }
+
+    /// The open file or device.
+    pub fn file(&self) -> &File {
+        match self {
+            Target::Image(image) => image.file(),
+            Target::Device(device) => &device.file,
+        }
+    }
+
+    /// A path under which this process and its children find it.
+    pub fn path(&self) -> PathBuf {
+        match self {
+            Target::Image(image) => image.path(),
+            Target::Device(device) => device.path.clone(),
+        }
+    }
+
+    /// Removes what a device holds, so that nothing finds an old filesystem beside the new ones. From here on a failure leaves it empty.
+    pub fn begin(&mut self) -> Result<()> {
+        if let Target::Device(device) = self {
+            Program::new("wipefs")
+                .package("util-linux")
+                .args(["--all", "--quiet"])
+                .arg(&device.path)
+                .run()?;
+            device.is_half_written = true;
+        }
+        Ok(())
+    }
+
+    /// Everything is on the disk, and it is what it was to become.
+    pub fn publish(self) -> Result<()> {
+        match self {
+            Target::Image(image) => image.publish(),
+            Target::Device(mut device) => {
+                device.file.sync_all().or_cannot("sync", &device.path)?;
+                device.is_half_written = false;
+                // Not every device can have partitions of its own: then the kernel has none to look for.
+                let _none = Program::new("blockdev").arg("--rereadpt").arg(&device.path).run();
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Whether there is a block device at the location.
+pub fn is_device(location: &Path) -> bool {
+    std::fs::metadata(location).is_ok_and(|found| found.file_type().is_block_device())
+}
+
+/// The size of the device, bytes.
+pub fn size_of_device(path: &Path) -> Result<u64> {
+    let mut file = File::open(path).or_cannot("open", path)?;
+    file.seek(SeekFrom::End(0)).or_cannot("examine", path)
+}
+
+/// Fails where the device is in use, or holds something and `force` is not given.
+pub fn check_device(path: &Path, force: bool) -> Result<()> {
+    Device::open(path)?;
+    let found = Program::new("wipefs")
+        .package("util-linux")
+        .args(["--no-act", "--noheadings", "--output", "TYPE"])
+        .arg(path)
+        .run()?;
+    let text = String::from_utf8_lossy(&found.stdout).into_owned();
+    let kinds: Vec<&str> = text.split_whitespace().collect();
+    if kinds.is_empty() || force {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "{} holds something already ({}); set FORCE=yes to overwrite it",
+        path.display(),
+        kinds.join(", ")
+    )))
+}
+
+impl Device {
+    fn open(path: &Path) -> Result<Self> {
+        let exclusive = File::options().read(true).write(true).custom_flags(OFlag::O_EXCL.bits()).open(path);
+        match exclusive {
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => Err(Error::refused(format!(
+                "{} is in use: it, or a partition of it, is mounted or belongs to something else; unmount it first",
+                path.display()
+            ))),
+            outcome => {
+                // Held open without O_EXCL from here on: the filesystems that are made need it for themselves.
+                drop(outcome.or_cannot("open", path)?);
+                let file = File::options().read(true).write(true).open(path).or_cannot("open", path)?;
+                Ok(Device { file, path: path.to_owned(), is_half_written: false })
+            }
+        }
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        if self.is_half_written {
+            // The error that stopped the writing is the one to tell.
+            let _cleared = self.file.write_all_at(&vec![0; HEAD], 0);
+        }
+    }
+}

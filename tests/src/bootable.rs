@@ -1,0 +1,98 @@
+//! Images of Debian that boot, with the project's programs installed in them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use baserock::btrfs;
+use baserock::copy::Copier;
+use baserock::dir::Dir;
+use tempfile::TempDir;
+
+use crate::image::Image;
+use crate::inputs::{self, Debian};
+use crate::machine::Machine;
+use crate::programs::{self, Done};
+
+/// The subvolume of the base image that holds the second tree.
+pub const SECOND: &str = "second";
+
+/// What every image is written with: the kernel's messages go where a test reads them.
+pub const KERNEL_ARGS: &str = "console=ttyS0";
+
+/// A Debian with the project's programs: a tree of links to the input's files, gone with this value.
+pub struct Tree {
+    place: TempDir,
+}
+
+impl Tree {
+    /// The tree of this build.
+    pub fn new(build: Debian) -> Tree {
+        let input = inputs::debian(build).expect("the input tree");
+        // Beside the inputs, since links to files cannot leave their filesystem.
+        let place = TempDir::new_in(inputs::folder()).expect("a folder beside the inputs");
+        let tree = Tree { place };
+        programs::shell("cp", &["-al", text(&input), text(&tree.path())]);
+        programs::shell(
+            "cp",
+            &["-a", "--remove-destination", &format!("{}/.", text(installed())), text(&tree.path())],
+        );
+        tree
+    }
+
+    /// Where it is. Files of the input must be replaced, never written to.
+    pub fn path(&self) -> PathBuf {
+        self.place.path().join("tree")
+    }
+}
+
+/// What `cargo xtask install` installs.
+fn installed() -> &'static Path {
+    static INSTALLED: OnceLock<TempDir> = OnceLock::new();
+    let place = INSTALLED.get_or_init(|| {
+        let place = TempDir::new_in(inputs::folder()).expect("a folder beside the inputs");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut install = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        install.current_dir(root).args(["xtask", "install", "--debug", "--destdir"]).arg(place.path());
+        programs::run(&mut install).ok();
+        place
+    });
+    place.path()
+}
+
+/// Writes a tree to a new image as the extension does, with these variables beside the kernel's arguments.
+pub fn write(tree: &Path, image: &Path, variables: &[(&str, &str)]) -> Done {
+    let mut write = programs::command("rawdisk-write");
+    write.args([tree, image]).env("KERNEL_ARGS", KERNEL_ARGS).envs(variables.iter().copied());
+    programs::run(&mut write)
+}
+
+/// Writes the first build to a new image, and puts the second beside it in the subvolume [`SECOND`], for tests that deploy it from
+/// inside. `offset` is where the volume begins in the image, bytes.
+pub fn with_second(variables: &[(&str, &str)], offset: u64) -> Image {
+    let image = Image::to_be();
+    write(&Tree::new(Debian::Release).path(), &image.path(), variables).ok();
+    let mounted = image.mount_at(offset, "subvolid=5");
+    put_second(&mounted.dir());
+    image
+}
+
+fn put_second(top: &Dir) {
+    btrfs::create(top, SECOND).expect("a subvolume");
+    let second = top.dir(SECOND).expect("it");
+    let tree = Tree::new(Debian::Updated);
+    let from = Dir::open(tree.path()).expect("the second tree");
+    Copier::new(&second).contents(&from, Path::new("")).expect("a copy");
+}
+
+/// The command in a machine that makes the second tree the `orig` of the version `label`.
+pub fn put_version(machine: &Machine, label: &str) {
+    machine.run(&format!(
+        "mount -o subvolid=5 $(findmnt -no SOURCE / | sed 's/\\[.*//') /mnt && mkdir /mnt/systems/{label} && \
+         btrfs subvolume snapshot /mnt/{SECOND} /mnt/systems/{label}/orig && umount /mnt"
+    ));
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path that is text")
+}

@@ -1,0 +1,95 @@
+//! The whole story on a machine that boots: deployed from inside, rebooted into the new version, rolled back.
+
+use baserock_tests::bootable;
+use baserock_tests::machine::Machine;
+
+const MANAGE: &str = "system-version-manager";
+
+/// What belongs to accounts whose numbers differ between the two builds.
+const OWNERS: &str = "find / -xdev -path /proc -prune -o -perm /6000 -type f -printf '%p %M %u %g\\n' | sort";
+
+#[test]
+fn booted_machine_is_upgraded_from_inside_and_rolled_back() {
+    let image = bootable::with_second(&[("DISK_SIZE", "6G")], 0);
+    let mut machine = Machine::boot(&image.path());
+    factory_runs_with_shared_state(&machine);
+
+    // The administrator's changes: one that merges, one that cannot, a file of the shared state.
+    machine.run("sed -i 's/name = machine/name = night-server/' /etc/vendor/vendor.conf");
+    machine.run("echo 'built by hand' > /etc/build");
+    machine.run("useradd --system --create-home --home-dir /var/lib/mine mine && echo kept > /var/lib/mine/file && chown mine /var/lib/mine/file");
+    let before = Own::look(&machine);
+
+    bootable::put_version(&machine, "devel");
+    machine.run(&format!("{MANAGE} deploy /systems/devel/orig"));
+    assert_eq!(machine.run(&format!("{MANAGE} list")), "devel\nfactory (running) (default)");
+    machine.run(&format!("{MANAGE} set-default devel"));
+    machine.reboot();
+
+    assert_eq!(machine.run(&format!("{MANAGE} get-running")), "devel");
+    assert!(machine.run("cat /proc/cmdline").contains("rootflags=subvol=systems/devel/run"));
+    let vendor = machine.run("cat /etc/vendor/vendor.conf");
+    assert!(vendor.contains("name = night-server") && vendor.contains("limit = 20"), "{vendor}");
+    assert_eq!(machine.run("cat /etc/build"), machine.run("cat /etc/build.orig"));
+    assert!(machine.run("cat /etc/build.rej").contains("+built by hand"));
+    assert!(machine.run("ls /etc/vendor").lines().all(|name| name != "dropped.conf"));
+    before.is_kept_by(&machine);
+
+    machine.run("echo new > /etc/only-in-devel");
+    machine.run(&format!("{MANAGE} set-default factory"));
+    machine.reboot();
+    assert_eq!(machine.run(&format!("{MANAGE} get-running")), "factory");
+    assert_eq!(machine.run("cat /etc/build"), "built by hand");
+    assert_eq!(machine.run("ls /etc/only-in-devel || true"), "");
+    before.is_kept_by(&machine);
+    machine.run(&format!("{MANAGE} remove devel"));
+    assert_eq!(machine.run(&format!("{MANAGE} list")), "factory (running) (default)");
+    machine.power_off();
+}
+
+fn factory_runs_with_shared_state(machine: &Machine) {
+    assert_eq!(machine.run(&format!("{MANAGE} get-running")), "factory");
+    for name in ["home", "opt", "root", "srv", "var"] {
+        let root = machine.run(&format!("findmnt -no FSROOT /{name}"));
+        assert_eq!(root, format!("/state/{name}"));
+    }
+    assert_eq!(machine.run("findmnt -no FSROOT /"), "/systems/factory/run");
+}
+
+/// What must be the machine's own in every version.
+struct Own {
+    identity: String,
+    state: String,
+    failed: usize,
+    set_id: Vec<String>,
+}
+
+impl Own {
+    fn look(machine: &Machine) -> Self {
+        Own {
+            identity: machine.run("cat /etc/machine-id /etc/ssh/ssh_host_*_key.pub"),
+            // By name: the numbers in the shared state must mean the same in both versions.
+            state: machine.run("find /var /root /home -xdev -user mine -printf '%p %u %g\\n' | sort; stat -c '%U:%G' /var/lib/mine /var/log/journal"),
+            failed: failed_units(machine),
+            set_id: machine.run(OWNERS).lines().map(str::to_owned).collect(),
+        }
+    }
+
+    fn is_kept_by(&self, machine: &Machine) {
+        let now = Own::look(machine);
+        assert_eq!(now.identity, self.identity);
+        assert_eq!(now.state, self.state);
+        assert!(now.failed <= self.failed, "{}", machine.run("systemctl --failed --no-legend"));
+        // The second build has more programs; those that both have belong to whom they did.
+        let missing: Vec<_> = self.set_id.iter().filter(|line| !now.set_id.contains(line)).collect();
+        assert!(missing.is_empty(), "changed: {missing:?}; now: {:?}", now.set_id);
+        assert_eq!(machine.run("cat /var/lib/mine/file"), "kept");
+        assert_eq!(machine.run("find / -xdev -nouser -o -xdev -nogroup | head"), "");
+    }
+}
+
+/// Units that failed, once the boot has ended.
+fn failed_units(machine: &Machine) -> usize {
+    machine.run("systemctl is-system-running --wait || true");
+    machine.run("systemctl --failed --no-legend | wc -l").parse().expect("a number")
+}
