@@ -60,6 +60,18 @@ fn a_system_is_built_again_only_where_something_changed() {
 }
 
 #[test]
+fn a_link_that_a_parameter_names_stands_for_its_target() {
+    let definitions = buildable();
+    fs::remove_file(definitions.path("lists/packages")).unwrap();
+    definitions.write("elsewhere", "one\n");
+    symlink("../elsewhere", definitions.path("lists/packages")).unwrap();
+    definitions.done(&["build", "systems/made"]);
+    definitions.write("elsewhere", "two\n");
+    definitions.done(&["build", "systems/made"]);
+    assert_eq!(definitions.read("artifacts/made/etc/list"), "two\n");
+}
+
+#[test]
 fn the_artifact_before_is_kept_also_where_a_build_fails() {
     let definitions = buildable();
     definitions.done(&["build", "systems/made"]);

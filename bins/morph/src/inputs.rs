@@ -24,6 +24,11 @@ pub fn digest(definition: &Path, build: &Build, extension: &Path, repository: &R
     let mut hasher = Sha256::new();
     for input in inputs {
         add(&mut hasher, &input)?;
+        // A link that is named stands for what it leads to; links inside of a folder are only themselves.
+        let target = input.canonicalize().or_cannot("find", &input)?;
+        if target != input {
+            add(&mut hasher, &target)?;
+        }
     }
     Ok(hasher.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
 }
