@@ -1,6 +1,7 @@
 //! `morph deploy` with extensions that show what they were given.
 
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use baserock_tests::definitions::Definitions;
@@ -187,6 +188,48 @@ fn one_of_three_that_fails_stops_no_other() {
             fs::remove_file(definitions.path(reached)).unwrap();
         }
     }
+}
+
+#[test]
+fn a_strict_umask_does_not_close_the_system() {
+    let definitions = Definitions::new();
+    definitions.script("extensions/mode.write", "stat -c %a \"$1\" \"$1/baserock\"");
+    definitions.cluster(&["self: {type: extensions/mode, location: x}"]);
+    let archive = definitions.path("artifacts/base.tar");
+    let packed = Command::new("tar")
+        .current_dir(definitions.path("artifacts/base"))
+        .arg("-cf")
+        .arg(&archive)
+        .arg("etc")
+        .status();
+    assert!(packed.unwrap().success());
+    fs::remove_dir_all(definitions.path("artifacts/base")).unwrap();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "umask 077; exec \"$0\" deploy clusters/c.morph"])
+        .arg(baserock_tests::programs::path("morph"));
+    command.current_dir(definitions.root()).env("TMPDIR", definitions.temporary());
+    let done = Done::from(command.output().unwrap()).succeeded();
+    assert!(done.stdout.contains("self: 755\nself: 755\n"), "{}", done.stdout);
+}
+
+#[test]
+fn what_is_mounted_in_an_artifact_is_not_left_out_in_silence() {
+    let definitions = Definitions::new();
+    definitions.script("extensions/none.write", "true");
+    definitions.cluster(&["self: {type: extensions/none, location: x}"]);
+    let mut command = Command::new("unshare");
+    command
+        .args([
+            "--mount",
+            "sh",
+            "-c",
+            "mount -t tmpfs none artifacts/base/etc && exec \"$0\" deploy clusters/c.morph",
+        ])
+        .arg(baserock_tests::programs::path("morph"));
+    command.current_dir(definitions.root()).env("TMPDIR", definitions.temporary());
+    Done::from(command.output().unwrap())
+        .failed(&["something is mounted on", "artifacts/base/etc; unmount it first"]);
 }
 
 #[test]

@@ -125,7 +125,14 @@ impl Artifact {
 
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     let destination = Dir::open(to)?;
-    Copier::new(&destination).contents(&Dir::open(from)?, Path::new(""))
+    let mut copier = Copier::new(&destination);
+    copier.contents(&Dir::open(from)?, Path::new(""))?;
+    match copier.skipped_mounts() {
+        [] => Ok(()),
+        [mount, ..] => {
+            Err(Error::refused(format!("something is mounted on {}; unmount it first", mount.display())))
+        }
+    }
 }
 
 fn unpack(archive: &Path, to: &Path) -> Result<()> {

@@ -10,6 +10,7 @@ mod selection;
 use anyhow::Result;
 use baserock::extension::Environment;
 use clap::{Parser, Subcommand};
+use nix::sys::stat::{Mode, umask};
 
 use crate::settings::Places;
 
@@ -42,6 +43,8 @@ impl Arguments {
     /// Does what the command line asks for, in this environment.
     pub fn run(self, environment: Environment) -> Result<()> {
         let Arguments { places, command } = self;
+        // What is deployed must not depend on the umask of whoever deploys: a root filesystem that only root may enter boots, and fails.
+        umask(Mode::S_IWGRP | Mode::S_IWOTH);
         match command {
             Command::Deploy(command) => command.run(&places, environment),
             Command::Upgrade(command) => command.run(&places, environment),
