@@ -11,7 +11,22 @@ pub const INPUTS: &[&str] = &["mmdebstrap", "busybox-static"];
 /// What builds static programs with C in them.
 pub const BUILD: &[&str] = &["musl-tools"];
 /// What the tests need beside these.
-pub const TESTS: &[&str] = &["acl", "attr", "libcap2-bin", "git", "rsync", "strace", "procps", "util-linux"];
+pub const TESTS: &[&str] = &[
+    "acl",
+    "attr",
+    "bzip2",
+    "git",
+    "libcap2-bin",
+    "openssl",
+    "procps",
+    "rsync",
+    "strace",
+    "tmux",
+    "uidmap",
+    "util-linux",
+    "xz-utils",
+    "zstd",
+];
 
 /// Installs those that are missing, saying so.
 pub fn ensure(packages: &[&[&str]]) -> Result<()> {

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: our tools against the best that people use instead, in the same run, as ratios.
 
+mod chroot;
 mod measure;
 mod merge;
 mod rawdisk;
@@ -20,6 +21,8 @@ pub struct Bench {
 enum Which {
     /// baserock-system-config-sync over /etc of a Debian, against a shell script around diff and patch
     Merge,
+    /// manage-baserock and enter-baserock, against tar, chroot and systemd-nspawn
+    Chroot,
     /// rawdisk.write of a Debian tree, against mkfs.btrfs, mount, cp -a and sync
     Rawdisk,
 }
@@ -38,6 +41,7 @@ impl Bench {
                 let etc = inputs::debian(Debian::Release)?.join("etc");
                 merge::run(&etc, &build::programs("dist")?.join("baserock-system-config-sync"))
             }
+            Which::Chroot => chroot::run(),
             Which::Rawdisk => rawdisk::run(),
         }
     }

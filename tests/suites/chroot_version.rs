@@ -1,0 +1,62 @@
+//! Entering installed versions of the system, on a volume that is not running.
+
+use std::fs;
+use std::process::Command;
+
+use baserock_tests::image::Image;
+use baserock_tests::programs::{Done, command, run};
+use baserock_tests::version::{factory_image, manage, put_tree};
+
+fn enter(image: &Image, label: &str, script: &str) -> Done {
+    let mut enter = command("enter-baserock");
+    run(enter.args(["--volume"]).arg(image.path()).args(["--version", label, "--", "sh", "-c", script]))
+}
+
+#[test]
+fn a_version_is_entered_with_its_shared_state() {
+    let image = factory_image(512);
+    put_tree(&image, "next", |orig| fs::write(orig.join("etc/next"), "next\n").unwrap());
+    manage(&image, &["deploy", "/systems/next/orig"]).ok();
+    let state = enter(
+        &image,
+        "factory",
+        "busybox cat /var/lib/thing/state; echo factory > /etc/mine; echo all > /var/all",
+    )
+    .ok();
+    assert_eq!(state, "as shipped\n");
+    // What one version wrote to the shared state the other sees; its own files are its own.
+    assert_eq!(
+        enter(&image, "next", "busybox cat /var/all /etc/next; test ! -e /etc/mine").ok(),
+        "all\nnext\n"
+    );
+    let mounted = image.mount("subvolid=5");
+    let read = |path: &str| fs::read_to_string(mounted.path().join(path)).unwrap();
+    assert_eq!(
+        (read("systems/factory/run/etc/mine"), read("state/var/all")),
+        ("factory\n".into(), "all\n".into())
+    );
+    assert!(!mounted.path().join("systems/factory/run/var/all").exists());
+}
+
+#[test]
+fn set_id_programs_work_and_nothing_stays_attached() {
+    let image = factory_image(512);
+    let options = enter(&image, "factory", "busybox grep -E ' (/|/var) ' /proc/self/mounts").ok();
+    assert_eq!(options.lines().count(), 2, "{options}");
+    assert!(!options.contains("nosuid") && !options.contains("nodev"), "{options}");
+    assert_eq!(enter(&image, "factory", "exit 9").code, 9);
+    assert_eq!(enter(&image, "factory", "kill -9 $$").code, 137);
+    let attached = run(Command::new("losetup").arg("-j").arg(image.path())).ok();
+    assert_eq!(attached, "");
+}
+
+#[test]
+fn an_unknown_version_is_refused_with_those_that_are_there() {
+    let image = factory_image(512);
+    let done = enter(&image, "other", "true");
+    assert_eq!(done.code, 125, "{}", done.stderr);
+    assert!(done.stderr.contains("version other does not exist; there are: factory"), "{}", done.stderr);
+    let done = run(command("enter-baserock").args(["--version", "factory", "--", "true"]));
+    assert_eq!(done.code, 125, "{}", done.stderr);
+    assert!(done.stderr.contains("not a Baserock system"), "{}", done.stderr);
+}
