@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use crate::programs;
 
 /// Extensions that are programs: the ending of a program's name becomes that of the extension.
-const PROGRAMS: [&str; 10] = [
+const PROGRAMS: [&str; 11] = [
     "add-config-files-configure",
     "fstab-configure",
     "install-files-configure",
+    "rawdisk-check",
     "rawdisk-write",
     "set-hostname-configure",
     "simple-network-configure",

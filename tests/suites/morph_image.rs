@@ -46,6 +46,6 @@ fn what_the_disk_cannot_be_is_told_by_the_deployment() {
     definitions.cluster(&["disk: {type: extensions/rawdisk, location: disk.img, DISK_SIZE: lots}"]);
     definitions
         .morph(&["deploy", "clusters/c.morph"])
-        .failed(&["disk: failed: ", "rawdisk.write failed with exit code 1: DISK_SIZE is \"lots\""]);
+        .failed(&["disk: failed: ", "rawdisk.check failed with exit code 1: DISK_SIZE is \"lots\""]);
     assert!(!definitions.path("disk.img").exists());
 }
