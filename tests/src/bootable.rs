@@ -1,12 +1,13 @@
 //! Images of Debian that boot, with the project's programs installed in them.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use baserock::btrfs;
 use baserock::copy::Copier;
 use baserock::dir::Dir;
+use baserock::{btrfs, partitions, superblock};
 use tempfile::TempDir;
 
 use crate::image::Image;
@@ -68,13 +69,20 @@ pub fn write(tree: &Path, image: &Path, variables: &[(&str, &str)]) -> Done {
 }
 
 /// Writes the first build to a new image, and puts the second beside it in the subvolume [`SECOND`], for tests that deploy it from
-/// inside. `offset` is where the volume begins in the image, bytes.
-pub fn with_second(variables: &[(&str, &str)], offset: u64) -> Image {
+/// inside.
+pub fn with_second(variables: &[(&str, &str)]) -> Image {
     let image = Image::to_be();
     write(&Tree::new(Debian::Release).path(), &image.path(), variables).ok();
-    let mounted = image.mount_at(offset, "subvolid=5");
-    put_second(&mounted.dir());
+    put_second(&image.mount_at(volume_offset(&image.path()), "subvolid=5").dir());
     image
+}
+
+/// Where the volume begins in an image, bytes.
+pub fn volume_offset(image: &Path) -> u64 {
+    let file = File::open(image).expect("the image");
+    let is_volume = |&offset: &u64| superblock::read(&file, offset, image).expect("the image").is_some();
+    let starts = partitions::read(&file, image).expect("a table").into_iter().map(|partition| partition.start);
+    std::iter::once(0).chain(starts).find(is_volume).expect("a volume in the image")
 }
 
 fn put_second(top: &Dir) {

@@ -10,7 +10,7 @@ const OWNERS: &str = "find / -xdev -path /proc -prune -o -perm /6000 -type f -pr
 
 #[test]
 fn booted_machine_is_upgraded_from_inside_and_rolled_back() {
-    let image = bootable::with_second(&[("DISK_SIZE", "6G")], 0);
+    let image = bootable::with_second(&[("DISK_SIZE", "6G")]);
     let mut machine = Machine::boot(&image.path());
     factory_runs_with_shared_state(&machine);
 

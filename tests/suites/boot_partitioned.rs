@@ -1,0 +1,65 @@
+//! Partitioned disks boot, are upgraded from inside, and roll back; with `/boot` on the volume and on filesystems of its own.
+
+use std::fs;
+
+use baserock_tests::bootable;
+use baserock_tests::machine::Machine;
+
+const SEPARATE_BOOT: &str = "\
+partition_table_format: mbr
+partitions:
+  - {description: boot, size: 512M, fdisk_type: 0x83, filesystem: ext4, mountpoint: /boot, boot: yes}
+  - {size: fill, filesystem: btrfs, mountpoint: /}
+  - {size: 64M, fdisk_type: 0x82, filesystem: swap}
+";
+
+const LEGACY_GPT: &str = "partitions: [{description: system, size: fill, filesystem: btrfs, mountpoint: /, boot: yes}]\n";
+
+#[test]
+fn booted_mbr_with_boot_on_ext4() {
+    upgrade_and_roll_back(SEPARATE_BOOT, Some("ext4"));
+}
+
+#[test]
+fn booted_mbr_with_boot_on_fat() {
+    let file = SEPARATE_BOOT.replace("ext4", "vfat").replace("0x83", "0x0c");
+    upgrade_and_roll_back(&file, Some("vfat"));
+}
+
+#[test]
+fn booted_gpt_with_legacy_boot_code() {
+    upgrade_and_roll_back(LEGACY_GPT, None);
+}
+
+fn upgrade_and_roll_back(partition_file: &str, boot: Option<&str>) {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("disk.yaml");
+    fs::write(&file, partition_file).unwrap();
+    let variables =
+        [("DISK_SIZE", "6G"), ("USE_PARTITIONING", "yes"), ("PARTITION_FILE", file.to_str().unwrap())];
+    let image = bootable::with_second(&variables);
+    let mut machine = Machine::boot(&image.path());
+    running(&machine, "factory", boot);
+
+    bootable::put_version(&machine, "devel");
+    machine.run("system-version-manager deploy /systems/devel/orig && system-version-manager set-default devel");
+    machine.reboot();
+    running(&machine, "devel", boot);
+    machine.run("system-version-manager set-default factory");
+    machine.reboot();
+    running(&machine, "factory", boot);
+    machine.run("system-version-manager remove devel");
+    if boot.is_some() {
+        assert_eq!(machine.run("ls /boot/systems"), "factory");
+    }
+}
+
+/// The version runs, and its boot files are where the loader took them from.
+fn running(machine: &Machine, label: &str, boot: Option<&str>) {
+    assert_eq!(machine.run("system-version-manager get-running"), label);
+    assert_eq!(machine.run("findmnt -no FSTYPE /boot || true"), boot.unwrap_or_default());
+    if boot.is_some() {
+        assert!(machine.run("swapon --show=NAME --noheadings").starts_with("/dev/vda3"));
+        machine.run(&format!("test -s /boot/systems/{label}/kernel"));
+    }
+}

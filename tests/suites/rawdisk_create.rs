@@ -1,0 +1,183 @@
+//! Disks as `rawdisk.write` makes them: tables, filesystems, what is where.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use baserock::loopdev::LoopDevice;
+use baserock::partitions;
+use baserock_tests::bootable::volume_offset;
+use baserock_tests::image::Image;
+use baserock_tests::inputs;
+use baserock_tests::programs::{Done, command, run, shell};
+
+/// A copy of the small tree that a test may change.
+fn tree(place: &Path) -> PathBuf {
+    let tree = place.join("tree");
+    shell("cp", &["-a", inputs::busybox().unwrap().to_str().unwrap(), tree.to_str().unwrap()]);
+    tree
+}
+
+fn write(tree: &Path, location: &Path, variables: &[(&str, &str)]) -> Done {
+    let mut write = command("rawdisk-write");
+    run(write.args([tree, location]).env("BOOTLOADER_INSTALL", "none").envs(variables.iter().copied()))
+}
+
+fn partitioned(image: &Image, file: &str, variables: &[(&str, &str)]) -> Done {
+    let path = image.place().join("disk.yaml");
+    fs::write(&path, file).unwrap();
+    let mut all = vec![("USE_PARTITIONING", "yes"), ("PARTITION_FILE", path.to_str().unwrap())];
+    all.extend(variables);
+    write(&tree(image.place()), &image.path(), &all)
+}
+
+const EVERYTHING: &str = "\
+partition_table_format: mbr
+start_offset: 4096
+partitions:
+  - {size: 64M, fdisk_type: 0x0c, filesystem: vfat, mountpoint: /boot, boot: yes, number: 3}
+  - {size: fill, filesystem: btrfs, mountpoint: /}
+  - {size: 32M, fdisk_type: 0x83, filesystem: ext4, mountpoint: /srv/data}
+  - size: 1M
+    fdisk_type: none
+    filesystem: none
+    raw_files: [{file: boot/vmlinuz, offset_bytes: 4K, skip_bytes: 2, count_bytes: 6}]
+raw_files: [{file: etc/hostname, offset_sectors: 2}]
+";
+
+#[test]
+fn everything_that_a_partition_file_can_say() {
+    let image = Image::to_be();
+    let more = image.place().join("tree/srv/data");
+    let tree = tree(image.place());
+    fs::create_dir_all(&more).unwrap();
+    fs::write(more.join("file"), "data").unwrap();
+    let yaml = image.place().join("disk.yaml");
+    fs::write(&yaml, EVERYTHING).unwrap();
+    let variables = [
+        ("USE_PARTITIONING", "yes"),
+        ("PARTITION_FILE", yaml.to_str().unwrap()),
+        ("DISK_SIZE", "512M"),
+        ("BOOTLOADER_INSTALL", "extlinux"),
+    ];
+    write(&tree, &image.path(), &variables).ok();
+
+    let path = image.path();
+    let table = shell("sfdisk", &["--dump", path.to_str().unwrap()]);
+    for line in ["disk.img3 : start=        4096, size=      131072, type=c, bootable", "disk.img1 : start=      135168,", "type=81"] {
+        assert!(table.contains(line), "{line}: {table}");
+    }
+    assert!(shell("sfdisk", &["--verify", path.to_str().unwrap()]).contains("No errors detected"));
+    let disk = File::open(&path).unwrap();
+    assert!(fs::metadata(&path).unwrap().blocks() * 512 < 256 << 20, "the image is sparse");
+
+    let raw = |offset: u64, size: usize| {
+        let mut bytes = vec![0; size];
+        disk.read_exact_at(&mut bytes, offset).unwrap();
+        String::from_utf8(bytes).unwrap()
+    };
+    assert_eq!(raw(1024, 9), "baserock\n");
+    let table = partitions::read(&disk, &path).unwrap();
+    let last = table.iter().map(|partition| partition.start + partition.size).max().unwrap();
+    assert_eq!(raw(last + 4096, 8), "kernel\0\0");
+
+    let volume = image.mount_at(volume_offset(&path), "subvolid=5");
+    let read = |name: &str| fs::read_to_string(volume.path().join(name)).unwrap();
+    let fstab = read("systems/factory/run/etc/fstab");
+    let of = |number: u32| &table.iter().find(|partition| partition.number == number).unwrap().part_uuid;
+    assert!(fstab.contains(&format!("PARTUUID={} /boot vfat", of(3))), "{fstab}");
+    assert!(fstab.contains(&format!("PARTUUID={} /srv/data ext4", of(2))), "{fstab}");
+    assert_eq!(read("systems/factory/orig/srv/data/file"), "data");
+    assert_eq!(fs::read_dir(volume.path().join("systems/factory/run/boot")).unwrap().count(), 0);
+    drop(volume);
+
+    let ext4 = table.iter().find(|partition| partition.number == 2).unwrap();
+    let device = LoopDevice::attach(&disk, &path, ext4.start, ext4.size, true).unwrap();
+    assert!(shell("debugfs", &["-R", "cat file", device.path().to_str().unwrap()]).contains("data"));
+    let fat = table.iter().find(|partition| partition.number == 3).unwrap();
+    let device = LoopDevice::attach(&disk, &path, fat.start, fat.size, true).unwrap();
+    let names = shell("mdir", &["-/", "-b", "-a", "-i", device.path().to_str().unwrap(), "::"]);
+    for name in ["vmlinuz", "systems/factory/kernel", "extlinux/extlinux.conf", "extlinux/menu.c32", "ldlinux.sys"] {
+        assert!(names.contains(name), "{name}: {names}");
+    }
+    shell("fsck.vfat", &["-n", device.path().to_str().unwrap()]);
+    let list = run(command("system-version-manager").arg("--volume").arg(&path).arg("list")).ok();
+    assert_eq!(list, "factory (default)\n");
+}
+
+#[test]
+fn the_default_partitions_are_one_bootable_btrfs() {
+    let image = Image::to_be();
+    let tree = tree(image.place());
+    let variables = [("USE_PARTITIONING", "YES"), ("DISK_SIZE", "512M"), ("INITRAMFS_PATH", "")];
+    write(&tree, &image.path(), &variables).ok();
+    let table = shell("sfdisk", &["--dump", image.path().to_str().unwrap()]);
+    assert!(table.contains("label: dos") && table.contains("disk.img1 : start=        2048, size=     1046528, type=81, bootable"), "{table}");
+    let menu = fs::read_to_string(image.mount_at(1 << 20, "").path().join("extlinux.conf")).unwrap();
+    let part_uuid = &partitions::read(&File::open(image.path()).unwrap(), Path::new("disk")).unwrap()[0].part_uuid;
+    assert!(menu.contains(&format!("root=PARTUUID={part_uuid}")), "without an initramfs the kernel finds nothing else: {menu}");
+}
+
+#[test]
+fn boards_get_a_menu_and_no_loader() {
+    let image = Image::to_be();
+    let tree = tree(image.place());
+    fs::write(tree.join("boot/board.dtb"), "device tree").unwrap();
+    let variables = [("DISK_SIZE", "512M"), ("DTB_PATH", "/boot/board.dtb"), ("ROOT_DEVICE", "/dev/mmcblk0"), ("BOOTLOADER_CONFIG_FORMAT", "extlinux")];
+    write(&tree, &image.path(), &variables).ok();
+    let mounted = image.mount("");
+    let menu = fs::read_to_string(mounted.path().join("extlinux/extlinux.conf")).unwrap();
+    assert!(menu.contains("fdt /systems/factory/dtb\n") && menu.contains("root=/dev/mmcblk0"), "{menu}");
+    assert_eq!(fs::read_to_string(mounted.path().join("systems/factory/dtb")).unwrap(), "device tree");
+    assert!(!mounted.path().join("menu.c32").exists());
+}
+
+#[test]
+fn a_device_is_written_unless_it_is_in_use_or_holds_something() {
+    let image = Image::blank(512);
+    let tree = tree(image.place());
+    let file = File::options().read(true).write(true).open(image.path()).unwrap();
+    let device = LoopDevice::attach(&file, &image.path(), 0, 0, false).unwrap();
+    write(&tree, device.path(), &[]).ok();
+    write(&tree, device.path(), &[]).refused(&["holds something already (btrfs)", "FORCE=yes"]);
+    let mounted = baserock_tests::image::Mounted::of(device.path(), "");
+    write(&tree, device.path(), &[("FORCE", "yes")]).refused(&["is in use", "unmount"]);
+    drop(mounted);
+    write(&tree, device.path(), &[("FORCE", "yes"), ("USE_PARTITIONING", "yes")]).ok();
+    let list = run(command("system-version-manager").arg("--volume").arg(device.path()).arg("list")).ok();
+    assert_eq!(list, "factory (default)\n");
+}
+
+/// Table, UUIDs, menu, and the metadata of everything on the volume.
+fn everything(image: &Image) -> String {
+    let path = image.path();
+    let table = shell("sfdisk", &["--dump", path.to_str().unwrap()]).replace(path.to_str().unwrap(), "");
+    let disk = File::open(&path).unwrap();
+    let uuids = partitions::read(&disk, &path).unwrap().into_iter().map(|partition| {
+        let device = LoopDevice::attach(&disk, &path, partition.start, partition.size, true).unwrap();
+        let tags = shell("blkid", &["--probe", "--output", "export", device.path().to_str().unwrap()]);
+        tags.lines().filter(|line| !line.starts_with("DEVNAME")).collect::<Vec<_>>().join(" ")
+    });
+    let uuids: Vec<_> = uuids.collect();
+    let volume = image.mount_at(volume_offset(&path), "subvolid=5,ro");
+    let files = shell("find", &[volume.path().to_str().unwrap(), "-printf", "%P %y %m %U %G %s %T@ %l\\n"]);
+    let mut files: Vec<&str> = files.lines().collect();
+    files.sort_unstable();
+    format!("{table}{}\n{}", uuids.join("\n"), files.join("\n"))
+}
+
+#[test]
+fn the_same_input_makes_the_same_disk() {
+    let file = EVERYTHING.replace("partition_table_format: mbr", "partition_table_format: gpt");
+    let make = |epoch: &str| {
+        let image = Image::to_be();
+        partitioned(&image, &file, &[("DISK_SIZE", "512M"), ("SOURCE_DATE_EPOCH", epoch)]).ok();
+        everything(&image)
+    };
+    let (one, other) = (make("1700000000"), make("1700000000"));
+    for (left, right) in one.lines().zip(other.lines()) {
+        assert_eq!(left, right);
+    }
+    assert_eq!(one, other);
+    assert_ne!(one, make("1700000001"));
+}
