@@ -91,7 +91,7 @@ fn archive(
     let stats = unpack(&mut hashing, tree, &options).map_err(|error| no_space(error, store))?;
     let sum = hashing.finish();
     if let Some(expected) = expected {
-        sum.expect(expected, &name)?;
+        sum.verify(expected, &name)?;
     }
     tell(store, &stats, observer);
     Ok((sum, expected.is_some()))

@@ -43,7 +43,7 @@ impl Checksum {
     }
 
     /// Fails unless this is the sum that was expected of `shown`.
-    pub fn expect(self, expected: Checksum, shown: &str) -> Result<()> {
+    pub fn verify(self, expected: Checksum, shown: &str) -> Result<()> {
         if self == expected {
             return Ok(());
         }
@@ -145,8 +145,8 @@ mod tests {
     #[test]
     fn a_mismatch_shows_both_sums() {
         let (is, wanted): (Checksum, Checksum) = (SUM.parse().unwrap(), "0".repeat(64).parse().unwrap());
-        is.expect(is, "a.tar").unwrap();
-        let message = is.expect(wanted, "a.tar").unwrap_err().to_string();
+        is.verify(is, "a.tar").unwrap();
+        let message = is.verify(wanted, "a.tar").unwrap_err().to_string();
         assert!(message.contains(SUM) && message.contains(&"0".repeat(64)), "{message}");
     }
 }
