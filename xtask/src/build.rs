@@ -50,10 +50,19 @@ pub struct Program {
 
 /// Every program that is installed.
 pub fn names() -> Result<Vec<Program>> {
-    let metadata = root::output(root::cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
-    let metadata: Metadata = serde_json::from_str(&metadata)?;
-    let installed = metadata.packages.into_iter().filter(|package| package.name != "xtask");
+    let installed = packages()?.into_iter().filter(|package| package.name != "xtask");
     Ok(installed.flat_map(Package::programs).collect())
+}
+
+/// Every suite of tests that is a program of its own.
+pub fn suites() -> Result<Vec<String>> {
+    let targets = packages()?.into_iter().flat_map(|package| package.targets);
+    Ok(targets.filter(|target| target.is("test")).map(|target| target.name).collect())
+}
+
+fn packages() -> Result<Vec<Package>> {
+    let metadata = root::output(root::cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
+    Ok(serde_json::from_str::<Metadata>(&metadata)?.packages)
 }
 
 #[derive(Deserialize)]
@@ -77,7 +86,13 @@ struct Target {
 impl Package {
     fn programs(self) -> Vec<Program> {
         let is_extension = self.manifest_path.starts_with(root::path().join("extensions"));
-        let programs = self.targets.into_iter().filter(|target| target.kind.iter().any(|kind| kind == "bin"));
+        let programs = self.targets.into_iter().filter(|target| target.is("bin"));
         programs.map(|target| Program { name: target.name, is_extension }).collect()
+    }
+}
+
+impl Target {
+    fn is(&self, wanted: &str) -> bool {
+        self.kind.iter().any(|kind| kind == wanted)
     }
 }
