@@ -92,11 +92,12 @@ impl Drop for Staging<'_> {
 }
 
 /// Takes a chroot out of the store, and then deletes it. The caller holds its lock.
+///
+/// Nothing is synced: filesystems keep the order of the two, so that after a power cut the chroot is there whole, or is not there.
 pub fn remove(store: &Store, label: &Label, dir: &Dir) -> Result<()> {
     let name = format!("{REMOVING}{label}");
     clear(store.dir(), name.as_ref(), store.privilege())?;
     atomic::publish(store.dir(), label, store.dir(), &name)?;
-    store.sync_names()?;
     discard(store.dir(), name.as_ref(), dir, store.privilege())
 }
 
