@@ -161,9 +161,13 @@ fn trees_and_places() {
         .env("DISK_SIZE", "512M")
         .env("BOOTLOADER_INSTALL", "none"))
     .refused(&["/nonexistent"]);
-    for (tree, part) in
-        [("/nonexistent", "/nonexistent"), ("/etc/passwd", "is not a directory"), ("/mnt", "is empty")]
-    {
+    let empty = case.image.place().join("empty");
+    fs::create_dir(&empty).unwrap();
+    for (tree, part) in [
+        ("/nonexistent", "/nonexistent"),
+        ("/etc/passwd", "is not a directory"),
+        (empty.to_str().unwrap(), "is empty"),
+    ] {
         let mut write = command("rawdisk-write");
         run(write.arg(tree).arg(case.image.place().join("new.img")).env("DISK_SIZE", "512M"))
             .refused(&[part]);

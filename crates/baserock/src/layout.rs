@@ -40,6 +40,8 @@ pub const PRIVATE: &str = ".baserock";
 pub const LOCK: &str = "lock";
 /// In [`PRIVATE`]: space to release when a full volume must still be changed.
 pub const BALLAST: &str = "ballast";
+/// In [`PRIVATE`]: a folder for each label that is being filled.
+pub const INCOMING: &str = "incoming";
 /// In [`PRIVATE`]: the lines of fstab for the disk's other partitions, which every version gets.
 pub const MOUNTS: &str = "fstab";
 

@@ -14,11 +14,8 @@ const FAKE_TIME: &str = "E2FSPROGS_FAKE_TIME";
 /// Makes a btrfs on the device.
 pub fn make_btrfs(device: &Path, identity: &Identity) -> Result<()> {
     let uuid = identity.uuid("volume")?.to_string();
-    let mut make =
+    let make =
         Program::new("mkfs.btrfs").package("btrfs-progs").args(["--quiet", "--force", "--uuid", &uuid]);
-    if matches!(identity, Identity::Derived(_)) {
-        make = make.args(["--device-uuid", &identity.uuid("volume's device")?.to_string()]);
-    }
     make.arg(device).run().map(drop)
 }
 

@@ -15,6 +15,7 @@ mod raw;
 mod table;
 mod target;
 mod tree;
+mod upgrade;
 
 use std::path::Path;
 
@@ -28,11 +29,17 @@ use options::Options;
 /// Writes the root filesystem `tree` to `location`, as the environment says.
 pub fn write(tree: &Path, location: &Path, environment: &Environment, observer: &dyn Observer) -> Result<()> {
     let options = Options::new(environment)?;
-    create::create(tree, location, &options, environment, observer)
+    match &options.upgrade {
+        Some(label) => upgrade::upgrade(tree, location, label, &options, environment, observer),
+        None => create::create(tree, location, &options, environment, observer),
+    }
 }
 
 /// Refuses what location and environment tell already. Changes nothing.
 pub fn check(location: &Path, environment: &Environment) -> Result<()> {
     let options = Options::new(environment)?;
-    Disk::new(location, &options).map(drop)
+    match &options.upgrade {
+        Some(label) => upgrade::check(location, label),
+        None => Disk::new(location, &options).map(drop),
+    }
 }

@@ -1,0 +1,181 @@
+//! A new version on a disk that has versions already: what the default has too stays shared with it.
+
+use std::path::Path;
+
+use baserock::atomic;
+use baserock::btrfs::{self, Access};
+use baserock::dir::Dir;
+use baserock::error::{Error, Result};
+use baserock::extension::Environment;
+use baserock::label::Label;
+use baserock::layout::{self, INCOMING, ORIG, PRIVATE, SYSTEMS};
+use baserock::lock::Patience;
+use baserock::observer::Observer;
+use baserock::operations::deploy::{self, Deploy};
+use baserock::operations::etc::EtcMerge;
+use baserock::operations::{self, SetDefault};
+use baserock::volume::{Location, Opening, Purpose, Volume};
+use delta::plan::Plan;
+use delta::scan::{ReadAll, scan};
+use delta::{Manifest, Tree, beside, update};
+
+use crate::options::Options;
+use crate::tree;
+
+/// In the incoming folder: the tree that is being put together.
+const WORK: &str = "tree";
+/// In the incoming folder: what becomes the version's directory.
+const VERSION: &str = "version";
+/// What must stay free: for menus, for the next merge of `/etc`, for the cleaner. Bytes.
+const RESERVE: u64 = 64 << 20;
+
+/// Adds `tree` to the disk at `location` as version `label`, and makes it the default.
+pub fn upgrade(
+    tree: &Path,
+    location: &Path,
+    label: &Label,
+    options: &Options,
+    environment: &Environment,
+    observer: &dyn Observer,
+) -> Result<()> {
+    let tree = tree::open(tree)?;
+    deploy::check_tree(&tree, environment)?;
+    let volume = open(location, Purpose::Change)?;
+    let default = refuse_unfit(&volume, label)?;
+    put(&volume, &tree, label, &default, observer)?;
+    let etc = options.merge_etc.then(|| EtcMerge::from_environment(environment)).transpose()?;
+    let deploy = Deploy { label: label.clone(), environment: environment.clone(), etc: etc.clone() };
+    operations::deploy(&volume, &deploy, observer)?;
+    operations::set_default(&volume, &SetDefault { label: label.clone(), etc }, observer)?;
+    observer.phase(format!("writing everything to {}", location.display()));
+    volume.close()
+}
+
+/// Fails where the disk cannot get this version. Changes nothing.
+pub fn check(location: &Path, label: &Label) -> Result<()> {
+    let volume = open(location, Purpose::Look)?;
+    refuse_unfit(&volume, label).map(drop)
+}
+
+fn open(location: &Path, purpose: Purpose) -> Result<Volume> {
+    Volume::open(&Opening {
+        location: Location::Path(location.to_owned()),
+        purpose,
+        patience: Patience::Refuse,
+    })
+}
+
+/// The version to start from, where the label is free.
+fn refuse_unfit(volume: &Volume, label: &Label) -> Result<Label> {
+    btrfs::require(volume.top())?;
+    if volume.top().has(layout::version(label))? {
+        return Err(Error::refused(format!(
+            "version {label} exists on {}; choose another VERSION_LABEL, or remove it first \
+             (system-version-manager --volume {} remove {label})",
+            volume.name().display(),
+            volume.name().display()
+        )));
+    }
+    volume
+        .default()?
+        .filter(|default| volume.complete().is_ok_and(|complete| complete.contains(default)))
+        .ok_or_else(|| {
+            Error::refused(format!(
+                "{} has no complete default version to start from",
+                volume.name().display()
+            ))
+        })
+}
+
+/// Makes `systems/LABEL/orig`: a snapshot of the default's, in which only what differs is written.
+fn put(volume: &Volume, tree: &Dir, label: &Label, default: &Label, observer: &dyn Observer) -> Result<()> {
+    let version = volume.version_dir(default)?;
+    let basis = version.dir(ORIG)?;
+    observer.phase(format!("comparing {} with {default}", tree.shown("").display()));
+    let old = match beside::load(&version, &basis)? {
+        Some(manifest) => manifest,
+        None => read(&basis, observer)?,
+    };
+    let new = read(tree, observer)?;
+    let plan = Plan::new(&old, &new);
+    refuse_full(volume, label, &plan)?;
+
+    let folder =
+        volume.top().ensure_dir(PRIVATE, 0o700)?.ensure_dir(INCOMING, 0o700)?.ensure_dir(label, 0o700)?;
+    clear(&folder)?;
+    observer.phase(format!("writing what differs to /systems/{label}/{ORIG}"));
+    btrfs::snapshot(&basis, &folder, WORK, Access::Writable)?;
+    let written = fill(&folder, (tree, &new), (&basis, &old), &plan, observer)
+        .and_then(|()| publish(volume, &folder, label, &new));
+    let cleared = clear(&folder).and_then(|()| {
+        drop(folder);
+        volume.top().dir(PRIVATE)?.dir(INCOMING)?.remove_tree(label)
+    });
+    written.and(cleared)
+}
+
+/// Brings the snapshot to what the tree is.
+fn fill(
+    folder: &Dir,
+    (tree, new): (&Dir, &Manifest),
+    (basis, old): (&Dir, &Manifest),
+    plan: &Plan,
+    observer: &dyn Observer,
+) -> Result<()> {
+    let report = |bytes: u64| observer.progress(bytes, Some(plan.wanted_bytes()));
+    let from = Tree { dir: tree, manifest: new };
+    let done = update(from, Tree { dir: basis, manifest: old }, &folder.dir(WORK)?, &report)?;
+    observer.note(format!(
+        "{} names added, {} changed, {} removed; {} KiB written, {} KiB of changed files stay shared",
+        done.names.added,
+        done.names.changed,
+        done.names.removed,
+        done.contents.written >> 10,
+        done.contents.shared >> 10
+    ));
+    Ok(())
+}
+
+/// Freezes the tree, and gives it its place among the versions in one step.
+fn publish(volume: &Volume, folder: &Dir, label: &Label, manifest: &Manifest) -> Result<()> {
+    let version = folder.ensure_dir(VERSION, 0o755)?;
+    btrfs::snapshot(&folder.dir(WORK)?, &version, ORIG, Access::ReadOnly)?;
+    beside::store(&version, &version.dir(ORIG)?, manifest)?;
+    btrfs::commit(volume.top())?;
+    atomic::publish(folder, VERSION, &volume.top().dir(SYSTEMS)?, label)?;
+    btrfs::commit(volume.top())
+}
+
+/// Deletes what is, or was left by another, in the incoming folder.
+fn clear(folder: &Dir) -> Result<()> {
+    if let Some(version) = folder.dir_if_exists(VERSION)? {
+        delete(&version, ORIG)?;
+    }
+    delete(folder, WORK)?;
+    folder.remove_tree(VERSION)
+}
+
+fn delete(dir: &Dir, name: &str) -> Result<()> {
+    if dir.has(name)? { btrfs::delete(dir, name).map(drop) } else { Ok(()) }
+}
+
+fn read(tree: &Dir, observer: &dyn Observer) -> Result<Manifest> {
+    scan(tree, &mut ReadAll, &|bytes| observer.progress(bytes, None))
+}
+
+/// Said before anything is written: a disk that is too small stays as it is.
+fn refuse_full(volume: &Volume, label: &Label, plan: &Plan) -> Result<()> {
+    let (needed, space) = (plan.wanted_bytes().saturating_add(RESERVE), btrfs::space(volume.top())?);
+    if needed <= space.available {
+        return Ok(());
+    }
+    let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
+    Err(Error::refused(format!(
+        "version {label} needs {} MiB, and {} has {} MiB free; remove a version \
+         (system-version-manager --volume {} remove LABEL), or make a larger disk",
+        megabytes(needed),
+        volume.name().display(),
+        megabytes(space.available),
+        volume.name().display()
+    )))
+}
