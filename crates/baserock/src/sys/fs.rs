@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::size_of;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use linux_raw_sys::ioctl as request;
 
@@ -18,6 +18,27 @@ pub fn freeze(any: BorrowedFd<'_>) -> io::Result<()> {
 pub fn thaw(any: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: FITHAW ignores its argument.
     unsafe { ioctl_number(any, request::FITHAW, 0) }.map(drop)
+}
+
+// SAFETY: a repr(C) structure of integers.
+unsafe impl Plain for linux_raw_sys::general::file_clone_range {}
+
+/// Shares `length` bytes of `source` from `source_offset` on with `target` at `target_offset`. All three are multiples of the filesystem's
+/// block, but for a length that ends with the source.
+pub fn clone_range(
+    target: BorrowedFd<'_>,
+    source: BorrowedFd<'_>,
+    source_offset: u64,
+    length: u64,
+    target_offset: u64,
+) -> io::Result<()> {
+    let mut range = linux_raw_sys::general::file_clone_range::zeroed();
+    range.src_fd = i64::from(source.as_raw_fd());
+    range.src_offset = source_offset;
+    range.src_length = length;
+    range.dest_offset = target_offset;
+    // SAFETY: FICLONERANGE reads a file_clone_range.
+    unsafe { ioctl(target, request::FICLONERANGE, &mut range) }.map(drop)
 }
 
 /// One extent of a file, as `linux/fiemap.h` defines it.

@@ -1,0 +1,200 @@
+//! A plan is carried out on a writable snapshot of the basis. There are no decisions left.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::Path;
+
+use baserock::copy::copy_data;
+use baserock::dir::Dir;
+use baserock::error::{Error, OrCannot, Result, if_exists};
+use baserock::signal;
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{Mode, SFlag, mknodat};
+use nix::unistd::linkat;
+
+use crate::entry::{Entry, Kind, as_path, file_name, parent};
+use crate::hash::Hash;
+use crate::manifest::Manifest;
+use crate::metadata;
+use crate::plan::{Make, Plan, Wanted};
+
+/// A tree with what is known of it.
+#[derive(Clone, Copy)]
+pub struct Tree<'a> {
+    /// The tree.
+    pub dir: &'a Dir,
+    /// Its manifest.
+    pub manifest: &'a Manifest,
+}
+
+/// Where contents come from that the basis does not have.
+pub trait Contents {
+    /// Fills the empty file `target` with the content, whose hash is then what the plan says.
+    fn fill(&mut self, wanted: &Wanted, target: &File, shown: &Path) -> Result<()>;
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Names that the basis did not have.
+    pub added: u64,
+    /// Names whose content, type or link changed.
+    pub changed: u64,
+    /// Names whose owner, mode, times or attributes alone changed.
+    pub metadata: u64,
+    /// Names that the new tree does not have.
+    pub removed: u64,
+}
+
+/// Makes `into`, a writable snapshot of the basis, identical to the tree of the manifest `new`.
+pub fn apply(
+    plan: &Plan,
+    basis: Tree<'_>,
+    new: &Manifest,
+    into: &Dir,
+    contents: &mut dyn Contents,
+) -> Result<Stats> {
+    let wanted = plan.wanted.iter().map(|wanted| (wanted.entry, *wanted)).collect();
+    let mut work = Work {
+        basis,
+        new,
+        into,
+        contents,
+        wanted,
+        made: HashMap::new(),
+        parent: None,
+        buffer: vec![0; BUFFER],
+    };
+    for &index in &plan.remove {
+        signal::check()?;
+        work.remove(&basis.manifest.entries()[index])?;
+    }
+    for make in &plan.make {
+        signal::check()?;
+        work.make(*make)?;
+    }
+    for &index in &plan.metadata {
+        work.metadata(&new.entries()[index])?;
+    }
+    for &index in plan.touched.iter().rev() {
+        let entry = &new.entries()[index];
+        metadata::set_time(work.parent(&entry.path)?, as_path(file_name(&entry.path)), &entry.metadata)?;
+    }
+    Ok(stats(plan, basis.manifest, new))
+}
+
+/// Copied at a time where nothing can be shared.
+const BUFFER: usize = 1 << 20;
+
+fn stats(plan: &Plan, basis: &Manifest, new: &Manifest) -> Stats {
+    let before = basis.by_path();
+    let is_new = |make: &&Make| !before.contains_key(&*new.entries()[make.entry].path);
+    let added = plan.make.iter().filter(is_new).count() as u64;
+    Stats {
+        added,
+        changed: plan.make.len() as u64 - added,
+        metadata: plan.metadata.len() as u64,
+        removed: plan.remove.len() as u64,
+    }
+}
+
+struct Work<'a> {
+    basis: Tree<'a>,
+    new: &'a Manifest,
+    into: &'a Dir,
+    contents: &'a mut dyn Contents,
+    wanted: HashMap<usize, Wanted>,
+    /// Contents that are in the new tree already, and under which entry.
+    made: HashMap<Hash, usize>,
+    /// The directory that was used last: entries come directory by directory.
+    parent: Option<(Box<[u8]>, Dir)>,
+    buffer: Vec<u8>,
+}
+
+impl Work<'_> {
+    /// The opened directory that holds the path; the root holds itself, under the empty name.
+    fn parent(&mut self, path: &[u8]) -> Result<&Dir> {
+        let wanted = parent(path);
+        if self.parent.as_ref().is_none_or(|(opened, _)| **opened != *wanted) {
+            let dir = open(self.into, wanted)?;
+            self.parent = Some((wanted.into(), dir));
+        }
+        self.parent.as_ref().map(|(_, dir)| dir).ok_or_else(|| Error::refused("no directory is open"))
+    }
+
+    fn remove(&mut self, entry: &Entry) -> Result<()> {
+        let name = as_path(file_name(&entry.path));
+        let dir = self.parent(&entry.path)?;
+        // A directory on which something was mounted, or a subvolume inside, is not in the manifest with what it holds.
+        if entry.is_directory() { dir.remove_tree(name) } else { dir.remove_file(name) }
+    }
+
+    fn make(&mut self, make: Make) -> Result<()> {
+        let entry = &self.new.entries()[make.entry];
+        let name = as_path(file_name(&entry.path));
+        if make.replaces {
+            self.parent(&entry.path)?.remove_file(name)?;
+        }
+        let node = |dir: &Dir, kind: SFlag, number: u64| {
+            mknodat(dir, name, kind, Mode::from_bits_truncate(0o600), number)
+                .or_cannot("create special file", dir.shown(name))
+        };
+        match &entry.kind {
+            Kind::HardLink(first) => return self.link(first, entry),
+            Kind::File { hash, .. } => self.file(make, entry, *hash)?,
+            Kind::Directory => self.parent(&entry.path)?.make_dir(name, 0o700)?,
+            Kind::Symlink(target) => self.parent(&entry.path)?.symlink(as_path(target), name)?,
+            Kind::CharacterDevice(number) => node(self.parent(&entry.path)?, SFlag::S_IFCHR, *number)?,
+            Kind::BlockDevice(number) => node(self.parent(&entry.path)?, SFlag::S_IFBLK, *number)?,
+            Kind::Fifo => node(self.parent(&entry.path)?, SFlag::S_IFIFO, 0)?,
+            Kind::Socket => node(self.parent(&entry.path)?, SFlag::S_IFSOCK, 0)?,
+        }
+        self.metadata(entry)
+    }
+
+    fn link(&mut self, first: &[u8], entry: &Entry) -> Result<()> {
+        let from = open(self.into, parent(first))?;
+        let name = as_path(file_name(&entry.path));
+        let dir = self.parent(&entry.path)?;
+        linkat(&from, as_path(file_name(first)), dir, name, AtFlags::empty())
+            .or_cannot("link", dir.shown(name))
+    }
+
+    fn file(&mut self, make: Make, entry: &Entry, hash: Hash) -> Result<()> {
+        let name = as_path(file_name(&entry.path));
+        let dir = self.parent(&entry.path)?;
+        let (target, shown) = (dir.create(name, 0o600)?, dir.shown(name));
+        if let Some(wanted) = self.wanted.get(&make.entry) {
+            self.contents.fill(wanted, &target, &shown)?;
+            self.made.insert(hash, make.entry);
+            return Ok(());
+        }
+        let (tree, source) = match (make.same, self.made.get(&hash)) {
+            (Some(same), _) => (self.basis.dir, &self.basis.manifest.entries()[same]),
+            (None, Some(&made)) => (self.into, &self.new.entries()[made]),
+            (None, None) => return Err(Error::refused(format!("no content for {}", shown.display()))),
+        };
+        let Kind::File { size, .. } = source.kind else {
+            return Err(Error::refused(format!("no content for {}", shown.display())));
+        };
+        let from = tree.file(source.path())?;
+        copy_data(&from, &tree.shown(source.path()), &target, &shown, size, &mut self.buffer).map(drop)
+    }
+
+    fn metadata(&mut self, entry: &Entry) -> Result<()> {
+        let is_link = matches!(entry.kind, Kind::Symlink(_));
+        let name = as_path(file_name(&entry.path));
+        metadata::apply(self.parent(&entry.path)?, name, &entry.metadata, is_link)
+    }
+}
+
+fn open(tree: &Dir, path: &[u8]) -> Result<Dir> {
+    let opened = if path.is_empty() { tree.duplicate() } else { tree.dir(as_path(path)) };
+    match if_exists(opened)? {
+        Some(dir) => Ok(dir),
+        None => Err(Error::refused(format!(
+            "{} is not what its manifest says; it was changed while it was worked on",
+            tree.shown(as_path(path)).display()
+        ))),
+    }
+}

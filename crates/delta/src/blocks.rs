@@ -1,0 +1,193 @@
+//! A new content on the disk: blocks that the basis has are shared with it, the others are written.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use baserock::error::{OrCannot, Result};
+use baserock::sys::fs::clone_range;
+
+/// What can be shared: btrfs's sector, 4 KiB.
+pub const BLOCK: usize = 4096;
+
+/// A part of a file of the basis, in memory and on the disk.
+pub struct Base<'a> {
+    /// The file.
+    pub file: &'a File,
+    /// Where the bytes begin in it: a multiple of [`BLOCK`].
+    pub start: u64,
+    /// The bytes.
+    pub bytes: &'a [u8],
+}
+
+/// How a content came to the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Bytes that are shared with the basis.
+    pub shared: u64,
+    /// Bytes written.
+    pub written: u64,
+}
+
+/// A range of the new content that the basis has, at another place or the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Run {
+    new: usize,
+    base: usize,
+    length: usize,
+}
+
+/// Writes `new` at `offset` (a multiple of [`BLOCK`]) of the file `target`. Blocks of zeros become holes.
+pub fn write(
+    target: &File,
+    shown: &Path,
+    offset: u64,
+    new: &[u8],
+    base: Option<&Base<'_>>,
+) -> Result<Written> {
+    let mut runs = base.map(|base| runs(new, base.bytes)).unwrap_or_default();
+    let mut outcome = Written::default();
+    // Shared first: afterwards there is nothing in memory that the kernel would have to write out before it can share.
+    if let Some(base) = base {
+        let mut kept = Vec::with_capacity(runs.len());
+        for run in runs {
+            if share(base, target, shown, offset, run)? {
+                outcome.shared += run.length as u64;
+                kept.push(run);
+            }
+        }
+        runs = kept;
+    }
+    let mut position = 0;
+    for run in &runs {
+        outcome.written += write_data(target, shown, offset, new, position, run.new)?;
+        position = run.new + run.length;
+    }
+    outcome.written += write_data(target, shown, offset, new, position, new.len())?;
+    Ok(outcome)
+}
+
+/// Whether the kernel shared the range; it refuses between files that are stored in different ways.
+fn share(base: &Base<'_>, target: &File, shown: &Path, offset: u64, run: Run) -> Result<bool> {
+    let (from, to) = (base.start + run.base as u64, offset + run.new as u64);
+    match clone_range(target.as_fd(), base.file.as_fd(), from, run.length as u64, to) {
+        Ok(()) => Ok(true),
+        Err(error)
+            if matches!(
+                error.raw_os_error(),
+                Some(libc::EOPNOTSUPP | libc::EXDEV | libc::EINVAL | libc::ENOTTY)
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error).or_cannot("share blocks with", shown),
+    }
+}
+
+fn write_data(
+    target: &File,
+    shown: &Path,
+    offset: u64,
+    new: &[u8],
+    mut from: usize,
+    to: usize,
+) -> Result<u64> {
+    let mut written = 0;
+    while from < to {
+        let zeros = leading_zeros(&new[from..to]);
+        from += zeros;
+        let length = until_zeros(&new[from..to]);
+        let data = &new[from..from + length];
+        target.write_all_at(data, offset + from as u64).or_cannot("write", shown)?;
+        written += length as u64;
+        from += length;
+    }
+    Ok(written)
+}
+
+/// Bytes in whole blocks of zeros at the beginning.
+fn leading_zeros(bytes: &[u8]) -> usize {
+    bytes.chunks_exact(BLOCK).take_while(|block| is_zero(block)).count() * BLOCK
+}
+
+/// Bytes before the next whole block of zeros.
+fn until_zeros(bytes: &[u8]) -> usize {
+    let data = bytes.chunks_exact(BLOCK).take_while(|block| !is_zero(block)).count() * BLOCK;
+    if data + BLOCK > bytes.len() { bytes.len() } else { data }
+}
+
+fn is_zero(block: &[u8]) -> bool {
+    block.iter().all(|&byte| byte == 0)
+}
+
+/// The ranges of whole blocks of `new` that `base` has at places where blocks begin.
+fn runs(new: &[u8], base: &[u8]) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut index: Option<HashMap<u64, usize>> = None;
+    for (number, block) in new.chunks_exact(BLOCK).enumerate() {
+        if is_zero(block) {
+            continue;
+        }
+        let at = number * BLOCK;
+        let next = runs.last().map(|run| run.base + (at - run.new));
+        let has = |&place: &usize| base.get(place..place + BLOCK) == Some(block);
+        // Where the last one was found, or at the same place; only then anywhere.
+        let found = next.filter(has).or_else(|| Some(at).filter(has)).or_else(|| {
+            let index = index.get_or_insert_with(|| index_of(base));
+            index.get(&key(block)).copied().filter(has)
+        });
+        let Some(place) = found else { continue };
+        match runs.last_mut() {
+            Some(run) if run.new + run.length == at && run.base + run.length == place => run.length += BLOCK,
+            _ => runs.push(Run { new: at, base: place, length: BLOCK }),
+        }
+    }
+    runs
+}
+
+fn index_of(base: &[u8]) -> HashMap<u64, usize> {
+    base.chunks_exact(BLOCK).enumerate().map(|(number, block)| (key(block), number * BLOCK)).collect()
+}
+
+/// Tells blocks apart; that two are equal is looked at where it matters.
+fn key(block: &[u8]) -> u64 {
+    block.chunks_exact(8).fold(0, |key: u64, word| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(word);
+        (key.rotate_left(23) ^ u64::from_le_bytes(bytes)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(fill: u8) -> Vec<u8> {
+        vec![fill; BLOCK]
+    }
+
+    #[test]
+    fn ranges_are_found_where_they_moved() {
+        let base = [block(1), block(2), block(3), block(4)].concat();
+        let new = [block(3), block(4), block(9), block(2), vec![3; 100]].concat();
+        let expected = [
+            Run { new: 0, base: 2 * BLOCK, length: 2 * BLOCK },
+            Run { new: 3 * BLOCK, base: BLOCK, length: BLOCK },
+        ];
+        assert_eq!(runs(&new, &base), expected);
+    }
+
+    #[test]
+    fn zeros_are_left_out() {
+        let file = tempfile::tempfile().unwrap();
+        let new = [block(0), block(7), block(0), vec![5; 10]].concat();
+        file.set_len(new.len() as u64).unwrap();
+        let written = write(&file, Path::new("x"), 0, &new, None).unwrap();
+        assert_eq!(written.written, BLOCK as u64 + 10);
+        let mut back = vec![0; new.len()];
+        file.read_exact_at(&mut back, 0).unwrap();
+        assert_eq!(back, new);
+    }
+}

@@ -1,0 +1,91 @@
+//! What a manifest says of one name.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::hash::Hash;
+
+/// One name in a tree, with all that belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Relative to the tree's root, which itself is the empty path.
+    pub path: Box<[u8]>,
+    /// What it is.
+    pub kind: Kind,
+    /// Owner, mode, times, attributes. Those of the first name count where several are one file.
+    pub metadata: Metadata,
+}
+
+/// What a name is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File {
+        /// Bytes.
+        size: u64,
+        /// Of the content.
+        hash: Hash,
+    },
+    /// A symbolic link to this.
+    Symlink(Box<[u8]>),
+    /// One more name of the file that was first at this path.
+    HardLink(Box<[u8]>),
+    /// A character device of this number.
+    CharacterDevice(u64),
+    /// A block device of this number.
+    BlockDevice(u64),
+    /// A named pipe.
+    Fifo,
+    /// A socket.
+    Socket,
+}
+
+/// What belongs to a file beside its content. ACLs and capabilities are attributes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// Permission bits, set-id bits and the sticky bit.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// When it was last modified: seconds since 1970.
+    pub seconds: i64,
+    /// And nanoseconds.
+    pub nanoseconds: u32,
+    /// Extended attributes, sorted by name.
+    pub attributes: Vec<Attribute>,
+}
+
+/// The name and the value of an extended attribute.
+pub type Attribute = (Box<[u8]>, Box<[u8]>);
+
+impl Entry {
+    /// The path as a path.
+    pub fn path(&self) -> &Path {
+        as_path(&self.path)
+    }
+
+    /// Whether it is a directory.
+    pub fn is_directory(&self) -> bool {
+        self.kind == Kind::Directory
+    }
+}
+
+/// Bytes as a path.
+pub fn as_path(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
+}
+
+/// The directory that holds the path; the root is the empty path, and holds itself.
+pub fn parent(path: &[u8]) -> &[u8] {
+    path.iter().rposition(|&byte| byte == b'/').map_or(&[], |slash| &path[..slash])
+}
+
+/// The last component of the path.
+pub fn file_name(path: &[u8]) -> &[u8] {
+    path.iter().rposition(|&byte| byte == b'/').map_or(path, |slash| &path[slash + 1..])
+}

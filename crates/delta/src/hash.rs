@@ -1,0 +1,80 @@
+//! SHA-256 of contents.
+
+use std::fmt;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use baserock::error::{Error, OrCannot, Result};
+use baserock::signal;
+use sha2::{Digest, Sha256};
+
+/// The SHA-256 of some bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hash(pub [u8; 32]);
+
+impl Hash {
+    /// Of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Hash(Sha256::digest(bytes).into())
+    }
+
+    /// Of the first `size` bytes of a file, and those must be all that it has.
+    pub fn of_file(file: &File, size: u64, shown: &Path, buffer: &mut [u8]) -> Result<Self> {
+        let mut hasher = Hasher::default();
+        let mut position = 0;
+        loop {
+            signal::check()?;
+            let count = file.read_at(buffer, position).or_cannot("read", shown)?;
+            if count == 0 {
+                break;
+            }
+            hasher.add(&buffer[..count]);
+            position += count as u64;
+        }
+        if position == size { Ok(hasher.finish()) } else { Err(changed(shown)) }
+    }
+
+    /// The first eight bytes, as a number: enough to tell the contents of one tree apart.
+    pub fn short(&self) -> u64 {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&self.0[..8]);
+        u64::from_le_bytes(bytes)
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A hash of bytes that come piece by piece.
+#[derive(Clone, Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    /// The next piece.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The hash of all pieces.
+    pub fn finish(self) -> Hash {
+        Hash(self.0.finalize().into())
+    }
+}
+
+/// The error for a file that somebody writes to while it is read.
+pub(crate) fn changed(path: &Path) -> Error {
+    Error::refused(format!(
+        "{} changed while it was being read; try again when nothing writes to it",
+        path.display()
+    ))
+}

@@ -1,0 +1,28 @@
+//! Two trees become a stream of differences, and that becomes a tree.
+//!
+//! A [`manifest::Manifest`] holds what an upgrade has to keep of a tree; [`scan::scan`] makes one, [`beside`] keeps it beside a version.
+//! [`plan::Plan`] compares two of them; [`apply::apply`] carries the plan out on a writable snapshot of the basis. Contents that the basis
+//! does not have come from a tree on this machine ([`update::update`]), or from elsewhere.
+//!
+//! Nothing here knows what a version is.
+
+pub mod apply;
+pub mod beside;
+pub mod blocks;
+pub mod codec;
+pub mod entry;
+pub mod format;
+pub mod hash;
+pub mod manifest;
+pub mod metadata;
+pub mod plan;
+pub mod predecessors;
+pub mod record;
+pub mod scan;
+pub mod segment;
+pub mod update;
+
+pub use apply::Tree;
+pub use manifest::Manifest;
+pub use plan::Plan;
+pub use update::update;

@@ -1,0 +1,119 @@
+//! What belongs to a file beside its content: read from one, given to another.
+
+use std::ffi::{CStr, CString};
+use std::path::{Path, PathBuf};
+
+use baserock::dir::Dir;
+use baserock::error::{Error, OrCannot, Result};
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode, UtimensatFlags, fchmodat, utimensat};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{Gid, Uid, fchownat};
+use rustix::fs::{XattrFlags, lgetxattr, llistxattr, lremovexattr, lsetxattr};
+
+use crate::entry::{Attribute, Metadata};
+
+/// How a filesystem stores a file is no property of the file.
+const NOT_OF_THE_FILE: &[u8] = b"btrfs.";
+
+/// Reads the metadata of `name` in `dir` (empty: the directory itself), a link's own.
+pub fn read(dir: &Dir, name: &Path, stat: &FileStat) -> Result<Metadata> {
+    let shown = dir.shown(name);
+    let out_of_range = |_| Error::refused(format!("{} has a time that cannot be kept", shown.display()));
+    Ok(Metadata {
+        mode: stat.st_mode & 0o7777,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        seconds: stat.st_mtime,
+        nanoseconds: u32::try_from(stat.st_mtime_nsec).map_err(out_of_range)?,
+        attributes: attributes(&proc_path(dir, name), &shown)?,
+    })
+}
+
+/// Gives the metadata to `name` in `dir` (empty: the directory itself), in the order in which nothing undoes another. Attributes that are
+/// not in it are removed.
+pub fn apply(dir: &Dir, name: &Path, metadata: &Metadata, is_link: bool) -> Result<()> {
+    let (target, shown) = (proc_path(dir, name), dir.shown(name));
+    let (user, group) = (Uid::from_raw(metadata.uid), Gid::from_raw(metadata.gid));
+    fchownat(AT_FDCWD, &target, Some(user), Some(group), AtFlags::AT_SYMLINK_NOFOLLOW)
+        .or_cannot("change owner of", &shown)?;
+    // A change of owner clears set-id bits and capabilities, so mode and attributes come after it.
+    if !is_link {
+        let mode = Mode::from_bits_truncate(metadata.mode);
+        fchmodat(AT_FDCWD, &target, mode, FchmodatFlags::FollowSymlink)
+            .or_cannot("change mode of", &shown)?;
+    }
+    apply_attributes(&target, &shown, &metadata.attributes)?;
+    set_time(dir, name, metadata)
+}
+
+/// Sets the time of last modification alone: what is done to a directory's entries changes it.
+pub fn set_time(dir: &Dir, name: &Path, metadata: &Metadata) -> Result<()> {
+    let modified = TimeSpec::new(metadata.seconds, metadata.nanoseconds.into());
+    utimensat(AT_FDCWD, &proc_path(dir, name), &modified, &modified, UtimensatFlags::NoFollowSymlink)
+        .or_cannot("set times of", dir.shown(name))
+}
+
+fn apply_attributes(target: &Path, shown: &Path, wanted: &[Attribute]) -> Result<()> {
+    for (name, _) in attributes(target, shown)? {
+        if !wanted.iter().any(|(other, _)| *other == name) {
+            let name = c_name(&name, shown)?;
+            lremovexattr(target, name.as_c_str())
+                .or_cannot(format!("remove attribute {} of", name.to_string_lossy()), shown)?;
+        }
+    }
+    for (name, value) in wanted {
+        let name = c_name(name, shown)?;
+        lsetxattr(target, name.as_c_str(), value, XattrFlags::empty())
+            .or_cannot(format!("set attribute {} of", name.to_string_lossy()), shown)?;
+    }
+    Ok(())
+}
+
+fn c_name(name: &[u8], shown: &Path) -> Result<CString> {
+    CString::new(name).map_err(|_| Error::malformed(shown, "an attribute whose name is no name"))
+}
+
+fn attributes(path: &Path, shown: &Path) -> Result<Vec<Attribute>> {
+    let mut list = [0u8; 4096];
+    let mut large = Vec::new();
+    let names = match llistxattr(path, &mut list) {
+        Ok(length) => &list[..length],
+        Err(rustix::io::Errno::OPNOTSUPP) => return Ok(Vec::new()),
+        // As many as the kernel ever gives.
+        Err(rustix::io::Errno::RANGE) => {
+            large.resize(1 << 16, 0);
+            let length = llistxattr(path, large.as_mut_slice()).or_cannot("list attributes of", shown)?;
+            &large[..length]
+        }
+        Err(error) => return Err(error).or_cannot("list attributes of", shown),
+    };
+    let mut found = Vec::new();
+    for name in names.split_inclusive(|&byte| byte == 0) {
+        let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
+        if !name.to_bytes().starts_with(NOT_OF_THE_FILE) {
+            found.push((name.to_bytes().into(), value(path, name, shown)?));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn value(path: &Path, name: &CStr, shown: &Path) -> Result<Box<[u8]>> {
+    let mut value = vec![0; 256];
+    loop {
+        match lgetxattr(path, name, value.as_mut_slice()) {
+            Ok(length) => return Ok(value[..length].into()),
+            Err(rustix::io::Errno::RANGE) if value.len() < 1 << 16 => value.resize(1 << 16, 0),
+            Err(error) => {
+                return Err(error).or_cannot(format!("read attribute {} of", name.to_string_lossy()), shown);
+            }
+        }
+    }
+}
+
+/// A path for the calls that take no directory descriptor.
+fn proc_path(dir: &Dir, name: &Path) -> PathBuf {
+    let dir = dir.proc_path();
+    if name.as_os_str().is_empty() { dir.join(".") } else { dir.join(name) }
+}

@@ -1,0 +1,71 @@
+//! Which file of the basis a new content was most probably made from.
+//!
+//! The same path, if there is one. Else a file of the same name, versions in names put aside (`libcrypto.so.3.0.20` and
+//! `libcrypto.so.3.0.22`), whose path has most in common: an upgrade of the kernel renames `lib/modules/6.1.0-50` to `6.1.0-56`, and
+//! each of the 4,000 modules has to find the one that it replaces.
+
+use std::collections::HashMap;
+
+use crate::entry::{Entry, Kind, file_name};
+use crate::manifest::Manifest;
+
+/// Files of the basis, to be found by what their paths have in common.
+pub struct Predecessors<'a> {
+    basis: &'a Manifest,
+    by_path: HashMap<&'a [u8], usize>,
+    by_shape: HashMap<Vec<u8>, Vec<usize>>,
+}
+
+/// As many files of one name are compared, and no more: in some trees every directory has an `index.html`.
+const MOST_CANDIDATES: usize = 256;
+/// Smaller files cost more to describe than to send.
+const SMALLEST: u64 = 256;
+
+impl<'a> Predecessors<'a> {
+    /// The files of this basis.
+    pub fn new(basis: &'a Manifest) -> Self {
+        let mut by_path = HashMap::new();
+        let mut by_shape: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
+        for (index, entry) in basis.entries().iter().enumerate() {
+            if matches!(entry.kind, Kind::File { size, .. } if size >= SMALLEST) {
+                by_path.insert(&*entry.path, index);
+                by_shape.entry(shape(file_name(&entry.path))).or_default().push(index);
+            }
+        }
+        Predecessors { basis, by_path, by_shape }
+    }
+
+    /// The file of the basis that is most like a new one of this path and size.
+    pub fn of(&self, path: &[u8], size: u64) -> Option<usize> {
+        if size < SMALLEST {
+            return None;
+        }
+        if let Some(&index) = self.by_path.get(path) {
+            return Some(index);
+        }
+        let candidates = self.by_shape.get(&shape(file_name(path)))?;
+        let wanted = shape(path);
+        let score = |&&index: &&usize| {
+            let other: &Entry = &self.basis.entries()[index];
+            let likeness = in_common(&shape(&other.path), &wanted) + in_common(&other.path, path);
+            (likeness, std::cmp::Reverse(distance(other, size)))
+        };
+        candidates.iter().take(MOST_CANDIDATES).max_by_key(score).copied()
+    }
+}
+
+/// The bytes without digits: what stays the same between versions.
+fn shape(path: &[u8]) -> Vec<u8> {
+    path.iter().copied().filter(|byte| !byte.is_ascii_digit()).collect()
+}
+
+/// How many bytes two paths share at their beginning and their end.
+fn in_common(one: &[u8], other: &[u8]) -> usize {
+    let front = one.iter().zip(other).take_while(|(a, b)| a == b).count();
+    let back = one.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count();
+    front + back
+}
+
+fn distance(entry: &Entry, size: u64) -> u64 {
+    if let Kind::File { size: other, .. } = entry.kind { other.abs_diff(size) } else { u64::MAX }
+}

@@ -1,0 +1,112 @@
+//! One entry as bytes.
+//!
+//! ```text
+//! number     how many bytes the path shares with the one before it
+//! bytes      the rest of the path
+//! number     type: 0 directory, 1 file, 2 symbolic link, 3 hard link, 4 character device, 5 block device, 6 FIFO, 7 socket
+//! number     mode;  number owner;  number group;  signed seconds;  number nanoseconds
+//! number     how many attributes; for each: bytes name, bytes value
+//!            file: number size, 32 bytes SHA-256;  links: bytes target;  devices: number
+//! ```
+
+use std::io::{self, Read};
+
+use crate::codec::{Reader, Writer, invalid};
+use crate::entry::{Attribute, Entry, Kind, Metadata};
+use crate::hash::Hash;
+use crate::manifest::MAX_PATH;
+
+/// Longest attribute value, bytes; the kernel's limit.
+const MAX_ATTRIBUTE: usize = 1 << 16;
+/// Most attributes of one file; more do not fit where filesystems keep them.
+const MAX_ATTRIBUTES: usize = 1 << 10;
+
+/// Appends the entry; `previous` is the path of the one before it.
+pub fn write(to: &mut Writer, previous: &[u8], entry: &Entry) {
+    let shared = previous.iter().zip(&entry.path).take_while(|(a, b)| a == b).count();
+    to.number(shared as u64);
+    to.bytes(&entry.path[shared..]);
+    to.number(number_of(&entry.kind));
+    write_metadata(to, &entry.metadata);
+    match &entry.kind {
+        Kind::File { size, hash } => {
+            to.number(*size);
+            to.raw(&hash.0);
+        }
+        Kind::Symlink(target) | Kind::HardLink(target) => to.bytes(target),
+        Kind::CharacterDevice(number) | Kind::BlockDevice(number) => to.number(*number),
+        Kind::Directory | Kind::Fifo | Kind::Socket => {}
+    }
+}
+
+fn number_of(kind: &Kind) -> u64 {
+    match kind {
+        Kind::Directory => 0,
+        Kind::File { .. } => 1,
+        Kind::Symlink(_) => 2,
+        Kind::HardLink(_) => 3,
+        Kind::CharacterDevice(_) => 4,
+        Kind::BlockDevice(_) => 5,
+        Kind::Fifo => 6,
+        Kind::Socket => 7,
+    }
+}
+
+fn write_metadata(to: &mut Writer, metadata: &Metadata) {
+    to.number(u64::from(metadata.mode));
+    to.number(u64::from(metadata.uid));
+    to.number(u64::from(metadata.gid));
+    to.signed(metadata.seconds);
+    to.number(u64::from(metadata.nanoseconds));
+    to.number(metadata.attributes.len() as u64);
+    for (name, value) in &metadata.attributes {
+        to.bytes(name);
+        to.bytes(value);
+    }
+}
+
+/// Takes the next entry.
+pub fn read<R: Read>(from: &mut Reader<R>, previous: &[u8]) -> io::Result<Entry> {
+    let shared = from.count(previous.len())?;
+    let mut path = previous[..shared].to_vec();
+    path.extend(from.bytes(MAX_PATH)?);
+    let kind = from.number()?;
+    let metadata = read_metadata(from)?;
+    let kind = match kind {
+        0 => Kind::Directory,
+        1 => Kind::File { size: from.number()?, hash: Hash(from.raw()?) },
+        2 => Kind::Symlink(from.bytes(MAX_PATH)?.into()),
+        3 => Kind::HardLink(from.bytes(MAX_PATH)?.into()),
+        4 => Kind::CharacterDevice(from.number()?),
+        5 => Kind::BlockDevice(from.number()?),
+        6 => Kind::Fifo,
+        7 => Kind::Socket,
+        _ => return Err(invalid(&format!("an entry of the unknown type {kind}"))),
+    };
+    if matches!(kind, Kind::File { size, .. } if i64::try_from(size).is_err()) {
+        return Err(invalid("a file larger than any filesystem allows"));
+    }
+    Ok(Entry { path: path.into(), kind, metadata })
+}
+
+fn read_metadata<R: Read>(from: &mut Reader<R>) -> io::Result<Metadata> {
+    let mut metadata = Metadata {
+        mode: from.small()?,
+        uid: from.small()?,
+        gid: from.small()?,
+        seconds: from.signed()?,
+        nanoseconds: from.small()?,
+        attributes: Vec::new(),
+    };
+    if metadata.mode > 0o7777 || metadata.nanoseconds >= 1_000_000_000 {
+        return Err(invalid("a mode or a time that no file can have"));
+    }
+    for _ in 0..from.count(MAX_ATTRIBUTES)? {
+        let attribute: Attribute = (from.bytes(255)?.into(), from.bytes(MAX_ATTRIBUTE)?.into());
+        if attribute.0.contains(&0) || attribute.0.is_empty() {
+            return Err(invalid("an attribute whose name is no name"));
+        }
+        metadata.attributes.push(attribute);
+    }
+    Ok(metadata)
+}

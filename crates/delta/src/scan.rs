@@ -1,0 +1,139 @@
+//! A tree on a disk becomes a manifest.
+
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use baserock::dir::Dir;
+use baserock::error::{Error, OrCannot, Result};
+use baserock::resolve;
+use baserock::signal;
+use nix::sys::stat::{FileStat, SFlag, fstat};
+
+use crate::entry::{Entry, Kind};
+use crate::hash::{Hash, changed};
+use crate::manifest::Manifest;
+use crate::metadata;
+
+/// Contents whose hashes are known without reading them.
+pub trait Hashes {
+    /// The hash of the file that looks like this, where it is known.
+    fn known(&self, stat: &FileStat) -> Option<Hash>;
+    /// The file that looks like this has that hash.
+    fn learned(&mut self, stat: &FileStat, hash: Hash);
+}
+
+/// Every file is read.
+pub struct ReadAll;
+
+impl Hashes for ReadAll {
+    fn known(&self, _: &FileStat) -> Option<Hash> {
+        None
+    }
+
+    fn learned(&mut self, _: &FileStat, _: Hash) {}
+}
+
+/// Bytes read at a time.
+const BUFFER: usize = 1 << 18;
+
+/// Reads the tree. Does not cross into other mounts: what is mounted in the tree is an empty directory. `report` is called with the bytes of
+/// content seen so far.
+pub fn scan(tree: &Dir, hashes: &mut dyn Hashes, report: &dyn Fn(u64)) -> Result<Manifest> {
+    let mount = resolve::mount_id(tree.as_fd(), &tree.shown(""))?;
+    let mut scanner = Scanner {
+        hashes,
+        report,
+        mount,
+        entries: Vec::new(),
+        first_names: HashMap::new(),
+        bytes: 0,
+        buffer: vec![0; BUFFER],
+    };
+    scanner.directory(tree, Path::new(""), tree.stat()?.st_dev)?;
+    Manifest::new(scanner.entries).map_err(|fault| Error::malformed(tree.shown(""), fault))
+}
+
+struct Scanner<'a> {
+    hashes: &'a mut dyn Hashes,
+    report: &'a dyn Fn(u64),
+    mount: Option<u64>,
+    entries: Vec<Entry>,
+    first_names: HashMap<(u64, u64), Box<[u8]>>,
+    bytes: u64,
+    buffer: Vec<u8>,
+}
+
+impl Scanner<'_> {
+    fn directory(&mut self, dir: &Dir, path: &Path, device_above: u64) -> Result<()> {
+        signal::check()?;
+        let stat = dir.stat()?;
+        let metadata = metadata::read(dir, Path::new(""), &stat)?;
+        self.entries.push(Entry { path: bytes(path), kind: Kind::Directory, metadata });
+        if self.is_other_mount(dir, &stat, device_above)? {
+            return Ok(());
+        }
+        for entry in dir.entries()? {
+            let inner = path.join(&entry.name);
+            let found = dir.stat_of(&entry.name)?.ok_or_else(|| changed(&dir.shown(&entry.name)))?;
+            if found.st_mode & libc::S_IFMT == libc::S_IFDIR {
+                self.directory(&dir.dir(&entry.name)?, &inner, stat.st_dev)?;
+            } else {
+                let kind = self.kind(dir, Path::new(&entry.name), &found, &inner)?;
+                let metadata = metadata::read(dir, Path::new(&entry.name), &found)?;
+                self.entries.push(Entry { path: bytes(&inner), kind, metadata });
+            }
+        }
+        Ok(())
+    }
+
+    /// Kernels that do not tell the mount tell the device, which differs for a nested subvolume too.
+    fn is_other_mount(&self, dir: &Dir, stat: &FileStat, device_above: u64) -> Result<bool> {
+        Ok(match (self.mount, resolve::mount_id(dir.as_fd(), &dir.shown(""))?) {
+            (Some(top), Some(here)) => top != here,
+            _ => stat.st_dev != device_above,
+        })
+    }
+
+    fn kind(&mut self, dir: &Dir, name: &Path, stat: &FileStat, path: &Path) -> Result<Kind> {
+        if stat.st_nlink > 1 {
+            let key = (stat.st_dev, stat.st_ino);
+            if let Some(first) = self.first_names.get(&key) {
+                return Ok(Kind::HardLink(first.clone()));
+            }
+            self.first_names.insert(key, bytes(path));
+        }
+        Ok(match SFlag::from_bits_truncate(stat.st_mode & libc::S_IFMT) {
+            SFlag::S_IFREG => self.file(dir, name)?,
+            SFlag::S_IFLNK => Kind::Symlink(bytes(&dir.read_link(name)?)),
+            SFlag::S_IFCHR => Kind::CharacterDevice(stat.st_rdev),
+            SFlag::S_IFBLK => Kind::BlockDevice(stat.st_rdev),
+            SFlag::S_IFIFO => Kind::Fifo,
+            SFlag::S_IFSOCK => Kind::Socket,
+            _ => return Err(Error::malformed(dir.shown(name), "a file of a type that nobody knows")),
+        })
+    }
+
+    fn file(&mut self, dir: &Dir, name: &Path) -> Result<Kind> {
+        let shown = dir.shown(name);
+        let file = dir.file(name)?;
+        let stat = fstat(&file).or_cannot("examine", &shown)?;
+        let size = stat.st_size.cast_unsigned();
+        self.bytes += size;
+        let known = self.hashes.known(&stat);
+        let hash = match known {
+            Some(hash) => hash,
+            None => Hash::of_file(&file, size, &shown, &mut self.buffer)?,
+        };
+        if known.is_none() {
+            self.hashes.learned(&stat, hash);
+        }
+        (self.report)(self.bytes);
+        Ok(Kind::File { size, hash })
+    }
+}
+
+fn bytes(path: &Path) -> Box<[u8]> {
+    path.as_os_str().as_bytes().into()
+}

@@ -1,0 +1,84 @@
+//! A tree on this machine's disks is brought into a snapshot, block by block.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use baserock::dir::Dir;
+use baserock::error::{OrCannot, Result};
+use baserock::signal;
+
+use crate::apply::{Contents, Stats, Tree, apply};
+use crate::blocks::{self, Base, Written};
+use crate::entry::Kind;
+use crate::hash::changed;
+use crate::plan::{Plan, Wanted};
+use crate::segment::{self, window};
+
+/// What an update did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Updated {
+    /// Names.
+    pub names: Stats,
+    /// Contents that the basis did not have as whole files.
+    pub contents: Written,
+}
+
+/// Makes `into`, a writable snapshot of the basis, identical to the tree `from`. Of files that differ, the blocks that the basis has
+/// somewhere in the file that they were made from stay shared with it. `report` is called with the bytes of content done so far.
+pub fn update(from: Tree<'_>, basis: Tree<'_>, into: &Dir, report: &dyn Fn(u64)) -> Result<Updated> {
+    let plan = Plan::new(basis.manifest, from.manifest);
+    let mut contents =
+        Local { from, basis, report, new: Vec::new(), base: Vec::new(), written: Written::default() };
+    let names = apply(&plan, basis, from.manifest, into, &mut contents)?;
+    Ok(Updated { names, contents: contents.written })
+}
+
+struct Local<'a> {
+    from: Tree<'a>,
+    basis: Tree<'a>,
+    report: &'a dyn Fn(u64),
+    new: Vec<u8>,
+    base: Vec<u8>,
+    written: Written,
+}
+
+impl Contents for Local<'_> {
+    fn fill(&mut self, wanted: &Wanted, target: &File, shown: &Path) -> Result<()> {
+        let path = self.from.manifest.entries()[wanted.entry].path();
+        let (source, source_shown) = (self.from.dir.file(path)?, self.from.dir.shown(path));
+        let like = wanted.like.map(|like| &self.basis.manifest.entries()[like]);
+        let old = like.map(|entry| self.basis.dir.file(entry.path())).transpose()?;
+        let old_size =
+            like.map_or(0, |entry| if let Kind::File { size, .. } = entry.kind { size } else { 0 });
+        target.set_len(wanted.size).or_cannot("write", shown)?;
+        for part in segment::parts(wanted.size) {
+            signal::check()?;
+            read_range(&source, &source_shown, part.start, part.end - part.start, &mut self.new)?;
+            let range = window(&part, old_size);
+            let base = match &old {
+                Some(file) if !range.is_empty() => {
+                    let shown = self.basis.dir.shown("");
+                    read_range(file, &shown, range.start, range.end - range.start, &mut self.base)?;
+                    Some(Base { file, start: range.start, bytes: &self.base })
+                }
+                _ => None,
+            };
+            let outcome = blocks::write(target, shown, part.start, &self.new, base.as_ref())?;
+            self.written.shared += outcome.shared;
+            self.written.written += outcome.written;
+            (self.report)(self.written.shared + self.written.written);
+        }
+        Ok(())
+    }
+}
+
+/// Replaces the buffer with so many bytes of the file; a file that has fewer was changed meanwhile.
+pub fn read_range(file: &File, shown: &Path, start: u64, length: u64, buffer: &mut Vec<u8>) -> Result<()> {
+    let length = usize::try_from(length).map_err(|_| changed(shown))?;
+    buffer.resize(length, 0);
+    match file.read_exact_at(buffer, start) {
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(changed(shown)),
+        outcome => outcome.or_cannot("read", shown),
+    }
+}
