@@ -1,9 +1,9 @@
 //! How operations tell what they do: programs show it as lines, a bar or JSON.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Something that an operation reports while it runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum Event {
     /// A new phase begins, in words: `merging /etc of factory into devel`.
@@ -23,7 +23,7 @@ pub enum Event {
 }
 
 /// Something that the user should know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// How much it matters.
     pub level: Level,
@@ -32,7 +32,7 @@ pub struct Finding {
 }
 
 /// How much a finding matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Good to know.

@@ -36,6 +36,40 @@ pub struct Output {
     pub stderr: Vec<u8>,
 }
 
+/// A program that runs, to talk with.
+pub struct Conversation {
+    /// The program.
+    pub process: Process,
+    /// What it reads.
+    pub stdin: File,
+    /// What it writes.
+    pub stdout: File,
+    /// What it complains of.
+    pub stderr: File,
+}
+
+/// A program that was started. Dropped, it is ended.
+pub struct Process {
+    child: Child,
+    program: Program,
+}
+
+impl Process {
+    /// Waits for its end; a failure is an error with these last words of its standard error.
+    pub fn wait(mut self, stderr: &[u8]) -> Result<()> {
+        let status = self.child.wait().or_cannot("wait for", &self.program.name)?;
+        if status.success() { Ok(()) } else { Err(self.program.failed(status, stderr)) }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            stop(&mut self.child);
+        }
+    }
+}
+
 /// How often a waiting parent looks for signals of its own.
 const LOOK: u16 = 100;
 
@@ -112,6 +146,19 @@ impl Program {
         let spawned = self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let child = spawned.map_err(|error| self.cannot_start(error))?;
         Ok(Running { program: self, child })
+    }
+
+    /// Starts it with its three streams open to this process. Its standard input ends when the writer is dropped.
+    pub fn start(mut self) -> Result<Conversation> {
+        let piped = self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().map_err(|error| self.cannot_start(error))?;
+        let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(stdin), Some(stdout), Some(stderr)) = streams else {
+            return Err(self.cannot_start(io::ErrorKind::BrokenPipe.into()));
+        };
+        let open = |fd: OwnedFd| File::from(fd);
+        let (stdin, stdout, stderr) = (open(stdin.into()), open(stdout.into()), open(stderr.into()));
+        Ok(Conversation { process: Process { child, program: self }, stdin, stdout, stderr })
     }
 
     /// Becomes the program; returns only if that fails.

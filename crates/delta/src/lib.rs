@@ -10,8 +10,10 @@ pub mod apply;
 pub mod beside;
 pub mod blocks;
 pub mod codec;
+pub mod difference;
 pub mod entry;
 pub mod format;
+pub mod frame;
 pub mod hash;
 pub mod manifest;
 pub mod metadata;
@@ -20,6 +22,7 @@ pub mod predecessors;
 pub mod record;
 pub mod scan;
 pub mod segment;
+pub mod unit;
 pub mod update;
 
 pub use apply::Tree;

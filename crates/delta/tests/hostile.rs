@@ -1,8 +1,10 @@
 //! Manifests that nobody meant well.
 
 use delta::Manifest;
+use delta::difference::{self, Old};
 use delta::entry::{Entry, Kind, Metadata};
 use delta::format;
+use delta::frame::{self, Frame};
 use delta::hash::Hash;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -106,5 +108,59 @@ fn trees_that_cannot_be_are_refused() {
     for (expected, entries) in cases {
         let fault = Manifest::new(entries).unwrap_err();
         assert!(fault.contains(expected), "{fault}");
+    }
+}
+
+/// Two buffers that have something in common.
+fn buffers() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+    (vec(any::<u8>(), 0..20_000), vec(any::<u8>(), 0..300), any::<prop::sample::Index>()).prop_map(
+        |(old, inserted, place)| {
+            let place = place.index(old.len() + 1);
+            let new = [&old[..place], &inserted, &old[place..]].concat();
+            (old, new)
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn a_difference_makes_the_new_bytes((old, new) in buffers()) {
+        let signature = difference::signature(&old);
+        for known in [Old::Unknown, Old::Signature(&signature), Old::Bytes(&old)] {
+            let made = difference::encode(&new, &known, 3).unwrap();
+            prop_assert_eq!(&difference::decode(&made, &old, new.len()).unwrap(), &new);
+            prop_assert!(difference::decode(&made, &old, new.len() + 1).is_err());
+            if !new.is_empty() {
+                prop_assert!(difference::decode(&made, &old, new.len() - 1).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_difference_or_signature_never_makes_more_than_it_may(
+        (old, new) in buffers(), method in 0u8..4, place in any::<prop::sample::Index>(), change in 1u8..
+    ) {
+        let signature = difference::signature(&old);
+        let mut made = difference::encode(&new, &Old::Signature(&signature), 1).unwrap();
+        made[0] = method;
+        let place = place.index(made.len());
+        made[place] ^= change;
+        if let Ok(bytes) = difference::decode(&made, &old, new.len()) {
+            prop_assert_eq!(bytes.len(), new.len());
+        }
+        let _either = difference::encode(&new, &Old::Signature(&made), 1);
+    }
+
+    #[test]
+    fn frames_come_back_and_a_changed_byte_is_noticed(
+        kind in any::<u8>(), content in vec(any::<u8>(), 0..500), place in any::<prop::sample::Index>(), change in 1u8..
+    ) {
+        let mut bytes = Vec::new();
+        frame::write(&mut bytes, kind, &content).unwrap();
+        prop_assert_eq!(frame::read(&mut bytes.as_slice()).unwrap(), Frame { kind, content });
+        let place = place.index(bytes.len());
+        bytes[place] ^= change;
+        prop_assert!(frame::read(&mut bytes.as_slice()).is_err());
+        prop_assert!(frame::read(&mut &bytes[..place]).is_err());
     }
 }

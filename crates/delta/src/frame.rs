@@ -1,0 +1,66 @@
+//! Messages on a pipe, each in a frame that is checked.
+//!
+//! ```text
+//! 1 byte     kind; what the kinds mean is said by those who talk
+//! 4 bytes    length of the content, little-endian, at most 32 MiB
+//! 8 bytes    the first bytes of the SHA-256 of kind, length and content
+//!            the content
+//! ```
+
+use std::io::{self, Read, Write};
+
+use crate::codec::invalid;
+use crate::hash::Hasher;
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// What it means.
+    pub kind: u8,
+    /// What it says.
+    pub content: Vec<u8>,
+}
+
+/// Longest content, bytes.
+pub const MAX_CONTENT: usize = 32 << 20;
+const HEAD: usize = 13;
+
+/// Writes one message and flushes.
+pub fn write(to: &mut impl Write, kind: u8, content: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(content.len()).ok().filter(|&length| length as usize <= MAX_CONTENT);
+    let length = length.ok_or_else(|| invalid("a message that is too long"))?.to_le_bytes();
+    to.write_all(&[kind])?;
+    to.write_all(&length)?;
+    to.write_all(&checksum(kind, length, content))?;
+    to.write_all(content)?;
+    to.flush()
+}
+
+/// Reads one message that is not trusted.
+pub fn read(from: &mut impl Read) -> io::Result<Frame> {
+    let mut head = [0; HEAD];
+    from.read_exact(&mut head)?;
+    let [kind, a, b, c, d, sum @ ..] = head;
+    let length = [a, b, c, d];
+    let size = u32::from_le_bytes(length) as usize;
+    if size > MAX_CONTENT {
+        return Err(invalid(&format!("a message of {size} bytes, where {MAX_CONTENT} are the most")));
+    }
+    let mut content = Vec::new();
+    from.take(size as u64).read_to_end(&mut content)?;
+    if content.len() < size {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    if checksum(kind, length, &content) != sum {
+        return Err(invalid("a message that is damaged"));
+    }
+    Ok(Frame { kind, content })
+}
+
+fn checksum(kind: u8, length: [u8; 4], content: &[u8]) -> [u8; 8] {
+    let mut hasher = Hasher::default();
+    hasher.add(&[kind]);
+    hasher.add(&length);
+    hasher.add(content);
+    hasher.finish().short().to_le_bytes()
+}
