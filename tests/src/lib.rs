@@ -11,5 +11,6 @@ pub mod inputs;
 pub mod machine;
 pub mod programs;
 pub mod running;
+pub mod ssh;
 pub mod version;
 pub mod web;

@@ -149,16 +149,15 @@ impl Program {
     }
 
     /// Starts it with its three streams open to this process. Its standard input ends when the writer is dropped.
-    pub fn start(mut self) -> Result<Conversation> {
-        let piped = self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = piped.spawn().map_err(|error| self.cannot_start(error))?;
+    pub fn converse(self) -> Result<Conversation> {
+        let Running { program, mut child } = self.spawn(Stdio::piped())?;
         let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(stdin), Some(stdout), Some(stderr)) = streams else {
-            return Err(self.cannot_start(io::ErrorKind::BrokenPipe.into()));
+            return Err(program.cannot_start(io::ErrorKind::BrokenPipe.into()));
         };
         let open = |fd: OwnedFd| File::from(fd);
         let (stdin, stdout, stderr) = (open(stdin.into()), open(stdout.into()), open(stderr.into()));
-        Ok(Conversation { process: Process { child, program: self }, stdin, stdout, stderr })
+        Ok(Conversation { process: Process { child, program }, stdin, stdout, stderr })
     }
 
     /// Becomes the program; returns only if that fails.

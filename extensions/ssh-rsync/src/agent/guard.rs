@@ -1,0 +1,66 @@
+//! Whether this machine can take the version at all.
+
+use baserock::error::{Error, OrCannot, Result};
+use baserock::label::Label;
+use baserock::layout;
+use baserock::lock::Patience;
+use baserock::volume::{Location, Opening, Purpose, Volume};
+use delta::beside;
+use delta::hash::Hash;
+
+/// The oldest kernel whose btrfs has what is needed: 4.19.
+const OLDEST: (u32, u32) = (4, 19);
+
+/// What stands under the label already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Present {
+    /// Nothing.
+    Nothing,
+    /// This very tree, from a push whose deployment did not end.
+    SameTree,
+    /// Another tree from such a push.
+    OtherTree,
+}
+
+/// The volume of the running system, opened.
+pub fn open(purpose: Purpose) -> Result<Volume> {
+    kernel()?;
+    Volume::open(&Opening { location: Location::Running, purpose, patience: Patience::Refuse })
+}
+
+fn kernel() -> Result<()> {
+    let name = nix::sys::utsname::uname().or_cannot("examine", "the kernel")?;
+    let release = name.release().to_string_lossy().into_owned();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if version >= OLDEST {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "the target's kernel is {release}; versions need {}.{} or newer",
+        OLDEST.0, OLDEST.1
+    )))
+}
+
+/// Looks under the label; what must not be touched there is refused.
+pub fn look(volume: &Volume, label: &Label, digest: Option<Hash>) -> Result<Present> {
+    let Some(version) = volume.top().dir_if_exists(layout::version(label))? else {
+        return Ok(Present::Nothing);
+    };
+    let remove = format!("system-version-manager remove {label}");
+    if volume.complete()?.contains(label) {
+        return Err(Error::refused(format!(
+            "version {label} exists on the target; choose another VERSION_LABEL, or remove it there first ({remove})"
+        )));
+    }
+    let orig = version.dir_if_exists(layout::ORIG)?;
+    let pushed = orig.map(|orig| beside::load(&version, &orig)).transpose()?.flatten();
+    match pushed {
+        Some(manifest) if digest.is_none_or(|digest| manifest.digest() == digest) => Ok(Present::SameTree),
+        Some(_) => Ok(Present::OtherTree),
+        None => Err(Error::refused(format!(
+            "version {label} is on the target, is not complete, and no push has put it there; \
+             remove it there first ({remove})"
+        ))),
+    }
+}

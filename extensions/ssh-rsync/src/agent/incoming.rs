@@ -1,0 +1,126 @@
+//! The folder in which a push collects what arrives: `/.baserock/incoming/LABEL`. It is no version, and a broken push leaves it for the next.
+
+use std::fs::File;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use baserock::btrfs;
+use baserock::dir::Dir;
+use baserock::error::{Error, OrCannot, Result};
+use baserock::label::Label;
+use baserock::layout::PRIVATE;
+use baserock::lock::{Lock, Patience};
+use baserock::resolve::Links;
+use baserock::volume::Volume;
+use delta::hash::Hash;
+use delta::{Manifest, format};
+use nix::fcntl::OFlag;
+
+use crate::protocol::SILENCE;
+
+/// In [`PRIVATE`]: a folder for each label.
+pub const INCOMING: &str = "incoming";
+/// In the folder: contents, named by their hash; incomplete ones end in [`PART`].
+const STORE: &str = "store";
+/// Ends the name of a content that has not arrived to its end.
+pub const PART: &str = ".part";
+/// In the folder: the new tree's manifest.
+const MANIFEST: &str = "manifest";
+/// In the folder: the subvolume in which the new tree is put together.
+pub const TREE: &str = "tree";
+/// In the folder: what becomes the version's directory.
+pub const VERSION: &str = "version";
+const LOCK: &str = "lock";
+
+/// The folder of one label, locked.
+pub struct Incoming {
+    /// The folder.
+    pub dir: Dir,
+    /// The contents in it.
+    pub store: Dir,
+    _lock: Lock,
+}
+
+impl Incoming {
+    /// Opens the folder, made where it is not there. An agent whose sender has gone silently holds it for a minute yet: that is waited for.
+    pub fn open(volume: &Volume, label: &Label) -> Result<Self> {
+        let private = volume.top().ensure_dir(PRIVATE, 0o700)?;
+        let dir = private.ensure_dir(INCOMING, 0o700)?.ensure_dir(label, 0o700)?;
+        let lock = lock(&dir, label)?;
+        let store = dir.ensure_dir(STORE, 0o700)?;
+        Ok(Incoming { dir, store, _lock: lock })
+    }
+
+    /// The manifest from an earlier try, if that was of the same tree; what there is of another is deleted.
+    pub fn manifest(&self, digest: Hash) -> Result<Option<Manifest>> {
+        let bytes = self.dir.read_if_exists(MANIFEST)?;
+        let manifest = bytes.and_then(|bytes| format::read(bytes.as_slice()).ok());
+        match manifest.filter(|manifest| manifest.digest() == digest) {
+            Some(manifest) => Ok(Some(manifest)),
+            None => self.clear().map(|()| None),
+        }
+    }
+
+    /// Keeps the manifest for the next try.
+    pub fn keep_manifest(&self, manifest: &Manifest) -> Result<()> {
+        let mut bytes = Vec::new();
+        format::write(manifest, &mut bytes).or_cannot("write", self.dir.shown(MANIFEST))?;
+        self.dir.remove_tree(MANIFEST)?;
+        self.dir.write_new(MANIFEST, 0o600, &bytes).map(drop)
+    }
+
+    /// Deletes what is put together from what arrived.
+    pub fn clear_tree(&self) -> Result<()> {
+        delete_subvolume(&self.dir, TREE)?;
+        if let Some(version) = self.dir.dir_if_exists(VERSION)? {
+            delete_subvolume(&version, baserock::layout::ORIG)?;
+        }
+        self.dir.remove_tree(VERSION)
+    }
+
+    /// Deletes everything but the lock.
+    pub fn clear(&self) -> Result<()> {
+        self.clear_tree()?;
+        self.dir.remove_tree(MANIFEST)?;
+        self.store.empty()
+    }
+}
+
+/// Deletes the folder of a label once the version stands.
+pub fn discard(volume: &Volume, label: &Label) -> Result<()> {
+    let Some(folders) = volume.top().dir_if_exists([PRIVATE, INCOMING].join("/"))? else { return Ok(()) };
+    if let Some(dir) = folders.dir_if_exists(label)? {
+        delete_subvolume(&dir, TREE)?;
+    }
+    folders.remove_tree(label)
+}
+
+fn delete_subvolume(dir: &Dir, name: &str) -> Result<()> {
+    match dir.dir_if_exists(name)? {
+        Some(subvolume) if btrfs::is_subvolume(&subvolume)? => {
+            drop(subvolume);
+            btrfs::delete(dir, name).map(drop)
+        }
+        _ => dir.remove_tree(name),
+    }
+}
+
+fn lock(dir: &Dir, label: &Label) -> Result<Lock> {
+    let begun = Instant::now();
+    loop {
+        let file = File::from(dir.open_with(LOCK, OFlag::O_RDWR | OFlag::O_CREAT, 0o600, Links::Refuse)?);
+        let shown = format!("the push of {label}");
+        match Lock::take(file, shown.as_ref(), Patience::Refuse) {
+            Err(Error::Busy { what, holder }) if begun.elapsed() > SILENCE + Duration::from_secs(5) => {
+                return Err(Error::Busy { what, holder });
+            }
+            Err(Error::Busy { .. }) => std::thread::sleep(Duration::from_millis(200)),
+            Ok(lock) => {
+                // For those who look who it is.
+                writeln!(lock.file(), "{}", std::process::id()).or_cannot("write", dir.shown(LOCK))?;
+                return Ok(lock);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}

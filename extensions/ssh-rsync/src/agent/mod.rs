@@ -1,0 +1,65 @@
+//! The target's side: it takes what is missing, makes the version, and trusts nothing that it is sent.
+
+mod contents;
+mod guard;
+mod incoming;
+mod publish;
+mod receive;
+mod session;
+mod space;
+
+use std::fs::File;
+use std::io::{self, Write};
+
+use baserock::error::{Error, OrCannot, Result};
+use baserock::observer::{Event, Observer};
+use nix::unistd::dup;
+
+use crate::bootstrap;
+use crate::channel::{Receiver, Sender};
+use crate::protocol::kind;
+
+/// Runs the agent on standard input and output; returns the exit code.
+pub fn main(token: &str) -> u8 {
+    match streams(token) {
+        Ok((sender, receiver)) => serve(&sender, receiver),
+        Err(error) => {
+            // Nothing else hears this agent yet.
+            let _gone = writeln!(io::stderr(), "{error}");
+            1
+        }
+    }
+}
+
+fn streams(token: &str) -> Result<(Sender, Receiver)> {
+    if token.is_empty() {
+        return Err(Error::refused(
+            "this program is started by ssh-rsync.write on another machine; run that instead",
+        ));
+    }
+    baserock::signal::catch()?;
+    let stdin = dup(io::stdin()).or_cannot("open", "standard input")?;
+    let stdout = dup(io::stdout()).or_cannot("open", "standard output")?;
+    let mut stdout = File::from(stdout);
+    stdout.write_all(bootstrap::ready(token).as_bytes()).or_cannot("write to", "the sender")?;
+    Ok((Sender::new(stdout, "the sender"), Receiver::new(File::from(stdin), "the sender")))
+}
+
+fn serve(sender: &Sender, receiver: Receiver) -> u8 {
+    let _heart = sender.beat();
+    let Err(error) = session::run(sender, receiver) else { return 0 };
+    tracing::error!("{error}");
+    // Where the sender has gone there is nobody left to tell.
+    let _gone = sender.send(kind::FAILED, error.to_string().as_bytes());
+    error.exit_code()
+}
+
+/// Sends the events of operations to the sender's user.
+struct Forward(Sender);
+
+impl Observer for Forward {
+    fn event(&self, event: Event) {
+        // A sender that has gone is noticed when something is expected from it.
+        let _gone = self.0.send_json(kind::EVENT, &event);
+    }
+}

@@ -1,0 +1,74 @@
+//! The tree becomes a version: frozen, renamed into place, deployed, made the default, by the same operations as anyone's.
+
+use baserock::atomic;
+use baserock::btrfs::{self, Access};
+use baserock::error::{OrCannot, Result};
+use baserock::extension::Environment;
+use baserock::label::Label;
+use baserock::layout::{ORIG, PRIVATE, SYSTEMS};
+use baserock::observer::Observer;
+use baserock::operations::etc::{EtcMerge, Merged};
+use baserock::operations::{self, Deploy, Remove, SetDefault};
+use baserock::process::{self, Program};
+use baserock::volume::Purpose;
+use delta::{Manifest, beside};
+use nix::sys::reboot::{RebootMode, reboot};
+
+use super::guard;
+use super::incoming::{self, INCOMING, TREE, VERSION};
+use crate::protocol::{Finished, Hello};
+
+/// Freezes the tree and gives it its place among the versions. From then on it is one that is not complete.
+pub fn publish(label: &Label, manifest: &Manifest, observer: &dyn Observer) -> Result<()> {
+    let volume = guard::open(Purpose::Change)?;
+    observer.phase(format!("writing {label} to the disk"));
+    let folder = volume.top().dir(PRIVATE)?.dir(INCOMING)?.dir(label)?;
+    let version = folder.ensure_dir(VERSION, 0o755)?;
+    btrfs::snapshot(&folder.dir(TREE)?, &version, ORIG, Access::ReadOnly)?;
+    beside::store(&version, &version.dir(ORIG)?, manifest)?;
+    btrfs::commit(volume.top())?;
+    atomic::publish(&folder, VERSION, &volume.top().dir(SYSTEMS)?, label)?;
+    btrfs::commit(volume.top())
+}
+
+/// Deploys the version, makes it the default, and deletes what the push has collected.
+pub fn finish(hello: &Hello, label: &Label, finished: Finished, observer: &dyn Observer) -> Result<Finished> {
+    let volume = guard::open(Purpose::Change)?;
+    let before = volume.default()?;
+    let environment: Environment = hello.deployment.iter().collect();
+    let etc = EtcMerge::from_environment(&environment)?;
+    let deploy = Deploy { label: label.clone(), environment, etc: Some(etc.clone()) };
+    let deployed = operations::deploy(&volume, &deploy, observer)?;
+    let again =
+        operations::set_default(&volume, &SetDefault { label: label.clone(), etc: Some(etc) }, observer)?;
+    incoming::discard(&volume, label)?;
+    let merged = again.or(deployed.merged);
+    let before = before.map(|label| label.to_string());
+    Ok(Finished { conflicts: merged.map(conflicts).unwrap_or_default(), before, ..finished })
+}
+
+fn conflicts(merged: Merged) -> Vec<String> {
+    let conflicts = merged.outcome.map(|outcome| outcome.record.conflicts).unwrap_or_default();
+    conflicts.into_iter().map(|conflict| conflict.path.to_string()).collect()
+}
+
+/// Removes a version of the label that another push has left incomplete.
+pub fn remove_other(label: &Label, observer: &dyn Observer) -> Result<()> {
+    let volume = guard::open(Purpose::Change)?;
+    operations::remove(&volume, &Remove { label: label.clone(), force: true }, observer)
+}
+
+/// Reboots the machine, where that is wanted, in the way that its init knows.
+pub fn restart(wanted: bool) -> Result<()> {
+    if !wanted {
+        return Ok(());
+    }
+    if std::path::Path::new("/run/systemd/system").exists() {
+        return Program::new("systemctl").args(["--no-block", "reboot"]).run().map(drop);
+    }
+    if process::find("reboot").is_some() && Program::new("reboot").run().is_ok() {
+        return Ok(());
+    }
+    nix::unistd::sync();
+    reboot(RebootMode::RB_AUTOBOOT).map(drop).or_cannot("reboot", "the machine")
+}

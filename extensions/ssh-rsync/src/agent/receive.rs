@@ -1,0 +1,166 @@
+//! Asking for what is missing, a few units ahead, and putting what comes into the store.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use baserock::error::{Error, OrCannot, Result};
+use delta::Tree;
+use delta::blocks::Base;
+use delta::difference;
+use delta::entry::Kind;
+use delta::hash::Hash;
+use delta::plan::Wanted;
+use delta::unit::{GRID, Piece, Unit, units};
+use delta::update::read_range;
+
+use super::contents::Store;
+use crate::channel::{Receiver, Sender};
+use crate::protocol::{Request, kind};
+
+/// Units that are asked for before the first of them has come: enough to keep a slow link busy, few enough for anybody's memory.
+const AHEAD: usize = 4;
+
+/// What arrives, from whom, and what it is compared to.
+pub struct Receive<'a> {
+    /// To the sender.
+    pub sender: &'a Sender,
+    /// From the sender.
+    pub receiver: &'a mut Receiver,
+    /// What the new tree is made from.
+    pub basis: Tree<'a>,
+    /// The beginnings of the hashes of the contents that the sender has.
+    pub known: &'a HashSet<u64>,
+}
+
+impl Receive<'_> {
+    /// Brings all wanted contents into the store; `have` tells what is there. One that arrives wrong is asked for whole, once.
+    pub fn all(&mut self, wanted: &[Wanted], store: &mut Store<'_>, have: &HashMap<Hash, u64>) -> Result<()> {
+        let missing = wanted.iter().map(|wanted| (wanted, have.get(&wanted.hash).copied().unwrap_or(0)));
+        let missing = missing.filter(|(wanted, have)| *have < wanted.size || wanted.size == 0);
+        let (empty, missing): (Vec<_>, Vec<_>) = missing.partition(|(wanted, _)| wanted.size == 0);
+        for (wanted, _) in empty {
+            store.write(wanted, 0, &[], None)?;
+        }
+        let wrong = self.units(wanted, missing.into_iter(), store)?;
+        let whole: Vec<Wanted> = wrong.into_iter().map(|wanted| Wanted { like: None, ..wanted }).collect();
+        let wrong = self.units(&whole, whole.iter().map(|wanted| (wanted, 0)), store)?;
+        match wrong.first() {
+            None => Ok(()),
+            Some(wanted) => Err(Error::refused(format!(
+                "a file of {} bytes has arrived damaged twice; try again, and look whether TEMP_ROOT is being written to",
+                wanted.size
+            ))),
+        }
+    }
+
+    /// Returns the contents that arrived and are not what their hash says.
+    fn units<'w>(
+        &mut self,
+        wanted: &[Wanted],
+        missing: impl Iterator<Item = (&'w Wanted, u64)>,
+        store: &mut Store<'_>,
+    ) -> Result<Vec<Wanted>> {
+        let by_entry: HashMap<usize, &Wanted> = wanted.iter().map(|wanted| (wanted.entry, wanted)).collect();
+        let mut units: VecDeque<Unit> = units(missing, self.basis.manifest).into();
+        let mut asked: VecDeque<Unit> = VecDeque::new();
+        let mut wrong = Vec::new();
+        loop {
+            while asked.len() < AHEAD {
+                let Some(unit) = units.pop_front() else { break };
+                self.ask(&unit)?;
+                asked.push_back(unit);
+            }
+            let Some(unit) = asked.pop_front() else { return Ok(wrong) };
+            let frame = self.receiver.receive()?;
+            if frame.kind != kind::ANSWER {
+                return Err(Error::refused(format!("the sender says something unknown ({})", frame.kind)));
+            }
+            self.keep(&unit, &frame.content, &by_entry, store, &mut wrong)?;
+        }
+    }
+
+    fn ask(&self, unit: &Unit) -> Result<()> {
+        let new = unit.pieces.iter().map(|piece| (piece.entry, piece.new.clone())).collect();
+        let olds = unit.pieces.iter().filter_map(|piece| piece.old.as_ref());
+        let hashes = olds.map(|(entry, range)| Some((self.known_hash(*entry)?, range.clone())));
+        let request = match hashes.collect::<Option<Vec<_>>>() {
+            Some(old) if !old.is_empty() => Request { new, old, signature: Vec::new() },
+            _ => Request { new, old: Vec::new(), signature: difference::signature(&self.old(unit)?) },
+        };
+        self.sender.send(kind::REQUEST, &request.to_bytes())
+    }
+
+    /// The hash of a file of the basis, where the sender has that content.
+    fn known_hash(&self, entry: usize) -> Option<Hash> {
+        match self.basis.manifest.entries()[entry].kind {
+            Kind::File { hash, .. } if self.known.contains(&hash.short()) => Some(hash),
+            _ => None,
+        }
+    }
+
+    /// The pieces of the basis, each filled up to the grid.
+    fn old(&self, unit: &Unit) -> Result<Vec<u8>> {
+        let mut whole = Vec::new();
+        let mut piece = Vec::new();
+        for (entry, range) in unit.pieces.iter().filter_map(|piece| piece.old.as_ref()) {
+            let path = self.basis.manifest.entries()[*entry].path();
+            let shown = self.basis.dir.shown(path);
+            read_range(
+                &self.basis.dir.file(path)?,
+                &shown,
+                range.start,
+                range.end - range.start,
+                &mut piece,
+            )?;
+            whole.extend_from_slice(&piece);
+            whole.resize(whole.len().next_multiple_of(GRID), 0);
+        }
+        Ok(whole)
+    }
+
+    fn keep(
+        &self,
+        unit: &Unit,
+        answer: &[u8],
+        by_entry: &HashMap<usize, &Wanted>,
+        store: &mut Store<'_>,
+        wrong: &mut Vec<Wanted>,
+    ) -> Result<()> {
+        let old = self.old(unit)?;
+        let size = usize::try_from(unit.new_bytes()).unwrap_or(usize::MAX);
+        let new = difference::decode(answer, &old, size).or_cannot("use what came from", "the sender")?;
+        let mut position = 0;
+        for (piece, place) in unit.places() {
+            let length = piece.old.as_ref().map_or(0, |(_, range)| range.end - range.start);
+            let old = slice(&old, position, length);
+            position += length.next_multiple_of(GRID as u64);
+            let Some(&wanted) = by_entry.get(&piece.entry) else { continue };
+            let bytes = slice(&new, place.start, place.end - place.start);
+            if !self.piece(piece, wanted, bytes, old, store)? {
+                wrong.push(*wanted);
+            }
+        }
+        Ok(())
+    }
+
+    fn piece(
+        &self,
+        piece: &Piece,
+        wanted: &Wanted,
+        bytes: &[u8],
+        old: &[u8],
+        store: &mut Store<'_>,
+    ) -> Result<bool> {
+        let Some((entry, range)) = piece.old.as_ref().filter(|_| old.len() >= delta::blocks::BLOCK) else {
+            return store.write(wanted, piece.new.start, bytes, None);
+        };
+        let file = self.basis.dir.file(self.basis.manifest.entries()[*entry].path())?;
+        let base = Base { file: &file, start: range.start, bytes: old };
+        store.write(wanted, piece.new.start, bytes, Some(&base))
+    }
+}
+
+fn slice(bytes: &[u8], start: u64, length: u64) -> &[u8] {
+    let start = usize::try_from(start).unwrap_or(usize::MAX);
+    let end = usize::try_from(length).map_or(usize::MAX, |length| start.saturating_add(length));
+    bytes.get(start..end).unwrap_or_default()
+}

@@ -1,0 +1,158 @@
+//! Getting the agent to run on a machine that has a shell.
+//!
+//! One line of POSIX shell, in single quotes that every login shell understands. It looks for this build's agent by its hash; where there is
+//! none it asks for it, takes it from standard input into a folder that only root can enter, and becomes it. What a login shell prints
+//! before is skipped: everything that counts begins with a token that was made up for this connection.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use baserock::error::{Error, OrCannot, Result};
+use delta::hash::Hash;
+
+/// An agent for one kind of processor.
+pub struct Agent {
+    /// As `uname -m` says it.
+    pub architecture: String,
+    /// The program.
+    pub program: Vec<u8>,
+    hash: Hash,
+}
+
+/// What the shell on the target says, after the token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// The agent runs; frames follow.
+    Ready,
+    /// Send the agent for this architecture.
+    Send(String),
+    /// There is no agent for this architecture.
+    Unknown(String),
+    /// There is no folder that programs can be run from.
+    NoPlace,
+}
+
+/// Where the target keeps agents: in the state that versions share, else in the version. Both are root's alone; neither is a place where
+/// `noexec` is usual.
+const PLACES: &str = "/root/.baserock /.baserock";
+
+/// The architectures for which agents may have been built.
+const ARCHITECTURES: [&str; 4] = ["x86_64", "aarch64", "armv7l", "riscv64"];
+
+/// Most of what a login shell may print before anything else, bytes.
+const MOST_PREAMBLE: usize = 1 << 20;
+
+/// The agents that are installed: `ARCHITECTURE/baserock-agent` in `folder`, or in the folder `agents` beside this program, or, for this
+/// machine's own architecture, `baserock-agent` beside this program.
+pub fn agents(folder: Option<&Path>) -> Result<Vec<Agent>> {
+    let own = std::env::current_exe().or_cannot("find", "this program")?;
+    let beside = own.parent().map(PathBuf::from).unwrap_or_default();
+    let folder = folder.map_or_else(|| beside.join("agents"), PathBuf::from);
+    let mut agents = Vec::new();
+    for architecture in ARCHITECTURES {
+        let mut place = folder.join(architecture).join("baserock-agent");
+        if !place.exists() && architecture == std::env::consts::ARCH {
+            place = beside.join("baserock-agent");
+        }
+        if place.exists() {
+            let program = fs::read(&place).or_cannot("read", &place)?;
+            agents.push(Agent { architecture: architecture.to_owned(), hash: Hash::of(&program), program });
+        }
+    }
+    if agents.is_empty() {
+        return Err(Error::refused(format!(
+            "there is no agent in {}; install the extension with its agents, or set BASEROCK_AGENTS",
+            folder.display()
+        )));
+    }
+    Ok(agents)
+}
+
+/// The command for the target's login shell.
+pub fn command(agents: &[Agent], token: &str, upload: bool) -> String {
+    let cases: Vec<String> = agents
+        .iter()
+        .map(|agent| format!("{}) h={} n={};;", agent.architecture, agent.hash, agent.program.len()))
+        .collect();
+    let look = if upload {
+        String::new()
+    } else {
+        format!("for d in {PLACES}; do [ -x $d/agents/$h ] && exec $d/agents/$h {token}; done; ")
+    };
+    format!(
+        "exec sh -c 'umask 077; m=$(uname -m); case $m in {} *) echo {token} unknown $m; exit 1;; esac; {look}\
+         t=; for d in {PLACES}; do mkdir -p $d/agents && chmod 700 $d $d/agents && t=$d/agents/new.$$ && : >$t && \
+         chmod 700 $t && [ -x $t ] && break; rm -f $t; t=; done 2>/dev/null; \
+         [ -n \"$t\" ] || {{ echo {token} noplace; exit 1; }}; \
+         echo {token} send $m; head -c $n >$t && mv -f $t $d/agents/$h && exec $d/agents/$h {token}; \
+         rm -f $t; exit 1'",
+        cases.join(" ")
+    )
+}
+
+/// What the agent prints when it runs.
+pub fn ready(token: &str) -> String {
+    format!("{token} ready\n")
+}
+
+/// Reads up to the next line with the token; what comes before is the login shell's.
+pub fn next_word(from: &mut impl Read, token: &str) -> io::Result<Word> {
+    let mut line = Vec::new();
+    for byte in from.bytes().take(MOST_PREAMBLE) {
+        let byte = byte?;
+        if byte != b'\n' {
+            line.push(byte);
+            continue;
+        }
+        if let Some(word) = word(&String::from_utf8_lossy(&line), token) {
+            return Ok(word);
+        }
+        line.clear();
+    }
+    Err(io::ErrorKind::UnexpectedEof.into())
+}
+
+/// A prompt or an escape sequence may stand before the token in its line.
+fn word(line: &str, token: &str) -> Option<Word> {
+    let (_, said) = line.split_once(token)?;
+    let mut words = said.split_whitespace();
+    let (word, architecture) = (words.next()?, words.next().unwrap_or_default().to_owned());
+    Some(match word {
+        "ready" => Word::Ready,
+        "send" => Word::Send(architecture),
+        "unknown" => Word::Unknown(architecture),
+        "noplace" => Word::NoPlace,
+        _ => return None,
+    })
+}
+
+/// A token that no login shell prints by chance.
+pub fn token() -> Result<String> {
+    let mut random = [0; 12];
+    let path = "/dev/urandom";
+    fs::File::open(path).and_then(|mut file| file.read_exact(&mut random)).or_cannot("read", path)?;
+    Ok(format!("baserock-{}", &Hash::of(&random).to_string()[..24]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_login_shell_prints_is_skipped() {
+        let said = b"Welcome!\n\x1b[1mbaserock-1 is the best\ntoken-x\n$ token-7 send x86_64\nFRAMES";
+        let mut from = said.as_slice();
+        assert_eq!(next_word(&mut from, "token-7").unwrap(), Word::Send("x86_64".into()));
+        assert_eq!(from, b"FRAMES");
+        assert!(next_word(&mut from, "token-7").is_err());
+    }
+
+    #[test]
+    fn the_command_is_one_line_in_single_quotes() {
+        let agents = [Agent { architecture: "x86_64".into(), program: vec![1], hash: Hash::of(&[1]) }];
+        let command = command(&agents, "token-7", false);
+        assert_eq!(command.matches('\'').count(), 2);
+        assert!(!command.contains(['\n', '\\', '!']), "{command}");
+    }
+}

@@ -1,0 +1,34 @@
+//! The check before a push: what would be refused is refused now.
+
+use baserock::error::{Error, Result};
+use baserock::observer::Observer;
+
+use crate::bootstrap;
+use crate::connection::{Connection, Questions};
+use crate::options::Options;
+use crate::protocol::{Hello, VERSION, kind};
+use crate::push::json;
+
+/// Checks that the target can take the version. Never asks for a password.
+pub fn check(options: &Options, observer: &dyn Observer) -> Result<()> {
+    let agents = bootstrap::agents(options.agents.as_deref())?;
+    let mut connection = Connection::open(&options.destination, &agents, Questions::Refused)?;
+    let hello = Hello {
+        version: VERSION,
+        label: options.label.to_string(),
+        digest: None,
+        autostart: options.autostart,
+        deployment: options.deployment.clone(),
+        known: false,
+    };
+    connection.sender().send_json(kind::HELLO, &hello)?;
+    loop {
+        let frame = connection.receive()?;
+        match frame.kind {
+            kind::READY => return Ok(()),
+            kind::EVENT => observer.event(json(&frame)?),
+            kind::FAILED => return Err(Error::refused(String::from_utf8_lossy(&frame.content))),
+            other => return Err(Error::refused(format!("the target says something unknown ({other})"))),
+        }
+    }
+}

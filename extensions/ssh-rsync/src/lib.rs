@@ -1,0 +1,52 @@
+//! Pushes an upgrade to a running machine over ssh: only what changed travels, and it arrives whole or not at all.
+//!
+//! ```text
+//! sender                         agent, on the target
+//! Hello                    ->
+//!                          <-    Ready (only a check), or WantManifest, or Contents
+//! Manifest                 ->
+//!                          <-    Contents: how much is missing, how much of it is there
+//!                          <-    Request: pieces, and a signature of the basis; a few at a time
+//! Answer, in order         ->
+//!                          <-    Event, any time
+//!                          <-    Finished, or Failed
+//! ```
+//!
+//! Both send a Heartbeat every ten seconds, and end after a minute of silence. Frames, manifests and differences are specified in
+//! `baserock-delta`.
+
+pub mod agent;
+mod answer;
+mod bootstrap;
+mod cache;
+mod channel;
+mod check;
+mod connection;
+mod options;
+mod protocol;
+mod push;
+mod source;
+mod summary;
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use baserock::error::Result;
+use baserock::extension::Environment;
+use baserock::observer::Observer;
+
+/// Pushes the root filesystem `tree` to the machine at `location`, as the environment says.
+pub fn write(
+    tree: &Path,
+    location: &OsStr,
+    environment: &Environment,
+    observer: &dyn Observer,
+) -> Result<()> {
+    let options = options::Options::new(location, environment)?;
+    push::push(tree, &options, observer)
+}
+
+/// Refuses what [`write()`] would refuse before it sends anything.
+pub fn check(location: &OsStr, environment: &Environment, observer: &dyn Observer) -> Result<()> {
+    check::check(&options::Options::new(location, environment)?, observer)
+}

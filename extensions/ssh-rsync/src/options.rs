@@ -1,0 +1,115 @@
+//! What the arguments and the environment ask for.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use baserock::error::{Error, Result};
+use baserock::extension::Environment;
+use baserock::label::Label;
+
+/// The parameters of a push, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// `root@host`, as ssh takes it.
+    pub destination: String,
+    /// The new version.
+    pub label: Label,
+    /// Whether the machine reboots into it at the end.
+    pub autostart: bool,
+    /// A tree that the target's basis was made from.
+    pub base_root: Option<PathBuf>,
+    /// Where the agents are.
+    pub agents: Option<PathBuf>,
+    /// Where the sender keeps the hashes of what it has read.
+    pub cache: Option<PathBuf>,
+    /// The parameters of the deployment, as the target's own tools take them.
+    pub deployment: BTreeMap<String, String>,
+}
+
+/// What a deployment on the target looks at.
+const FORWARDED: [&str; 9] = [
+    "KERNEL_PATH",
+    "INITRAMFS_PATH",
+    "DTB_PATH",
+    "KERNEL_ARGS",
+    "ROOT_DEVICE",
+    "BOOTLOADER_INSTALL",
+    "BOOTLOADER_CONFIG_FORMAT",
+    "HOSTNAME",
+    "MERGE_TAKE",
+];
+
+impl Options {
+    /// Parses; every error names its variable.
+    pub fn new(location: &OsStr, environment: &Environment) -> Result<Self> {
+        if !environment.boolean("UPGRADE", false)? {
+            return Err(Error::refused(
+                "UPGRADE is not set: ssh-rsync only upgrades running systems; set UPGRADE=yes, \
+                 or use rawdisk to make a new one",
+            ));
+        }
+        environment.required("VERSION_LABEL")?;
+        let label = environment.label("VERSION_LABEL")?;
+        let label = label.ok_or_else(|| Error::refused("VERSION_LABEL is not set; give it a value"))?;
+        let path = |name: &str| environment.raw(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let mut deployment = BTreeMap::new();
+        for name in FORWARDED {
+            if let Some(value) = environment.text(name)? {
+                deployment.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        let cache = path("XDG_CACHE_HOME").or_else(|| path("HOME").map(|home| home.join(".cache")));
+        Ok(Options {
+            destination: destination(location)?,
+            label,
+            autostart: environment.boolean("AUTOSTART", false)?,
+            base_root: path("BASE_ROOT"),
+            agents: path("BASEROCK_AGENTS"),
+            cache: cache.map(|cache| cache.join("baserock")),
+            deployment,
+        })
+    }
+}
+
+fn destination(location: &OsStr) -> Result<String> {
+    match location.to_str() {
+        Some(text) if !text.is_empty() && !text.starts_with('-') && !text.contains(char::is_whitespace) => {
+            Ok(text.to_owned())
+        }
+        _ => Err(Error::refused(format!(
+            "invalid location {:?}; give it as ssh takes it: root@host",
+            location.display()
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_what_is_wrong() {
+        let options = |location: &str, pairs: &[(&str, &str)]| {
+            Options::new(location.as_ref(), &pairs.iter().copied().collect())
+                .map_err(|error| error.to_string())
+        };
+        let good = [("UPGRADE", "yes"), ("VERSION_LABEL", "v2"), ("KERNEL_ARGS", "quiet"), ("PATH", "/bin")];
+        let parsed = options("root@host", &good).unwrap();
+        assert_eq!(
+            parsed.deployment.into_iter().collect::<Vec<_>>(),
+            [("KERNEL_ARGS".into(), "quiet".into())]
+        );
+        for (location, pairs, expected) in [
+            ("root@host", &good[1..2], "UPGRADE=yes"),
+            ("root@host", &[("UPGRADE", "no")], "UPGRADE=yes"),
+            ("root@host", &good[..1], "VERSION_LABEL is not set"),
+            ("root@host", &[("UPGRADE", "1"), ("VERSION_LABEL", "a/b")], "invalid label"),
+            ("-oProxyCommand=x", &good[..], "root@host"),
+            ("", &good[..], "root@host"),
+        ] {
+            let message = options(location, pairs).unwrap_err();
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+}

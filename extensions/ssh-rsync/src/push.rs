@@ -1,0 +1,187 @@
+//! The sender's side of a push.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread::{self, ScopedJoinHandle};
+use std::time::Instant;
+
+use baserock::error::{Error, OrCannot, Result};
+use baserock::observer::{Event, Observer};
+use delta::entry::Kind;
+use delta::format;
+use delta::frame::Frame;
+use delta::hash::Hash;
+
+use crate::answer::Answerer;
+use crate::bootstrap;
+use crate::cache::Cache;
+use crate::channel::Sender;
+use crate::connection::{Connection, Questions};
+use crate::options::Options;
+use crate::protocol::{Amount, Finished, Hello, Request, VERSION, kind};
+use crate::source::Source;
+use crate::summary::summary;
+
+/// Bytes of a manifest in one frame.
+const PORTION: usize = 1 << 18;
+/// Answers that wait for the link.
+const WAITING: usize = 2;
+/// Requests that wait for their answer; the agent sends no more than a few.
+const REQUESTS: usize = 16;
+
+/// Pushes the tree.
+pub fn push(tree: &Path, options: &Options, observer: &dyn Observer) -> Result<()> {
+    let begun = Instant::now();
+    let agents = bootstrap::agents(options.agents.as_deref())?;
+    let mut cache = Cache::load(options.cache.as_deref());
+    let new = Source::read(tree, "TEMP_ROOT", &mut cache, observer)?;
+    let base = options.base_root.as_deref();
+    let base = base.map(|base| Source::read(base, "BASE_ROOT", &mut cache, observer)).transpose()?;
+    if let Some(Err(error)) = options.cache.as_deref().map(|folder| cache.store(folder)) {
+        observer.note(format!("the next push will read everything again: {error}"));
+    }
+    drop(cache);
+    observer.phase(format!("connecting to {}", options.destination));
+    let mut connection = Connection::open(&options.destination, &agents, Questions::Allowed)?;
+    drop(agents);
+    greet(&connection, options, &new, base.as_ref())?;
+    let finished = converse(&mut connection, &new, base.as_ref(), observer)?;
+    let (sent, received) = connection.bytes();
+    for line in summary(options, &new.manifest, &finished, (sent, received), begun.elapsed()) {
+        observer.phase(line);
+    }
+    Ok(())
+}
+
+fn greet(connection: &Connection, options: &Options, new: &Source, base: Option<&Source>) -> Result<()> {
+    let hello = Hello {
+        version: VERSION,
+        label: options.label.to_string(),
+        digest: Some(new.manifest.digest().0),
+        autostart: options.autostart,
+        deployment: options.deployment.clone(),
+        known: base.is_some(),
+    };
+    connection.sender().send_json(kind::HELLO, &hello)?;
+    let Some(base) = base else { return Ok(()) };
+    let mut known: Vec<u64> = base.contents().keys().map(Hash::short).collect();
+    known.sort_unstable();
+    let bytes: Vec<u8> = known.iter().flat_map(|short| short.to_le_bytes()).collect();
+    connection.sender().send(kind::KNOWN, &bytes)
+}
+
+/// Answers what the agent asks, until it has finished.
+fn converse(
+    connection: &mut Connection,
+    new: &Source,
+    base: Option<&Source>,
+    observer: &dyn Observer,
+) -> Result<Finished> {
+    let sender = connection.sender();
+    let waiting = &AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let (requests, asked) = mpsc::sync_channel::<Request>(REQUESTS);
+        let (answers, made) = mpsc::sync_channel::<Vec<u8>>(WAITING);
+        let answerer = Answerer::new(new, base);
+        let encoder = scope.spawn(move || encode(answerer, &asked, &answers, waiting));
+        let writer = scope.spawn(move || write(&sender, &made, waiting));
+        let outcome = listen(connection, new, requests, observer);
+        let threads = [encoder, writer].map(join);
+        // The reason why an answer could not be made says more than that the other side waits for it in vain.
+        match (outcome, threads) {
+            (Err(Error::Interrupted(signal)), _) => Err(Error::Interrupted(signal)),
+            (Err(_), [Err(reason), _]) => Err(reason),
+            (outcome, _) => outcome,
+        }
+    })
+}
+
+fn join(thread: ScopedJoinHandle<'_, Result<()>>) -> Result<()> {
+    thread.join().unwrap_or_else(|_| Err(Error::refused("a part of this program has failed")))
+}
+
+fn encode(
+    mut answerer: Answerer<'_>,
+    asked: &Receiver<Request>,
+    answers: &SyncSender<Vec<u8>>,
+    waiting: &AtomicUsize,
+) -> Result<()> {
+    while let Ok(request) = asked.recv() {
+        let answer = answerer.answer(&request, waiting.load(Ordering::Relaxed) > 0)?;
+        waiting.fetch_add(1, Ordering::Relaxed);
+        if answers.send(answer).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn write(sender: &Sender, made: &Receiver<Vec<u8>>, waiting: &AtomicUsize) -> Result<()> {
+    while let Ok(answer) = made.recv() {
+        sender.send(kind::ANSWER, &answer)?;
+        waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+fn listen(
+    connection: &mut Connection,
+    new: &Source,
+    requests: SyncSender<Request>,
+    observer: &dyn Observer,
+) -> Result<Finished> {
+    let mut amount = Amount { bytes: 0, there: 0 };
+    loop {
+        let frame = connection.receive()?;
+        match frame.kind {
+            kind::WANT_MANIFEST => send_manifest(&connection.sender(), new)?,
+            kind::CONTENTS => {
+                amount = json(&frame)?;
+                tell_amount(amount, new, observer);
+            }
+            kind::REQUEST => {
+                let request = Request::read(&frame.content).or_cannot("read from", "the target")?;
+                amount.there += request.new.iter().map(|(_, range)| range.end - range.start).sum::<u64>();
+                observer.progress(amount.there, Some(amount.bytes));
+                requests.send(request).map_err(|_| Error::refused("nobody answers the target any more"))?;
+            }
+            kind::EVENT => observer.event(json::<Event>(&frame)?),
+            kind::FINISHED => return json(&frame),
+            kind::FAILED => return Err(Error::refused(String::from_utf8_lossy(&frame.content))),
+            other => return Err(Error::refused(format!("the target says something unknown ({other})"))),
+        }
+    }
+}
+
+/// The value in a frame.
+pub fn json<T: serde::de::DeserializeOwned>(frame: &Frame) -> Result<T> {
+    serde_json::from_slice(&frame.content).map_err(std::io::Error::from).or_cannot("read from", "the target")
+}
+
+fn send_manifest(sender: &Sender, new: &Source) -> Result<()> {
+    let bytes = format::to_bytes(&new.manifest).or_cannot("describe", new.dir.shown(""))?;
+    for portion in bytes.chunks(PORTION) {
+        sender.send(kind::MANIFEST, portion)?;
+    }
+    Ok(())
+}
+
+fn tell_amount(amount: Amount, new: &Source, observer: &dyn Observer) {
+    let hashes = new.manifest.entries().iter().filter_map(|entry| match entry.kind {
+        Kind::File { hash, .. } => Some(hash),
+        _ => None,
+    });
+    let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
+    let already = match amount.there {
+        0 => String::new(),
+        there => format!(", {} MiB of it there from an earlier try", megabytes(there)),
+    };
+    observer.phase(format!(
+        "sending what changed: {} MiB of {} MiB in {} files{already}",
+        megabytes(amount.bytes),
+        megabytes(new.manifest.bytes()),
+        hashes.collect::<HashSet<_>>().len(),
+    ));
+}

@@ -1,0 +1,65 @@
+//! What a push tells at its end.
+
+use std::time::Duration;
+
+use delta::Manifest;
+
+use crate::options::Options;
+use crate::protocol::Finished;
+
+/// The lines, most important first.
+pub fn summary(
+    options: &Options,
+    new: &Manifest,
+    finished: &Finished,
+    (sent, received): (u64, u64),
+    took: Duration,
+) -> Vec<String> {
+    let Options { label, destination, autostart, .. } = options;
+    let state = if *autostart { "reboots into it" } else { "boots it next" };
+    let mut lines = vec![
+        format!("version {label} is complete; {destination} {state}"),
+        format!(
+            "{} names changed, {} added, {} removed; sent {} and received {} for {} of files, in {:.1} s",
+            finished.changed,
+            finished.added,
+            finished.removed,
+            size(sent),
+            size(received),
+            size(new.bytes()),
+            took.as_secs_f64()
+        ),
+    ];
+    if !finished.conflicts.is_empty() {
+        lines.push(format!(
+            "conflicts in /etc, to be settled in the new version: {}",
+            finished.conflicts.join(", ")
+        ));
+    }
+    if let Some(before) = &finished.before {
+        lines.push(format!("to roll back, run there: system-version-manager set-default {before}"));
+    }
+    lines
+}
+
+fn size(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match units.into_iter().find(|(shift, _)| bytes >> shift > 0) {
+        Some((shift, unit)) => {
+            format!("{}.{} {unit}", bytes >> shift, (bytes >> (shift - 10)) % 1024 * 10 / 1024)
+        }
+        None => format!("{bytes} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_have_one_digit_after_the_point() {
+        for (bytes, text) in [(5, "5 bytes"), (1536, "1.5 KiB"), (1 << 20, "1.0 MiB"), (3 << 30, "3.0 GiB")] {
+            assert_eq!(size(bytes), text);
+        }
+    }
+}
