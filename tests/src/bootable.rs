@@ -81,7 +81,8 @@ pub fn with_second(variables: &[(&str, &str)]) -> Image {
 pub fn volume_offset(image: &Path) -> u64 {
     let file = File::open(image).expect("the image");
     let is_volume = |&offset: &u64| superblock::read(&file, offset, image).expect("the image").is_some();
-    let starts = partitions::read(&file, image).expect("a table").into_iter().map(|partition| partition.start);
+    let starts =
+        partitions::read(&file, image).expect("a table").into_iter().map(|partition| partition.start);
     std::iter::once(0).chain(starts).find(is_volume).expect("a volume in the image")
 }
 

@@ -13,7 +13,8 @@ partitions:
   - {size: 64M, fdisk_type: 0x82, filesystem: swap}
 ";
 
-const LEGACY_GPT: &str = "partitions: [{description: system, size: fill, filesystem: btrfs, mountpoint: /, boot: yes}]\n";
+const LEGACY_GPT: &str =
+    "partitions: [{description: system, size: fill, filesystem: btrfs, mountpoint: /, boot: yes}]\n";
 
 #[test]
 fn booted_mbr_with_boot_on_ext4() {
@@ -42,7 +43,8 @@ fn upgrade_and_roll_back(partition_file: &str, boot: Option<&str>) {
     running(&machine, "factory", boot);
 
     bootable::put_version(&machine, "devel");
-    machine.run("system-version-manager deploy /systems/devel/orig && system-version-manager set-default devel");
+    machine
+        .run("system-version-manager deploy /systems/devel/orig && system-version-manager set-default devel");
     machine.reboot();
     running(&machine, "devel", boot);
     machine.run("system-version-manager set-default factory");

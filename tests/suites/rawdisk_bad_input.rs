@@ -24,7 +24,10 @@ impl Case {
 
     fn write(&self, variables: &[(&str, &str)]) -> Done {
         let mut write = command("rawdisk-write");
-        write.args([&self.tree, &self.image.path()]).env("BOOTLOADER_INSTALL", "none").env("DISK_SIZE", "512M");
+        write
+            .args([&self.tree, &self.image.path()])
+            .env("BOOTLOADER_INSTALL", "none")
+            .env("DISK_SIZE", "512M");
         run(write.envs(variables.iter().copied()))
     }
 
@@ -54,23 +57,55 @@ fn partition_files() {
     for (file, parts) in [
         ("partitions: [".to_owned(), &["disk.yaml: "][..]),
         (format!("partitions: [{ROOT}]\nsectors: 2"), &["disk.yaml", "unknown field `sectors`"]),
-        (format!("partition_table_format: mbr\npartitions: [{ROOT}, {small}, {small}, {small}, {small}]"), &["5 partitions", "at most 4"]),
-        (format!("partitions: [{ROOT}, {{size: fill, filesystem: none}}, {{size: 510M, filesystem: none}}]"), &["2 partitions share", "larger"]),
+        (
+            format!("partition_table_format: mbr\npartitions: [{ROOT}, {small}, {small}, {small}, {small}]"),
+            &["5 partitions", "at most 4"],
+        ),
+        (
+            format!(
+                "partitions: [{ROOT}, {{size: fill, filesystem: none}}, {{size: 510M, filesystem: none}}]"
+            ),
+            &["2 partitions share", "larger"],
+        ),
         (format!("partitions: [{small}]"), &["no partition has mountpoint /"]),
         (format!("partitions: [{ROOT}, {ROOT}]"), &["two partitions have mountpoint /"]),
         ("partitions: [{size: fill, filesystem: none, mountpoint: /}]".to_owned(), &["no filesystem"]),
-        (format!("partitions: [{ROOT}, {{size: 1M, filesystem: none, number: 1}}, {{size: 1M, filesystem: none, number: 1}}]"), &["two partitions have number 1"]),
-        (format!("partitions: [{ROOT}, {{size: 1G, filesystem: none}}]"), &["take 1024 MiB", "the disk has 510 MiB"]),
-        (format!("partitions: [{ROOT}]\nraw_files: [{{file: boot/none}}]"), &["boot/none is not in the root filesystem"]),
-        (format!("partitions: [{ROOT}]\nraw_files: [{{file: boot, offset_sectors: 40}}]"), &["boot is no regular file"]),
-        (format!("partitions: [{ROOT}]\nraw_files: [{{file: ../../etc/passwd}}]"), &["outside the root filesystem"]),
-        (format!("partitions: [{ROOT}]\nraw_files: [{{file: etc/hostname, offset_bytes: 510}}]"), &["would overwrite the partition table"]),
-        ("partitions: [{size: 16M, filesystem: btrfs, mountpoint: /}]".to_owned(), &["the partition of / is 16 MiB", "needs"]),
+        (
+            format!(
+                "partitions: [{ROOT}, {{size: 1M, filesystem: none, number: 1}}, {{size: 1M, filesystem: none, number: 1}}]"
+            ),
+            &["two partitions have number 1"],
+        ),
+        (
+            format!("partitions: [{ROOT}, {{size: 1G, filesystem: none}}]"),
+            &["take 1024 MiB", "the disk has 510 MiB"],
+        ),
+        (
+            format!("partitions: [{ROOT}]\nraw_files: [{{file: boot/none}}]"),
+            &["boot/none is not in the root filesystem"],
+        ),
+        (
+            format!("partitions: [{ROOT}]\nraw_files: [{{file: boot, offset_sectors: 40}}]"),
+            &["boot is no regular file"],
+        ),
+        (
+            format!("partitions: [{ROOT}]\nraw_files: [{{file: ../../etc/passwd}}]"),
+            &["outside the root filesystem"],
+        ),
+        (
+            format!("partitions: [{ROOT}]\nraw_files: [{{file: etc/hostname, offset_bytes: 510}}]"),
+            &["would overwrite the partition table"],
+        ),
+        (
+            "partitions: [{size: 16M, filesystem: btrfs, mountpoint: /}]".to_owned(),
+            &["the partition of / is 16 MiB", "needs"],
+        ),
     ] {
         case.partitioned(&file).refused(parts);
         case.left_nothing();
     }
-    case.write(&[("USE_PARTITIONING", "yes"), ("PARTITION_FILE", "/nonexistent.yaml")]).refused(&["/nonexistent.yaml: No such file"]);
+    case.write(&[("USE_PARTITIONING", "yes"), ("PARTITION_FILE", "/nonexistent.yaml")])
+        .refused(&["/nonexistent.yaml: No such file"]);
     case.write(&[("USE_PARTITIONING", "yes"), ("PARTITION_FILE", "/dev")]).refused(&["/dev: Is a directory"]);
 }
 
@@ -81,8 +116,10 @@ fn a_raw_file_that_a_link_leads_outside_is_not_there() {
     symlink("../../disk.yaml", case.tree.join("boot/link")).unwrap();
     symlink("/proc/version", case.tree.join("boot/absolute")).unwrap();
     for name in ["link", "absolute"] {
-        case.partitioned(&format!("partitions: [{ROOT}]\nraw_files: [{{file: boot/{name}, offset_sectors: 40}}]"))
-            .refused(&["is not in the root filesystem"]);
+        case.partitioned(&format!(
+            "partitions: [{ROOT}]\nraw_files: [{{file: boot/{name}, offset_sectors: 40}}]"
+        ))
+        .refused(&["is not in the root filesystem"]);
     }
     case.left_nothing();
 }
@@ -119,11 +156,17 @@ fn trees_and_places() {
     File::create(case.image.path()).unwrap();
     case.write(&[]).refused(&["disk.img exists", "UPGRADE=yes"]);
     let mut write = command("rawdisk-write");
-    run(write.args([&case.tree, Path::new("/nonexistent/disk.img")]).env("DISK_SIZE", "512M").env("BOOTLOADER_INSTALL", "none"))
-        .refused(&["/nonexistent"]);
-    for (tree, part) in [("/nonexistent", "/nonexistent"), ("/etc/passwd", "is not a directory"), ("/mnt", "is empty")] {
+    run(write
+        .args([&case.tree, Path::new("/nonexistent/disk.img")])
+        .env("DISK_SIZE", "512M")
+        .env("BOOTLOADER_INSTALL", "none"))
+    .refused(&["/nonexistent"]);
+    for (tree, part) in
+        [("/nonexistent", "/nonexistent"), ("/etc/passwd", "is not a directory"), ("/mnt", "is empty")]
+    {
         let mut write = command("rawdisk-write");
-        run(write.arg(tree).arg(case.image.place().join("new.img")).env("DISK_SIZE", "512M")).refused(&[part]);
+        run(write.arg(tree).arg(case.image.place().join("new.img")).env("DISK_SIZE", "512M"))
+            .refused(&[part]);
     }
     assert_eq!(run(command("rawdisk-write").arg("one")).code, 2);
 }
@@ -136,9 +179,14 @@ fn a_disk_that_fills_up_leaves_no_image() {
     fs::create_dir(&place).unwrap();
     shell("mount", &["-t", "tmpfs", "-o", "size=24M", "tmpfs", place.to_str().unwrap()]);
     let big = File::create(case.tree.join("big")).unwrap();
-    std::io::copy(&mut std::io::Read::take(File::open("/dev/urandom").unwrap(), 64 << 20), &mut &big).unwrap();
+    std::io::copy(&mut std::io::Read::take(File::open("/dev/urandom").unwrap(), 64 << 20), &mut &big)
+        .unwrap();
     let mut write = command("rawdisk-write");
-    let done = run(write.arg(&case.tree).arg(place.join("disk.img")).env("DISK_SIZE", "512M").env("BOOTLOADER_INSTALL", "none"));
+    let done = run(write
+        .arg(&case.tree)
+        .arg(place.join("disk.img"))
+        .env("DISK_SIZE", "512M")
+        .env("BOOTLOADER_INSTALL", "none"));
     assert_eq!(done.code, 1, "{}", done.stderr);
     assert_eq!(fs::read_dir(&place).unwrap().count(), 0);
     shell("umount", &[place.to_str().unwrap()]);
@@ -148,14 +196,20 @@ fn a_disk_that_fills_up_leaves_no_image() {
 fn check_refuses_early_and_changes_nothing() {
     let image = Image::to_be();
     let check = |variables: &[(&str, &str)]| {
-        run(command("rawdisk-check").arg(image.path()).env("BOOTLOADER_INSTALL", "none").envs(variables.iter().copied()))
+        run(command("rawdisk-check")
+            .arg(image.path())
+            .env("BOOTLOADER_INSTALL", "none")
+            .envs(variables.iter().copied()))
     };
     assert_eq!(check(&[("DISK_SIZE", "4G")]).ok(), "");
     assert!(!image.path().exists());
     check(&[]).refused(&["DISK_SIZE is not set"]);
-    check(&[("DISK_SIZE", "4G"), ("USE_PARTITIONING", "yes"), ("PARTITION_FILE", "/nonexistent.yaml")]).refused(&["/nonexistent.yaml"]);
+    check(&[("DISK_SIZE", "4G"), ("USE_PARTITIONING", "yes"), ("PARTITION_FILE", "/nonexistent.yaml")])
+        .refused(&["/nonexistent.yaml"]);
     check(&[("UPGRADE", "yes"), ("VERSION_LABEL", "devel")]).refused(&["disk.img"]);
     let blank = Image::blank(64);
-    let done = run(command("rawdisk-check").arg(blank.path()).envs([("UPGRADE", "yes"), ("VERSION_LABEL", "devel")]));
+    let done = run(command("rawdisk-check")
+        .arg(blank.path())
+        .envs([("UPGRADE", "yes"), ("VERSION_LABEL", "devel")]));
     done.refused(&["holds no btrfs filesystem"]);
 }

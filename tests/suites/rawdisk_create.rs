@@ -64,7 +64,11 @@ fn everything_that_a_partition_file_can_say() {
 
     let path = image.path();
     let table = shell("sfdisk", &["--dump", path.to_str().unwrap()]);
-    for line in ["disk.img3 : start=        4096, size=      131072, type=c, bootable", "disk.img1 : start=      135168,", "type=81"] {
+    for line in [
+        "disk.img3 : start=        4096, size=      131072, type=c, bootable",
+        "disk.img1 : start=      135168,",
+        "type=81",
+    ] {
         assert!(table.contains(line), "{line}: {table}");
     }
     assert!(shell("sfdisk", &["--verify", path.to_str().unwrap()]).contains("No errors detected"));
@@ -97,7 +101,9 @@ fn everything_that_a_partition_file_can_say() {
     let fat = table.iter().find(|partition| partition.number == 3).unwrap();
     let device = LoopDevice::attach(&disk, &path, fat.start, fat.size, true).unwrap();
     let names = shell("mdir", &["-/", "-b", "-a", "-i", device.path().to_str().unwrap(), "::"]);
-    for name in ["vmlinuz", "systems/factory/kernel", "extlinux/extlinux.conf", "extlinux/menu.c32", "ldlinux.sys"] {
+    for name in
+        ["vmlinuz", "systems/factory/kernel", "extlinux/extlinux.conf", "extlinux/menu.c32", "ldlinux.sys"]
+    {
         assert!(names.contains(name), "{name}: {names}");
     }
     shell("fsck.vfat", &["-n", device.path().to_str().unwrap()]);
@@ -112,10 +118,18 @@ fn the_default_partitions_are_one_bootable_btrfs() {
     let variables = [("USE_PARTITIONING", "YES"), ("DISK_SIZE", "512M"), ("INITRAMFS_PATH", "")];
     write(&tree, &image.path(), &variables).ok();
     let table = shell("sfdisk", &["--dump", image.path().to_str().unwrap()]);
-    assert!(table.contains("label: dos") && table.contains("disk.img1 : start=        2048, size=     1046528, type=81, bootable"), "{table}");
+    assert!(
+        table.contains("label: dos")
+            && table.contains("disk.img1 : start=        2048, size=     1046528, type=81, bootable"),
+        "{table}"
+    );
     let menu = fs::read_to_string(image.mount_at(1 << 20, "").path().join("extlinux.conf")).unwrap();
-    let part_uuid = &partitions::read(&File::open(image.path()).unwrap(), Path::new("disk")).unwrap()[0].part_uuid;
-    assert!(menu.contains(&format!("root=PARTUUID={part_uuid}")), "without an initramfs the kernel finds nothing else: {menu}");
+    let part_uuid =
+        &partitions::read(&File::open(image.path()).unwrap(), Path::new("disk")).unwrap()[0].part_uuid;
+    assert!(
+        menu.contains(&format!("root=PARTUUID={part_uuid}")),
+        "without an initramfs the kernel finds nothing else: {menu}"
+    );
 }
 
 #[test]
@@ -123,7 +137,12 @@ fn boards_get_a_menu_and_no_loader() {
     let image = Image::to_be();
     let tree = tree(image.place());
     fs::write(tree.join("boot/board.dtb"), "device tree").unwrap();
-    let variables = [("DISK_SIZE", "512M"), ("DTB_PATH", "/boot/board.dtb"), ("ROOT_DEVICE", "/dev/mmcblk0"), ("BOOTLOADER_CONFIG_FORMAT", "extlinux")];
+    let variables = [
+        ("DISK_SIZE", "512M"),
+        ("DTB_PATH", "/boot/board.dtb"),
+        ("ROOT_DEVICE", "/dev/mmcblk0"),
+        ("BOOTLOADER_CONFIG_FORMAT", "extlinux"),
+    ];
     write(&tree, &image.path(), &variables).ok();
     let mounted = image.mount("");
     let menu = fs::read_to_string(mounted.path().join("extlinux/extlinux.conf")).unwrap();
