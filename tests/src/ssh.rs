@@ -49,7 +49,9 @@ impl Target {
         fs::write(place.path().join("sshd_config"), config).expect("a configuration");
         fs::create_dir_all("/run/sshd").expect("/run/sshd");
         let sshd = Command::new("unshare")
-            .args(["--pid", "--fork", "--kill-child", "/usr/sbin/sshd", "-D", "-e", "-f"])
+            .args(["--pid", "--fork", "--kill-child"])
+            .arg(format!("--mount-proc={}", system.path("proc").display()))
+            .args(["/usr/sbin/sshd", "-D", "-e", "-f"])
             .arg(place.path().join("sshd_config"))
             .stderr(fs::File::create(place.path().join("sshd.log")).expect("a log"))
             .spawn()

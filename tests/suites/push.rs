@@ -59,8 +59,8 @@ fn assert_identical(target: &Target, label: &str, tree: &Path) {
 }
 
 fn incoming(target: &Target) -> Vec<String> {
-    let folder = target.system.top_level().path().join(".baserock/incoming");
-    let names = fs::read_dir(folder).into_iter().flatten();
+    let top = target.system.top_level();
+    let names = fs::read_dir(top.path().join(".baserock/incoming")).into_iter().flatten();
     names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
@@ -77,8 +77,9 @@ fn a_tree_becomes_the_default_version_with_the_machines_etc() {
     assert_identical(&target, "v2", &next.tree());
     assert_eq!(target.system.manage(&["list"]).ok(), "factory (running)\nv2 (default)\n");
     assert_eq!(incoming(&target), [""; 0]);
-    let motd = target.system.top_level().path().join("systems/v2/run/etc/motd");
-    assert_eq!(fs::read_to_string(motd).unwrap(), "mine\n");
+    let top = target.system.top_level();
+    assert_eq!(fs::read_to_string(top.path().join("systems/v2/run/etc/motd")).unwrap(), "mine\n");
+    drop(top);
     run(&mut target.push(&next.tree(), "v2")).refused(&["ERROR: version v2 exists", "VERSION_LABEL"]);
     run(&mut target.check("v2")).refused(&["version v2 exists"]);
 
@@ -101,19 +102,20 @@ fn with_the_old_tree_at_hand_the_result_is_the_same() {
 
 #[test]
 fn a_cut_connection_leaves_nothing_and_the_same_command_continues() {
-    let (image, next, other) = (image(), Next::new(), Next::new());
+    let image = image();
     let target = Target::start(&image, "factory");
     run(&mut target.check("any")).ok();
     for (number, bytes) in [5_000, 700_000, 9_000_000, 18_000_000].into_iter().enumerate() {
-        let label = format!("cut-{number}");
+        let (label, next) = (format!("cut-{number}"), Next::new());
         let cut = run(&mut target.push_cut_after(&next.tree(), &label, bytes));
         assert_eq!(cut.code, 1, "{}", cut.stdout);
         assert!(cut.stderr.contains("connection"), "{}", cut.stderr);
         assert!(!target.system.manage(&["list"]).ok().contains(&label));
         let said = run(&mut target.push(&next.tree(), &label)).ok();
-        assert_eq!(said.contains("from an earlier try"), bytes > 9_000_000, "{said}");
+        assert_eq!(said.contains("from an earlier try"), bytes >= 9_000_000, "{said}");
         assert_identical(&target, &label, &next.tree());
     }
+    let (next, other) = (Next::new(), Next::new());
     // Another tree under the label of a broken push starts clean.
     quiet(&mut target.push_cut_after(&next.tree(), "other", 18_000_000)).status().unwrap();
     assert_eq!(incoming(&target), ["other"]);

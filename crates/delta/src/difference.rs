@@ -32,24 +32,27 @@ const PREFIX: u8 = 2;
 
 /// Bytes of the strong hash in a signature: with those of the weak one, one pair of blocks in 2^56 is taken for equal, and then noticed.
 const STRONG: u32 = 3;
+/// Bytes of a block, as the signature's head has it.
+const BLOCK: u32 = 1024;
+const _: () = assert!(BLOCK as usize == GRID);
 /// librsync's number for signatures with MD4.
 const SIGNATURE_MAGIC: [u8; 4] = [0x72, 0x73, 0x01, 0x36];
 const WEAK: usize = 4;
 
 /// The signature of the old bytes: seven bytes for each block of [`GRID`] bytes.
 pub fn signature(old: &[u8]) -> Vec<u8> {
-    let options = SignatureOptions { block_size: GRID as u32, crypto_hash_size: STRONG };
+    let options = SignatureOptions { block_size: BLOCK, crypto_hash_size: STRONG };
     let mut signature = Signature::calculate(old, options).into_serialized();
     signature.drain(..SIGNATURE_MAGIC.len() + 8);
     signature
 }
 
 fn parse_signature(bytes: &[u8]) -> io::Result<Signature> {
-    if bytes.len() % (WEAK + STRONG as usize) != 0 {
+    if !bytes.len().is_multiple_of(WEAK + STRONG as usize) {
         return Err(invalid("a signature that is cut off"));
     }
     let mut whole = SIGNATURE_MAGIC.to_vec();
-    whole.extend((GRID as u32).to_be_bytes());
+    whole.extend(BLOCK.to_be_bytes());
     whole.extend(STRONG.to_be_bytes());
     whole.extend(bytes);
     Signature::deserialize(whole).map_err(|_| invalid("a signature that cannot be read"))

@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use baserock::error::{Error, OrCannot, Result};
+use delta::codec::Reader;
 use delta::hash::Hash;
 
 /// An agent for one kind of processor.
@@ -99,8 +100,8 @@ pub fn ready(token: &str) -> String {
 /// Reads up to the next line with the token; what comes before is the login shell's.
 pub fn next_word(from: &mut impl Read, token: &str) -> io::Result<Word> {
     let mut line = Vec::new();
-    for byte in from.bytes().take(MOST_PREAMBLE) {
-        let byte = byte?;
+    for _ in 0..MOST_PREAMBLE {
+        let [byte] = Reader(&mut *from).raw()?;
         if byte != b'\n' {
             line.push(byte);
             continue;

@@ -51,7 +51,9 @@ impl Cache {
         // What was seen in other trees is worth as much, as long as there is room.
         let others = self.known.iter().filter(|(key, _)| !self.seen.contains_key(*key));
         for (key, hash) in self.seen.iter().chain(others).take(MOST) {
-            key.iter().for_each(|&part| to.number(part));
+            for &part in key {
+                to.number(part);
+            }
             to.raw(&hash.0);
         }
         let sum = Hash::of(&to.0);

@@ -87,7 +87,8 @@ fn converse(
         let answerer = Answerer::new(new, base);
         let encoder = scope.spawn(move || encode(answerer, &asked, &answers, waiting));
         let writer = scope.spawn(move || write(&sender, &made, waiting));
-        let outcome = listen(connection, new, requests, observer);
+        let outcome = listen(connection, new, &requests, observer);
+        drop(requests);
         let threads = [encoder, writer].map(join);
         // The reason why an answer could not be made says more than that the other side waits for it in vain.
         match (outcome, threads) {
@@ -129,7 +130,7 @@ fn write(sender: &Sender, made: &Receiver<Vec<u8>>, waiting: &AtomicUsize) -> Re
 fn listen(
     connection: &mut Connection,
     new: &Source,
-    requests: SyncSender<Request>,
+    requests: &SyncSender<Request>,
     observer: &dyn Observer,
 ) -> Result<Finished> {
     let mut amount = Amount { bytes: 0, there: 0 };

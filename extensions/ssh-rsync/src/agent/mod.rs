@@ -13,6 +13,7 @@ use std::io::{self, Write};
 
 use baserock::error::{Error, OrCannot, Result};
 use baserock::observer::{Event, Observer};
+use nix::sys::stat::Mode;
 use nix::unistd::dup;
 
 use crate::bootstrap;
@@ -38,6 +39,8 @@ fn streams(token: &str) -> Result<(Sender, Receiver)> {
         ));
     }
     baserock::signal::catch()?;
+    // The shell that brought this program here has kept it secret; what it makes from now on is not.
+    nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     let stdin = dup(io::stdin()).or_cannot("open", "standard input")?;
     let stdout = dup(io::stdout()).or_cannot("open", "standard output")?;
     let mut stdout = File::from(stdout);

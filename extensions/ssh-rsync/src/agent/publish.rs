@@ -11,6 +11,7 @@ use baserock::operations::etc::{EtcMerge, Merged};
 use baserock::operations::{self, Deploy, Remove, SetDefault};
 use baserock::process::{self, Program};
 use baserock::volume::Purpose;
+use delta::apply::Stats;
 use delta::{Manifest, beside};
 use nix::sys::reboot::{RebootMode, reboot};
 
@@ -32,7 +33,7 @@ pub fn publish(label: &Label, manifest: &Manifest, observer: &dyn Observer) -> R
 }
 
 /// Deploys the version, makes it the default, and deletes what the push has collected.
-pub fn finish(hello: &Hello, label: &Label, finished: Finished, observer: &dyn Observer) -> Result<Finished> {
+pub fn finish(hello: &Hello, label: &Label, stats: Stats, observer: &dyn Observer) -> Result<Finished> {
     let volume = guard::open(Purpose::Change)?;
     let before = volume.default()?;
     let environment: Environment = hello.deployment.iter().collect();
@@ -44,7 +45,7 @@ pub fn finish(hello: &Hello, label: &Label, finished: Finished, observer: &dyn O
     incoming::discard(&volume, label)?;
     let merged = again.or(deployed.merged);
     let before = before.map(|label| label.to_string());
-    Ok(Finished { conflicts: merged.map(conflicts).unwrap_or_default(), before, ..finished })
+    Ok(Finished { conflicts: merged.map(conflicts).unwrap_or_default(), before, ..Finished::new(stats) })
 }
 
 fn conflicts(merged: Merged) -> Vec<String> {

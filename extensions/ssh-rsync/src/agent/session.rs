@@ -21,7 +21,7 @@ use super::incoming::{Incoming, TREE};
 use super::receive::Receive;
 use super::{Forward, publish, space};
 use crate::channel::{Receiver, Sender};
-use crate::protocol::{Amount, Finished, Hello, VERSION, kind};
+use crate::protocol::{Amount, Hello, VERSION, kind};
 
 /// Most hashes that a sender may know.
 const MOST_KNOWN: usize = 1 << 21;
@@ -38,7 +38,7 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     let observer = Forward(sender.clone());
     let finished = if present == Present::SameTree {
         drop(volume);
-        publish::finish(&hello, &label, Finished::new(Stats::default()), &observer)?
+        publish::finish(&hello, &label, Stats::default(), &observer)?
     } else {
         if present == Present::OtherTree {
             publish::remove_other(&label, &observer)?;
@@ -48,7 +48,7 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
         // What is renamed has to be under one mount, and the lock comes with another.
         drop(volume);
         publish::publish(&label, &manifest, &observer)?;
-        publish::finish(&hello, &label, Finished::new(stats), &observer)?
+        publish::finish(&hello, &label, stats, &observer)?
     };
     sender.send_json(kind::FINISHED, &finished)?;
     publish::restart(hello.autostart)
