@@ -177,7 +177,10 @@ fn everything(image: &Image) -> String {
         let device = LoopDevice::attach(&disk, &path, partition.start, partition.size, true).unwrap();
         let tags = shell("blkid", &["--probe", "--output", "export", device.path().to_str().unwrap()]);
         // Where it was attached, and what btrfs calls its device, differ.
-        tags.lines().filter(|line| !line.starts_with("DEVNAME") && !line.starts_with("UUID_SUB")).collect::<Vec<_>>().join(" ")
+        tags.lines()
+            .filter(|line| !line.starts_with("DEVNAME") && !line.starts_with("UUID_SUB"))
+            .collect::<Vec<_>>()
+            .join(" ")
     });
     let uuids: Vec<_> = uuids.collect();
     let volume = image.mount_at(volume_offset(&path), "subvolid=5,ro");
