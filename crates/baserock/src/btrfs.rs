@@ -180,6 +180,31 @@ pub fn space(dir: &Dir) -> Result<Space> {
     })
 }
 
+/// How a filesystem is spread over devices and chunks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spread {
+    /// Devices.
+    pub devices: u64,
+    /// Chunks that are allocated.
+    pub chunks: u64,
+    /// Whether a kind of block group is striped or mirrored over devices.
+    pub is_raid: bool,
+}
+
+/// How the filesystem is spread now.
+pub fn spread(dir: &Dir) -> Result<Spread> {
+    let info = ioctl::filesystem_info(dir.as_fd()).or_cannot("examine", dir.shown(""))?;
+    let groups = ioctl::space(dir.as_fd()).or_cannot("examine the space of", dir.shown(""))?;
+    // Single and DUP lie on one device; every other profile has a bit here.
+    let raid = u64::from(raw::BTRFS_BLOCK_GROUP_PROFILE_MASK & !raw::BTRFS_BLOCK_GROUP_DUP);
+    // The reserve is no block group, and has no profile.
+    Ok(Spread {
+        devices: info.num_devices,
+        chunks: ioctl::chunks(dir.as_fd()).or_cannot("count the chunks of", dir.shown(""))?,
+        is_raid: groups.iter().any(|group| group.flags & raid != 0),
+    })
+}
+
 /// The devices of a mounted filesystem, as paths that the kernel knows.
 pub fn devices(dir: &Dir) -> Result<Vec<PathBuf>> {
     let info = ioctl::filesystem_info(dir.as_fd()).or_cannot("examine", dir.shown(""))?;

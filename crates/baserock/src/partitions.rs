@@ -26,7 +26,7 @@ pub struct Partition {
 pub fn read(disk: &File, shown: &Path) -> Result<Vec<Partition>> {
     let mut disk = disk;
     disk.seek(SeekFrom::Start(0)).or_cannot("read", shown)?;
-    let mut sector = [0; SECTOR as usize];
+    let mut sector = [0; 512];
     match disk.read_exact(&mut sector) {
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(Vec::new()),
         outcome => outcome.or_cannot("read", shown)?,

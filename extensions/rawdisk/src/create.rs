@@ -13,7 +13,7 @@ use baserock::layout::{self, MOUNTS, ORIG, PRIVATE};
 use baserock::lock::Patience;
 use baserock::loopdev::LoopDevice;
 use baserock::observer::Observer;
-use baserock::operations::{self, Deploy, boot_loader, deploy};
+use baserock::operations::{self, Deploy, boot_loader, deploy, loader_limits};
 use baserock::partitions;
 use baserock::volume::{Location, Opening, Purpose, Volume};
 
@@ -46,6 +46,12 @@ pub fn create(
 ) -> Result<()> {
     let begun = SystemTime::now();
     let plan = Plan::new(tree, location, options, environment)?;
+    let volume = plan.disk.volume();
+    if let Some(limit) =
+        loader_limits::of_size(volume.end - volume.start).filter(|_| plan.disk.extlinux_reads_volume(options))
+    {
+        observer.warn(limit);
+    }
     let mut target = Target::new(location, plan.disk.size)?;
     target.begin()?;
     observer.phase(format!("formatting {}", location.display()));

@@ -54,6 +54,11 @@ impl Disk {
         root.map_or(0..self.size, Placed::bytes)
     }
 
+    /// Whether extlinux has to read the volume itself.
+    pub fn extlinux_reads_volume(&self, options: &Options) -> bool {
+        options.install_extlinux && self.loader_kind() == Kind::Volume
+    }
+
     /// What kind of filesystem the boot loader reads.
     pub fn loader_kind(&self) -> Kind {
         let boot = self.partitioned.as_ref().and_then(|parts| parts.layout.mounted_at("/boot"));

@@ -13,7 +13,7 @@ use baserock::lock::Patience;
 use baserock::observer::Observer;
 use baserock::operations::deploy::{self, Deploy};
 use baserock::operations::etc::EtcMerge;
-use baserock::operations::{self, SetDefault};
+use baserock::operations::{self, SetDefault, loader_limits};
 use baserock::volume::{Location, Opening, Purpose, Volume};
 use delta::plan::Plan;
 use delta::scan::{ReadAll, scan};
@@ -75,6 +75,9 @@ fn refuse_unfit(volume: &Volume, label: &Label) -> Result<Label> {
             volume.name().display(),
             volume.name().display()
         )));
+    }
+    if let Some(limit) = loader_limits::exceeded(volume)?.into_iter().next() {
+        return Err(Error::refused(limit));
     }
     volume
         .default()?

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::etc::{EtcMerge, Merged};
-use super::{ballast, boot_files, etc, marker, menu, repair, state};
+use super::{ballast, boot_files, etc, loader_limits, marker, menu, repair, state};
 use crate::atomic;
 use crate::boot::find::{BootFiles, boot_files as find_boot_files};
 use crate::boot::parameters::MenuFormat;
@@ -59,6 +59,9 @@ pub fn deploy(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Res
     let version = check(volume, label)?;
     start_over(volume, label, &version)?;
     let plan = plan(volume, options, &version.dir(ORIG)?, default.as_ref())?;
+    for limit in loader_limits::exceeded(volume)? {
+        observer.warn(limit);
+    }
 
     let mut undo = Undo::new();
     undo.push(format!("clear {}", version.shown(INCOMPLETE).display()), || marker::clear(&version));

@@ -129,6 +129,39 @@ pub fn tree_exists(any: BorrowedFd<'_>, tree: u64) -> io::Result<bool> {
     Ok(arguments.key.nr_items > 0)
 }
 
+/// How many chunks the filesystem has allocated.
+pub fn chunks(any: BorrowedFd<'_>) -> io::Result<u64> {
+    /// Bytes of the header before each item that is found; the offset that orders chunks is the third of its numbers.
+    const HEADER: usize = size_of::<raw::btrfs_ioctl_search_header>();
+    let (mut count, mut from) = (0, 0);
+    loop {
+        let mut arguments = raw::btrfs_ioctl_search_args::zeroed();
+        arguments.key.tree_id = u64::from(raw::BTRFS_CHUNK_TREE_OBJECTID);
+        arguments.key.min_objectid = u64::from(raw::BTRFS_FIRST_CHUNK_TREE_OBJECTID);
+        arguments.key.max_objectid = arguments.key.min_objectid;
+        arguments.key.min_type = raw::BTRFS_CHUNK_ITEM_KEY;
+        arguments.key.max_type = raw::BTRFS_CHUNK_ITEM_KEY;
+        arguments.key.min_offset = from;
+        arguments.key.max_offset = u64::MAX;
+        arguments.key.max_transid = u64::MAX;
+        arguments.key.nr_items = u32::MAX;
+        // SAFETY: TREE_SEARCH takes a btrfs_ioctl_search_args.
+        unsafe { ioctl(any, request::BTRFS_IOC_TREE_SEARCH, &mut arguments) }?;
+        let buffer: Vec<u8> = arguments.buf.iter().map(|&byte| byte as u8).collect();
+        let mut at = 0;
+        for _ in 0..arguments.key.nr_items {
+            let header = buffer.get(at..at + HEADER).ok_or(io::ErrorKind::InvalidData)?;
+            let offset = header[16..].first_chunk().copied().map_or(0, u64::from_ne_bytes);
+            let length = header[28..].first_chunk().copied().map_or(0, u32::from_ne_bytes);
+            (count, from) = (count + 1, offset.saturating_add(1));
+            at += HEADER + length as usize;
+        }
+        if arguments.key.nr_items == 0 {
+            return Ok(count);
+        }
+    }
+}
+
 /// Commits the running transaction: what was written before is on the disk afterwards, for loaders that replay no log too.
 pub fn sync(any: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: SYNC has no argument.

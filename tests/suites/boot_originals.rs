@@ -1,0 +1,71 @@
+//! Volumes as the original tools laid them out boot, are upgraded from inside, and roll back.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use baserock::btrfs::{self, Access};
+use baserock::superblock;
+use baserock_tests::bootable;
+use baserock_tests::image::Image;
+use baserock_tests::machine::Machine;
+
+/// The menu that the original wrote: one entry, over the link.
+const MENU: &str = "default linux\ntimeout 1\nlabel linux\nkernel /systems/default/kernel\n\
+                    initrd /systems/default/initramfs\n\
+                    append root=ROOT rootfstype=btrfs rootflags=subvol=systems/default/run console=ttyS0 rw init=/sbin/init\n";
+
+/// Takes away what is ours, and puts the original's in its place.
+fn make_original(image: &Image, menu_is_a_file: bool) {
+    let file = fs::File::open(image.path()).unwrap();
+    let uuid = superblock::read(&file, 0, &image.path()).unwrap().unwrap().uuid;
+    let mounted = image.mount("subvolid=5");
+    let (top, path) = (mounted.dir(), mounted.path());
+    fs::remove_dir_all(path.join(".baserock")).unwrap();
+    fs::remove_dir_all(path.join("extlinux")).unwrap();
+    fs::remove_file(path.join("extlinux.conf")).unwrap();
+    let version = top.dir("systems/factory").unwrap();
+    for name in ["boot.json", "manifest", "merge.json"] {
+        version.remove_tree(name).unwrap();
+    }
+    // The original left `orig` writable.
+    btrfs::set_access(&version.dir("orig").unwrap(), Access::Writable).unwrap();
+    let menu = MENU.replace("ROOT", &format!("UUID={uuid}"));
+    fs::write(path.join("extlinux.conf"), menu).unwrap();
+    if !menu_is_a_file {
+        fs::create_dir(path.join("extlinux")).unwrap();
+        fs::rename(path.join("extlinux.conf"), path.join("extlinux/extlinux.conf")).unwrap();
+        symlink("extlinux/extlinux.conf", path.join("extlinux.conf")).unwrap();
+    }
+    assert_eq!(fs::read_link(path.join("systems/default")).unwrap(), Path::new("factory"));
+}
+
+fn upgraded_and_rolled_back(menu_is_a_file: bool) {
+    let image = bootable::with_second(&[("DISK_SIZE", "6G")]);
+    make_original(&image, menu_is_a_file);
+    let mut machine = Machine::boot(&image.path());
+    assert!(machine.run("cat /proc/cmdline").contains("subvol=systems/default/run"));
+    assert_eq!(machine.run("system-version-manager list"), "factory (running) (default)");
+
+    bootable::put_version(&machine, "devel");
+    machine
+        .run("system-version-manager deploy /systems/devel/orig && system-version-manager set-default devel");
+    machine.reboot();
+    assert_eq!(machine.run("system-version-manager list"), "devel (running) (default)\nfactory");
+    machine.run("mount -o subvolid=5 /dev/vda /mnt");
+    assert_eq!(machine.run("readlink /mnt/extlinux.conf"), "extlinux/extlinux.conf");
+    machine.run("umount /mnt && system-version-manager set-default factory");
+    machine.reboot();
+    assert_eq!(machine.run("system-version-manager list"), "devel\nfactory (running) (default)");
+    assert!(machine.run("cat /proc/cmdline").contains("subvol=systems/factory/run"));
+}
+
+#[test]
+fn booted_from_a_volume_of_the_original() {
+    upgraded_and_rolled_back(false);
+}
+
+#[test]
+fn booted_from_one_whose_menu_became_a_file() {
+    upgraded_and_rolled_back(true);
+}
