@@ -41,7 +41,8 @@ impl Target {
         // sshd takes the login shell from this machine's accounts.
         if !system.path("bin/bash").exists() {
             fs::write(system.path("bin/bash"), NOISY_SHELL).expect("a login shell");
-            fs::set_permissions(system.path("bin/bash"), fs::Permissions::from_mode(0o755)).expect("its mode");
+            fs::set_permissions(system.path("bin/bash"), fs::Permissions::from_mode(0o755))
+                .expect("its mode");
         }
         let place = tempfile::tempdir().expect("a temporary directory");
         let port = free_port();
@@ -119,16 +120,19 @@ impl Target {
 
     /// `ssh-rsync.write TREE root@target`.
     pub fn push(&self, tree: &Path, label: &str) -> Command {
-        let mut push = self.extension("ssh-rsync-write", label, self.port);
+        self.push_to(tree, label, self.port)
+    }
+
+    /// The same, over another port of the machine.
+    pub fn push_to(&self, tree: &Path, label: &str, port: u16) -> Command {
+        let mut push = self.extension("ssh-rsync-write", label, port);
         push.arg(tree).arg("root@target");
         push
     }
 
     /// The same over a connection that is cut after so many bytes from the sender.
     pub fn push_cut_after(&self, tree: &Path, label: &str, bytes: u64) -> Command {
-        let mut push = self.extension("ssh-rsync-write", label, cutting_proxy(self.port, bytes));
-        push.arg(tree).arg("root@target");
-        push
+        self.push_to(tree, label, cutting_proxy(self.port, bytes))
     }
 
     /// `ssh-rsync.check root@target`.
