@@ -152,7 +152,6 @@ impl Bench {
         command: &mut Command,
         there: &'static str,
     ) -> Result<Row> {
-        println!("{name}");
         let top = target.system.top_level();
         let used = || -> Result<u64> {
             btrfs::commit(&top.dir())?;
@@ -175,7 +174,7 @@ impl Bench {
 
 impl Row {
     fn write(&self, table: &mut String, link: &str, peer: &Row) -> Result<()> {
-        let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        let mebibytes = |bytes: u64| f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX)) / 1024.0;
         let ratio = |ours: f64, peer: f64| ours / peer;
         let (seconds, peer_seconds) = (self.taken.wall.as_secs_f64(), peer.taken.wall.as_secs_f64());
         writeln!(
