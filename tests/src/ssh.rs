@@ -21,6 +21,7 @@ pub struct Target {
     /// The system.
     pub system: Running,
     sshd: Child,
+    address: String,
     port: u16,
     place: TempDir,
 }
@@ -31,24 +32,39 @@ const NOISY_SHELL: &str = "#!/bin/sh\necho welcome; echo 'you have mail' >&2; pr
 impl Target {
     /// Boots the version of the image.
     pub fn start(image: &Image, label: &str) -> Self {
+        Target::start_on(image, label, None)
+    }
+
+    /// Boots it in another network namespace, where it has an address of its own.
+    pub fn start_on(image: &Image, label: &str, network: Option<(&str, &str)>) -> Self {
         let system = Running::start(image, label);
         // sshd takes the login shell from this machine's accounts.
-        for name in ["bin/bash", "bin/sh.noisy"] {
-            fs::write(system.path(name), NOISY_SHELL).expect("a login shell");
-            fs::set_permissions(system.path(name), fs::Permissions::from_mode(0o755)).expect("its mode");
+        if !system.path("bin/bash").exists() {
+            fs::write(system.path("bin/bash"), NOISY_SHELL).expect("a login shell");
+            fs::set_permissions(system.path("bin/bash"), fs::Permissions::from_mode(0o755))
+                .expect("its mode");
         }
         let place = tempfile::tempdir().expect("a temporary directory");
         let port = free_port();
         let key = inputs::ssh_key().expect("an ssh key");
+        let address = network.map_or("127.0.0.1", |(_, address)| address).to_owned();
         let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {key}\nAuthorizedKeysFile {key}.pub\nStrictModes no\nUsePAM no\n\
+            "Port {port}\nListenAddress {address}\nHostKey {key}\nAuthorizedKeysFile {key}.pub\nStrictModes no\nUsePAM no\n\
              PermitRootLogin yes\nPidFile none\nChrootDirectory {root}\nMaxStartups 1000\n",
             key = key.display(),
             root = system.path("").display()
         );
         fs::write(place.path().join("sshd_config"), config).expect("a configuration");
         fs::create_dir_all("/run/sshd").expect("/run/sshd");
-        let sshd = Command::new("unshare")
+        let mut sshd = match network {
+            Some((namespace, _)) => {
+                let mut enter = Command::new("ip");
+                enter.args(["netns", "exec", namespace, "unshare"]);
+                enter
+            }
+            None => Command::new("unshare"),
+        };
+        let sshd = sshd
             .args(["--pid", "--fork", "--kill-child"])
             .arg(format!("--mount-proc={}", system.path("proc").display()))
             .args(["/usr/sbin/sshd", "-D", "-e", "-f"])
@@ -56,55 +72,67 @@ impl Target {
             .stderr(fs::File::create(place.path().join("sshd.log")).expect("a log"))
             .spawn()
             .expect("sshd starts");
-        let target = Target { system, sshd, port, place };
+        let target = Target { system, sshd, address, port, place };
         target.wait_until_listening();
         target
     }
 
     fn wait_until_listening(&self) {
         let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        while TcpStream::connect((self.address.as_str(), self.port)).is_err() {
             assert!(begun.elapsed() < Duration::from_secs(20), "sshd does not listen");
             thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// A push of the tree, or anything else, with these words, over this port.
+    /// One of the programs, with the label, over this port.
     fn extension(&self, name: &str, label: &str, port: u16) -> Command {
+        let mut command = self.client(programs::command(name), port);
+        command.env("UPGRADE", "yes").env("VERSION_LABEL", label);
+        command
+    }
+
+    /// Any program that uses ssh; the machine is called `target`.
+    pub fn ssh_client(&self, program: &str) -> Command {
+        self.client(Command::new(program), self.port)
+    }
+
+    fn client(&self, mut command: Command, port: u16) -> Command {
         let folder = self.place.path().join(port.to_string());
         let key = inputs::ssh_key().expect("an ssh key");
         fs::create_dir_all(&folder).expect("a folder");
         let config = format!(
-            "Host target\nHostName 127.0.0.1\nPort {port}\nUser root\nIdentityFile {}\nIdentitiesOnly yes\n\
+            "Host target\nHostName {address}\nPort {port}\nUser root\nIdentityFile {}\nIdentitiesOnly yes\n\
              StrictHostKeyChecking no\nUserKnownHostsFile /dev/null\nLogLevel ERROR\n",
-            key.display()
+            key.display(),
+            address = self.address
         );
         fs::write(folder.join("config"), config).expect("a configuration");
         let wrapper = format!("#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n", folder.join("config").display());
         fs::write(folder.join("ssh"), wrapper).expect("a program");
         fs::set_permissions(folder.join("ssh"), fs::Permissions::from_mode(0o755)).expect("its mode");
         let path = std::env::var("PATH").unwrap_or_default();
-        let mut command = programs::command(name);
         command
             .env("PATH", format!("{}:{path}", folder.display()))
-            .env("XDG_CACHE_HOME", self.place.path().join("cache"))
-            .env("UPGRADE", "yes")
-            .env("VERSION_LABEL", label);
+            .env("XDG_CACHE_HOME", self.place.path().join("cache"));
         command
     }
 
     /// `ssh-rsync.write TREE root@target`.
     pub fn push(&self, tree: &Path, label: &str) -> Command {
-        let mut push = self.extension("ssh-rsync-write", label, self.port);
+        self.push_to(tree, label, self.port)
+    }
+
+    /// The same, over another port of the machine.
+    pub fn push_to(&self, tree: &Path, label: &str, port: u16) -> Command {
+        let mut push = self.extension("ssh-rsync-write", label, port);
         push.arg(tree).arg("root@target");
         push
     }
 
     /// The same over a connection that is cut after so many bytes from the sender.
     pub fn push_cut_after(&self, tree: &Path, label: &str, bytes: u64) -> Command {
-        let mut push = self.extension("ssh-rsync-write", label, cutting_proxy(self.port, bytes));
-        push.arg(tree).arg("root@target");
-        push
+        self.push_to(tree, label, cutting_proxy(self.port, bytes))
     }
 
     /// `ssh-rsync.check root@target`.

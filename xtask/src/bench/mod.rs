@@ -1,9 +1,12 @@
 //! `cargo xtask bench`: our tools against the best that people use instead, in the same run, as ratios.
 
 mod chroot;
+mod link;
 mod measure;
 mod merge;
+mod push;
 mod rawdisk;
+mod watch;
 
 use anyhow::Result;
 use baserock_tests::inputs::{self, Debian};
@@ -25,6 +28,8 @@ enum Which {
     Chroot,
     /// rawdisk.write of a Debian tree, against mkfs.btrfs, mount, cp -a and sync
     Rawdisk,
+    /// ssh-rsync.write of a Debian's updates, against rsync into a snapshot, on two links
+    Push,
 }
 
 impl Bench {
@@ -43,6 +48,7 @@ impl Bench {
             }
             Which::Chroot => chroot::run(),
             Which::Rawdisk => rawdisk::run(),
+            Which::Push => push::run(),
         }
     }
 }
