@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::etc::{EtcMerge, Merged};
-use super::{ballast, boot_files, etc, loader_limits, marker, menu, repair, state};
+use super::{ballast, boot_files, etc, full, loader_limits, marker, menu, repair, state};
 use crate::atomic;
 use crate::boot::find::{BootFiles, boot_files as find_boot_files};
 use crate::boot::parameters::MenuFormat;
@@ -54,6 +54,10 @@ struct Plan {
 /// When this returns, the version is complete and on the disk. On failure, or after a crash and another try, nothing of it is left
 /// but its `orig`.
 pub fn deploy(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result<Deployed> {
+    full::explain(volume, attempt(volume, options, observer))
+}
+
+fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result<Deployed> {
     let label = &options.label;
     let default = repair::repair(volume, observer)?;
     let version = check(volume, label)?;

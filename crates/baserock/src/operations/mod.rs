@@ -5,6 +5,7 @@ pub mod boot_files;
 pub mod boot_loader;
 pub mod deploy;
 pub mod etc;
+mod full;
 pub mod loader_limits;
 mod marker;
 pub mod menu;

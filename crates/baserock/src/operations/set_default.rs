@@ -1,7 +1,7 @@
 //! Choosing the version that boots next.
 
 use super::etc::{self, EtcMerge, Merged};
-use super::{menu, repair};
+use super::{full, menu, repair};
 use crate::error::Result;
 use crate::label::Label;
 use crate::observer::Observer;
@@ -21,6 +21,10 @@ pub struct SetDefault {
 ///
 /// When this returns, the next boot is that version; before, it is the old one. Nothing in between.
 pub fn set_default(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Result<Option<Merged>> {
+    full::explain(volume, attempt(volume, options, observer))
+}
+
+fn attempt(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Result<Option<Merged>> {
     volume.require(&options.label)?;
     let before = repair::repair(volume, observer)?;
     let old = volume.running().cloned().or(before);

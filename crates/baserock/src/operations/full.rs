@@ -1,0 +1,30 @@
+//! What to say when a volume is full: how full, and what can go.
+
+use crate::btrfs;
+use crate::error::{Error, Result};
+use crate::label::Label;
+use crate::volume::{Version, Volume};
+
+/// Adds numbers and a remedy to an error that says that there is no space left.
+pub fn explain<T>(volume: &Volume, outcome: Result<T>) -> Result<T> {
+    match outcome {
+        Err(error) if error.is_no_space() => Err(Error::refused(format!("{error}; {}", remedy(volume)?))),
+        outcome => outcome,
+    }
+}
+
+fn remedy(volume: &Volume) -> Result<String> {
+    let space = btrfs::space(volume.top())?;
+    let (free, total) = (space.available >> 20, space.total >> 20);
+    let versions = volume.versions()?;
+    let can_go =
+        |version: &&Version| !version.running && !version.default && version.label != Label::factory();
+    let labels: Vec<&str> = versions.iter().filter(can_go).map(|version| version.label.as_str()).collect();
+    Ok(match labels.as_slice() {
+        [] => format!("{free} of {total} MiB are free, and no version can be removed: enlarge the volume"),
+        labels => format!(
+            "{free} of {total} MiB are free; remove a version with system-version-manager remove LABEL ({})",
+            labels.join(", ")
+        ),
+    })
+}
