@@ -24,7 +24,8 @@ fn booted_after_an_upgrade_of_the_image() {
     let before = machine.serial().len();
     let boot = machine.run("cat /proc/sys/kernel/random/boot_id");
     machine.run("systemctl --no-block reboot");
-    let shown = machine.wait_for_words("devel", machine.wait_for_words("reboot: Restarting system", before));
+    let down = machine.wait_for_words("reboot: Restarting system", before);
+    let shown = machine.wait_for_words("devel", down);
     machine.wait_for_words("factory", shown);
     machine.press(DOWN);
     machine.press(ENTER);

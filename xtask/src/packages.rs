@@ -5,7 +5,16 @@ use anyhow::{Result, bail};
 use crate::root::{command, output, run};
 
 /// What the tools themselves run.
-pub const RUNTIME: &[&str] = &["btrfs-progs", "extlinux", "syslinux-common"];
+pub const RUNTIME: &[&str] = &[
+    "btrfs-progs",
+    "dosfstools",
+    "e2fsprogs",
+    "extlinux",
+    "mtools",
+    "syslinux",
+    "syslinux-common",
+    "util-linux",
+];
 /// What makes the inputs.
 pub const INPUTS: &[&str] = &["mmdebstrap", "busybox-static"];
 /// What builds static programs with C in them.
@@ -26,6 +35,10 @@ pub const TESTS: &[&str] = &[
     "util-linux",
     "xz-utils",
     "zstd",
+    "fdisk",
+    "openssh-client",
+    "qemu-system-x86",
+    "qemu-utils",
 ];
 
 /// Installs those that are missing, saying so.

@@ -8,8 +8,8 @@ use crate::volume::{Kind, Volume};
 const MOST_CHUNKS: u64 = 256;
 /// A chunk of data has this size on all but small filesystems, bytes.
 const CHUNK: u64 = 1 << 30;
-/// What extlinux leaves at the top of the filesystem that it starts from.
-const LOADER: &str = "ldlinux.sys";
+/// What extlinux leaves at the top of the btrfs that it starts from; the loader itself lies in the reserved first 64 KiB.
+const LOADER: &str = "ldlinux.c32";
 
 /// What keeps the volume's extlinux from starting anything; empty where all is well, or something else boots the machine.
 pub fn exceeded(volume: &Volume) -> Result<Vec<String>> {

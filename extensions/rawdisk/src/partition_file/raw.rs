@@ -19,7 +19,7 @@ struct Disk {
     partition_table_format: Option<String>,
     partitions: Vec<Entry>,
     #[serde(default)]
-    raw_files: Vec<File>,
+    raw_files: Vec<Raw>,
 }
 
 #[derive(Deserialize)]
@@ -33,12 +33,12 @@ struct Entry {
     boot: Option<String>,
     mountpoint: Option<String>,
     #[serde(default)]
-    raw_files: Vec<File>,
+    raw_files: Vec<Raw>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct Raw {
     file: String,
     offset_sectors: Option<String>,
     offset_bytes: Option<String>,
@@ -90,11 +90,11 @@ impl Entry {
     }
 }
 
-fn files(files: Vec<File>) -> Checked<Vec<RawFile>> {
-    files.into_iter().map(File::values).collect()
+fn files(files: Vec<Raw>) -> Checked<Vec<RawFile>> {
+    files.into_iter().map(Raw::values).collect()
 }
 
-impl File {
+impl Raw {
     fn values(self) -> Checked<RawFile> {
         let bytes = |text: Option<String>, name: &str| text.map(|text| amount(&text, name)).transpose();
         let sectors = bytes(self.offset_sectors, "offset_sectors")?;
