@@ -11,13 +11,14 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use baserock::extension::{Environment, error_line};
+use nix::sys::stat::{Mode, umask};
 use tracing_subscriber::EnvFilter;
 
 pub use show::{Output, Show};
 
 /// Runs a program: signals end it in order, an error becomes one line, a closed pipe is a quiet success.
 pub fn main(run: impl FnOnce() -> Result<()>) -> ExitCode {
-    log();
+    begin();
     match baserock::signal::catch().map_err(anyhow::Error::from).and_then(|()| run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
@@ -34,6 +35,12 @@ pub fn print(text: &str) -> Result<()> {
     stdout.write_all(text.as_bytes())?;
     stdout.flush()?;
     Ok(())
+}
+
+/// What is made gets the modes that the code names, whatever the caller's umask takes away.
+fn begin() {
+    umask(Mode::from_bits_truncate(0o022));
+    log();
 }
 
 /// The program's own log goes to standard error; `BASEROCK_LOG=debug` shows more of it.
@@ -78,7 +85,7 @@ pub fn extension<const N: usize>(
     names: [&str; N],
     run: impl FnOnce([PathBuf; N], &Environment, &Show) -> baserock::Result<()>,
 ) -> ExitCode {
-    log();
+    begin();
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let Ok(arguments) = <[PathBuf; N]>::try_from(arguments) else {
         complain(&format!("usage: {} {} (parameters come from the environment)", program(), names.join(" ")));
