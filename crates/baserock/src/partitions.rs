@@ -1,7 +1,7 @@
 //! The partitions of a disk or image, read from its table.
 
 use std::fs::File;
-use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::error::{Error, OrCannot, Result};
@@ -41,10 +41,10 @@ pub fn read(disk: &File, shown: &Path) -> Result<Vec<Partition>> {
         let table = gptman::GPT::find_from(&mut disk).map_err(|error| broken(&error))?;
         return Ok(of_gpt(&table));
     }
-    let header = mbrman::MBRHeader::read_from(&mut Cursor::new(&sector)).map_err(|error| broken(&error))?;
-    // The first sector of a FAT ends with the same signature, and has text where the entries would be.
-    let sound = header.iter().all(|(_, entry)| matches!(entry.boot, 0 | 0x80));
-    if !sound {
+    // The first sector of a FAT, or of a loader in an unpartitioned disk, ends with the same signature, and has other things where the
+    // entries would be.
+    let flags = (0..4).map(|entry| sector[446 + 16 * entry]);
+    if !flags.into_iter().all(|flag| matches!(flag, 0 | 0x80)) {
         return Ok(Vec::new());
     }
     let table = mbrman::MBR::read_from(&mut disk, 512).map_err(|error| broken(&error))?;
