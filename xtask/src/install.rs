@@ -1,5 +1,6 @@
 //! `cargo xtask install`: programs, extensions, man pages and completions in their places.
 
+use std::env::consts::ARCH;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,8 @@ pub struct Install {
 
 const BIN: &str = "usr/bin";
 const EXTENSIONS: &str = "usr/lib/baserock/extensions";
+/// What runs on the machine that a version is pushed to.
+const AGENT: &str = "baserock-agent";
 /// What an extension's program is for stands behind the dot that cargo refuses in names.
 const KINDS: [&str; 4] = ["write", "check", "configure", "build"];
 
@@ -48,6 +51,8 @@ impl Install {
         let split =
             program.name.rsplit_once('-').filter(|(_, kind)| program.is_extension && KINDS.contains(kind));
         match split {
+            // Agents of several architectures stand side by side, for machines of each.
+            _ if program.name == AGENT => self.destdir.join(EXTENSIONS).join("agents").join(ARCH).join(AGENT),
             Some((name, kind)) => self.destdir.join(EXTENSIONS).join(format!("{name}.{kind}")),
             None => self.destdir.join(BIN).join(&program.name),
         }
