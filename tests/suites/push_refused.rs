@@ -56,7 +56,9 @@ fn an_agent_that_does_not_run_is_sent_again() {
     run(&mut target.check("v2")).ok();
     let folder = target.system.path("root/.baserock/agents");
     let agent = fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
-    fs::write(&agent, "").unwrap();
+    // By a rename: the one that ran may still be ending, and a program that runs cannot be written to.
+    fs::write(folder.join("empty"), "").unwrap();
+    fs::rename(folder.join("empty"), &agent).unwrap();
     run(&mut target.check("v2")).ok();
     assert!(fs::metadata(&agent).unwrap().len() > 100_000);
 }

@@ -5,6 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 use crate::error::{Error, OrCannot, Result};
 use crate::sys::loopdev as ioctl;
@@ -18,6 +20,10 @@ pub struct LoopDevice {
 }
 
 const CONTROL: &str = "/dev/loop-control";
+
+/// How often, and how long after each other, a device that may be going is looked at.
+const LOOKS: u32 = 20;
+const INTERVAL: Duration = Duration::from_millis(25);
 
 /// Tries before giving up on a free device: another process may take it between asking and attaching.
 const TRIES: usize = 64;
@@ -54,7 +60,19 @@ impl AsFd for LoopDevice {
 }
 
 /// The loop device, if any, to which this very file is attached already: a second mount of one image loses data.
+///
+/// A device that is being detached goes once nobody looks at it, so one that is found is looked for again for a moment.
 pub fn holder(image: &File, shown: &Path) -> Result<Option<PathBuf>> {
+    for _ in 0..LOOKS {
+        if find_holder(image, shown)?.is_none() {
+            return Ok(None);
+        }
+        sleep(INTERVAL);
+    }
+    find_holder(image, shown)
+}
+
+fn find_holder(image: &File, shown: &Path) -> Result<Option<PathBuf>> {
     let wanted = image.metadata().or_cannot("examine", shown)?;
     let block = Path::new("/sys/block");
     let names = std::fs::read_dir(block).or_cannot("list", block)?;

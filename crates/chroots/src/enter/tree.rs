@@ -53,7 +53,7 @@ impl Tree {
         let (parent, name) = self.parent(path, links)?;
         match parent.make_dir(name, 0o755) {
             Err(error) if error.os_error() == Some(libc::EEXIST) => {
-                self.folder_by(&linked(path, &parent.read_link(name)?), links - 1)
+                self.folder_by(&led_to(path, &parent, name)?, links - 1)
             }
             made => made.and_then(|()| self.root.dir_with(below(path), Links::InRoot)),
         }
@@ -67,7 +67,7 @@ impl Tree {
         let (parent, name) = self.parent(path, links)?;
         match parent.create(name, 0o644) {
             Err(error) if [Some(libc::EEXIST), Some(libc::ELOOP)].contains(&error.os_error()) => {
-                self.file_by(&linked(path, &parent.read_link(name)?), links - 1)
+                self.file_by(&led_to(path, &parent, name)?, links - 1)
             }
             made => Ok(Place { fd: made?.into(), shown: self.root.shown(below(path)) }),
         }
@@ -119,6 +119,14 @@ fn below(path: &Path) -> &Path {
         Ok(relative) if relative.as_os_str().is_empty() => Path::new("."),
         Ok(relative) => relative,
         Err(_) => path,
+    }
+}
+
+/// Where the link `name` leads; what another process has just made in its place is no link, and is there now.
+fn led_to(path: &Path, parent: &Dir, name: &Path) -> Result<PathBuf> {
+    match parent.read_link(name) {
+        Err(error) if error.os_error() == Some(libc::EINVAL) => Ok(path.to_owned()),
+        target => Ok(linked(path, &target?)),
     }
 }
 
