@@ -3,10 +3,12 @@
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use baserock_tests::image::Image;
 use baserock_tests::inputs;
-use baserock_tests::programs::{Done, command, run, shell};
+use baserock_tests::programs::{Done, command, path, run, shell};
 
 /// A place with the small tree, and an image to be.
 struct Case {
@@ -194,6 +196,41 @@ fn a_disk_that_fills_up_leaves_no_image() {
     assert_eq!(done.code, 1, "{}", done.stderr);
     assert_eq!(fs::read_dir(&place).unwrap().count(), 0);
     shell("umount", &[place.to_str().unwrap()]);
+}
+
+#[test]
+fn a_file_that_shrinks_while_it_is_copied() {
+    let case = Case::new();
+    let large = case.tree.join("large");
+    fs::write(&large, vec![1; 8 << 20]).unwrap();
+    // Stopped when it has found out where the data of the file are, and has read none of them.
+    let log = case.tree.with_file_name("strace.log");
+    let child = Command::new("strace")
+        .args(["-f", "-e", "inject=lseek:signal=SIGSTOP:when=1", "-P"])
+        .args([&large, Path::new("-o"), &log])
+        .arg(path("rawdisk-write"))
+        .args([&case.tree, &case.image.path()])
+        .envs([("BOOTLOADER_INSTALL", "none"), ("DISK_SIZE", "512M")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    let process = loop {
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        if let Some(line) = text.lines().find(|line| line.contains("stopped by SIGSTOP")) {
+            break line.split_whitespace().next().unwrap().to_owned();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "the file is never copied: {text}");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    fs::remove_file(&log).unwrap();
+    File::options().write(true).open(&large).unwrap().set_len(1 << 20).unwrap();
+    shell("kill", &["-CONT", &process]);
+    let done = Done::from(child.wait_with_output().unwrap());
+    done.refused(&["large", "changed while it was being copied"]);
+    fs::remove_file(&large).unwrap();
+    case.left_nothing();
 }
 
 #[test]

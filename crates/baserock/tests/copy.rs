@@ -5,7 +5,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use baserock::copy::Copier;
+use baserock::copy::{Copier, copy_data};
 use baserock::dir::Dir;
 
 fn run(program: &str, arguments: &[&str]) -> String {
@@ -100,4 +100,22 @@ fn a_mount_in_the_source_is_not_entered() {
     outcome.unwrap();
     assert_eq!(copier.skipped_mounts(), [from.join("proc")]);
     assert_eq!(fs::read_dir(to.join("proc")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_file_that_was_cut_short_or_grew_after_it_was_examined_is_an_error() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("source");
+    fs::write(&path, vec![7; 100_000]).unwrap();
+    let source = fs::File::open(&path).unwrap();
+    let copy = |size| {
+        let target = tempfile::tempfile().unwrap();
+        copy_data(&source, &path, &target, Path::new("target"), size, &mut [0; 4096])
+            .map(|(copied, _)| copied)
+    };
+    assert_eq!(copy(100_000).unwrap(), 100_000);
+    for size in [100_001, 50_000_000, 99_999] {
+        let error = copy(size).unwrap_err().to_string();
+        assert!(error.contains("source changed while it was being copied"), "{size}: {error}");
+    }
 }

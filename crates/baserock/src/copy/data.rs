@@ -12,7 +12,7 @@ use crate::error::{OrCannot, Result};
 use crate::signal;
 
 /// Copies `size` bytes from `source` to the empty file `target`: shared where the filesystem can, else data without holes.
-/// Returns the bytes of content, and how many of these are shared. A source that shrinks meanwhile is an error.
+/// Returns the bytes of content, and how many of these are shared. A source that shrinks or grows meanwhile is an error.
 pub fn copy_data(
     source: &File,
     source_shown: &Path,
@@ -25,9 +25,24 @@ pub fn copy_data(
         return Ok((0, 0));
     }
     // The kernel refuses what it cannot share (other filesystem, no reflinks, no-copy-on-write); then it is copied.
-    if rustix::fs::ioctl_ficlone(target, source).is_ok() {
-        return Ok((size, size));
+    let shared = rustix::fs::ioctl_ficlone(target, source).is_ok();
+    let copied = if shared { size } else { copy_ranges(source, source_shown, target, shown, size, buffer)? };
+    // A file that was cut short looks as if it ended in a hole.
+    if source.metadata().or_cannot("examine", source_shown)?.len() != size {
+        return Err(changed(source_shown));
     }
+    Ok((copied, if shared { size } else { 0 }))
+}
+
+/// Copies the data between the holes; returns how much there is.
+fn copy_ranges(
+    source: &File,
+    source_shown: &Path,
+    target: &File,
+    shown: &Path,
+    size: u64,
+    buffer: &mut [u8],
+) -> Result<u64> {
     let mut copied = 0;
     let mut next = Some(0);
     while let Some(position) = next {
@@ -42,7 +57,7 @@ pub fn copy_data(
     if target.metadata().or_cannot("examine", shown)?.len() < size {
         target.set_len(size).or_cannot("write", shown)?;
     }
-    Ok((copied, 0))
+    Ok(copied)
 }
 
 /// The next range that is not a hole, at or after `position`; `None` where only a hole is left.
