@@ -87,7 +87,7 @@ impl<'a> Plan<'a> {
     fn new(tree: &Path, location: &'a Path, options: &'a Options, environment: &Environment) -> Result<Self> {
         let tree = tree::open(tree)?;
         let disk = Disk::new(location, options)?;
-        deploy::check_tree(&tree, environment)?;
+        deploy::check_tree(&tree, environment, false)?;
         let raw_files = disk.partitioned.as_ref().map_or(Ok(Vec::new()), |parts| {
             parts.layout.place_files(&parts.file, disk.size, |file| raw::size(&tree, &file.file))
         })?;

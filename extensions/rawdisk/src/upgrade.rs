@@ -39,8 +39,8 @@ pub fn upgrade(
     observer: &dyn Observer,
 ) -> Result<()> {
     let tree = tree::open(tree)?;
-    deploy::check_tree(&tree, environment)?;
     let volume = open(location, Purpose::Change)?;
+    deploy::check_tree(&tree, environment, volume.boot().menu()?.is_some())?;
     let default = refuse_unfit(&volume, label)?;
     put(&volume, &tree, label, &default, observer)?;
     let etc = options.merge_etc.then(|| EtcMerge::from_environment(environment)).transpose()?;

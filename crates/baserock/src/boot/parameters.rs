@@ -55,6 +55,22 @@ impl Parameters {
             menu: said.text("BOOTLOADER_CONFIG_FORMAT")?.map(menu_format).transpose()?,
         })
     }
+
+    /// Which menu is written on a disk that has one already, or none.
+    pub fn menu_format(&self, has_menu: bool) -> MenuFormat {
+        self.menu.unwrap_or_else(|| MenuFormat::usual(has_menu, std::env::consts::ARCH))
+    }
+}
+
+impl MenuFormat {
+    /// What is written where nobody says it: a menu is kept up; else only processors whose boot loader is extlinux get one.
+    fn usual(has_menu: bool, architecture: &str) -> Self {
+        if has_menu || matches!(architecture, "x86_64" | "x86") {
+            MenuFormat::Extlinux
+        } else {
+            MenuFormat::None
+        }
+    }
 }
 
 fn menu_format(text: &str) -> Result<MenuFormat> {
@@ -84,6 +100,22 @@ mod tests {
         assert_eq!(found.initramfs_path.as_deref(), Some(Path::new("")));
         assert_eq!(found.root_device.as_deref(), Some("/dev/vda"));
         assert_eq!((found.kernel_path, found.menu), (None, None));
+    }
+
+    #[test]
+    fn boards_get_a_menu_only_where_somebody_asks_or_there_is_one() {
+        use MenuFormat::{Extlinux, None};
+        for (has_menu, architecture, expected) in [
+            (false, "x86_64", Extlinux),
+            (false, "x86", Extlinux),
+            (false, "aarch64", None),
+            (false, "riscv64", None),
+            (true, "aarch64", Extlinux),
+        ] {
+            assert_eq!(MenuFormat::usual(has_menu, architecture), expected, "{architecture}");
+        }
+        let said = parameters(&[("BOOTLOADER_CONFIG_FORMAT", "none")], "{}").unwrap();
+        assert_eq!(said.menu_format(true), None);
     }
 
     #[test]

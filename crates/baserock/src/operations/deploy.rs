@@ -144,17 +144,18 @@ fn take_back(volume: &Volume, label: &Label, version: &Dir) -> Result<()> {
 }
 
 /// Fails where the tree cannot be deployed with these parameters: a kernel, initramfs or device tree is missing, a value is wrong.
-pub fn check_tree(orig: &Dir, environment: &Environment) -> Result<()> {
+/// `has_menu` tells whether the disk has a boot menu already.
+pub fn check_tree(orig: &Dir, environment: &Environment, has_menu: bool) -> Result<()> {
     let parameters = Parameters::new(environment, &deployment_meta(orig)?)?;
     cmdline::compose(&Label::factory(), "", parameters.kernel_args.as_deref().unwrap_or_default())?;
-    find_files(orig, &parameters).map(drop)
+    find_files(orig, &parameters, has_menu).map(drop)
 }
 
 /// What boots the tree; nothing where another boot loader starts the system.
-fn find_files(orig: &Dir, parameters: &Parameters) -> Result<Option<BootFiles>> {
-    match parameters.menu {
-        Some(MenuFormat::None) => Ok(None),
-        _ => find_boot_files(orig, parameters).map(Some),
+fn find_files(orig: &Dir, parameters: &Parameters, has_menu: bool) -> Result<Option<BootFiles>> {
+    match parameters.menu_format(has_menu) {
+        MenuFormat::None => Ok(None),
+        MenuFormat::Extlinux => find_boot_files(orig, parameters).map(Some),
     }
 }
 
@@ -163,11 +164,13 @@ fn plan(volume: &Volume, options: &Deploy, orig: &Dir, default: Option<&Label>) 
     let label = &options.label;
     refuse_case_clash(volume, label)?;
     let old = volume.running().or(default).cloned();
-    let menu = volume.boot().menu()?.unwrap_or_default();
+    let menu = volume.boot().menu()?;
+    let has_menu = menu.is_some();
+    let menu = menu.unwrap_or_default();
     let inherited = old.as_ref().map(|old| volume.boot_record(old, &menu)).transpose()?.flatten();
     let meta = deployment_meta(orig)?;
     let parameters = Parameters::new(&options.environment, &meta)?;
-    let files = find_files(orig, &parameters)?;
+    let files = find_files(orig, &parameters, has_menu)?;
     let record = BootRecord {
         root: root_device(volume, &parameters, files.as_ref(), inherited.as_ref(), &menu, label),
         kernel_args: parameters.kernel_args.or(inherited.map(|old| old.kernel_args)).unwrap_or_default(),
