@@ -143,6 +143,8 @@ impl Program {
     }
 
     fn spawn(mut self, stdin: Stdio) -> Result<Running> {
+        // Without the environment, which may hold somebody's secrets.
+        tracing::debug!("run: {} {:?}", self.name, self.command.get_args());
         let spawned = self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let child = spawned.map_err(|error| self.cannot_start(error))?;
         Ok(Running { program: self, child })

@@ -3,6 +3,7 @@
 //! Results go to standard output; what happens meanwhile, findings and errors to standard error. The exit code is 0, 1 for a failure, 2
 //! for wrong usage, 128 + n where a signal ended the program.
 
+mod log;
 mod show;
 
 use std::io::{self, Write};
@@ -12,13 +13,13 @@ use std::process::ExitCode;
 use anyhow::Result;
 use baserock::extension::{Environment, error_line};
 use nix::sys::stat::{Mode, umask};
-use tracing_subscriber::EnvFilter;
 
 pub use show::{Output, Show};
 
 /// Runs a program: signals end it in order, an error becomes one line, a closed pipe is a quiet success.
 pub fn main(run: impl FnOnce() -> Result<()>) -> ExitCode {
     begin();
+    log::start(None);
     match baserock::signal::catch().map_err(anyhow::Error::from).and_then(|()| run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
@@ -40,18 +41,6 @@ pub fn print(text: &str) -> Result<()> {
 /// What is made gets the modes that the code names, whatever the caller's umask takes away.
 fn begin() {
     umask(Mode::from_bits_truncate(0o022));
-    log();
-}
-
-/// The program's own log goes to standard error; `BASEROCK_LOG=debug` shows more of it.
-fn log() {
-    let filter = EnvFilter::try_from_env("BASEROCK_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .without_time()
-        .with_target(false)
-        .init();
 }
 
 fn report(error: &anyhow::Error) {
@@ -93,7 +82,8 @@ pub fn extension<const N: usize>(
     };
     let environment: Environment = std::env::vars_os().collect();
     let show = Show::new(Output::Lines);
-    match baserock::signal::catch().and_then(|()| run(arguments, &environment, &show)) {
+    let begun = log::wanted(&environment).map(log::start).and_then(|()| baserock::signal::catch());
+    match begun.and_then(|()| run(arguments, &environment, &show)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             drop(show);

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal};
 use baserock::observer::{Event, Finding, Level, Observer};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::log::SHOWN;
 use crate::{complain, say};
 
 /// Where the lines about phases go.
@@ -75,8 +76,19 @@ impl Show {
     }
 }
 
+/// The file of the log gets everything that the user sees but the bar.
+fn log(event: &Event) {
+    match event {
+        Event::Phase { text } => tracing::info!(target: SHOWN, "{text}"),
+        Event::Finding(Finding { level: Level::Warning, text }) => tracing::warn!(target: SHOWN, "{text}"),
+        Event::Finding(Finding { level: Level::Note, text }) => tracing::info!(target: SHOWN, "note: {text}"),
+        Event::Progress { .. } => {}
+    }
+}
+
 impl Observer for Show {
     fn event(&self, event: Event) {
+        log(&event);
         if self.output != Output::Json {
             return self.text(&event);
         }
