@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -112,10 +112,13 @@ impl Target {
         fs::write(folder.join("ssh"), wrapper).expect("a program");
         fs::set_permissions(folder.join("ssh"), fs::Permissions::from_mode(0o755)).expect("its mode");
         let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{path}", folder.display())).env("XDG_CACHE_HOME", self.cache());
         command
-            .env("PATH", format!("{}:{path}", folder.display()))
-            .env("XDG_CACHE_HOME", self.place.path().join("cache"));
-        command
+    }
+
+    /// The folder in which the sender keeps what it wants to know again.
+    pub fn cache(&self) -> PathBuf {
+        self.place.path().join("cache")
     }
 
     /// `ssh-rsync.write TREE root@target`.
@@ -140,6 +143,24 @@ impl Target {
         let mut check = self.extension("ssh-rsync-check", label, self.port);
         check.arg("root@target");
         check
+    }
+
+    /// Processor time of all connections so far, waiting for the last one to end.
+    pub fn processor_time(&self) -> Duration {
+        let children = |process: &str| {
+            fs::read_to_string(format!("/proc/{process}/task/{process}/children")).expect("its children")
+        };
+        let listener = children(&self.sshd.id().to_string()).trim().to_owned();
+        let begun = Instant::now();
+        while !children(&listener).is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "a connection does not end");
+            thread::sleep(Duration::from_millis(20));
+        }
+        let stat = fs::read_to_string(format!("/proc/{listener}/stat")).expect("its times");
+        let (_, fields) = stat.rsplit_once(") ").expect("fields after the name");
+        // Of waited-for children, in user and system mode; hundredths of a second.
+        let times = fields.split(' ').skip(13).take(2).map(|field| field.parse::<u64>().expect("a number"));
+        Duration::from_millis(times.sum::<u64>() * 10)
     }
 
     /// Whether the machine is down within ten seconds: its first process has ended.

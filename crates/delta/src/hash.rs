@@ -35,6 +35,16 @@ impl Hash {
         if position == size { Ok(hasher.finish()) } else { Err(changed(shown)) }
     }
 
+    /// From 64 lower-case hexadecimal digits, as it is displayed.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digit = |byte: &u8| (*byte as char).to_digit(16).filter(|_| !byte.is_ascii_uppercase());
+        let digits: Vec<u32> = text.as_bytes().iter().map(digit).collect::<Option<_>>()?;
+        let (pairs, []) = digits.as_chunks::<2>() else { return None };
+        let bytes: Vec<u8> =
+            pairs.iter().filter_map(|[high, low]| u8::try_from(high << 4 | low).ok()).collect();
+        bytes.try_into().ok().map(Hash)
+    }
+
     /// The first eight bytes, as a number: enough to tell the contents of one tree apart.
     pub fn short(&self) -> u64 {
         let mut bytes = [0; 8];
@@ -77,4 +87,25 @@ pub(crate) fn changed(path: &Path) -> Error {
         "{} changed while it was being read; try again when nothing writes to it",
         path.display()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_read_as_it_is_shown() {
+        let hash = Hash::of(b"content");
+        let text = hash.to_string();
+        assert_eq!(Hash::parse(&text), Some(hash));
+        for wrong in [
+            "",
+            "ab",
+            &text[1..],
+            &format!("{text}00"),
+            &text.replacen(|c: char| c.is_ascii_lowercase(), "G", 1),
+        ] {
+            assert_eq!(Hash::parse(wrong), None, "{wrong}");
+        }
+    }
 }

@@ -19,7 +19,7 @@ pub struct Predecessors<'a> {
 /// As many files of one name are compared, and no more: in some trees every directory has an `index.html`.
 const MOST_CANDIDATES: usize = 256;
 /// Smaller files cost more to describe than to send.
-const SMALLEST: u64 = 256;
+pub const SMALLEST: u64 = 256;
 
 impl<'a> Predecessors<'a> {
     /// The files of this basis.

@@ -1,63 +1,61 @@
 //! The sender's answer to a request: the unit's new bytes as a difference, at the effort that the link is worth.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use baserock::error::{Error, OrCannot, Result};
 use delta::Tree;
 use delta::difference::{self, Old};
 use delta::entry::Kind;
-use delta::hash::Hash;
 use delta::segment::SEGMENT;
-use delta::unit::{GRID, MOST_OLD};
+use delta::unit::GRID;
 use delta::update::read_range;
 
+use crate::olds::Olds;
 use crate::protocol::Request;
 use crate::source::Source;
 
 /// What the sender answers from.
 pub struct Answerer<'a> {
     new: Tree<'a>,
-    base: Option<(Tree<'a>, HashMap<Hash, usize>)>,
+    olds: &'a Olds<'a>,
     effort: Effort,
 }
 
 impl<'a> Answerer<'a> {
-    /// From the new tree, and from the one that the target's basis was made of, where there is one.
-    pub fn new(new: &'a Source, base: Option<&'a Source>) -> Self {
-        let base = base.map(|base| (base.tree(), base.contents()));
-        Answerer { new: new.tree(), base, effort: Effort::default() }
+    /// From the new tree, and from what is here of the target's basis.
+    pub fn new(new: &'a Source, olds: &'a Olds<'a>) -> Self {
+        Answerer { new: new.tree(), olds, effort: Effort::default() }
     }
 
     /// The answer. `waiting` tells whether earlier answers still wait for the link.
     pub fn answer(&mut self, request: &Request, waiting: bool) -> Result<Vec<u8>> {
-        let new = buffer(self.new, request.new.iter().cloned(), SEGMENT)?;
+        let new = buffer(self.new, &request.new)?;
         let level = self.effort.next(waiting, !request.old.is_empty());
-        let made = match &self.base {
-            Some((tree, contents)) if !request.old.is_empty() => {
-                let place = |(hash, range): &(Hash, Range<u64>)| match contents.get(hash) {
-                    Some(&entry) => Ok((entry, range.clone())),
-                    None => Err(Error::refused("the target asks for a content that was never offered")),
-                };
-                let old = request.old.iter().map(place).collect::<Result<Vec<_>>>()?;
-                let old = buffer(*tree, old.into_iter(), MOST_OLD)?;
-                difference::encode(&new, &Old::Bytes(&old), level)
-            }
-            _ => difference::encode(&new, &Old::Signature(&request.signature), level),
-        };
-        made.or_cannot("compress", self.new.dir.shown(""))
+        let own = if request.old.is_empty() { None } else { self.olds.buffer(&request.old)? };
+        let old = own.as_deref().map_or(Old::Signature(&request.signature), Old::Bytes);
+        let made = difference::encode(&new, &old, level);
+        let made = made.or_cannot("compress", self.new.dir.shown(""))?;
+        tracing::debug!(
+            "answer: {} bytes for {} in {} pieces, with {} pieces of the sender's own and {} bytes of signature, at level {level}",
+            made.len(),
+            new.len(),
+            request.new.len(),
+            request.old.len(),
+            request.signature.len()
+        );
+        Ok(made)
     }
 }
 
 /// The bytes of the pieces, each filled up to the grid.
-fn buffer(tree: Tree<'_>, pieces: impl Iterator<Item = (usize, Range<u64>)>, most: u64) -> Result<Vec<u8>> {
+fn buffer(tree: Tree<'_>, pieces: &[(usize, Range<u64>)]) -> Result<Vec<u8>> {
     let mut whole = Vec::new();
     let mut piece = Vec::new();
     for (index, range) in pieces {
-        let entry = tree.manifest.entries().get(index);
+        let entry = tree.manifest.entries().get(*index);
         let fits =
             entry.is_some_and(|entry| matches!(entry.kind, Kind::File { size, .. } if range.end <= size));
-        let Some(entry) = entry.filter(|_| fits && whole.len() as u64 + (range.end - range.start) <= most)
+        let Some(entry) = entry.filter(|_| fits && whole.len() as u64 + (range.end - range.start) <= SEGMENT)
         else {
             return Err(Error::refused("the target asks for something that is not in the tree"));
         };

@@ -19,7 +19,6 @@ pub fn check(options: &Options, observer: &dyn Observer) -> Result<()> {
         digest: None,
         autostart: options.autostart,
         deployment: options.deployment.clone(),
-        known: false,
     };
     connection.sender().send_json(kind::HELLO, &hello)?;
     loop {

@@ -74,6 +74,7 @@ impl Connection {
                 Ok(Word::Send(architecture)) => {
                     let agent = agents.iter().find(|agent| agent.architecture == architecture);
                     let agent = agent.ok_or_else(|| unsupported(&architecture, agents))?;
+                    tracing::debug!("sending the agent for {architecture}: {} bytes", agent.program.len());
                     stdin.write_all(&agent.program).or_cannot("write to", destination)?;
                 }
                 Ok(Word::Unknown(architecture)) => return Err(unsupported(&architecture, agents)),

@@ -6,6 +6,7 @@
 //!                          <-    Ready (only a check), or WantManifest, or Contents
 //! Manifest                 ->
 //!                          <-    Contents: how much is missing, how much of it is there
+//! Known                    ->    where anything is missing: the old contents that the sender has
 //!                          <-    Request: pieces, and a signature of the basis; a few at a time
 //! Answer, in order         ->
 //!                          <-    Event, any time
@@ -22,6 +23,8 @@ mod cache;
 mod channel;
 mod check;
 mod connection;
+mod kept;
+mod olds;
 mod options;
 mod protocol;
 mod push;

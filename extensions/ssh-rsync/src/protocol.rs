@@ -41,7 +41,7 @@ pub mod kind {
     pub const FINISHED: u8 = 9;
     /// Agent: why not, as text. The last frame.
     pub const FAILED: u8 = 10;
-    /// Sender: the beginnings of the hashes of all contents that it has beside the new tree's, eight bytes each.
+    /// Sender, where contents are missing: the beginnings of the hashes of all that it has beside the new tree's, eight bytes each.
     pub const KNOWN: u8 = 11;
 }
 
@@ -58,8 +58,6 @@ pub struct Hello {
     pub autostart: bool,
     /// The parameters of the deployment.
     pub deployment: BTreeMap<String, String>,
-    /// Whether a frame of known contents follows.
-    pub known: bool,
 }
 
 /// How much there is to send.
@@ -69,6 +67,13 @@ pub struct Amount {
     pub bytes: u64,
     /// Of these, bytes that an earlier try has brought.
     pub there: u64,
+}
+
+impl Amount {
+    /// Whether anything has to be sent.
+    pub fn is_missing(self) -> bool {
+        self.there < self.bytes
+    }
 }
 
 /// What was done.

@@ -12,13 +12,14 @@ use baserock::observer::{Event, Observer};
 use delta::entry::Kind;
 use delta::format;
 use delta::frame::Frame;
-use delta::hash::Hash;
 
 use crate::answer::Answerer;
 use crate::bootstrap;
 use crate::cache::Cache;
 use crate::channel::Sender;
 use crate::connection::{Connection, Questions};
+use crate::kept::Kept;
+use crate::olds::Olds;
 use crate::options::Options;
 use crate::protocol::{Amount, Finished, Hello, Request, VERSION, kind};
 use crate::source::Source;
@@ -43,11 +44,17 @@ pub fn push(tree: &Path, options: &Options, observer: &dyn Observer) -> Result<(
         observer.note(format!("the next push will read everything again: {error}"));
     }
     drop(cache);
+    let kept = options.cache.as_ref().filter(|_| options.keep > 0);
+    let kept = kept.map(|folder| Kept::new(folder.join("contents"), options.keep));
+    let olds = Olds::new(base.as_ref(), kept.as_ref())?;
     observer.phase(format!("connecting to {}", options.destination));
     let mut connection = Connection::open(&options.destination, &agents, Questions::Allowed)?;
     drop(agents);
-    greet(&connection, options, &new, base.as_ref())?;
-    let finished = converse(&mut connection, &new, base.as_ref(), observer)?;
+    greet(&connection, options, &new)?;
+    let finished = converse(&mut connection, &new, &olds, observer)?;
+    if let Some(Err(error)) = kept.as_ref().map(|kept| kept.keep(&new)) {
+        observer.note(format!("the next push will have to send more: {error}"));
+    }
     let (sent, received) = connection.bytes();
     for line in summary(options, &new.manifest, &finished, (sent, received), begun.elapsed()) {
         observer.phase(line);
@@ -55,28 +62,22 @@ pub fn push(tree: &Path, options: &Options, observer: &dyn Observer) -> Result<(
     Ok(())
 }
 
-fn greet(connection: &Connection, options: &Options, new: &Source, base: Option<&Source>) -> Result<()> {
+fn greet(connection: &Connection, options: &Options, new: &Source) -> Result<()> {
     let hello = Hello {
         version: VERSION,
         label: options.label.to_string(),
         digest: Some(new.manifest.digest().0),
         autostart: options.autostart,
         deployment: options.deployment.clone(),
-        known: base.is_some(),
     };
-    connection.sender().send_json(kind::HELLO, &hello)?;
-    let Some(base) = base else { return Ok(()) };
-    let mut known: Vec<u64> = base.contents().keys().map(Hash::short).collect();
-    known.sort_unstable();
-    let bytes: Vec<u8> = known.iter().flat_map(|short| short.to_le_bytes()).collect();
-    connection.sender().send(kind::KNOWN, &bytes)
+    connection.sender().send_json(kind::HELLO, &hello)
 }
 
 /// Answers what the agent asks, until it has finished.
 fn converse(
     connection: &mut Connection,
     new: &Source,
-    base: Option<&Source>,
+    olds: &Olds<'_>,
     observer: &dyn Observer,
 ) -> Result<Finished> {
     let sender = connection.sender();
@@ -84,10 +85,10 @@ fn converse(
     thread::scope(|scope| {
         let (requests, asked) = mpsc::sync_channel::<Request>(REQUESTS);
         let (answers, made) = mpsc::sync_channel::<Vec<u8>>(WAITING);
-        let answerer = Answerer::new(new, base);
+        let answerer = Answerer::new(new, olds);
         let encoder = scope.spawn(move || encode(answerer, &asked, &answers, waiting));
         let writer = scope.spawn(move || write(&sender, &made, waiting));
-        let outcome = listen(connection, new, &requests, observer);
+        let outcome = listen(connection, new, olds, &requests, observer);
         drop(requests);
         let threads = [encoder, writer].map(join);
         // The reason why an answer could not be made says more than that the other side waits for it in vain.
@@ -130,6 +131,7 @@ fn write(sender: &Sender, made: &Receiver<Vec<u8>>, waiting: &AtomicUsize) -> Re
 fn listen(
     connection: &mut Connection,
     new: &Source,
+    olds: &Olds<'_>,
     requests: &SyncSender<Request>,
     observer: &dyn Observer,
 ) -> Result<Finished> {
@@ -141,6 +143,10 @@ fn listen(
             kind::CONTENTS => {
                 amount = json(&frame)?;
                 tell_amount(amount, new, observer);
+                if amount.is_missing() {
+                    let known: Vec<u8> = olds.known().into_iter().flat_map(u64::to_le_bytes).collect();
+                    connection.sender().send(kind::KNOWN, &known)?;
+                }
             }
             kind::REQUEST => {
                 let request = Request::read(&frame.content).or_cannot("read from", "the target")?;

@@ -45,6 +45,14 @@ impl Source {
         Tree { dir: &self.dir, manifest: &self.manifest }
     }
 
+    /// Bytes of the file that is this entry of the manifest; none for anything else.
+    pub fn size(&self, index: usize) -> u64 {
+        match self.manifest.entries()[index].kind {
+            Kind::File { size, .. } => size,
+            _ => 0,
+        }
+    }
+
     /// Where each content is.
     pub fn contents(&self) -> HashMap<Hash, usize> {
         let hash = |(index, entry): (usize, &delta::entry::Entry)| match entry.kind {

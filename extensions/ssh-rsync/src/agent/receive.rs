@@ -60,7 +60,13 @@ impl Receive<'_> {
         store: &mut Store<'_>,
     ) -> Result<Vec<Wanted>> {
         let by_entry: HashMap<usize, &Wanted> = wanted.iter().map(|wanted| (wanted.entry, wanted)).collect();
-        let mut units: VecDeque<Unit> = units(missing, self.basis.manifest).into();
+        // A unit travels in one way: what the sender has the predecessor of, apart from what it has not.
+        let (known, others): (Vec<_>, Vec<_>) =
+            missing.partition(|(wanted, _)| wanted.like.is_some_and(|like| self.known_hash(like).is_some()));
+        let mut units: VecDeque<Unit> = [known, others]
+            .into_iter()
+            .flat_map(|group| units(group.into_iter(), self.basis.manifest))
+            .collect();
         let mut asked: VecDeque<Unit> = VecDeque::new();
         let mut wrong = Vec::new();
         loop {

@@ -30,7 +30,6 @@ const MOST_KNOWN: usize = 1 << 21;
 pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     let hello = hello(&mut receiver)?;
     let label: Label = hello.label.parse()?;
-    let known = if hello.known { known(&mut receiver)? } else { HashSet::new() };
     let volume = guard::open(Purpose::Look)?;
     let digest = hello.digest.map(Hash);
     let present = guard::look(&volume, &label, digest)?;
@@ -43,7 +42,7 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
         if present == Present::OtherTree {
             publish::remove_other(&label, &observer)?;
         }
-        let talk = Talk { sender, receiver: &mut receiver, known: &known };
+        let talk = Talk { sender, receiver: &mut receiver };
         let (manifest, stats) = fill(&volume, &label, digest, talk, &observer)?;
         // What is renamed has to be under one mount, and the lock comes with another.
         drop(volume);
@@ -57,7 +56,6 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
 struct Talk<'a> {
     sender: &'a Sender,
     receiver: &'a mut Receiver,
-    known: &'a HashSet<u64>,
 }
 
 fn hello(receiver: &mut Receiver) -> Result<Hello> {
@@ -114,9 +112,10 @@ fn fill(
     incoming.keep_manifest(&manifest)?;
     let amount = Amount { bytes: plan.wanted_bytes(), there: have.values().sum() };
     talk.sender.send_json(kind::CONTENTS, &amount)?;
+    let known = if amount.is_missing() { known(talk.receiver)? } else { HashSet::new() };
     let basis = Tree { dir: &orig, manifest: &old };
-    let Talk { sender, receiver, known } = talk;
-    Receive { sender, receiver, basis, known }.all(&plan.wanted, &mut store, &have)?;
+    let Talk { sender, receiver } = talk;
+    Receive { sender, receiver, basis, known: &known }.all(&plan.wanted, &mut store, &have)?;
 
     let observer: &dyn Observer = observer;
     observer.phase(format!("putting {label} together"));

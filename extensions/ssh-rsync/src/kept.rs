@@ -1,0 +1,149 @@
+//! Contents of earlier pushes that the sender keeps, so that the next push of what follows them is small.
+//!
+//! A folder with one file a content, named by its hash; shared with the tree that was pushed where the filesystem can share. What was
+//! pushed last stays, what was not pushed for the longest time goes first when the folder is full. Nothing depends on it: a content that is
+//! damaged makes an answer that the target finds to be wrong and asks for again.
+
+use std::collections::HashMap;
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use baserock::atomic;
+use baserock::copy::copy_data;
+use baserock::dir::Dir;
+use baserock::error::{OrCannot, Result};
+use baserock::signal;
+use delta::hash::Hash;
+use delta::predecessors::SMALLEST;
+
+use crate::source::Source;
+
+/// The folder.
+pub struct Kept {
+    folder: PathBuf,
+    most: u64,
+}
+
+/// A content in the folder.
+struct Content {
+    path: PathBuf,
+    size: u64,
+    used: SystemTime,
+}
+
+/// In the folder: the digest of the tree that was kept last.
+const LAST: &str = "last";
+/// Copied at a time.
+const BUFFER: usize = 1 << 20;
+
+impl Kept {
+    /// The contents in `folder`, which need not exist, of at most so many bytes in all.
+    pub fn new(folder: PathBuf, most: u64) -> Self {
+        Kept { folder, most }
+    }
+
+    /// What is there.
+    pub fn hashes(&self) -> Result<Vec<Hash>> {
+        Ok(self.contents()?.into_keys().collect())
+    }
+
+    /// The file with the content.
+    pub fn file(&self, hash: Hash) -> Result<File> {
+        let path = self.folder.join(hash.to_string());
+        File::open(&path).or_cannot("open", &path)
+    }
+
+    /// Keeps what the tree holds, and lets go of what is too much.
+    pub fn keep(&self, tree: &Source) -> Result<()> {
+        let digest = tree.manifest.digest().to_string();
+        let last = self.folder.join(LAST);
+        if fs::read_to_string(&last).is_ok_and(|last| last == digest) {
+            return Ok(());
+        }
+        fs::create_dir_all(&self.folder).or_cannot("create", &self.folder)?;
+        fs::set_permissions(&self.folder, Permissions::from_mode(0o700))
+            .or_cannot("change mode of", &self.folder)?;
+        let dir = Dir::open(&self.folder)?;
+        let before = self.contents()?;
+        let now = SystemTime::now();
+        let mut room = self.most;
+        let mut buffer = vec![0; BUFFER];
+        for (hash, index) in tree.contents() {
+            signal::check()?;
+            let size = tree.size(index);
+            if size < SMALLEST || size > room {
+                continue;
+            }
+            room -= size;
+            match before.get(&hash) {
+                Some(content) => {
+                    let file = File::options().append(true).open(&content.path);
+                    file.and_then(|file| file.set_modified(now))
+                        .or_cannot("change time of", &content.path)?;
+                }
+                None => copy(tree, index, (&dir, &hash.to_string()), now, &mut buffer)?,
+            }
+        }
+        self.shrink(room, now)?;
+        atomic::write(&dir, LAST, 0o600, digest.as_bytes())
+    }
+
+    /// Removes what was used before `now`, the longest unused first, until it fits into what the last tree has left.
+    fn shrink(&self, mut room: u64, now: SystemTime) -> Result<()> {
+        let mut others: Vec<Content> =
+            self.contents()?.into_values().filter(|content| content.used < now).collect();
+        others.sort_by_key(|content| std::cmp::Reverse(content.used));
+        for content in others {
+            match room.checked_sub(content.size) {
+                Some(left) => room = left,
+                None => fs::remove_file(&content.path).or_cannot("remove", &content.path)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn contents(&self) -> Result<HashMap<Hash, Content>> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
+            entries => entries.or_cannot("read", &self.folder)?,
+        };
+        let mut contents = HashMap::new();
+        for entry in entries {
+            let entry = entry.or_cannot("read", &self.folder)?;
+            let Some(hash) = entry.file_name().to_str().and_then(Hash::parse) else { continue };
+            let path = entry.path();
+            let found = entry.metadata().or_cannot("examine", &path)?;
+            let used = found.modified().or_cannot("examine", &path)?;
+            contents.insert(hash, Content { path, size: found.size(), used });
+        }
+        Ok(contents)
+    }
+}
+
+/// Copies a file of the tree; it has its name only when it is complete.
+fn copy(
+    tree: &Source,
+    index: usize,
+    (dir, name): (&Dir, &str),
+    now: SystemTime,
+    buffer: &mut [u8],
+) -> Result<()> {
+    let path = tree.manifest.entries()[index].path();
+    let (source, shown) = (tree.dir.file(path)?, tree.dir.shown(path));
+    let temporary = atomic::temporary_name(name);
+    dir.remove_tree(&temporary)?;
+    let target = dir.create(&temporary, 0o600)?;
+    let copied = copy_data(&source, &shown, &target, &dir.shown(&temporary), tree.size(index), buffer);
+    let dated =
+        copied.and_then(|_| target.set_modified(now).or_cannot("change time of", dir.shown(&temporary)));
+    match dated.and_then(|()| dir.rename(&temporary, name)) {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            dir.remove_tree(&temporary)?;
+            Err(error)
+        }
+    }
+}

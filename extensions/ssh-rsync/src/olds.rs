@@ -1,0 +1,77 @@
+//! The old contents that the sender has: of the tree that `BASE_ROOT` names, and those that it keeps from earlier pushes.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use baserock::error::{Error, Result};
+use delta::hash::Hash;
+use delta::unit::{GRID, MOST_OLD};
+use delta::update::read_range;
+
+use crate::kept::Kept;
+use crate::source::Source;
+
+/// Old contents, by their hashes.
+#[derive(Default)]
+pub struct Olds<'a> {
+    base: Option<(&'a Source, HashMap<Hash, usize>)>,
+    kept: Option<(&'a Kept, HashSet<Hash>)>,
+}
+
+impl<'a> Olds<'a> {
+    /// Those of a tree, and those that are kept.
+    pub fn new(base: Option<&'a Source>, kept: Option<&'a Kept>) -> Result<Self> {
+        let kept =
+            kept.map(|kept| Ok::<_, Error>((kept, kept.hashes()?.into_iter().collect()))).transpose()?;
+        Ok(Olds { base: base.map(|base| (base, base.contents())), kept })
+    }
+
+    /// The beginnings of all hashes, in order.
+    pub fn known(&self) -> Vec<u64> {
+        let base = self.base.iter().flat_map(|(_, contents)| contents.keys());
+        let kept = self.kept.iter().flat_map(|(_, hashes)| hashes);
+        let mut known: Vec<u64> = base.chain(kept).map(Hash::short).collect();
+        known.sort_unstable();
+        known.dedup();
+        known
+    }
+
+    /// The bytes of the pieces, each filled up to the grid; `None` where one cannot be read any more, since another push has let go of it.
+    pub fn buffer(&self, pieces: &[(Hash, Range<u64>)]) -> Result<Option<Vec<u8>>> {
+        let (mut whole, mut piece) = (Vec::new(), Vec::new());
+        for (hash, range) in pieces {
+            let length = range.end - range.start;
+            if whole.len() as u64 + length > MOST_OLD || !self.has(*hash) {
+                return Err(Error::refused("the target asks for an old content that was never offered"));
+            }
+            let read =
+                |(file, shown): (File, PathBuf)| read_range(&file, &shown, range.start, length, &mut piece);
+            if let Err(error) = self.file(*hash).and_then(read) {
+                tracing::warn!("an old content is gone: {error}");
+                return Ok(None);
+            }
+            whole.extend_from_slice(&piece);
+            whole.resize(whole.len().next_multiple_of(GRID), 0);
+        }
+        Ok(Some(whole))
+    }
+
+    fn has(&self, hash: Hash) -> bool {
+        self.base.as_ref().is_some_and(|(_, contents)| contents.contains_key(&hash))
+            || self.kept.as_ref().is_some_and(|(_, hashes)| hashes.contains(&hash))
+    }
+
+    fn file(&self, hash: Hash) -> Result<(File, PathBuf)> {
+        if let Some((tree, contents)) = &self.base
+            && let Some(&index) = contents.get(&hash)
+        {
+            let path = tree.manifest.entries()[index].path();
+            return Ok((tree.dir.file(path)?, tree.dir.shown(path)));
+        }
+        let missing = || Error::refused(format!("no content {hash}"));
+        let (kept, _) = self.kept.as_ref().ok_or_else(missing)?;
+        Ok((kept.file(hash)?, hash.to_string().into()))
+    }
+}
