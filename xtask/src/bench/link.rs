@@ -48,15 +48,14 @@ impl Link {
         THERE
     }
 
-    /// Bytes that have gone over it, both directions, with all that the network adds.
-    pub fn bytes(&self) -> Result<u64> {
-        let mut sum = 0;
-        for counter in ["rx_bytes", "tx_bytes"] {
+    /// Bytes that have gone to the far end and come from there, with all that the network adds.
+    pub fn bytes(&self) -> Result<[u64; 2]> {
+        let count = |counter: &str| {
             let path = format!("/sys/class/net/{}/statistics/{counter}", self.name);
             let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-            sum += text.trim().parse::<u64>()?;
-        }
-        Ok(sum)
+            Ok::<u64, anyhow::Error>(text.trim().parse()?)
+        };
+        Ok([count("tx_bytes")?, count("rx_bytes")?])
     }
 }
 

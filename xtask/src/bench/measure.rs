@@ -3,13 +3,15 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 /// What a command took.
 #[derive(Clone, Copy, Debug)]
 pub struct Taken {
     /// From start to end.
     pub wall: Duration,
+    /// Processor time of it and its children.
+    pub processor: Duration,
     /// The most memory that it, or a child of it, had at once: KiB.
     pub peak: u64,
 }
@@ -18,7 +20,11 @@ pub struct Taken {
 pub fn measure(command: &mut Command) -> Result<Taken> {
     let report = std::env::temp_dir().join(format!("baserock-time-{}", std::process::id()));
     let mut timed = Command::new("/usr/bin/time");
-    timed.args(["--format=%M", "--output"]).arg(&report).arg(command.get_program()).args(command.get_args());
+    timed
+        .args(["--format=%M %U %S", "--output"])
+        .arg(&report)
+        .arg(command.get_program())
+        .args(command.get_args());
     for (name, value) in command.get_envs() {
         if let Some(value) = value {
             timed.env(name, value);
@@ -28,9 +34,12 @@ pub fn measure(command: &mut Command) -> Result<Taken> {
     let output = timed.output().context("cannot run /usr/bin/time (Debian package time)")?;
     let wall = begun.elapsed();
     ensure!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
-    let peak = std::fs::read_to_string(&report).context("cannot read what time measured")?;
+    let text = std::fs::read_to_string(&report).context("cannot read what time measured")?;
     std::fs::remove_file(&report).context("cannot remove what time measured")?;
-    Ok(Taken { wall, peak: peak.trim().parse().context("time measured no number")? })
+    let parts: Vec<&str> = text.split_whitespace().collect();
+    let [peak, user, system] = parts[..] else { bail!("time measured something else: {text}") };
+    let processor = Duration::try_from_secs_f64(user.parse::<f64>()? + system.parse::<f64>()?)?;
+    Ok(Taken { wall, processor, peak: peak.parse()? })
 }
 
 /// Writes out what is dirty and warms nothing: every measurement starts alike.

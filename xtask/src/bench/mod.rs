@@ -5,6 +5,7 @@ mod link;
 mod measure;
 mod merge;
 mod push;
+mod push_report;
 mod rawdisk;
 mod watch;
 

@@ -1,8 +1,7 @@
 //! Pushing an upgrade, against rsync into a snapshot: over a link without limits, and over one of 20 Mbit/s.
 
-use std::fmt::Write as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use baserock::btrfs;
@@ -12,26 +11,16 @@ use baserock_tests::ssh::Target;
 use baserock_tests::version;
 
 use super::link::Link;
-use super::measure::{Taken, measure, settle};
-use super::watch::{Watch, Watched};
+use super::measure::{measure, settle};
+use super::push_report::{
+    self as report, FAST, OURS, OURS_UNCHANGED, PEER, PEER_UNCHANGED, RSYNC, Row, SLOW, WITH_BASE,
+};
+use super::watch::Watch;
 use crate::{build, packages, root};
-
-/// What one way of upgrading took.
-struct Row {
-    name: &'static str,
-    taken: Taken,
-    watched: Watched,
-    wire: u64,
-    disk: u64,
-}
 
 /// The variable that tells the tests' fixtures where the programs are.
 const PROGRAMS: &str = "BASEROCK_PROGRAMS";
 const MEGABYTES: u64 = 8192;
-/// The bars: ratios to `rsync -z` of bytes on the wire, the same with the old tree at hand, wall time at 20 Mbit/s, wall time without a limit,
-/// wall time when nothing changed, bytes on the disk.
-const BARS: &str =
-    "wire 0.70, with BASE_ROOT 0.60, time at 20 Mbit/s 0.75, without limit 1.0, unchanged 0.8, disk 0.88";
 
 /// `ssh-rsync.write` of a Debian with its updates onto the release, against `rsync`, with and without `-z`.
 pub fn run() -> Result<()> {
@@ -50,20 +39,20 @@ pub fn run() -> Result<()> {
         );
     }
     let bench = Bench { old: inputs::debian(Debian::Release)?, new: inputs::debian(Debian::Updated)? };
-    let mut table = String::from(
-        "| link | how | seconds | MiB sent | MiB on disk | peak MiB here | peak MiB there |\n|---|---|---|---|---|---|---|\n",
-    );
-    for (name, limit) in [("20 Mbit/s", Some("20mbit")), ("no limit", None)] {
-        let rows = bench.rows(limit)?;
-        let peer = rows.iter().find(|row| row.name == "rsync -z").context("rsync -z was not measured")?;
-        for row in &rows {
-            row.write(&mut table, name, peer)?;
+    let mut rows = Vec::new();
+    for (link, limit) in [(SLOW, Some("20mbit")), (FAST, None)] {
+        for row in bench.rows(link, limit)? {
+            // A run takes minutes; whoever waits sees what there is.
+            println!("{}", row.line(None));
+            rows.push(row);
         }
     }
+    let report = report::table(&rows)?;
     let place = root::target().join("bench");
     std::fs::create_dir_all(&place)?;
-    std::fs::write(place.join("push.md"), &table)?;
-    println!("{table}\nin brackets: ratios to rsync -z of the same link; bars: {BARS}");
+    std::fs::write(place.join("push.md"), &report)?;
+    std::fs::write(place.join("push.svg"), report::plot(&rows)?)?;
+    println!("\n{report}\nalso in {0}/push.md, and as a plot in {0}/push.svg", place.display());
     Ok(())
 }
 
@@ -73,16 +62,20 @@ struct Bench {
 }
 
 impl Bench {
-    fn rows(&self, limit: Option<&str>) -> Result<Vec<Row>> {
+    fn rows(&self, link: &'static str, limit: Option<&str>) -> Result<Vec<Row>> {
         let base = self.old.to_str().context("a path that is not text")?;
-        Ok(vec![
-            self.rsync("rsync", &[], limit)?,
-            self.rsync("rsync -z", &["-z"], limit)?,
-            self.ours("ssh-rsync.write", &[], &self.new, limit)?,
-            self.ours("the same, BASE_ROOT", &[("BASE_ROOT", base)], &self.new, limit)?,
-            self.rsync_unchanged(limit)?,
-            self.ours("ssh-rsync.write, unchanged", &[], &self.old, limit)?,
-        ])
+        let mut rows = vec![
+            self.rsync(RSYNC, &[], &self.new, limit)?,
+            self.rsync(PEER, &["-z"], &self.new, limit)?,
+            self.ours(OURS, &[], &self.new, limit)?,
+            self.ours(WITH_BASE, &[("BASE_ROOT", base)], &self.new, limit)?,
+            self.rsync(PEER_UNCHANGED, &["-z"], &self.old, limit)?,
+            self.ours(OURS_UNCHANGED, &[], &self.old, limit)?,
+        ];
+        for row in &mut rows {
+            row.link = link;
+        }
+        Ok(rows)
     }
 
     /// A machine that runs the release, on a link.
@@ -106,6 +99,10 @@ impl Bench {
         // Once before: the agent, the manifest of the basis and the sender's hashes are there, as they are for every push but the first.
         let checked = target.check("upgrade").status()?;
         ensure!(checked.success(), "the check failed");
+        if name == OURS_UNCHANGED {
+            let pushed = target.push(tree, "before").stdout(Stdio::null()).status()?;
+            ensure!(pushed.success(), "the push before failed");
+        }
         let mut push = target.push(tree, "upgrade");
         push.envs(variables.iter().copied());
         let row = self.row(name, &target, &link, &mut push, "/agents/")?;
@@ -119,21 +116,8 @@ impl Bench {
         Ok(Row { disk: row.disk.saturating_sub(outside), ..row })
     }
 
-    fn rsync(&self, name: &'static str, options: &[&str], limit: Option<&str>) -> Result<Row> {
-        self.rsync_of(name, options, &self.new, limit)
-    }
-
-    fn rsync_unchanged(&self, limit: Option<&str>) -> Result<Row> {
-        self.rsync_of("rsync -z, unchanged", &["-z"], &self.old, limit)
-    }
-
-    fn rsync_of(
-        &self,
-        name: &'static str,
-        options: &[&str],
-        tree: &Path,
-        limit: Option<&str>,
-    ) -> Result<Row> {
+    /// `rsync` into a writable snapshot of the release.
+    fn rsync(&self, name: &'static str, options: &[&str], tree: &Path, limit: Option<&str>) -> Result<Row> {
         let (target, link, _image) = self.target(limit)?;
         let top = target.system.top_level();
         let orig = top.dir().dir("systems/factory/orig")?;
@@ -159,36 +143,19 @@ impl Bench {
             Ok(space.total - space.available)
         };
         settle()?;
-        let (disk, wire) = (used()?, link.bytes()?);
+        let (disk, wire, processor) = (used()?, link.bytes()?, target.processor_time());
         let watch = Watch::start(there);
         let taken = measure(command)?;
+        let wire_after = link.bytes()?;
         Ok(Row {
+            link: "",
             name,
             taken,
             watched: watch.stop(),
-            wire: link.bytes()? - wire,
+            processor_there: target.processor_time().saturating_sub(processor),
+            to: wire_after[0] - wire[0],
+            from: wire_after[1] - wire[1],
             disk: used()?.saturating_sub(disk),
         })
-    }
-}
-
-impl Row {
-    fn write(&self, table: &mut String, link: &str, peer: &Row) -> Result<()> {
-        let mebibytes = |bytes: u64| f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX)) / 1024.0;
-        let ratio = |ours: f64, peer: f64| ours / peer;
-        let (seconds, peer_seconds) = (self.taken.wall.as_secs_f64(), peer.taken.wall.as_secs_f64());
-        writeln!(
-            table,
-            "| {link} | {} | {seconds:.1} ({:.2}) | {:.1} ({:.2}) | {:.0} ({:.2}) | {:.0} | {:.0} |",
-            self.name,
-            ratio(seconds, peer_seconds),
-            mebibytes(self.wire),
-            ratio(mebibytes(self.wire), mebibytes(peer.wire)),
-            mebibytes(self.disk),
-            ratio(mebibytes(self.disk), mebibytes(peer.disk)),
-            mebibytes(self.taken.peak * 1024),
-            mebibytes(self.watched.peak * 1024),
-        )?;
-        Ok(())
     }
 }

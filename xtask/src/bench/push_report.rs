@@ -1,0 +1,210 @@
+//! What the measurements of pushes say: a table, the ratios against their bars, a plot.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::measure::Taken;
+use super::watch::Watched;
+
+/// One way of upgrading over one link.
+pub struct Row {
+    /// The link.
+    pub link: &'static str,
+    /// How it was upgraded.
+    pub name: &'static str,
+    /// Time, and memory on this side.
+    pub taken: Taken,
+    /// Memory on the other side.
+    pub watched: Watched,
+    /// Processor time on the other side, ssh's included.
+    pub processor_there: Duration,
+    /// Bytes on the wire, there.
+    pub to: u64,
+    /// Bytes on the wire, and back.
+    pub from: u64,
+    /// Bytes on the disk that were not used before.
+    pub disk: u64,
+}
+
+/// The links.
+pub const SLOW: &str = "20 Mbit/s";
+/// Without a limit.
+pub const FAST: &str = "no limit";
+/// The ways of upgrading.
+pub const RSYNC: &str = "rsync";
+/// What the bars are ratios to.
+pub const PEER: &str = "rsync -z";
+/// Ours, without anything of the old tree on this side.
+pub const OURS: &str = "ssh-rsync.write";
+/// Ours, with the old tree.
+pub const WITH_BASE: &str = "ssh-rsync.write, BASE_ROOT";
+/// The peer, where nothing has changed.
+pub const PEER_UNCHANGED: &str = "rsync -z, unchanged";
+/// Ours, where nothing has changed.
+pub const OURS_UNCHANGED: &str = "ssh-rsync.write, unchanged";
+
+/// A ratio that has to be kept.
+struct Bar {
+    what: &'static str,
+    link: &'static str,
+    ours: &'static str,
+    peer: &'static str,
+    value: fn(&Row) -> f64,
+    most: f64,
+}
+
+const fn bar(
+    what: &'static str,
+    link: &'static str,
+    [ours, peer]: [&'static str; 2],
+    value: fn(&Row) -> f64,
+    most: f64,
+) -> Bar {
+    Bar { what, link, ours, peer, value, most }
+}
+
+const BARS: [Bar; 6] = [
+    bar("bytes on the wire", SLOW, [OURS, PEER], Row::wire, 0.70),
+    bar("bytes on the wire, BASE_ROOT", SLOW, [WITH_BASE, PEER], Row::wire, 0.60),
+    bar("time", SLOW, [OURS, PEER], Row::seconds, 0.75),
+    bar("time", FAST, [OURS, PEER], Row::seconds, 1.0),
+    bar("time, unchanged", FAST, [OURS_UNCHANGED, PEER_UNCHANGED], Row::seconds, 0.8),
+    bar("bytes on the disk", SLOW, [OURS, PEER], Row::on_disk, 0.88),
+];
+/// Most memory of a process of ours, MiB.
+const MEMORY: u64 = 128;
+
+impl Row {
+    fn wire(&self) -> f64 {
+        mebibytes(self.to + self.from)
+    }
+
+    fn seconds(&self) -> f64 {
+        self.taken.wall.as_secs_f64()
+    }
+
+    fn on_disk(&self) -> f64 {
+        mebibytes(self.disk)
+    }
+
+    /// The row of a table; with ratios where there is a peer.
+    pub fn line(&self, peer: Option<&Row>) -> String {
+        let against = |value: fn(&Row) -> f64| match peer {
+            Some(peer) => format!(" ({:.2})", value(self) / value(peer)),
+            None => String::new(),
+        };
+        format!(
+            "| {} | {} | {:.1}{} | {:.1} / {:.1} | {:.1} / {:.1}{} | {:.0}{} | {} / {} |",
+            self.link,
+            self.name,
+            self.seconds(),
+            against(Row::seconds),
+            self.taken.processor.as_secs_f64(),
+            self.processor_there.as_secs_f64(),
+            mebibytes(self.to),
+            mebibytes(self.from),
+            against(Row::wire),
+            self.on_disk(),
+            against(Row::on_disk),
+            self.taken.peak.div_ceil(1024),
+            self.watched.peak.div_ceil(1024),
+        )
+    }
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX)) / 1024.0
+}
+
+fn find<'a>(rows: &'a [Row], link: &str, name: &str) -> Result<&'a Row> {
+    let found = rows.iter().find(|row| row.link == link && row.name == name);
+    found.with_context(|| format!("{name} over {link} was not measured"))
+}
+
+/// Everything as Markdown.
+pub fn table(rows: &[Row]) -> Result<String> {
+    let mut text = String::from(
+        "| link | how | seconds | processor seconds here / there | MiB there / back | MiB on disk | peak MiB here / there |\n\
+         |---|---|---|---|---|---|---|\n",
+    );
+    for row in rows {
+        let peer = if row.name.ends_with("unchanged") { PEER_UNCHANGED } else { PEER };
+        writeln!(text, "{}", row.line(Some(find(rows, row.link, peer)?)))?;
+    }
+    text.push_str("\nIn brackets: ratios to `rsync -z` of the same link.\n\n");
+    for bar in &BARS {
+        let ratio = bar.ratio(rows)?;
+        writeln!(
+            text,
+            "- {} over {}: {ratio:.2} (bar: {:.2}){}",
+            bar.what,
+            bar.link,
+            bar.most,
+            missed(ratio > bar.most)
+        )?;
+    }
+    let ours = rows.iter().filter(|row| row.name.starts_with(OURS));
+    let peak = ours.map(|row| row.taken.peak.max(row.watched.peak)).max().unwrap_or(0).div_ceil(1024);
+    writeln!(
+        text,
+        "- most memory of a process of ours: {peak} MiB (bar: {MEMORY}){}",
+        missed(peak > MEMORY)
+    )?;
+    Ok(text)
+}
+
+fn missed(is_missed: bool) -> &'static str {
+    if is_missed { " MISSED" } else { "" }
+}
+
+impl Bar {
+    fn ratio(&self, rows: &[Row]) -> Result<f64> {
+        let value = |name| find(rows, self.link, name).map(self.value);
+        Ok(value(self.ours)? / value(self.peer)?)
+    }
+}
+
+/// The ratios as horizontal bars beside the peer's, which is one.
+pub fn plot(rows: &[Row]) -> Result<String> {
+    const LEFT: u32 = 320;
+    const UNIT: f64 = 300.0;
+    const STEP: usize = 34;
+    let height = 60 + BARS.len() * STEP;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"14\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
+         <text x=\"10\" y=\"22\" font-size=\"16\">ssh-rsync.write against rsync -z (1.0); less is better</text>\n"
+    );
+    for (number, bar) in BARS.iter().enumerate() {
+        let (ratio, y) = (bar.ratio(rows)?, 40 + number * STEP);
+        writeln!(
+            svg,
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}, {}</text>\n\
+             <rect x=\"{LEFT}\" y=\"{y}\" width=\"{:.0}\" height=\"22\" fill=\"#3b7dd8\"/>\n\
+             <line x1=\"{:.0}\" x2=\"{:.0}\" y1=\"{}\" y2=\"{}\" stroke=\"#c33\" stroke-width=\"2\"/>\n\
+             <text x=\"{:.0}\" y=\"{}\">{ratio:.2}</text>",
+            LEFT - 10,
+            y + 16,
+            bar.what,
+            bar.link,
+            ratio * UNIT,
+            f64::from(LEFT) + bar.most * UNIT,
+            f64::from(LEFT) + bar.most * UNIT,
+            y - 3,
+            y + 25,
+            f64::from(LEFT) + ratio.max(bar.most) * UNIT + 8.0,
+            y + 16,
+        )?;
+    }
+    let one = f64::from(LEFT) + UNIT;
+    writeln!(
+        svg,
+        "<line x1=\"{one:.0}\" x2=\"{one:.0}\" y1=\"34\" y2=\"{}\" stroke=\"#888\" stroke-dasharray=\"4\"/>\n\
+         <text x=\"10\" y=\"{}\" font-size=\"12\" fill=\"#c33\">red: the bar that has to be kept</text>\n</svg>",
+        height - 20,
+        height - 8,
+    )?;
+    Ok(svg)
+}
