@@ -2,32 +2,81 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::root;
+use crate::{packages, root};
 
-/// The target of static programs on this machine.
-pub const TARGET: &str = "x86_64-unknown-linux-musl";
+/// A kind of processor that programs are built for.
+pub struct Architecture {
+    /// As `uname -m` says it.
+    pub name: &'static str,
+    /// Rust's name of the target for static programs.
+    target: &'static str,
+    /// Compiles what is C in them, and links, from another kind of processor.
+    cross_compiler: &'static str,
+    /// The Debian packages that have it.
+    cross_packages: &'static [&'static str],
+}
 
-/// Builds every program, static, and returns the folder in which they are. `profile` is `dev` or `dist`.
+const ARCHITECTURES: [Architecture; 2] = [
+    Architecture {
+        name: "x86_64",
+        target: "x86_64-unknown-linux-musl",
+        cross_compiler: "x86_64-linux-gnu-gcc",
+        cross_packages: &["gcc-x86-64-linux-gnu", "libc6-dev-amd64-cross"],
+    },
+    Architecture {
+        name: "aarch64",
+        target: "aarch64-unknown-linux-musl",
+        cross_compiler: "aarch64-linux-gnu-gcc",
+        cross_packages: &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
+    },
+];
+
+impl Architecture {
+    /// The one of this name.
+    pub fn named(name: &str) -> Result<&'static Self> {
+        let names = || ARCHITECTURES.map(|architecture| architecture.name).join(" or ");
+        let found = ARCHITECTURES.iter().find(|architecture| architecture.name == name);
+        found.with_context(|| format!("no programs can be built for {name}; only for {}", names()))
+    }
+
+    /// This machine's own.
+    pub fn own() -> Result<&'static Self> {
+        Self::named(std::env::consts::ARCH)
+    }
+
+    /// Builds every program, static, and returns the folder in which they are. `profile` is `dev` or `dist`.
+    pub fn programs(&self, profile: &str) -> Result<PathBuf> {
+        self.build(profile, &["--workspace", "--exclude", "xtask", "--bins"])
+    }
+
+    /// Builds one program.
+    pub fn program(&self, profile: &str, name: &str) -> Result<PathBuf> {
+        Ok(self.build(profile, &["--bin", name])?.join(name))
+    }
+
+    fn build(&self, profile: &str, what: &[&str]) -> Result<PathBuf> {
+        target_for(self.target)?;
+        let mut build = root::cargo();
+        build.args(["build", "--quiet", "--target", self.target, "--profile", profile]).args(what);
+        let variable = self.target.replace('-', "_");
+        if self.name == std::env::consts::ARCH {
+            build.env(format!("CC_{variable}"), "musl-gcc");
+        } else {
+            packages::ensure(&[self.cross_packages])?;
+            build.env(format!("CC_{variable}"), self.cross_compiler);
+            build.env(format!("CARGO_TARGET_{}_LINKER", variable.to_uppercase()), self.cross_compiler);
+        }
+        root::run(&mut build)?;
+        Ok(root::target().join(self.target).join(if profile == "dev" { "debug" } else { profile }))
+    }
+}
+
+/// Builds every program for this machine, static, and returns the folder in which they are. `profile` is `dev` or `dist`.
 pub fn programs(profile: &str) -> Result<PathBuf> {
-    target_for(TARGET)?;
-    let mut build = root::cargo();
-    build.args([
-        "build",
-        "--quiet",
-        "--workspace",
-        "--exclude",
-        "xtask",
-        "--bins",
-        "--target",
-        TARGET,
-        "--profile",
-        profile,
-    ]);
-    root::run(build.env("CC_x86_64_unknown_linux_musl", "musl-gcc"))?;
-    Ok(root::target().join(TARGET).join(if profile == "dev" { "debug" } else { profile }))
+    Architecture::own()?.programs(profile)
 }
 
 /// Adds the standard library of the target to the toolchain, where it is missing.

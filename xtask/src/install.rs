@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::build::{self, Program};
+use crate::build::{self, Architecture, Program};
 use crate::{packages, root};
 
 /// Install the programs below a directory
@@ -20,6 +20,12 @@ pub struct Install {
     /// Where to: a root filesystem, or / for this machine
     #[arg(long, default_value = "/", value_name = "DIR")]
     destdir: PathBuf,
+    /// The processor of the machine that the directory is for, as `uname -m` says it; otherwise this machine's
+    #[arg(long, value_name = "ARCHITECTURE", default_value = ARCH)]
+    architecture: String,
+    /// Also install the agent for machines of this architecture, so that versions can be pushed to them (repeatable)
+    #[arg(long, value_name = "ARCHITECTURE")]
+    agent: Vec<String>,
     /// Build fast and without optimising, for tests
     #[arg(long)]
     debug: bool,
@@ -36,9 +42,15 @@ impl Install {
     /// Builds and installs.
     pub fn run(&self) -> Result<()> {
         packages::ensure(&[packages::BUILD])?;
-        let programs = build::programs(if self.debug { "dev" } else { "dist" })?;
+        let profile = if self.debug { "dev" } else { "dist" };
+        let architecture = Architecture::named(&self.architecture)?;
+        let programs = architecture.programs(profile)?;
         for program in build::names()? {
-            copy(&programs.join(&program.name), &self.place_of(&program), 0o755)?;
+            copy(&programs.join(&program.name), &self.place_of(&program, architecture), 0o755)?;
+        }
+        for name in &self.agent {
+            let architecture = Architecture::named(name)?;
+            copy(&architecture.program(profile, AGENT)?, &self.place_of_agent(architecture), 0o755)?;
         }
         self.scripts()?;
         self.documents()?;
@@ -47,15 +59,19 @@ impl Install {
     }
 
     /// Programs of extensions get the dot that cargo refuses in names.
-    fn place_of(&self, program: &Program) -> PathBuf {
+    fn place_of(&self, program: &Program, architecture: &Architecture) -> PathBuf {
         let split =
             program.name.rsplit_once('-').filter(|(_, kind)| program.is_extension && KINDS.contains(kind));
         match split {
-            // Agents of several architectures stand side by side, for machines of each.
-            _ if program.name == AGENT => self.destdir.join(EXTENSIONS).join("agents").join(ARCH).join(AGENT),
+            _ if program.name == AGENT => self.place_of_agent(architecture),
             Some((name, kind)) => self.destdir.join(EXTENSIONS).join(format!("{name}.{kind}")),
             None => self.destdir.join(BIN).join(&program.name),
         }
+    }
+
+    /// Agents of several architectures stand side by side, for machines of each.
+    fn place_of_agent(&self, architecture: &Architecture) -> PathBuf {
+        self.destdir.join(EXTENSIONS).join("agents").join(architecture.name).join(AGENT)
     }
 
     /// Extensions that are scripts, help files, and programs that are scripts.
