@@ -1,6 +1,7 @@
 //! The sender's answer to a request: the unit's new bytes as a difference, at the effort that the link is worth.
 
 use std::ops::Range;
+use std::time::Instant;
 
 use baserock::error::{Error, OrCannot, Result};
 use delta::Tree;
@@ -10,6 +11,7 @@ use delta::segment::SEGMENT;
 use delta::unit::GRID;
 use delta::update::read_range;
 
+use crate::effort::Effort;
 use crate::olds::Olds;
 use crate::protocol::Request;
 use crate::source::Source;
@@ -18,23 +20,25 @@ use crate::source::Source;
 pub struct Answerer<'a> {
     new: Tree<'a>,
     olds: &'a Olds<'a>,
-    effort: Effort,
+    effort: &'a Effort,
 }
 
 impl<'a> Answerer<'a> {
     /// From the new tree, and from what is here of the target's basis.
-    pub fn new(new: &'a Source, olds: &'a Olds<'a>) -> Self {
-        Answerer { new: new.tree(), olds, effort: Effort::default() }
+    pub fn new(new: &'a Source, olds: &'a Olds<'a>, effort: &'a Effort) -> Self {
+        Answerer { new: new.tree(), olds, effort }
     }
 
-    /// The answer. `waiting` tells whether earlier answers still wait for the link.
-    pub fn answer(&mut self, request: &Request, waiting: bool) -> Result<Vec<u8>> {
+    /// The answer.
+    pub fn answer(&self, request: &Request) -> Result<Vec<u8>> {
+        let begun = Instant::now();
         let new = buffer(self.new, &request.new)?;
-        let level = self.effort.next(waiting, !request.old.is_empty());
+        let level = self.effort.level(!request.old.is_empty());
         let own = if request.old.is_empty() { None } else { self.olds.buffer(&request.old)? };
         let old = own.as_deref().map_or(Old::Signature(&request.signature), Old::Bytes);
         let made = difference::encode(&new, &old, level);
         let made = made.or_cannot("compress", self.new.dir.shown(""))?;
+        self.effort.made(made.len(), begun.elapsed());
         tracing::debug!(
             "answer: {} bytes for {} in {} pieces, with {} pieces of the sender's own and {} bytes of signature, at level {level}",
             made.len(),
@@ -65,24 +69,4 @@ fn buffer(tree: Tree<'_>, pieces: &[(usize, Range<u64>)]) -> Result<Vec<u8>> {
         whole.resize(whole.len().next_multiple_of(GRID), 0);
     }
     Ok(whole)
-}
-
-/// How hard to compress: harder while the link is what takes the time, quicker while it waits.
-struct Effort(usize);
-
-/// zstd's levels, from quick to small. The last is left out with a prefix: it would take too much memory.
-const LEVELS: [i32; 5] = [1, 3, 6, 9, 12];
-
-impl Default for Effort {
-    fn default() -> Self {
-        Effort(1)
-    }
-}
-
-impl Effort {
-    fn next(&mut self, waiting: bool, with_prefix: bool) -> i32 {
-        let most = LEVELS.len() - if with_prefix { 2 } else { 1 };
-        self.0 = if waiting { (self.0 + 1).min(most) } else { self.0.saturating_sub(1) };
-        LEVELS[self.0]
-    }
 }

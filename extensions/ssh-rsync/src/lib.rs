@@ -23,6 +23,7 @@ mod cache;
 mod channel;
 mod check;
 mod connection;
+mod effort;
 mod kept;
 mod olds;
 mod options;

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Instant;
@@ -18,6 +17,7 @@ use crate::bootstrap;
 use crate::cache::Cache;
 use crate::channel::Sender;
 use crate::connection::{Connection, Questions};
+use crate::effort::Effort;
 use crate::kept::Kept;
 use crate::olds::Olds;
 use crate::options::Options;
@@ -81,13 +81,13 @@ fn converse(
     observer: &dyn Observer,
 ) -> Result<Finished> {
     let sender = connection.sender();
-    let waiting = &AtomicUsize::new(0);
+    let effort = &Effort::default();
     thread::scope(|scope| {
         let (requests, asked) = mpsc::sync_channel::<Request>(REQUESTS);
         let (answers, made) = mpsc::sync_channel::<Vec<u8>>(WAITING);
-        let answerer = Answerer::new(new, olds);
-        let encoder = scope.spawn(move || encode(answerer, &asked, &answers, waiting));
-        let writer = scope.spawn(move || write(&sender, &made, waiting));
+        let answerer = Answerer::new(new, olds, effort);
+        let encoder = scope.spawn(move || encode(&answerer, &asked, &answers));
+        let writer = scope.spawn(move || write(&sender, &made, effort));
         let outcome = listen(connection, new, olds, &requests, observer);
         drop(requests);
         let threads = [encoder, writer].map(join);
@@ -104,26 +104,20 @@ fn join(thread: ScopedJoinHandle<'_, Result<()>>) -> Result<()> {
     thread.join().unwrap_or_else(|_| Err(Error::refused("a part of this program has failed")))
 }
 
-fn encode(
-    mut answerer: Answerer<'_>,
-    asked: &Receiver<Request>,
-    answers: &SyncSender<Vec<u8>>,
-    waiting: &AtomicUsize,
-) -> Result<()> {
+fn encode(answerer: &Answerer<'_>, asked: &Receiver<Request>, answers: &SyncSender<Vec<u8>>) -> Result<()> {
     while let Ok(request) = asked.recv() {
-        let answer = answerer.answer(&request, waiting.load(Ordering::Relaxed) > 0)?;
-        waiting.fetch_add(1, Ordering::Relaxed);
-        if answers.send(answer).is_err() {
+        if answers.send(answerer.answer(&request)?).is_err() {
             break;
         }
     }
     Ok(())
 }
 
-fn write(sender: &Sender, made: &Receiver<Vec<u8>>, waiting: &AtomicUsize) -> Result<()> {
+fn write(sender: &Sender, made: &Receiver<Vec<u8>>, effort: &Effort) -> Result<()> {
     while let Ok(answer) = made.recv() {
+        let begun = Instant::now();
         sender.send(kind::ANSWER, &answer)?;
-        waiting.fetch_sub(1, Ordering::Relaxed);
+        effort.sent(answer.len(), begun.elapsed());
     }
     Ok(())
 }

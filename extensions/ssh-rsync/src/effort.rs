@@ -1,0 +1,97 @@
+//! How hard to compress: as hard as the link takes to send what comes of it.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+/// zstd's levels, from quick to small. The last is left out with a prefix: it would take too much memory.
+const LEVELS: [i32; 6] = [1, 3, 6, 9, 12, 15];
+
+/// The level of the next answer, from what making and sending the last ones took. Shared by those who make and those who send.
+#[derive(Default)]
+pub struct Effort(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    level: usize,
+    /// Of the last answers, the latest counting most: bytes, and seconds on their way.
+    sent: (f64, f64),
+}
+
+/// How much an earlier answer counts beside the next.
+const MEMORY: f64 = 0.7;
+
+impl Effort {
+    /// The level to use next.
+    pub fn level(&self, with_prefix: bool) -> i32 {
+        let most = LEVELS.len() - if with_prefix { 3 } else { 1 };
+        LEVELS[self.with(|state| state.level).min(most)]
+    }
+
+    /// An answer has been sent.
+    pub fn sent(&self, bytes: usize, took: Duration) {
+        self.with(|state| {
+            state.sent.0 = state.sent.0 * MEMORY + as_number(bytes);
+            state.sent.1 = state.sent.1 * MEMORY + took.as_secs_f64();
+        });
+    }
+
+    /// An answer has been made. Where sending it takes longer than that, the next gets more effort; where it takes much less, less.
+    pub fn made(&self, bytes: usize, took: Duration) {
+        self.with(|state| {
+            let (sent, seconds) = state.sent;
+            if sent == 0.0 {
+                return;
+            }
+            let sending = as_number(bytes) * seconds / sent;
+            if sending > took.as_secs_f64() * 1.25 {
+                state.level = (state.level + 1).min(LEVELS.len() - 1);
+            } else if sending < took.as_secs_f64() * 0.75 {
+                state.level = state.level.saturating_sub(1);
+            }
+        });
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn as_number(bytes: usize) -> f64 {
+    f64::from(u32::try_from(bytes).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_slow_link_gets_small_answers_and_a_fast_one_quick_ones() {
+        let effort = Effort::default();
+        assert_eq!(effort.level(false), 1, "nothing is known yet");
+        for _ in 0..10 {
+            effort.sent(1 << 20, 4 * SECOND);
+            effort.made(1 << 20, SECOND);
+        }
+        assert_eq!((effort.level(false), effort.level(true)), (15, 9));
+        for _ in 0..20 {
+            effort.sent(1 << 20, SECOND / 100);
+            effort.made(1 << 20, SECOND);
+        }
+        assert_eq!(effort.level(false), 1);
+    }
+
+    #[test]
+    fn where_both_take_as_long_it_stays() {
+        let effort = Effort::default();
+        for _ in 0..3 {
+            effort.sent(1 << 20, 2 * SECOND);
+            effort.made(1 << 20, SECOND);
+        }
+        let level = effort.level(false);
+        effort.made(1 << 20, 2 * SECOND);
+        assert_eq!(effort.level(false), level);
+    }
+}
