@@ -4,6 +4,8 @@
 
 pub mod bootable;
 pub mod chroot;
+#[path = "../crash/mod.rs"]
+pub mod crash;
 pub mod definitions;
 pub mod extensions;
 pub mod image;
