@@ -88,7 +88,8 @@ impl Expected {
             let was = [of(&self.before), of(&self.after)];
             // Whole: what it was before, or what it is in the end.
             let fits = was.iter().filter(|was| !was.is_empty()).map(|was| difference(&of(found), was));
-            if let Some(difference) = fits.min_by_key(|found| found.as_ref().map_or(0, String::len)).flatten() {
+            if let Some(difference) = fits.min_by_key(|found| found.as_ref().map_or(0, String::len)).flatten()
+            {
                 fault(difference);
             }
         }
@@ -119,7 +120,8 @@ impl Expected {
     /// What the disk holds once the operation was done again: what it holds when nothing happened in between.
     pub fn finished(&self, disk: &Path) -> Result<(), String> {
         let found = self.shape.content(disk)?;
-        difference(&all(&found), &all(&self.after)).map_or(Ok(()), |fault| Err(format!("after doing it again: {fault}")))
+        difference(&all(&found), &all(&self.after))
+            .map_or(Ok(()), |fault| Err(format!("after doing it again: {fault}")))
     }
 }
 
@@ -150,7 +152,8 @@ pub fn complete(found: &Content, shape: &Shape) -> Vec<String> {
     });
     let is_complete = |label: &&str| {
         let has = |name: &str| found.contains_key(&format!("systems/{label}/{name}"));
-        let boots = BOOT_FILES.iter().all(|(name, _)| found.contains_key(&format!("{boot}systems/{label}/{name}")));
+        let boots =
+            BOOT_FILES.iter().all(|(name, _)| found.contains_key(&format!("{boot}systems/{label}/{name}")));
         has("orig") && has("run") && boots && !has(".incomplete")
     };
     labels.filter(is_complete).map(str::to_owned).collect()

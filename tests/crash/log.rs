@@ -46,11 +46,8 @@ impl Log {
                 continue;
             }
             let is_discard = flags & DISCARD != 0;
-            let write = Write {
-                offset: sector * SECTOR,
-                size: sectors * SECTOR,
-                data: (!is_discard).then_some(at),
-            };
+            let write =
+                Write { offset: sector * SECTOR, size: sectors * SECTOR, data: (!is_discard).then_some(at) };
             if !is_discard {
                 at += write.size;
             }

@@ -23,6 +23,17 @@ pub struct Operation {
     pub is_slow: bool,
 }
 
+/// How much there is of the version `devel` after a power cut.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum There {
+    /// Nothing.
+    Not,
+    /// Something.
+    Part,
+    /// All of it.
+    Complete,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Deploy,
@@ -102,9 +113,8 @@ impl Operation {
         }
     }
 
-    /// Does it again after a power cut in the middle of it, to its end. `complete` tells whether the version that it makes is there and
-    /// complete already, which it then says.
-    pub fn again(&self, trees: &Trees, disk: &Path, complete: bool) -> Result<(), String> {
+    /// Does it again after a power cut in the middle of it, to its end. What was done to its end already is refused.
+    pub fn again(&self, trees: &Trees, disk: &Path, there: There) -> Result<(), String> {
         let done = self.run(trees, disk);
         let refusal = match self.kind {
             Kind::Deploy => "is deployed already",
@@ -113,8 +123,8 @@ impl Operation {
             _ => return succeeded(&done),
         };
         // What was done to its end before the power went cannot be done once more.
-        let is_done = if self.kind == Kind::Remove { !complete } else { complete };
-        if !is_done {
+        let is_done = if self.kind == Kind::Remove { There::Not } else { There::Complete };
+        if there != is_done {
             return succeeded(&done);
         }
         if done.code != 1 || !done.stderr.contains(refusal) {
@@ -191,7 +201,8 @@ fn edit(disk: &Path, when: &str) {
     let mounted = top(disk);
     let etc = mounted.path().join("systems/factory/run/etc");
     let vendor = fs::read_to_string(etc.join("vendor.conf")).expect("the vendor's file");
-    fs::write(etc.join("vendor.conf"), vendor.replace("last = yes", &format!("last = {when}"))).expect("an edit");
+    fs::write(etc.join("vendor.conf"), vendor.replace("last = yes", &format!("last = {when}")))
+        .expect("an edit");
     fs::write(etc.join("clash.conf"), format!("mine, {when}\n")).expect("an edit");
     fs::write(etc.join(format!("own-{when}")), "mine\n").expect("a file");
     for (name, size) in [("var/log", 3_000), ("home/mine", 100_000), ("root/note", 10)] {

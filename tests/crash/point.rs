@@ -145,9 +145,8 @@ mod tests {
     #[test]
     fn a_sample_has_its_size_and_both_kinds() {
         let point = |epoch, kept| Point { epoch, kept };
-        let all: Vec<Point> = (0..50)
-            .flat_map(|epoch| (0..10).map(move |count| point(epoch, Kept::First(count))))
-            .collect();
+        let all: Vec<Point> =
+            (0..50).flat_map(|epoch| (0..10).map(move |count| point(epoch, Kept::First(count)))).collect();
         let sample = Point::sample(&all, 40, 7);
         assert_eq!(sample.len(), 40);
         assert_eq!(sample.iter().filter(|point| point.kept == Kept::First(0)).count(), 20);

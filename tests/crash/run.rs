@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::check::{Expected, complete};
 use super::disk::Rebuilder;
 use super::log::Log;
-use super::operations::{Operation, manage};
+use super::operations::{Operation, There, manage};
 use super::point::Point;
 use super::recording::{Recorder, copy};
 use super::trees::{Trees, memory};
@@ -151,12 +151,13 @@ impl Recording {
                 let complete = complete(&found, &self.expected.shape);
                 step(listed(disk.path(), &complete));
                 if number % plan.again == 0 {
-                    let is_there = complete.iter().any(|label| label == "devel");
-                    step(
-                        operation
-                            .again(trees, disk.path(), is_there)
-                            .and_then(|()| self.expected.finished(disk.path())),
-                    );
+                    let there = match found.contains_key("systems/devel") {
+                        false => There::Not,
+                        true if complete.iter().any(|label| label == "devel") => There::Complete,
+                        true => There::Part,
+                    };
+                    let done = operation.again(trees, disk.path(), there);
+                    step(done.and_then(|()| self.expected.finished(disk.path())));
                 }
             }
             if !faults.is_empty() {
@@ -187,11 +188,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { name, writes, flushes, points, failures } = self;
-        write!(
-            f,
-            "{name}: {writes} writes, {flushes} flushes, {points} points, {} failures",
-            failures.len()
-        )
+        write!(f, "{name}: {writes} writes, {flushes} flushes, {points} points, {} failures", failures.len())
     }
 }
 
@@ -210,4 +207,3 @@ pub fn run(operation: &Operation, trees: &Trees, plan: &Plan) -> Report {
     }
     report
 }
-

@@ -67,9 +67,7 @@ impl Shape {
         let text = read("/extlinux.conf")?;
         let menu = Menu::parse(&String::from_utf8(text).map_err(|error| format!("/extlinux.conf: {error}"))?);
         let mut files = BTreeMap::new();
-        for path in
-            menu.entries.iter().flat_map(|entry| [entry.kernel(), entry.get("initrd")]).flatten()
-        {
+        for path in menu.entries.iter().flat_map(|entry| [entry.kernel(), entry.get("initrd")]).flatten() {
             files.insert(path.to_owned(), Hash::of(&read(path)?));
         }
         Ok(Loaded { menu, files })
@@ -78,12 +76,12 @@ impl Shape {
     /// Reads everything on the disk as a kernel does, which replays logs; what is on the boot filesystem is below [`BOOT`].
     pub fn content(&self, disk: &Path) -> Result<Content, String> {
         let volume = Mounted::new(disk, (self.volume, 0), "btrfs", "subvolid=5", false)?;
-        let mut content =
-            content::read(volume.mount.path()).map_err(|error| format!("the volume cannot be read: {error}"))?;
+        let mut content = content::read(volume.mount.path())
+            .map_err(|error| format!("the volume cannot be read: {error}"))?;
         if let Some(place) = self.boot {
             let boot = Mounted::new(disk, place, "ext4", "", false)?;
-            let found = content::read(boot.mount.path())
-                .map_err(|error| format!("/boot cannot be read: {error}"))?;
+            let found =
+                content::read(boot.mount.path()).map_err(|error| format!("/boot cannot be read: {error}"))?;
             content.extend(found.into_iter().map(|(path, node)| (format!("{BOOT}/{path}"), node)));
         }
         Ok(content)

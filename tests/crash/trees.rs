@@ -87,8 +87,11 @@ fn make(tree: &Path, version: u8) {
         let passwd = "root:x:0:0:root:/root:/bin/sh\nnews:x:100:100::/:/bin/false\nthing:x:101:101::/var/lib/thing:/bin/false\n";
         fs::write(tree.join("etc/passwd"), passwd).expect("accounts");
         fs::write(tree.join("etc/group"), "root:x:0:\nnews:x:100:\nthing:x:101:\n").expect("groups");
-        fs::write(tree.join("etc/shadow"), "root::19000:0:99999:7:::\nnews:!:19000::::::\nthing:!:19000::::::\n")
-            .expect("passwords");
+        fs::write(
+            tree.join("etc/shadow"),
+            "root::19000:0:99999:7:::\nnews:!:19000::::::\nthing:!:19000::::::\n",
+        )
+        .expect("passwords");
         fs::create_dir_all(tree.join("usr/things")).expect("a folder");
         for number in 0..20 {
             let file = tree.join(format!("usr/things/{number}"));

@@ -42,7 +42,8 @@ impl Running {
         attach(Path::new("tmpfs"), &root.path().join("run"), "tmpfs", MsFlags::empty(), "");
         attach(Path::new("tmpfs"), &root.path().join("tmp"), "tmpfs", MsFlags::empty(), "");
         let boot = partitions.first().map(|boot| {
-            let device = LoopDevice::attach(&file, image, boot.start, boot.size, false).expect("a loop device");
+            let device =
+                LoopDevice::attach(&file, image, boot.start, boot.size, false).expect("a loop device");
             attach(device.path(), &root.path().join("boot"), "ext4", MsFlags::empty(), "");
             device
         });
