@@ -13,6 +13,7 @@ pub mod inputs;
 pub mod machine;
 pub mod programs;
 pub mod running;
+pub mod small_guest;
 pub mod ssh;
 pub mod version;
 pub mod web;
