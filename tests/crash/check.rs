@@ -181,7 +181,7 @@ fn without_etc<'c>(
 
 /// A part that has not got its name yet.
 fn is_temporary(path: &str) -> bool {
-    path.split('/').any(|name| name.starts_with('.') && name.ends_with(".new"))
+    path.split('/').any(|name| name.starts_with('.') && name.strip_suffix(".new").is_some())
 }
 
 fn note<T>(outcome: Result<T, String>, faults: &mut Vec<String>) -> Option<T> {

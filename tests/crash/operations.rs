@@ -6,6 +6,7 @@ use std::process::Command;
 
 use baserock::btrfs::{self, Access};
 
+use super::recording::wait_until_free;
 use super::trees::Trees;
 use crate::bootable::volume_offset;
 use crate::image::Mounted;
@@ -98,6 +99,7 @@ impl Operation {
             let target = Target::start_at(disk, "factory", None);
             run(&mut target.check("devel")).ok();
         }
+        wait_until_free(disk);
     }
 
     /// Does it.
@@ -171,7 +173,10 @@ fn upgrade(trees: &Trees, disk: &Path) -> Done {
 
 fn push(trees: &Trees, disk: &Path) -> Done {
     let target = Target::start_at(disk, "factory", None);
-    run(&mut target.push(&trees.second(), "devel"))
+    let done = run(&mut target.push(&trees.second(), "devel"));
+    drop(target);
+    wait_until_free(disk);
+    done
 }
 
 /// The top level of the disk's volume.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use baserock::loopdev;
 use baserock::mount::leave_shared_namespace;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -71,6 +72,7 @@ impl Recorder {
 
     /// Ends the recording; nobody may use the disk any more. What it is now is in the folder as `now`.
     pub fn stop(mut self) -> Log {
+        wait_until_free(&self.disk());
         assert!(self.end().success(), "qemu-storage-daemon failed");
         Log::open(&self.folder.join("log"))
     }
@@ -85,6 +87,14 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// Waits until nothing is mounted from the disk any more: what a system's processes leave ends with them, not with the system.
+pub fn wait_until_free(disk: &Path) {
+    let (begun, file) = (Instant::now(), File::open(disk).expect("the disk"));
+    while let Some(device) = loopdev::holder(&file, disk).expect("the loop devices") {
+        assert!(begun.elapsed() < PATIENCE, "{} stays on {}", disk.display(), device.display());
     }
 }
 

@@ -81,7 +81,7 @@ impl Recording {
     fn of(folder: TempDir, log: Log) -> Recording {
         let path = |part| folder.path().join(part);
         let expected = Expected::new(&path("base"), &path("now")).expect("the disk before and after");
-        Recording { log, expected, folder }
+        Recording { folder, log, expected }
     }
 
     /// Keeps it, so that a point can be looked at again.

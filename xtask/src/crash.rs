@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, ensure};
 use baserock_tests::crash::operations::{ALL, Operation};
 use baserock_tests::crash::point::Point;
 use baserock_tests::crash::run::{Plan, Recording, Report, kept, run};
@@ -58,7 +58,8 @@ impl Crash {
             self.show(operation, &report);
             failed += report.failures.len();
         }
-        if failed > 0 { bail!("{failed} points failed") } else { Ok(()) }
+        ensure!(failed == 0, "{failed} points failed");
+        Ok(())
     }
 
     fn operations(&self) -> Result<Vec<&'static Operation>> {
@@ -98,6 +99,7 @@ impl Crash {
         let report = Recording::load(recording).check(operation, trees, &[point], &plan);
         println!("{report}");
         self.show(operation, &report);
-        if report.is_clean() { Ok(()) } else { bail!("the point failed") }
+        ensure!(report.is_clean(), "the point failed");
+        Ok(())
     }
 }
