@@ -63,9 +63,7 @@ impl Image {
 
     /// Mounts the btrfs that begins `offset` bytes into the image.
     pub fn mount_at(&self, offset: u64, options: &str) -> Mounted {
-        let file = File::options().read(true).write(true).open(self.path()).expect("the image");
-        let device = LoopDevice::attach(&file, &self.path(), offset, 0, false).expect("a loop device");
-        Mounted { mount: private(device.path(), options), _device: Some(device) }
+        Mounted::at(&self.path(), offset, options)
     }
 }
 
@@ -74,6 +72,13 @@ fn private(device: &Path, options: &str) -> PrivateMount {
 }
 
 impl Mounted {
+    /// The btrfs that begins `offset` bytes into the image at this path.
+    pub fn at(image: &Path, offset: u64, options: &str) -> Self {
+        let file = File::options().read(true).write(true).open(image).expect("the image");
+        let device = LoopDevice::attach(&file, image, offset, 0, false).expect("a loop device");
+        Mounted { mount: private(device.path(), options), _device: Some(device) }
+    }
+
     /// The btrfs on a device that is attached already.
     pub fn of(device: &Path, options: &str) -> Self {
         Mounted { mount: private(device, options), _device: None }

@@ -4,6 +4,8 @@
 
 pub mod bootable;
 pub mod chroot;
+#[path = "../crash/mod.rs"]
+pub mod crash;
 pub mod definitions;
 pub mod extensions;
 pub mod image;
@@ -11,6 +13,7 @@ pub mod inputs;
 pub mod machine;
 pub mod programs;
 pub mod running;
+pub mod small_guest;
 pub mod ssh;
 pub mod version;
 pub mod web;

@@ -5,8 +5,10 @@ use std::process::Command;
 
 use baserock::loopdev::LoopDevice;
 use baserock::mount::PrivateMount;
+use baserock::partitions;
 use nix::mount::{MsFlags, mount};
 
+use crate::bootable::volume_offset;
 use crate::image::{Image, Mounted};
 use crate::programs;
 
@@ -14,6 +16,7 @@ use crate::programs;
 pub struct Running {
     root: PrivateMount,
     device: LoopDevice,
+    _boot: Option<LoopDevice>,
 }
 
 impl Running {
@@ -22,10 +25,11 @@ impl Running {
         Running::start_at(&image.path(), label)
     }
 
-    /// Starts the version of the image at this path.
+    /// Starts the version of the image at this path; where that has partitions, the first is an ext4 for `/boot`.
     pub fn start_at(image: &Path, label: &str) -> Self {
         let file = std::fs::File::options().read(true).write(true).open(image).expect("the image");
-        let device = LoopDevice::attach(&file, image, 0, 0, false).expect("a loop device");
+        let partitions = partitions::read(&file, image).expect("a table");
+        let device = LoopDevice::attach(&file, image, volume_offset(image), 0, false).expect("a loop device");
         let options = format!("subvol=systems/{label}/run");
         let root =
             PrivateMount::new(device.path(), "btrfs", MsFlags::empty(), &options).expect("the version");
@@ -37,10 +41,16 @@ impl Running {
         attach(Path::new("/dev"), &root.path().join("dev"), "", MsFlags::MS_BIND, "");
         attach(Path::new("tmpfs"), &root.path().join("run"), "tmpfs", MsFlags::empty(), "");
         attach(Path::new("tmpfs"), &root.path().join("tmp"), "tmpfs", MsFlags::empty(), "");
+        let boot = partitions.first().map(|boot| {
+            let device =
+                LoopDevice::attach(&file, image, boot.start, boot.size, false).expect("a loop device");
+            attach(device.path(), &root.path().join("boot"), "ext4", MsFlags::empty(), "");
+            device
+        });
         for name in ["system-version-manager", "baserock-system-config-sync"] {
             std::fs::copy(programs::path(name), root.path().join("tmp").join(name)).expect("a program");
         }
-        Running { root, device }
+        Running { root, device, _boot: boot }
     }
 
     /// The top level of its volume, mounted once more.

@@ -37,7 +37,12 @@ impl Target {
 
     /// Boots it in another network namespace, where it has an address of its own.
     pub fn start_on(image: &Image, label: &str, network: Option<(&str, &str)>) -> Self {
-        let system = Running::start(image, label);
+        Target::start_at(&image.path(), label, network)
+    }
+
+    /// The same with the image at this path.
+    pub fn start_at(image: &Path, label: &str, network: Option<(&str, &str)>) -> Self {
+        let system = Running::start_at(image, label);
         // sshd takes the login shell from this machine's accounts.
         if !system.path("bin/bash").exists() {
             fs::write(system.path("bin/bash"), NOISY_SHELL).expect("a login shell");

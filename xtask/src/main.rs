@@ -1,7 +1,8 @@
-//! What a developer runs: `cargo xtask demo`, `test`, `bench`, `install`, `tidy`.
+//! What a developer runs: `cargo xtask demo`, `test`, `crash`, `bench`, `install`, `tidy`.
 
 mod bench;
 mod build;
+mod crash;
 mod demo;
 mod install;
 mod packages;
@@ -23,6 +24,7 @@ struct Arguments {
 enum Command {
     Demo(demo::Demo),
     Test(test::Test),
+    Crash(crash::Crash),
     Bench(bench::Bench),
     Install(install::Install),
     /// Check the rules of the code: who may spawn, be unsafe, print or panic; sizes of files; links in the documents
@@ -33,6 +35,7 @@ fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Demo(demo) => demo.run(),
         Command::Test(test) => test.run(),
+        Command::Crash(crash) => crash.run(),
         Command::Bench(bench) => bench.run(),
         Command::Install(install) => install.run(),
         Command::Tidy => tidy::run(),

@@ -37,6 +37,7 @@ pub const TESTS: &[&str] = &[
     "zstd",
     "fdisk",
     "openssh-client",
+    "qemu-system-common",
     "qemu-system-x86",
     "qemu-utils",
 ];

@@ -15,7 +15,8 @@ pub struct Test {
 }
 
 /// Suites that make Debian root filesystems, boot machines, or take minutes for another reason, by the beginnings of their names.
-const SLOW: [&str; 6] = ["boot_", "chroot_debian", "debian_", "merge_oracle", "morph_builders", "push"];
+const SLOW: [&str; 7] =
+    ["boot_", "chroot_debian", "crash_", "debian_", "merge_oracle", "morph_builders", "push"];
 
 impl Test {
     /// Runs them.

@@ -24,6 +24,8 @@ pub const BOOT_RECORD: &str = "boot.json";
 pub const MANIFEST: &str = "manifest";
 /// In a version: the record of the last `/etc` merge.
 pub const MERGE_RECORD: &str = "merge.json";
+/// In a version: the record of a merge whose result is about to take its place.
+pub const NEXT_MERGE_RECORD: &str = ".merge.json.next";
 /// In a version: there only while the version is not complete.
 pub const INCOMPLETE: &str = ".incomplete";
 /// In a version: what `/etc` was before `sync` replaced it.

@@ -22,7 +22,7 @@ pub struct LoopDevice {
 const CONTROL: &str = "/dev/loop-control";
 
 /// How often, and how long after each other, a device that may be going is looked at.
-const LOOKS: u32 = 20;
+const LOOKS: u32 = 60;
 const INTERVAL: Duration = Duration::from_millis(25);
 
 /// Tries before giving up on a free device: another process may take it between asking and attaching.

@@ -13,7 +13,7 @@ use baserock::lock::Patience;
 use baserock::observer::Observer;
 use baserock::operations::deploy::{self, Deploy};
 use baserock::operations::etc::EtcMerge;
-use baserock::operations::{self, SetDefault, loader_limits};
+use baserock::operations::{self, Remove, SetDefault, loader_limits};
 use baserock::volume::{Location, Opening, Purpose, Volume};
 use delta::plan::Plan;
 use delta::scan::{ReadAll, scan};
@@ -68,7 +68,7 @@ fn open(location: &Path, purpose: Purpose) -> Result<Volume> {
 /// The version to start from, where the label is free.
 fn refuse_unfit(volume: &Volume, label: &Label) -> Result<Label> {
     btrfs::require(volume.top())?;
-    if volume.top().has(layout::version(label))? {
+    if volume.top().has(layout::version(label))? && broken_off(volume, label)?.is_none() {
         return Err(Error::refused(format!(
             "version {label} exists on {}; choose another VERSION_LABEL, or remove it first \
              (system-version-manager --volume {} remove {label})",
@@ -90,6 +90,16 @@ fn refuse_unfit(volume: &Volume, label: &Label) -> Result<Label> {
         })
 }
 
+/// The tree of an upgrade to this version whose deployment did not end. What a person has put there is none.
+fn broken_off(volume: &Volume, label: &Label) -> Result<Option<Manifest>> {
+    if volume.complete()?.contains(label) {
+        return Ok(None);
+    }
+    let Some(version) = volume.top().dir_if_exists(layout::version(label))? else { return Ok(None) };
+    let orig = version.dir_if_exists(ORIG)?;
+    Ok(orig.map(|orig| beside::load(&version, &orig)).transpose()?.flatten())
+}
+
 /// Makes `systems/LABEL/orig`: a snapshot of the default's, in which only what differs is written.
 fn put(volume: &Volume, tree: &Dir, label: &Label, default: &Label, observer: &dyn Observer) -> Result<()> {
     let version = volume.version_dir(default)?;
@@ -106,15 +116,26 @@ fn put(volume: &Volume, tree: &Dir, label: &Label, default: &Label, observer: &d
     let folder =
         volume.top().ensure_dir(PRIVATE, 0o700)?.ensure_dir(INCOMING, 0o700)?.ensure_dir(label, 0o700)?;
     clear(&folder)?;
+    match broken_off(volume, label)? {
+        Some(earlier) if earlier.digest() == new.digest() => {
+            observer.note(format!("/systems/{label}/{ORIG} is there from an earlier try"));
+            return discard(volume, folder, label);
+        }
+        Some(_) => operations::remove(volume, &Remove { label: label.clone(), force: true }, observer)?,
+        None => {}
+    }
     observer.phase(format!("writing what differs to /systems/{label}/{ORIG}"));
     btrfs::snapshot(&basis, &folder, WORK, Access::Writable)?;
     let written = fill(&folder, (tree, &new), (&basis, &old), &plan, observer)
         .and_then(|()| publish(volume, &folder, label, &new));
-    let cleared = clear(&folder).and_then(|()| {
-        drop(folder);
-        volume.top().dir(PRIVATE)?.dir(INCOMING)?.remove_tree(label)
-    });
-    written.and(cleared)
+    written.and(discard(volume, folder, label))
+}
+
+/// Deletes the incoming folder.
+fn discard(volume: &Volume, folder: Dir, label: &Label) -> Result<()> {
+    clear(&folder)?;
+    drop(folder);
+    volume.top().dir(PRIVATE)?.dir(INCOMING)?.remove_tree(label)
 }
 
 /// Brings the snapshot to what the tree is.

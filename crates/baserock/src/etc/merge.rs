@@ -8,6 +8,7 @@ use super::ids::IdMoves;
 use super::options::Options;
 use super::plan::{Plan, Trees, plan};
 use super::record::{Record, sum};
+use super::recorded;
 use super::reown::Reown;
 use super::scan;
 use super::step::Step;
@@ -58,7 +59,7 @@ pub struct Request {
 pub struct Outcome {
     /// What was done to every path that is not the same in all three trees.
     pub steps: Vec<Step>,
-    /// To be written as `systems/NEW/merge.json`, unless it was a dry run.
+    /// What is in `systems/NEW/merge.json` now, unless it was a dry run.
     pub record: Record,
     /// How many inodes of the new version, outside `etc`, got another owner.
     pub reowned: u64,
@@ -85,13 +86,11 @@ pub fn merge(inputs: &Inputs<'_>, request: &Request, observer: &dyn Observer) ->
         keep(&edits, inputs, observer)?;
     }
     let staged = Staged::write(&plan.result, inputs.new_run)?;
-    if request.sync {
-        staged.sync()?;
-    }
     let none = IdMoves::default();
     let earlier = inputs.new_record.map_or(&none, |record| &record.moves);
-    let reowned =
-        put_in_place(staged, Reown { moves: &plan.moves, earlier }, inputs.new_orig, inputs.new_run)?;
+    let place =
+        Place { version: inputs.new_version, orig: inputs.new_orig, run: inputs.new_run, sync: request.sync };
+    let reowned = place.put(staged, Reown { moves: &plan.moves, earlier }, &record)?;
     report(&plan.steps, observer);
     Ok(Outcome { steps: plan.steps, record, reowned })
 }
@@ -101,16 +100,44 @@ pub fn read_etc(version: &Dir) -> Result<Tree> {
     version.dir_if_exists("etc")?.map_or_else(|| Ok(Tree::default()), scan::read)
 }
 
-/// Re-owns and exchanges; where that fails, gives the files back to whom they belonged.
-pub fn put_in_place(staged: Staged<'_>, reown: Reown<'_>, orig: &Dir, run: &Dir) -> Result<u64> {
-    let done = reown.run(orig, run).and_then(|count| staged.exchange().map(|()| count));
-    if done.is_err() {
+/// Where a result takes its place.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// `systems/LABEL`.
+    pub version: &'a Dir,
+    /// The version as built.
+    pub orig: &'a Dir,
+    /// The version as it will be booted.
+    pub run: &'a Dir,
+    /// Whether everything must be on the disk before: see [`Request::sync`].
+    pub sync: bool,
+}
+
+impl Place<'_> {
+    /// Announces the record, re-owns, exchanges, and gives the record its place. Where that fails, all is as it was. Returns how many
+    /// inodes got another owner.
+    pub fn put(self, staged: Staged<'_>, reown: Reown<'_>, record: &Record) -> Result<u64> {
+        recorded::announce(self.version, record)?;
+        let synced = if self.sync { staged.sync() } else { Ok(()) };
+        let done = synced
+            .and_then(|()| reown.run(self.orig, self.run))
+            .and_then(|count| staged.exchange().map(|()| count));
+        match done {
+            Ok(count) => recorded::settle(self.version).map(|()| count),
+            Err(error) => {
+                self.take_back(reown);
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives the files back to whom they belonged.
+    fn take_back(self, reown: Reown<'_>) {
         let back = Reown { moves: reown.earlier, earlier: reown.moves };
-        if let Err(error) = back.run(orig, run) {
+        if let Err(error) = back.run(self.orig, self.run).and_then(|_| recorded::withdraw(self.version)) {
             tracing::error!("undo: cannot give files back to their owners: {error}");
         }
     }
-    done
 }
 
 /// The record of a plan that was carried out.

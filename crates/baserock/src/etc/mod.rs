@@ -21,6 +21,7 @@ pub mod original;
 pub mod path;
 pub mod plan;
 pub mod record;
+pub mod recorded;
 pub mod reject;
 pub mod reown;
 pub mod rules;

@@ -56,13 +56,38 @@ pub fn write_menu(volume: &Volume, text: &str) -> Result<()> {
     let boot = volume.boot();
     let dir = boot.dir().ensure_dir(layout::MENU_DIR, 0o755)?;
     ballast::with_release(volume, || {
-        atomic::replace(&dir, layout::MENU, |temporary| {
+        switch(boot, &dir, |temporary| {
             let file = dir.create(temporary, 0o644)?;
             write_plain(&file, text.as_bytes(), &dir.shown(layout::MENU), boot.kind())
-        })?;
-        commit(boot)
+        })
     })?;
     link_menu(boot)
+}
+
+/// Removes what a switch that a crash interrupted has left of menu and link.
+pub fn discard_left(boot: &BootPlace) -> Result<()> {
+    let temporary = atomic::temporary_name(layout::MENU);
+    boot.dir().remove_tree(&temporary)?;
+    boot.dir().dir_if_exists(layout::MENU_DIR)?.map_or(Ok(()), |dir| dir.remove_tree(&temporary))
+}
+
+/// Has `make` make the menu, or the link to it, and puts it in the place of the one that is in `dir`, on the disk.
+///
+/// Where a journal is between, what stands in it reaches its place block by block, and a boot loader sees the blocks that have come. So
+/// the new file is in its place before the directory names it, and the old one stays until the directory does not: a block of the
+/// directory is all that changes in between.
+fn switch(boot: &BootPlace, dir: &Dir, make: impl FnOnce(&str) -> Result<()>) -> Result<()> {
+    if boot.kind() != Kind::Separate || !dir.has(layout::MENU)? {
+        atomic::replace(dir, layout::MENU, make)?;
+        return commit(boot);
+    }
+    let temporary = atomic::temporary_name(layout::MENU);
+    dir.remove_tree(&temporary)?;
+    let switched = make(&temporary)
+        .and_then(|()| commit(boot))
+        .and_then(|()| atomic::exchange(dir, &temporary, dir, layout::MENU))
+        .and_then(|()| commit(boot));
+    switched.and(dir.remove_tree(&temporary))
 }
 
 /// `/extlinux.conf`, where syslinux looks, is a link to the menu; the file that the original's tools leave there goes only after the
@@ -76,8 +101,7 @@ fn link_menu(boot: &BootPlace) -> Result<()> {
     if there.is_ok_and(|link| link.as_deref() == Some(Path::new(&target))) {
         return Ok(());
     }
-    atomic::link(boot.dir(), &target, layout::MENU)?;
-    commit(boot)
+    switch(boot, boot.dir(), |temporary| boot.dir().symlink(&target, temporary))
 }
 
 /// Brings everything written there onto the disk, in a form that needs no log: boot loaders replay none.

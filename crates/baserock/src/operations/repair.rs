@@ -1,13 +1,14 @@
 //! Before anything is changed: what a crash, the original tools or a person left otherwise than it should be.
 
-use super::{ballast, marker, menu};
+use super::{ballast, etc, marker, menu};
 use crate::boot::extlinux;
 use crate::error::Result;
+use crate::etc::recorded;
 use crate::label::Label;
 use crate::observer::Observer;
 use crate::volume::Volume;
 
-/// Makes menu, link and ballast what they should be. Every operation begins with this. Returns the default, where there is one.
+/// Makes menu, link and ballast what they should be, and clears away what a killed process has left. Every operation begins with this. Returns the default, where there is one.
 pub fn repair(volume: &Volume, observer: &dyn Observer) -> Result<Option<Label>> {
     let complete = volume.complete()?;
     let Some(default) = choose_default(volume, &complete, observer)? else { return Ok(None) };
@@ -18,8 +19,11 @@ pub fn repair(volume: &Volume, observer: &dyn Observer) -> Result<Option<Label>>
     }
     menu::write(volume, &default, None)?;
     for label in &complete {
-        marker::discard_thawed(&volume.version_dir(label)?)?;
+        let version = volume.version_dir(label)?;
+        marker::discard_thawed(&version)?;
+        recorded::decide(&version)?;
     }
+    etc::discard_left(volume)?;
     ballast::ensure(volume)?;
     Ok(Some(default))
 }

@@ -2,10 +2,11 @@
 
 use super::etc::{self, EtcMerge, Merged};
 use super::{full, menu, repair};
+use crate::btrfs;
 use crate::error::Result;
 use crate::label::Label;
 use crate::observer::Observer;
-use crate::volume::Volume;
+use crate::volume::{Kind, Volume};
 
 /// What to choose.
 #[derive(Clone, Debug)]
@@ -34,6 +35,10 @@ fn attempt(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Re
         }
         _ => None,
     };
+    if merged.is_some() && volume.boot().kind() != Kind::Volume {
+        // The menu is committed elsewhere, and must not come before what it boots.
+        btrfs::commit(volume.top())?;
+    }
     observer.phase(format!("making {} the default", options.label));
     menu::write(volume, &options.label, None)?;
     Ok(merged)

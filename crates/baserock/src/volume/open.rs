@@ -1,6 +1,7 @@
 //! Opening a volume: found, locked, mounted where nobody else sees it.
 
 use std::fs::{self, File};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -230,7 +231,11 @@ fn image(path: &Path, opening: &Opening) -> Result<Volume> {
             holder.display()
         )));
     }
-    let volume = disk::open(lock.file(), path, opening)?;
+    // Opened once more: a loop device keeps the file that it was given until it is gone, which is later than its last user, and would
+    // keep the lock with it.
+    let own = PathBuf::from(format!("/proc/self/fd/{}", lock.file().as_raw_fd()));
+    let file = File::options().read(true).write(true).open(&own).or_cannot("open", path)?;
+    let volume = disk::open(&file, path, opening)?;
     Ok(Volume { image: Some(lock), ..volume })
 }
 

@@ -7,17 +7,17 @@ mod sync;
 use std::path::PathBuf;
 
 pub use external::{INHERITED_LOCK, MOUNTED_VOLUME};
+pub(super) use snapshot::discard_left;
 pub use sync::sync;
 
-use crate::atomic;
 use crate::copy::Owners;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
-use crate::etc::{self, EtcPath, Inputs, Options, Outcome, Record, Request};
+use crate::etc::{self, EtcPath, Inputs, Options, Outcome, Record, Request, recorded};
 use crate::extension::Environment;
 use crate::fstab::Fstab;
 use crate::label::Label;
-use crate::layout::{MERGE_RECORD, ORIG, RUN};
+use crate::layout::{ORIG, RUN};
 use crate::observer::Observer;
 use crate::operations::state;
 use crate::volume::Volume;
@@ -57,7 +57,7 @@ impl EtcMerge {
     }
 }
 
-/// Merges into the new version's `run` from the old one's `orig` and `run`, and writes the record of it.
+/// Merges into the new version's `run` from the old one's `orig` and `run`, and keeps the record of it.
 ///
 /// Refuses a new version that is running or in use: its `/etc` would change under the feet of its processes.
 pub fn merge(
@@ -163,9 +163,6 @@ fn merge_with(
         sync: durability == Durability::Now,
     };
     let outcome = etc::merge(&inputs, &request, observer)?;
-    if !how.dry_run {
-        atomic::write(&new_version, MERGE_RECORD, 0o600, &outcome.record.to_json())?;
-    }
     frozen.discard()?;
     let moves = &outcome.record.moves;
     let owners = Owners { users: moves.users.clone(), groups: moves.groups.clone() };
@@ -174,9 +171,7 @@ fn merge_with(
 
 /// The record of the last merge into a version.
 fn record(volume: &Volume, label: &Label) -> Result<Option<Record>> {
-    let version = volume.version_dir(label)?;
-    let Some(json) = version.read_if_exists(MERGE_RECORD)? else { return Ok(None) };
-    Record::parse(&json, &version.shown(MERGE_RECORD)).map(Some)
+    recorded::read(&volume.version_dir(label)?)
 }
 
 /// The three fstabs with the volume's own lines, so that these are nobody's change.

@@ -13,6 +13,9 @@ pub struct Frozen {
     place: Option<(Dir, String)>,
 }
 
+/// What begins the names of the snapshots in [`PRIVATE`].
+const MERGING: &str = "merging-";
+
 /// Freezes the `run` of a version.
 pub fn of_run(volume: &Volume, label: &Label, version: &Dir) -> Result<Frozen> {
     let run = version.dir(RUN)?;
@@ -20,7 +23,7 @@ pub fn of_run(volume: &Volume, label: &Label, version: &Dir) -> Result<Frozen> {
         return Ok(Frozen { dir: run, place: None });
     }
     let private = volume.top().ensure_dir(PRIVATE, 0o700)?;
-    let name = format!("merging-{label}");
+    let name = format!("{MERGING}{label}");
     if private.has(&name)? {
         // Left by a process that was killed.
         btrfs::delete(&private, &name)?;
@@ -28,6 +31,18 @@ pub fn of_run(volume: &Volume, label: &Label, version: &Dir) -> Result<Frozen> {
     btrfs::snapshot(&run, &private, &name, Access::ReadOnly)?;
     let dir = private.dir(&name)?.shown_as(run.shown(""));
     Ok(Frozen { dir, place: Some((private, name)) })
+}
+
+/// Deletes the snapshots that killed processes have left.
+pub fn discard_left(volume: &Volume) -> Result<()> {
+    let Some(private) = volume.top().dir_if_exists(PRIVATE)? else { return Ok(()) };
+    for entry in private.entries()? {
+        let name = entry.name.to_string_lossy();
+        if name.starts_with(MERGING) && btrfs::is_subvolume(&private.dir(&entry.name)?)? {
+            btrfs::delete(&private, &name)?;
+        }
+    }
+    Ok(())
 }
 
 impl Frozen {

@@ -1,17 +1,17 @@
 //! One version's `/etc` for all.
 
 use super::{record, snapshot, without_orig};
-use crate::atomic;
 use crate::dir::Dir;
 use crate::error::Result;
 use crate::etc::apply::Staged;
+use crate::etc::fingerprint::fingerprint_of_user;
 use crate::etc::ids::IdMoves;
-use crate::etc::merge::{put_in_place, read_etc, record_of, replace_copy};
+use crate::etc::merge::{Place, read_etc, record_of, replace_copy};
 use crate::etc::reown::Reown;
 use crate::etc::sync::plan_sync;
-use crate::etc::{Record, Trees};
+use crate::etc::{Record, Trees, recorded};
 use crate::label::Label;
-use crate::layout::{ETC_BEFORE_SYNC, MERGE_RECORD, ORIG, RUN};
+use crate::layout::{ETC_BEFORE_SYNC, ORIG, RUN};
 use crate::observer::Observer;
 use crate::volume::Volume;
 
@@ -52,11 +52,16 @@ fn copy(volume: &Volume, source: &Source<'_>, label: &Label) -> Result<()> {
     let (orig, run) = (version.dir(ORIG)?, version.dir(RUN)?);
     let trees = Trees { v1: read_etc(source.orig)?, user: read_etc(source.run)?, v2: read_etc(&orig)? };
     let plan = plan_sync(trees, source.record)?;
-    replace_copy(&read_etc(&run)?, &version, ETC_BEFORE_SYNC)?;
-    let staged = Staged::write(&plan.result, &run)?;
-    staged.sync()?;
-    let earlier = record(volume, label)?.map_or_else(IdMoves::default, |record| record.moves);
-    put_in_place(staged, Reown { moves: &plan.moves, earlier: &earlier }, &orig, &run)?;
+    let (now, earlier) = (read_etc(&run)?, recorded::read(&version)?);
     let record = record_of(&plan, source.label.as_str());
-    atomic::write(&version, MERGE_RECORD, 0o600, &record.to_json())
+    let is_there = fingerprint_of_user(&now) == fingerprint_of_user(&plan.result);
+    if is_there && earlier.as_ref() == Some(&record) {
+        // A sync before this one has done it, and has kept what there was before.
+        return recorded::decide(&version);
+    }
+    replace_copy(&now, &version, ETC_BEFORE_SYNC)?;
+    let staged = Staged::write(&plan.result, &run)?;
+    let earlier = earlier.map_or_else(IdMoves::default, |record| record.moves);
+    let place = Place { version: &version, orig: &orig, run: &run, sync: true };
+    place.put(staged, Reown { moves: &plan.moves, earlier: &earlier }, &record).map(drop)
 }

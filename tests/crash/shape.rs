@@ -1,0 +1,139 @@
+//! Where a disk has its volume and its boot filesystem, and reading both: as a boot loader does, and as a kernel does.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::Path;
+
+use baserock::boot::Menu;
+use baserock::loopdev::LoopDevice;
+use baserock::mount::PrivateMount;
+use baserock::partitions;
+use delta::hash::Hash;
+use nix::mount::MsFlags;
+
+use super::content::{self, Content};
+use crate::bootable::volume_offset;
+
+/// What is where on a disk.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// Where the volume begins, bytes.
+    volume: u64,
+    /// Where the ext4 `/boot` is and how large, bytes; `None` where the volume has the boot files.
+    boot: Option<(u64, u64)>,
+}
+
+/// What a boot loader finds.
+pub struct Loaded {
+    /// The menu.
+    pub menu: Menu,
+    /// The files that its entries name, by their paths from the top.
+    pub files: BTreeMap<String, Hash>,
+}
+
+/// What begins the paths of the boot filesystem in a disk's content.
+pub const BOOT: &str = "/boot";
+
+/// A filesystem of the disk, mounted for this thread.
+struct Mounted {
+    mount: PrivateMount,
+    _device: LoopDevice,
+}
+
+impl Shape {
+    /// Of this disk, which has partitions exactly where it has a `/boot` of its own: the first.
+    pub fn of(disk: &Path) -> Shape {
+        let file = File::open(disk).expect("the disk");
+        let first = partitions::read(&file, disk).expect("a table").into_iter().next();
+        Shape { volume: volume_offset(disk), boot: first.map(|boot| (boot.start, boot.size)) }
+    }
+
+    /// Whether `/boot` is a filesystem of its own.
+    pub fn has_boot(&self) -> bool {
+        self.boot.is_some()
+    }
+
+    /// Reads the disk as a boot loader does, which replays no log.
+    pub fn load(&self, disk: &Path) -> Result<Loaded, String> {
+        let mounted = match self.boot {
+            Some(place) => Mounted::new(disk, place, "ext4", "noload", true)?,
+            None => Mounted::new(disk, (self.volume, 0), "btrfs", "subvolid=5,rescue=nologreplay", true)?,
+        };
+        let top = mounted.mount.path();
+        let read = |path: &str| {
+            fs::read(top.join(path.trim_start_matches('/'))).map_err(|error| format!("{path}: {error}"))
+        };
+        // What syslinux reads, a link to what U-Boot reads.
+        let text = read("/extlinux.conf")?;
+        let menu = Menu::parse(&String::from_utf8(text).map_err(|error| format!("/extlinux.conf: {error}"))?);
+        let mut files = BTreeMap::new();
+        for path in menu.entries.iter().flat_map(|entry| [entry.kernel(), entry.get("initrd")]).flatten() {
+            files.insert(path.to_owned(), Hash::of(&read(path)?));
+        }
+        Ok(Loaded { menu, files })
+    }
+
+    /// Reads everything on the disk as a kernel does, which replays logs; what is on the boot filesystem is below [`BOOT`].
+    pub fn content(&self, disk: &Path) -> Result<Content, String> {
+        let volume = Mounted::new(disk, (self.volume, 0), "btrfs", "subvolid=5", false)?;
+        let mut content = content::read(volume.mount.path())
+            .map_err(|error| format!("the volume cannot be read: {error}"))?;
+        if let Some(place) = self.boot {
+            let boot = Mounted::new(disk, place, "ext4", "", false)?;
+            let found =
+                content::read(boot.mount.path()).map_err(|error| format!("/boot cannot be read: {error}"))?;
+            content.extend(found.into_iter().map(|(path, node)| (format!("{BOOT}/{path}"), node)));
+        }
+        Ok(content)
+    }
+
+    /// The menu that a kernel sees.
+    pub fn menu(&self, disk: &Path) -> Result<Menu, String> {
+        let (place, kind) = match self.boot {
+            Some(place) => (place, "ext4"),
+            None => ((self.volume, 0), "btrfs"),
+        };
+        let mounted = Mounted::new(disk, place, kind, "", false)?;
+        let text = fs::read_to_string(mounted.mount.path().join("extlinux.conf"))
+            .map_err(|error| format!("the menu after replay: {error}"))?;
+        Ok(Menu::parse(&text))
+    }
+
+    /// Has the filesystems' own programs look for damage.
+    pub fn check(&self, disk: &Path) -> Result<(), String> {
+        let attach = |(start, size)| attached(disk, (start, size), true);
+        let device = attach((self.volume, 0))?;
+        run("btrfs", &["check", "--readonly"], &device)?;
+        match self.boot {
+            Some(place) => run("e2fsck", &["-f", "-n"], &attach(place)?),
+            None => Ok(()),
+        }
+    }
+}
+
+fn run(program: &str, arguments: &[&str], device: &LoopDevice) -> Result<(), String> {
+    let mut command = std::process::Command::new(program);
+    let done = crate::programs::run(command.args(arguments).arg(device.path()));
+    if done.code == 0 { Ok(()) } else { Err(format!("{program}: {}{}", done.stdout, done.stderr)) }
+}
+
+impl Mounted {
+    fn new(
+        disk: &Path,
+        place: (u64, u64),
+        kind: &str,
+        options: &str,
+        read_only: bool,
+    ) -> Result<Self, String> {
+        let device = attached(disk, place, read_only)?;
+        let flags = if read_only { MsFlags::MS_RDONLY } else { MsFlags::empty() };
+        let mount = PrivateMount::new(device.path(), kind, flags, options)
+            .map_err(|error| format!("{kind} with {options:?} does not mount: {error}"))?;
+        Ok(Mounted { mount, _device: device })
+    }
+}
+
+fn attached(disk: &Path, (start, size): (u64, u64), read_only: bool) -> Result<LoopDevice, String> {
+    let file = File::options().read(true).write(!read_only).open(disk).map_err(|error| error.to_string())?;
+    LoopDevice::attach(&file, disk, start, size, read_only).map_err(|error| error.to_string())
+}

@@ -1,0 +1,182 @@
+//! A guest that boots in seconds: Debian's kernel, and an initramfs that mounts the root of its command line, says on the serial line
+//! what it finds, and powers off. Kernel, modules, initramfs and root all tell their version.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::inputs::{self, Debian};
+use crate::machine::Machine;
+use crate::programs::{run, shell};
+
+/// A tree that boots the small guest.
+pub struct Tree {
+    place: TempDir,
+    /// The release of its kernel, as `uname -r` says it.
+    pub kernel: String,
+}
+
+/// What a guest said.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The version in whose `run` the root is.
+    pub label: String,
+    /// Release of the kernel, the version of the initramfs, that of the root.
+    pub parts: [String; 3],
+}
+
+/// The modules without which there is no disk and no root.
+const MODULES: [&str; 4] = ["crc32c_generic", "virtio_pci", "virtio_blk", "btrfs"];
+/// Finds the root by the command line, and looks whether it is whole: as built, but for what deployments change.
+const INIT: &str = r#"#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t devtmpfs dev /dev
+exec >/dev/console 2>&1
+# As the kernel's own messages: they are out before the power goes.
+say() { echo "<0>GUEST $*" >/dev/kmsg; }
+fail() { say "failed: $*"; sleep 1; poweroff -f; }
+for module in $(cat /modules/order); do insmod /modules/$module || fail "insmod $module"; done
+for word in $(cat /proc/cmdline); do
+    case $word in root=UUID=*) uuid=${word#root=} ;; rootflags=*) flags=${word#rootflags=} ;; esac
+done
+for try in 1 2 3 4 5 6 7 8 9; do device=$(findfs $uuid) && break; sleep 1; done
+mount -t btrfs -o $flags $device /root || fail "mount $flags"
+mount -t btrfs -o subvolid=5 $device /top || fail "mount the volume"
+label=${flags#subvol=systems/}; label=${label%/run}
+version=/top/systems/$label
+[ -e $version/.incomplete ] && fail "$label is not complete"
+for part in bin baserock usr; do diff -r $version/orig/$part /root/$part || fail "$part is not whole"; done
+cmp $version/kernel $version/orig/boot/vmlinuz || fail "another kernel"
+cmp $version/initramfs $version/orig/boot/initramfs || fail "another initramfs"
+cmp /top/state/var/lib/thing/state /root/shipped-state || fail "the shared state"
+[ -s /root/etc/passwd ] && [ -s /root/etc/fstab ] || fail "/etc is not whole"
+say $label $(uname -r) $(cat /version) $(cat /root/usr/version) end
+umount /top /root
+poweroff -f
+"#;
+
+impl Tree {
+    /// Makes it around the kernel of a Debian build.
+    pub fn new(build: Debian, version: &str) -> Tree {
+        let debian = inputs::debian(build).expect("a Debian");
+        let place = TempDir::new().expect("a folder");
+        let releases = fs::read_dir(debian.join("lib/modules")).expect("modules");
+        let names = releases.map(|entry| entry.expect("a name").file_name().to_string_lossy().into_owned());
+        let kernel = names.max().expect("a kernel");
+        let tree = Tree { place, kernel };
+        let small = inputs::busybox().expect("the small tree");
+        shell("cp", &["-a", text(&small), text(&tree.path())]);
+        fs::copy(debian.join(format!("boot/vmlinuz-{}", tree.kernel)), tree.path().join("boot/vmlinuz"))
+            .expect("the kernel");
+        tree.write("usr/version", version);
+        fs::copy(small.join("var/lib/thing/state"), tree.path().join("shipped-state")).expect("a file");
+        tree.write(
+            "baserock/deployment.meta",
+            r#"{"configuration": {"INITRAMFS_PATH": "boot/initramfs", "KERNEL_ARGS": "console=ttyS0 quiet panic=-1"}}"#,
+        );
+        tree.initramfs(&debian, version);
+        tree
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> PathBuf {
+        self.place.path().join("tree")
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, content).expect("a file");
+    }
+
+    fn initramfs(&self, debian: &Path, version: &str) {
+        let root = self.place.path().join("initramfs");
+        for folder in ["bin", "modules", "proc", "dev", "root", "top"] {
+            fs::create_dir_all(root.join(folder)).expect("a folder");
+        }
+        fs::copy(self.path().join("bin/busybox"), root.join("bin/busybox")).expect("busybox");
+        fs::write(root.join("init"), INIT).expect("init");
+        fs::write(root.join("version"), version).expect("a file");
+        let modules = debian.join("lib/modules").join(&self.kernel);
+        let mut order = Vec::new();
+        for path in wanted(&fs::read_to_string(modules.join("modules.dep")).expect("modules.dep")) {
+            let name = path.rsplit('/').next().expect("a name").to_owned();
+            fs::copy(modules.join(&path), root.join("modules").join(&name)).expect("a module");
+            order.push(name);
+        }
+        fs::write(root.join("modules/order"), order.join("\n")).expect("a file");
+        let pack = format!(
+            "chmod 755 init && find . | busybox cpio -o -H newc > {}",
+            text(&self.path().join("boot/initramfs"))
+        );
+        run(Command::new("sh").args(["-ec", &pack]).current_dir(&root)).ok();
+    }
+}
+
+/// The modules and all that they depend on, in an order in which they can be loaded, by `modules.dep`.
+fn wanted(dependencies: &str) -> Vec<String> {
+    let mut order: Vec<String> = Vec::new();
+    for name in MODULES {
+        let file = format!("/{name}.ko:");
+        let line = dependencies.lines().find(|line| line.contains(&file)).expect("the module");
+        let (own, needed) = line.split_once(':').expect("a line of modules.dep");
+        // The last of what it depends on depends on nothing.
+        for path in needed.split_whitespace().rev().chain([own]) {
+            if !order.iter().any(|known| known == path) {
+                order.push(path.to_owned());
+            }
+        }
+    }
+    order
+}
+
+/// Boots the disk, which the guest changes, until it has said what it finds.
+pub fn boot(disk: &Path) -> Result<Said, String> {
+    let mut machine = Machine::start_with(disk, &["-no-reboot"]);
+    machine.wait_for_end();
+    let serial = machine.serial();
+    let said = |line: &str| {
+        let words: Vec<&str> = line.split_once("GUEST ")?.1.trim().split(' ').collect();
+        match words[..] {
+            [label, kernel, initramfs, root, "end"] => {
+                Some(Said { label: label.into(), parts: [kernel, initramfs, root].map(str::to_owned) })
+            }
+            _ => None,
+        }
+    };
+    serial.lines().find_map(said).ok_or_else(|| {
+        let start = serial.len().saturating_sub(2000);
+        format!("the guest did not come up: {}", serial.get(start..).unwrap_or(&serial))
+    })
+}
+
+/// Has the menu wait a moment only for a key.
+pub fn hurry(volume: &Path) {
+    let menu = volume.join("extlinux/extlinux.conf");
+    let text = fs::read_to_string(&menu).expect("the menu");
+    assert!(text.contains("\ntimeout 50\n"), "{text}");
+    fs::write(&menu, text.replace("\ntimeout 50\n", "\ntimeout 1\n")).expect("the menu");
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_module_needs_comes_first() {
+        let lines = "k/a/btrfs.ko: k/xor.ko k/libcrc32c.ko\nk/xor.ko:\nk/libcrc32c.ko:\nk/crc32c_generic.ko:\n\
+                     k/virtio_blk.ko: k/virtio_ring.ko k/virtio.ko\nk/virtio_pci.ko: k/virtio_ring.ko k/virtio.ko\n";
+        let order = wanted(lines).join(" ");
+        assert_eq!(
+            order,
+            "k/crc32c_generic.ko k/virtio.ko k/virtio_ring.ko k/virtio_pci.ko k/virtio_blk.ko k/libcrc32c.ko k/xor.ko k/a/btrfs.ko"
+        );
+    }
+}
