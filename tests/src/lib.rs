@@ -11,6 +11,8 @@ pub mod inputs;
 pub mod machine;
 pub mod programs;
 pub mod running;
+pub mod soundness;
 pub mod ssh;
+pub mod steps;
 pub mod version;
 pub mod web;

@@ -20,6 +20,7 @@ use crate::dir::Dir;
 use crate::error::{Error, OrCannot, Result};
 use crate::resolve;
 use crate::signal;
+use crate::step::change;
 
 /// Copies trees; one copier keeps hard links together across all that it copies into one destination.
 pub struct Copier<'a> {
@@ -117,8 +118,9 @@ impl<'a> Copier<'a> {
             }
             kind => {
                 let mode = Mode::from_bits_truncate(0o600);
-                mknodat(self.destination, to, kind, mode, stat.st_rdev)
-                    .or_cannot("create special file", self.destination.shown(to))?;
+                change("create special file", self.destination.shown(to), || {
+                    mknodat(self.destination, to, kind, mode, stat.st_rdev)
+                })?;
                 self.metadata(from, name, &stat, to)
             }
         }
@@ -170,8 +172,9 @@ impl<'a> Copier<'a> {
             self.seen.insert((stat.st_dev, stat.st_ino), to.to_owned());
             return Ok(false);
         };
-        linkat(self.destination, first.as_path(), self.destination, to, AtFlags::empty())
-            .or_cannot("link", self.destination.shown(to))?;
+        change("link", self.destination.shown(to), || {
+            linkat(self.destination, first.as_path(), self.destination, to, AtFlags::empty())
+        })?;
         Ok(true)
     }
 

@@ -13,7 +13,8 @@ use super::scan::fd_path;
 use super::tree::{Kind, Meta, Node, Tree};
 use crate::copy::copy_data;
 use crate::dir::Dir;
-use crate::error::{OrCannot, Result};
+use crate::error::Result;
+use crate::step::change;
 use crate::{atomic, signal};
 
 const ETC: &str = "etc";
@@ -38,7 +39,7 @@ impl<'a> Staged<'a> {
 
     /// Waits until the tree is on disk, so that no power cut can leave empty files in the place of `etc`.
     pub fn sync(&self) -> Result<()> {
-        rustix::fs::syncfs(self.root).or_cannot("sync", self.root.shown(&self.name))
+        change("sync", self.root.shown(&self.name), || rustix::fs::syncfs(self.root))
     }
 
     /// Puts the tree in the place of `etc`: at every moment there is the one or the other, whole. Removes the old one.
@@ -85,8 +86,9 @@ fn make(root: &Dir, path: &EtcPath, node: &Node, buffer: &mut [u8]) -> Result<()
         Kind::Symlink(target) => root.symlink(EtcPath::from(&target[..]).as_path(), name)?,
         Kind::Special { format, device } => {
             let kind = SFlag::from_bits_truncate(*format);
-            mknodat(root, name, kind, Mode::from_bits_truncate(0o600), *device)
-                .or_cannot("create special file", root.shown(name))?;
+            change("create special file", root.shown(name), || {
+                mknodat(root, name, kind, Mode::from_bits_truncate(0o600), *device)
+            })?;
         }
         Kind::File(content) => match content.open()? {
             Some(source) => {
@@ -106,16 +108,20 @@ fn set_metadata(root: &Dir, path: &EtcPath, node: &Node) -> Result<()> {
     let shown = || root.shown(path.as_path());
     let Meta { mode, uid, gid, xattrs } = &node.meta;
     let owner = (Some(Uid::from_raw(*uid)), Some(Gid::from_raw(*gid)));
-    fchownat(root, name, owner.0, owner.1, AtFlags::AT_SYMLINK_NOFOLLOW)
-        .or_cannot("change owner of", shown())?;
+    change("change owner of", shown(), || {
+        fchownat(root, name, owner.0, owner.1, AtFlags::AT_SYMLINK_NOFOLLOW)
+    })?;
     for (attribute, value) in xattrs {
-        lsetxattr(fd_path(root).join(name), &attribute[..], value, XattrFlags::empty())
-            .or_cannot(format!("set attribute {} of", String::from_utf8_lossy(attribute)), shown())?;
+        change(format!("set attribute {} of", String::from_utf8_lossy(attribute)), shown(), || {
+            lsetxattr(fd_path(root).join(name), &attribute[..], value, XattrFlags::empty())
+        })?;
     }
     if !matches!(node.kind, Kind::Symlink(_)) {
         let mode = Mode::from_bits_truncate(*mode);
-        fchmodat(root, name, mode, FchmodatFlags::FollowSymlink).or_cannot("change mode of", shown())?;
+        change("change mode of", shown(), || fchmodat(root, name, mode, FchmodatFlags::FollowSymlink))?;
     }
     let time = TimeSpec::new(node.mtime.0, i64::from(node.mtime.1));
-    utimensat(root, name, &time, &time, UtimensatFlags::NoFollowSymlink).or_cannot("set times of", shown())
+    change("set times of", shown(), || {
+        utimensat(root, name, &time, &time, UtimensatFlags::NoFollowSymlink)
+    })
 }

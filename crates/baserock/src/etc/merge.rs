@@ -12,9 +12,11 @@ use super::reown::Reown;
 use super::scan;
 use super::step::Step;
 use super::tree::{Kind, Node, Tree};
+use crate::atomic;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::observer::Observer;
+use crate::undo::Undo;
 
 /// The directories and records that a merge reads, and the one that it changes.
 #[derive(Debug)]
@@ -103,14 +105,13 @@ pub fn read_etc(version: &Dir) -> Result<Tree> {
 
 /// Re-owns and exchanges; where that fails, gives the files back to whom they belonged.
 pub fn put_in_place(staged: Staged<'_>, reown: Reown<'_>, orig: &Dir, run: &Dir) -> Result<u64> {
-    let done = reown.run(orig, run).and_then(|count| staged.exchange().map(|()| count));
-    if done.is_err() {
-        let back = Reown { moves: reown.earlier, earlier: reown.moves };
-        if let Err(error) = back.run(orig, run) {
-            tracing::error!("undo: cannot give files back to their owners: {error}");
-        }
-    }
-    done
+    let mut undo = Undo::new();
+    let back = Reown { moves: reown.earlier, earlier: reown.moves };
+    undo.push("give files back to their owners", move || back.run(orig, run).map(drop));
+    let count = reown.run(orig, run)?;
+    staged.exchange()?;
+    undo.commit();
+    Ok(count)
 }
 
 /// The record of a plan that was carried out.
@@ -167,15 +168,19 @@ fn keep(edits: &Tree, inputs: &Inputs<'_>, observer: &dyn Observer) -> Result<()
 
 /// Writes a tree to `name` in `parent`, replacing an earlier one.
 pub fn replace_copy(tree: &Tree, parent: &Dir, name: &str) -> Result<()> {
-    let temporary = crate::atomic::temporary_name(name);
+    let temporary = atomic::temporary_name(name);
     parent.remove_tree(&temporary)?;
-    let written = apply::write(tree, parent, &temporary);
-    if written.is_err() {
-        parent.remove_tree(&temporary)?;
-        return written;
+    let mut undo = Undo::new();
+    undo.push(format!("remove {}", parent.shown(&temporary).display()), || parent.remove_tree(&temporary));
+    apply::write(tree, parent, &temporary)?;
+    if parent.has(name)? {
+        atomic::exchange(parent, &temporary, parent, name)?;
+    } else {
+        parent.rename(&temporary, name)?;
     }
-    parent.remove_tree(name)?;
-    parent.rename(&temporary, name)
+    parent.remove_tree(&temporary)?;
+    undo.commit();
+    Ok(())
 }
 
 /// Names what somebody should look at.

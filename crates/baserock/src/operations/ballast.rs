@@ -5,8 +5,9 @@ use std::fs::File;
 use nix::fcntl::{FallocateFlags, fallocate};
 
 use crate::btrfs;
-use crate::error::{OrCannot, Result};
+use crate::error::Result;
 use crate::layout::{BALLAST, PRIVATE};
+use crate::step::change;
 use crate::volume::Volume;
 
 /// Its size: the menu, its directory and some metadata fit many times.
@@ -58,6 +59,7 @@ pub fn with_release<T>(volume: &Volume, step: impl Fn() -> Result<T>) -> Result<
 }
 
 fn allocate(volume: &Volume, file: &File) -> Result<()> {
-    fallocate(file, FallocateFlags::empty(), 0, SIZE)
-        .or_cannot("reserve space in", volume.top().shown(PRIVATE).join(BALLAST))
+    change("reserve space in", volume.top().shown(PRIVATE).join(BALLAST), || {
+        fallocate(file, FallocateFlags::empty(), 0, SIZE)
+    })
 }

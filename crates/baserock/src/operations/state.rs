@@ -12,6 +12,7 @@ use crate::fstab::{Fstab, Line};
 use crate::layout::{self, MOUNTS, PRIVATE, SHARED, STATE};
 use crate::observer::Observer;
 use crate::signal;
+use crate::undo::Undo;
 use crate::volume::Volume;
 
 /// Package databases tell what a *version* has installed; adding to them would make them lie about every other one.
@@ -122,16 +123,15 @@ fn fill(state: &Dir, name: &str, shipped: &Dir, owners: &Owners) -> Result<()> {
         btrfs::delete(state, &hidden)?;
     }
     btrfs::create(state, &hidden)?;
-    let target = state.dir(&hidden)?;
-    let filled = Copier::new(&target).owners(owners.clone()).contents(shipped, Path::new(""));
-    drop(target);
-    match filled.and_then(|()| btrfs::commit(state)) {
-        Ok(()) => state.rename(&hidden, name),
-        Err(error) => {
-            btrfs::delete(state, &hidden)?;
-            Err(error)
-        }
-    }
+    let mut undo = Undo::new();
+    undo.push(format!("delete {}", state.shown(&hidden).display()), || {
+        btrfs::delete(state, &hidden).map(drop)
+    });
+    Copier::new(&state.dir(&hidden)?).owners(owners.clone()).contents(shipped, Path::new(""))?;
+    btrfs::commit(state)?;
+    state.rename(&hidden, name)?;
+    undo.commit();
+    Ok(())
 }
 
 /// One shared directory that gets what it lacks.
