@@ -182,6 +182,11 @@ pub fn space(dir: &Dir) -> Result<Space> {
     })
 }
 
+/// The size of a node of metadata, bytes.
+pub fn node_size(dir: &Dir) -> Result<u32> {
+    Ok(ioctl::filesystem_info(dir.as_fd()).or_cannot("examine", dir.shown(""))?.nodesize)
+}
+
 /// How a filesystem is spread over devices and chunks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spread {

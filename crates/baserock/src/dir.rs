@@ -114,8 +114,7 @@ impl Dir {
         links: Links,
     ) -> Result<OwnedFd> {
         let path = path.as_ref();
-        let open =
-            || resolve::open(self.fd.as_fd(), path, flags, Mode::from_bits_truncate(mode), links);
+        let open = || resolve::open(self.fd.as_fd(), path, flags, Mode::from_bits_truncate(mode), links);
         if flags.contains(OFlag::O_CREAT) {
             change("create", self.shown(path), open)
         } else if flags.contains(OFlag::O_TRUNC) {

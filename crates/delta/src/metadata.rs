@@ -42,9 +42,7 @@ pub fn apply(dir: &Dir, name: &Path, metadata: &Metadata, is_link: bool) -> Resu
     // A change of owner clears set-id bits and capabilities, so mode and attributes come after it.
     if !is_link {
         let mode = Mode::from_bits_truncate(metadata.mode);
-        change("change mode of", &shown, || {
-            fchmodat(AT_FDCWD, &target, mode, FchmodatFlags::FollowSymlink)
-        })?;
+        change("change mode of", &shown, || fchmodat(AT_FDCWD, &target, mode, FchmodatFlags::FollowSymlink))?;
     }
     apply_attributes(&target, &shown, &metadata.attributes)?;
     set_time(dir, name, metadata)

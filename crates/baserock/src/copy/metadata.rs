@@ -52,9 +52,7 @@ pub fn copy_metadata(
     // A change of owner clears set-id bits, so the mode comes after it; and it clears capabilities, so xattrs do too.
     if stat.st_mode & libc::S_IFMT != libc::S_IFLNK {
         let mode = Mode::from_bits_truncate(stat.st_mode & 0o7777);
-        change("change mode of", &shown, || {
-            fchmodat(AT_FDCWD, &target, mode, FchmodatFlags::FollowSymlink)
-        })?;
+        change("change mode of", &shown, || fchmodat(AT_FDCWD, &target, mode, FchmodatFlags::FollowSymlink))?;
     }
     copy_xattrs(&proc_path(from, name), &from.shown(name), &target, &shown)?;
     set_times(to, to_name, stat)

@@ -97,6 +97,15 @@ impl<'a> Copier<'a> {
         self.any(from, name, to, mount)
     }
 
+    /// What was copied to `from` in the destination is at `to` now: more names of the same files become links to it there.
+    pub fn moved(&mut self, from: &Path, to: &Path) {
+        for path in self.seen.values_mut() {
+            if let Ok(inside) = path.strip_prefix(from) {
+                *path = if inside.as_os_str().is_empty() { to.to_owned() } else { to.join(inside) };
+            }
+        }
+    }
+
     fn directory(&mut self, from: &Dir, to: &Path, mount: Option<u64>) -> Result<()> {
         for entry in from.entries()? {
             self.any(from, &entry.name, &to.join(&entry.name), mount)?;

@@ -15,11 +15,13 @@ use crate::copy::copy_data;
 use crate::dir::Dir;
 use crate::error::Result;
 use crate::step::change;
+use crate::undo::tidy;
 use crate::{atomic, signal};
 
-const ETC: &str = "etc";
+/// The directory, in a version.
+pub const ETC: &str = "etc";
 
-/// A tree that stands beside `etc`, ready to take its place. Dropped before [`Staged::exchange`], it is removed.
+/// A tree that stands beside `etc`, ready to take its place. Dropped, it removes what stands beside `etc` then.
 #[derive(Debug)]
 pub struct Staged<'a> {
     root: &'a Dir,
@@ -42,22 +44,25 @@ impl<'a> Staged<'a> {
         change("sync", self.root.shown(&self.name), || rustix::fs::syncfs(self.root))
     }
 
-    /// Puts the tree in the place of `etc`: at every moment there is the one or the other, whole. Removes the old one.
-    pub fn exchange(self) -> Result<()> {
-        if self.root.has(ETC)? {
-            atomic::exchange(self.root, &self.name, self.root, ETC)
-        } else {
-            atomic::publish(self.root, &self.name, self.root, ETC)
+    /// Puts the tree in the place of `etc`: at every moment there is the one or the other, whole. The old one stands beside it then.
+    pub fn exchange(&self) -> Result<()> {
+        match (self.root.has(ETC)?, self.root.has(&self.name)?) {
+            (true, true) => atomic::exchange(self.root, &self.name, self.root, ETC),
+            (false, _) => atomic::publish(self.root, &self.name, self.root, ETC),
+            (true, false) => atomic::publish(self.root, ETC, self.root, &self.name),
         }
+    }
+
+    /// What tells this tree from every other on the filesystem, wherever it stands.
+    pub fn inode(&self) -> Result<u64> {
+        Ok(self.root.dir(&self.name)?.stat()?.st_ino)
     }
 }
 
 impl Drop for Staged<'_> {
     /// Removes what stands beside `etc`: the unused tree, or the old one after the exchange.
     fn drop(&mut self) {
-        if let Err(error) = self.root.remove_tree(&self.name) {
-            tracing::error!("left behind: {error}");
-        }
+        tidy(self.root.remove_tree(&self.name));
     }
 }
 
@@ -121,7 +126,5 @@ fn set_metadata(root: &Dir, path: &EtcPath, node: &Node) -> Result<()> {
         change("change mode of", shown(), || fchmodat(root, name, mode, FchmodatFlags::FollowSymlink))?;
     }
     let time = TimeSpec::new(node.mtime.0, i64::from(node.mtime.1));
-    change("set times of", shown(), || {
-        utimensat(root, name, &time, &time, UtimensatFlags::NoFollowSymlink)
-    })
+    change("set times of", shown(), || utimensat(root, name, &time, &time, UtimensatFlags::NoFollowSymlink))
 }

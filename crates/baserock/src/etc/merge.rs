@@ -6,6 +6,7 @@ use super::apply::{self, Staged};
 use super::fingerprint::fingerprint_of_result;
 use super::ids::IdMoves;
 use super::options::Options;
+use super::pending;
 use super::plan::{Plan, Trees, plan};
 use super::record::{Record, sum};
 use super::reown::Reown;
@@ -15,8 +16,9 @@ use super::tree::{Kind, Node, Tree};
 use crate::atomic;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
+use crate::layout::MERGE_RECORD;
 use crate::observer::Observer;
-use crate::undo::Undo;
+use crate::undo::{Undo, tidy};
 
 /// The directories and records that a merge reads, and the one that it changes.
 #[derive(Debug)]
@@ -37,7 +39,7 @@ pub struct Inputs<'a> {
     pub new_run: &'a Dir,
     /// The record of the last merge into the new version, if there was one.
     pub new_record: Option<&'a Record>,
-    /// `systems/NEW`, where an edited `etc` is kept as `etc.before-merge` when it is merged again.
+    /// `systems/NEW`, for the record; where an edited `etc` is kept as `etc.before-merge` when it is merged again.
     pub new_version: &'a Dir,
 }
 
@@ -60,7 +62,7 @@ pub struct Request {
 pub struct Outcome {
     /// What was done to every path that is not the same in all three trees.
     pub steps: Vec<Step>,
-    /// To be written as `systems/NEW/merge.json`, unless it was a dry run.
+    /// What was written as `systems/NEW/merge.json`, unless it was a dry run.
     pub record: Record,
     /// How many inodes of the new version, outside `etc`, got another owner.
     pub reowned: u64,
@@ -92,8 +94,13 @@ pub fn merge(inputs: &Inputs<'_>, request: &Request, observer: &dyn Observer) ->
     }
     let none = IdMoves::default();
     let earlier = inputs.new_record.map_or(&none, |record| &record.moves);
-    let reowned =
-        put_in_place(staged, Reown { moves: &plan.moves, earlier }, inputs.new_orig, inputs.new_run)?;
+    let place = Place {
+        version: inputs.new_version,
+        orig: inputs.new_orig,
+        run: inputs.new_run,
+        is_complete: request.sync,
+    };
+    let reowned = put_in_place(staged, Reown { moves: &plan.moves, earlier }, place, &record)?;
     report(&plan.steps, observer);
     Ok(Outcome { steps: plan.steps, record, reowned })
 }
@@ -103,14 +110,37 @@ pub fn read_etc(version: &Dir) -> Result<Tree> {
     version.dir_if_exists("etc")?.map_or_else(|| Ok(Tree::default()), scan::read)
 }
 
-/// Re-owns and exchanges; where that fails, gives the files back to whom they belonged.
-pub fn put_in_place(staged: Staged<'_>, reown: Reown<'_>, orig: &Dir, run: &Dir) -> Result<u64> {
+/// A version whose `etc` is replaced.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Its directory.
+    pub version: &'a Dir,
+    /// In that, the tree as built.
+    pub orig: &'a Dir,
+    /// And as it boots.
+    pub run: &'a Dir,
+    /// Whether it can be booted already, so that a crash must leave it with what it had, or with all of the new.
+    pub is_complete: bool,
+}
+
+/// Re-owns, exchanges, and writes the record. Where something fails, all is as it was; after a crash [`pending::settle`] sees to that.
+pub fn put_in_place(staged: Staged<'_>, reown: Reown<'_>, place: Place<'_>, record: &Record) -> Result<u64> {
+    let Place { version, orig, run, is_complete } = place;
     let mut undo = Undo::new();
+    if is_complete {
+        undo.push("forget the merge", move || pending::forget(version));
+        pending::note(version, &staged, record)?;
+    }
     let back = Reown { moves: reown.earlier, earlier: reown.moves };
     undo.push("give files back to their owners", move || back.run(orig, run).map(drop));
     let count = reown.run(orig, run)?;
     staged.exchange()?;
+    undo.push("put the old etc back", || staged.exchange());
+    atomic::write(version, MERGE_RECORD, 0o600, &record.to_json())?;
     undo.commit();
+    if is_complete {
+        tidy(pending::forget(version));
+    }
     Ok(count)
 }
 

@@ -19,6 +19,7 @@ pub mod metadata;
 pub mod options;
 pub mod original;
 pub mod path;
+pub mod pending;
 pub mod plan;
 pub mod record;
 pub mod reject;

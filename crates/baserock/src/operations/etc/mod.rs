@@ -9,7 +9,8 @@ use std::path::PathBuf;
 pub use external::{INHERITED_LOCK, MOUNTED_VOLUME};
 pub use sync::sync;
 
-use crate::atomic;
+pub(super) use snapshot::MERGING;
+
 use crate::copy::Owners;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
@@ -19,7 +20,7 @@ use crate::fstab::Fstab;
 use crate::label::Label;
 use crate::layout::{MERGE_RECORD, ORIG, RUN};
 use crate::observer::Observer;
-use crate::operations::state;
+use crate::operations::{full, state, sweep};
 use crate::volume::Volume;
 
 /// The variable that names a program to merge instead of the library.
@@ -79,7 +80,10 @@ pub fn merge(
         return Err(Error::refused(format!("version {new} is running; its /etc is not replaced under it")));
     }
     volume.refuse_live(new)?;
-    merge_with(volume, old, new, how, Durability::Now, observer)
+    if volume.lock().is_some() && !how.dry_run {
+        sweep::sweep(volume)?;
+    }
+    full::explain(volume, merge_with(volume, old, new, how, Durability::Now, observer))
 }
 
 /// When the result has to be on the disk.
@@ -163,10 +167,6 @@ fn merge_with(
         sync: durability == Durability::Now,
     };
     let outcome = etc::merge(&inputs, &request, observer)?;
-    if !how.dry_run {
-        atomic::write(&new_version, MERGE_RECORD, 0o600, &outcome.record.to_json())?;
-    }
-    frozen.discard()?;
     let moves = &outcome.record.moves;
     let owners = Owners { users: moves.users.clone(), groups: moves.groups.clone() };
     Ok(Merged { outcome: Some(outcome), owners })

@@ -5,7 +5,11 @@ use crate::dir::Dir;
 use crate::error::Result;
 use crate::label::Label;
 use crate::layout::{PRIVATE, RUN};
+use crate::undo::tidy;
 use crate::volume::Volume;
+
+/// What begins the names of snapshots, in [`PRIVATE`].
+pub const MERGING: &str = "merging-";
 
 /// A read-only snapshot, deleted with this value; on other filesystems than btrfs the directory itself.
 pub struct Frozen {
@@ -20,7 +24,7 @@ pub fn of_run(volume: &Volume, label: &Label, version: &Dir) -> Result<Frozen> {
         return Ok(Frozen { dir: run, place: None });
     }
     let private = volume.top().ensure_dir(PRIVATE, 0o700)?;
-    let name = format!("merging-{label}");
+    let name = format!("{MERGING}{label}");
     if private.has(&name)? {
         // Left by a process that was killed.
         btrfs::delete(&private, &name)?;
@@ -35,24 +39,12 @@ impl Frozen {
     pub fn dir(&self) -> &Dir {
         &self.dir
     }
-
-    /// Deletes it.
-    pub fn discard(mut self) -> Result<()> {
-        self.delete()
-    }
-
-    fn delete(&mut self) -> Result<()> {
-        match self.place.take() {
-            Some((private, name)) => btrfs::delete(&private, &name).map(drop),
-            None => Ok(()),
-        }
-    }
 }
 
 impl Drop for Frozen {
     fn drop(&mut self) {
-        if let Err(error) = self.delete() {
-            tracing::error!("left behind: {error}");
+        if let Some((private, name)) = &self.place {
+            tidy(btrfs::delete(private, name).map(drop));
         }
     }
 }

@@ -1,24 +1,29 @@
 //! One version's `/etc` for all.
 
 use super::{record, snapshot, without_orig};
-use crate::atomic;
 use crate::dir::Dir;
 use crate::error::Result;
 use crate::etc::apply::Staged;
 use crate::etc::ids::IdMoves;
-use crate::etc::merge::{put_in_place, read_etc, record_of, replace_copy};
+use crate::etc::merge::{Place, put_in_place, read_etc, record_of, replace_copy};
 use crate::etc::reown::Reown;
 use crate::etc::sync::plan_sync;
 use crate::etc::{Record, Trees};
 use crate::label::Label;
-use crate::layout::{ETC_BEFORE_SYNC, MERGE_RECORD, ORIG, RUN};
+use crate::layout::{ETC_BEFORE_SYNC, ORIG, RUN};
 use crate::observer::Observer;
+use crate::operations::{full, sweep};
 use crate::volume::Volume;
 
 /// Copies the canonical version's `/etc` over that of every other version but the running one. What was there is kept as
 /// `systems/LABEL/etc.before-sync`. Each is replaced in one step. Returns the versions that got it.
 pub fn sync(volume: &Volume, canonical: &Label, observer: &dyn Observer) -> Result<Vec<Label>> {
+    full::explain(volume, attempt(volume, canonical, observer))
+}
+
+fn attempt(volume: &Volume, canonical: &Label, observer: &dyn Observer) -> Result<Vec<Label>> {
     volume.require(canonical)?;
+    sweep::sweep(volume)?;
     let version = volume.version_dir(canonical)?;
     let orig = version.dir_if_exists(ORIG)?.ok_or_else(|| without_orig(canonical))?;
     let frozen = snapshot::of_run(volume, canonical, &version)?;
@@ -35,7 +40,6 @@ pub fn sync(volume: &Volume, canonical: &Label, observer: &dyn Observer) -> Resu
         copy(volume, &source, &label)?;
         done.push(label);
     }
-    frozen.discard()?;
     Ok(done)
 }
 
@@ -56,7 +60,7 @@ fn copy(volume: &Volume, source: &Source<'_>, label: &Label) -> Result<()> {
     let staged = Staged::write(&plan.result, &run)?;
     staged.sync()?;
     let earlier = record(volume, label)?.map_or_else(IdMoves::default, |record| record.moves);
-    put_in_place(staged, Reown { moves: &plan.moves, earlier: &earlier }, &orig, &run)?;
-    let record = record_of(&plan, source.label.as_str());
-    atomic::write(&version, MERGE_RECORD, 0o600, &record.to_json())
+    let place = Place { version: &version, orig: &orig, run: &run, is_complete: true };
+    let reown = Reown { moves: &plan.moves, earlier: &earlier };
+    put_in_place(staged, reown, place, &record_of(&plan, source.label.as_str())).map(drop)
 }
