@@ -9,6 +9,7 @@ pub mod extensions;
 pub mod image;
 pub mod inputs;
 pub mod machine;
+pub mod operations;
 pub mod programs;
 pub mod running;
 pub mod soundness;

@@ -114,7 +114,7 @@ impl<'a> Place<'a> {
         let of_top = ["systems", "state", ".baserock", "extlinux", "extlinux.conf", "ldlinux.sys"];
         only(self.top.into(), &|name| of_top.contains(&name) || name.ends_with(".c32"));
         only(self.top.join(".baserock"), &|name| {
-            ["lock", "ballast", "fstab", "incoming", "agents"].contains(&name)
+            ["lock", "ballast", "metadata-ballast", "fstab", "incoming", "agents"].contains(&name)
         });
         only(self.top.join(".baserock/incoming"), &|_| false);
         only(self.top.join("state"), &|name| SHARED.contains(&name));
@@ -224,35 +224,66 @@ impl Existing {
 
     /// What of it is gone or otherwise now. Versions in `touched` are the operation's own and not looked at; to the shared state
     /// something may have been added.
-    pub fn harm(&self, top: &Path, touched: &[&str]) -> Vec<String> {
+    pub fn harm(&self, top: &Path, touched: &[&str], times: Times) -> Vec<String> {
         let mut faults = Vec::new();
         let untouched = |label: &&String| !touched.contains(&label.as_str());
         for label in self.origs.keys().filter(untouched) {
-            let now = Dir::open(top.join("systems").join(label).join("orig")).map(|orig| {
-                (identity(&orig), btrfs::access(&orig).expect("orig is a subvolume"))
-            });
+            let now = Dir::open(top.join("systems").join(label).join("orig"))
+                .map(|orig| (identity(&orig), btrfs::access(&orig).expect("orig is a subvolume")));
             if now.as_ref().ok() != self.origs.get(label) {
                 faults.push(format!("orig of {label} is another: {now:?}"));
             }
         }
         for (label, run) in self.runs.iter().filter(|(label, _)| untouched(label)) {
             let place = top.join("systems").join(label).join("run");
-            faults.extend(run.changes(&place, Additions::Faults));
+            faults.extend(run.changes(&place, Additions::Faults, Times::Kept));
         }
         for (name, shared) in &self.state {
-            faults.extend(shared.changes(&top.join("state").join(name), Additions::Allowed));
+            faults.extend(shared.changes(&top.join("state").join(name), Additions::Allowed, times));
         }
         faults
     }
 
-    /// Whether the version's `/etc` is now what it was here: every name, content, owner, mode, attribute and time.
+    /// What of the versions and the shared state here is other than in `other`, times aside.
+    pub fn differences(&self, other: &Existing) -> Vec<String> {
+        let trees = |existing: &Existing| -> BTreeMap<String, Vec<Entry>> {
+            let runs = existing.runs.iter().map(|(label, run)| (format!("run of {label}"), run));
+            let state = existing.state.iter().map(|(name, shared)| (format!("state {name}"), shared));
+            runs.chain(state).map(|(name, tree)| (name, without_times(&tree.entries))).collect()
+        };
+        let (these, others) = (trees(self), trees(other));
+        let mut faults = Vec::new();
+        for name in these.keys().chain(others.keys().filter(|name| !these.contains_key(*name))) {
+            let (this, other) = (these.get(name), others.get(name));
+            if this != other {
+                let of = |tree: Option<&Vec<Entry>>| tree.cloned().unwrap_or_default();
+                let (this, other) = (of(this), of(other));
+                let odd = this.iter().find(|entry| !other.contains(entry));
+                let odd = odd.or_else(|| other.iter().find(|entry| !this.contains(entry)));
+                faults.push(format!("{name} is another: {odd:?}"));
+            }
+        }
+        faults
+    }
+
+    /// Whether the version's `/etc` is now what it was here: every name, content, owner, mode and attribute.
     pub fn has_etc(&self, top: &Path, label: &str) -> bool {
         let Some(before) = self.runs.get(label) else { return false };
         let Ok(run) = Dir::open(top.join("systems").join(label).join("run")) else { return false };
         let of_etc = |entry: &&Entry| entry.path().starts_with("etc");
         let now = entries(&run);
-        now.iter().filter(of_etc).eq(before.entries.iter().filter(of_etc))
+        let (now, before) = (without_times(&now), without_times(&before.entries));
+        now.iter().filter(of_etc).eq(before.iter().filter(of_etc))
     }
+}
+
+/// What is asked of the times of directories in the shared state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Times {
+    /// They are what they were.
+    Kept,
+    /// A process that added something was killed before it could set them back.
+    OfDirectoriesDiffer,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -266,7 +297,7 @@ impl Subvolume {
         Subvolume { identity: identity(dir), entries: entries(dir) }
     }
 
-    fn changes(&self, place: &Path, additions: Additions) -> Vec<String> {
+    fn changes(&self, place: &Path, additions: Additions, times: Times) -> Vec<String> {
         let dir = match Dir::open(place) {
             Ok(dir) => dir,
             Err(error) => return vec![format!("{} is gone: {error}", place.display())],
@@ -284,6 +315,7 @@ impl Subvolume {
         for (path, entry) in &before {
             match now.get(path) {
                 Some(there) if there == entry => {}
+                Some(there) if times == Times::OfDirectoriesDiffer && is_same_directory(there, entry) => {}
                 Some(there) => faults.push(format!(
                     "{} is {:?} {:?}, it was {:?} {:?}",
                     place.join(path).display(),
@@ -301,6 +333,19 @@ impl Subvolume {
         }
         faults
     }
+}
+
+fn is_same_directory(one: &Entry, other: &Entry) -> bool {
+    one.is_directory()
+        && without_times(std::slice::from_ref(one)) == without_times(std::slice::from_ref(other))
+}
+
+fn without_times(entries: &[Entry]) -> Vec<Entry> {
+    let mut entries = entries.to_vec();
+    for entry in &mut entries {
+        (entry.metadata.seconds, entry.metadata.nanoseconds) = (0, 0);
+    }
+    entries
 }
 
 fn identity(dir: &Dir) -> Identity {

@@ -10,24 +10,49 @@ use crate::root;
 /// The target of static programs on this machine.
 pub const TARGET: &str = "x86_64-unknown-linux-musl";
 
-/// Builds every program, static, and returns the folder in which they are. `profile` is `dev` or `dist`.
-pub fn programs(profile: &str) -> Result<PathBuf> {
+/// What programs are built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be installed.
+    Use,
+    /// To be installed by a test: built fast, otherwise the same.
+    Debug,
+    /// To be run by the tests: every step on the disk can be made to fail.
+    Tests,
+}
+
+impl Purpose {
+    fn profile(self) -> &'static str {
+        if self == Purpose::Use { "dist" } else { "dev" }
+    }
+
+    /// The folder of what is built. That with fail points has one of its own, so that it is never taken for what is installed.
+    fn folder(self) -> PathBuf {
+        let target = root::target();
+        if self == Purpose::Tests { target.join("fail-points") } else { target }
+    }
+
+    fn arguments(self) -> Vec<&'static str> {
+        let mut arguments = vec!["build", "--quiet", "--workspace", "--exclude", "xtask", "--bins"];
+        arguments.extend(["--target", TARGET, "--profile", self.profile()]);
+        if self == Purpose::Tests {
+            arguments.extend(["--features", FAIL_POINTS]);
+        }
+        arguments
+    }
+}
+
+/// The feature that makes steps fail.
+const FAIL_POINTS: &str = "baserock/fail-points";
+
+/// Builds every program, static, and returns the folder in which they are.
+pub fn programs(purpose: Purpose) -> Result<PathBuf> {
     target_for(TARGET)?;
     let mut build = root::cargo();
-    build.args([
-        "build",
-        "--quiet",
-        "--workspace",
-        "--exclude",
-        "xtask",
-        "--bins",
-        "--target",
-        TARGET,
-        "--profile",
-        profile,
-    ]);
+    build.args(purpose.arguments()).arg("--target-dir").arg(purpose.folder());
     root::run(build.env("CC_x86_64_unknown_linux_musl", "musl-gcc"))?;
-    Ok(root::target().join(TARGET).join(if profile == "dev" { "debug" } else { profile }))
+    let profile = purpose.profile();
+    Ok(purpose.folder().join(TARGET).join(if profile == "dev" { "debug" } else { profile }))
 }
 
 /// Adds the standard library of the target to the toolchain, where it is missing.
@@ -94,5 +119,18 @@ impl Package {
 impl Target {
     fn is(&self, wanted: &str) -> bool {
         self.kind.iter().any(|kind| kind == wanted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_tests_run_has_fail_points() {
+        for purpose in [Purpose::Use, Purpose::Debug, Purpose::Tests] {
+            let has = purpose.arguments().contains(&FAIL_POINTS);
+            assert_eq!(has, purpose == Purpose::Tests, "{purpose:?}");
+        }
     }
 }

@@ -36,7 +36,7 @@ impl Install {
     /// Builds and installs.
     pub fn run(&self) -> Result<()> {
         packages::ensure(&[packages::BUILD])?;
-        let programs = build::programs(if self.debug { "dev" } else { "dist" })?;
+        let programs = build::programs(if self.debug { build::Purpose::Debug } else { build::Purpose::Use })?;
         for program in build::names()? {
             copy(&programs.join(&program.name), &self.place_of(&program), 0o755)?;
         }

@@ -15,7 +15,17 @@ pub struct Test {
 }
 
 /// Suites that make Debian root filesystems, boot machines, or take minutes for another reason, by the beginnings of their names.
-const SLOW: [&str; 6] = ["boot_", "chroot_debian", "debian_", "merge_oracle", "morph_builders", "push"];
+const SLOW: [&str; 9] = [
+    "boot_",
+    "chroot_debian",
+    "debian_",
+    "full_disk",
+    "merge_oracle",
+    "morph_builders",
+    "push",
+    "steps",
+    "two_at_once",
+];
 
 impl Test {
     /// Runs them.
@@ -23,7 +33,7 @@ impl Test {
         ensure!(is_root()?, "the tests make filesystems and mount them: run cargo xtask test as root");
         packages::ensure(&[packages::RUNTIME, packages::INPUTS, packages::BUILD, packages::TESTS])?;
         println!("building the programs");
-        let programs = build::programs("dev")?;
+        let programs = build::programs(build::Purpose::Tests)?;
         let mut test = root::cargo();
         test.args(["test", "--workspace", "--no-fail-fast"]).env("BASEROCK_PROGRAMS", programs);
         if self.quick {
