@@ -46,6 +46,25 @@ impl Image {
         image
     }
 
+    /// A copy of it in memory, for a test that takes many.
+    pub fn copy(&self) -> Self {
+        let copy = Image { place: tempfile::tempdir_in("/dev/shm").expect("a directory in memory") };
+        if self.path().exists() {
+            Program::new("cp")
+                .args(["--sparse=always", "--reflink=auto"])
+                .args([self.path(), copy.path()])
+                .run()
+                .expect("a copy");
+        }
+        copy
+    }
+
+    /// Whether no loop device has it: whoever had it attached is gone, its mounts with it.
+    pub fn is_detached(&self) -> bool {
+        let file = File::open(self.path()).expect("the image");
+        baserock::loopdev::holder(&file, &self.path()).expect("loop devices").is_none()
+    }
+
     /// Where it is.
     pub fn path(&self) -> PathBuf {
         self.place.path().join("disk.img")

@@ -7,6 +7,40 @@ use serde::Deserialize;
 
 use crate::{packages, root};
 
+/// What programs are built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be installed.
+    Use,
+    /// To be installed by a test: built fast, otherwise the same.
+    Debug,
+    /// To be run by the tests: every step on the disk can be made to fail.
+    Tests,
+}
+
+impl Purpose {
+    fn profile(self) -> &'static str {
+        if self == Purpose::Use { "dist" } else { "dev" }
+    }
+
+    /// The folder of what is built. That with fail points has one of its own, so that it is never taken for what is installed.
+    fn folder(self) -> PathBuf {
+        let target = root::target();
+        if self == Purpose::Tests { target.join("fail-points") } else { target }
+    }
+
+    fn arguments(self) -> Vec<&'static str> {
+        let mut arguments = vec!["build", "--quiet", "--profile", self.profile()];
+        if self == Purpose::Tests {
+            arguments.extend(["--features", FAIL_POINTS]);
+        }
+        arguments
+    }
+}
+
+/// The feature that makes steps fail.
+const FAIL_POINTS: &str = "baserock/fail-points";
+
 /// A kind of processor that programs are built for.
 pub struct Architecture {
     /// As `uname -m` says it.
@@ -47,20 +81,21 @@ impl Architecture {
         Self::named(std::env::consts::ARCH)
     }
 
-    /// Builds every program, static, and returns the folder in which they are. `profile` is `dev` or `dist`.
-    pub fn programs(&self, profile: &str) -> Result<PathBuf> {
-        self.build(profile, &["--workspace", "--exclude", "xtask", "--bins"])
+    /// Builds every program, static, and returns the folder in which they are.
+    pub fn programs(&self, purpose: Purpose) -> Result<PathBuf> {
+        self.build(purpose, &["--workspace", "--exclude", "xtask", "--bins"])
     }
 
     /// Builds one program.
-    pub fn program(&self, profile: &str, name: &str) -> Result<PathBuf> {
-        Ok(self.build(profile, &["--bin", name])?.join(name))
+    pub fn program(&self, purpose: Purpose, name: &str) -> Result<PathBuf> {
+        Ok(self.build(purpose, &["--bin", name])?.join(name))
     }
 
-    fn build(&self, profile: &str, what: &[&str]) -> Result<PathBuf> {
+    fn build(&self, purpose: Purpose, what: &[&str]) -> Result<PathBuf> {
         target_for(self.target)?;
         let mut build = root::cargo();
-        build.args(["build", "--quiet", "--target", self.target, "--profile", profile]).args(what);
+        build.args(purpose.arguments()).args(what).args(["--target", self.target]);
+        build.arg("--target-dir").arg(purpose.folder());
         let variable = self.target.replace('-', "_");
         if self.name == std::env::consts::ARCH {
             build.env(format!("CC_{variable}"), "musl-gcc");
@@ -70,13 +105,14 @@ impl Architecture {
             build.env(format!("CARGO_TARGET_{}_LINKER", variable.to_uppercase()), self.cross_compiler);
         }
         root::run(&mut build)?;
-        Ok(root::target().join(self.target).join(if profile == "dev" { "debug" } else { profile }))
+        let profile = purpose.profile();
+        Ok(purpose.folder().join(self.target).join(if profile == "dev" { "debug" } else { profile }))
     }
 }
 
-/// Builds every program for this machine, static, and returns the folder in which they are. `profile` is `dev` or `dist`.
-pub fn programs(profile: &str) -> Result<PathBuf> {
-    Architecture::own()?.programs(profile)
+/// Builds every program for this machine, static, and returns the folder in which they are.
+pub fn programs(purpose: Purpose) -> Result<PathBuf> {
+    Architecture::own()?.programs(purpose)
 }
 
 /// Adds the standard library of the target to the toolchain, where it is missing.
@@ -143,5 +179,18 @@ impl Package {
 impl Target {
     fn is(&self, wanted: &str) -> bool {
         self.kind.iter().any(|kind| kind == wanted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_tests_run_has_fail_points() {
+        for purpose in [Purpose::Use, Purpose::Debug, Purpose::Tests] {
+            let has = purpose.arguments().contains(&FAIL_POINTS);
+            assert_eq!(has, purpose == Purpose::Tests, "{purpose:?}");
+        }
     }
 }

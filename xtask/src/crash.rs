@@ -45,7 +45,7 @@ impl Crash {
     /// Does it.
     pub fn run(&self) -> Result<()> {
         packages::ensure(&[packages::RUNTIME, packages::INPUTS, packages::BUILD, packages::TESTS])?;
-        build::programs("dev")?;
+        build::programs(build::Purpose::Debug)?;
         let trees = Trees::new();
         if let (Some(point), Some(recording)) = (&self.point, &self.recording) {
             return self.replay(&trees, point, recording);

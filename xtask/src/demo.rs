@@ -33,7 +33,7 @@ impl Demo {
     pub fn run(&self) -> Result<()> {
         packages::ensure(&[packages::RUNTIME, packages::INPUTS, packages::BUILD, packages::TESTS])?;
         println!("building the programs");
-        let programs = build::programs("dev")?;
+        let programs = build::programs(build::Purpose::Debug)?;
         let place = root::target().join("demo");
         fs::create_dir_all(&place)?;
         let trees = self.trees(&place)?;

@@ -42,15 +42,15 @@ impl Install {
     /// Builds and installs.
     pub fn run(&self) -> Result<()> {
         packages::ensure(&[packages::BUILD])?;
-        let profile = if self.debug { "dev" } else { "dist" };
+        let purpose = if self.debug { build::Purpose::Debug } else { build::Purpose::Use };
         let architecture = Architecture::named(&self.architecture)?;
-        let programs = architecture.programs(profile)?;
+        let programs = architecture.programs(purpose)?;
         for program in build::names()? {
             copy(&programs.join(&program.name), &self.place_of(&program, architecture), 0o755)?;
         }
         for name in &self.agent {
             let architecture = Architecture::named(name)?;
-            copy(&architecture.program(profile, AGENT)?, &self.place_of_agent(architecture), 0o755)?;
+            copy(&architecture.program(purpose, AGENT)?, &self.place_of_agent(architecture), 0o755)?;
         }
         self.scripts()?;
         self.documents()?;

@@ -15,8 +15,18 @@ pub struct Test {
 }
 
 /// Suites that make Debian root filesystems, boot machines, or take minutes for another reason, by the beginnings of their names.
-const SLOW: [&str; 7] =
-    ["boot_", "chroot_debian", "crash_", "debian_", "merge_oracle", "morph_builders", "push"];
+const SLOW: [&str; 10] = [
+    "boot_",
+    "chroot_debian",
+    "crash_",
+    "debian_",
+    "full_disk",
+    "merge_oracle",
+    "morph_builders",
+    "push",
+    "steps",
+    "two_at_once",
+];
 
 impl Test {
     /// Runs them.
@@ -24,7 +34,7 @@ impl Test {
         ensure!(is_root()?, "the tests make filesystems and mount them: run cargo xtask test as root");
         packages::ensure(&[packages::RUNTIME, packages::INPUTS, packages::BUILD, packages::TESTS])?;
         println!("building the programs");
-        let programs = build::programs("dev")?;
+        let programs = build::programs(build::Purpose::Tests)?;
         let mut test = root::cargo();
         test.args(["test", "--workspace", "--no-fail-fast"]).env("BASEROCK_PROGRAMS", programs);
         if self.quick {

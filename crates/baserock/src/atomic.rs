@@ -7,7 +7,9 @@ use std::path::Path;
 use rustix::fs::{RenameFlags, renameat_with};
 
 use crate::dir::Dir;
-use crate::error::{Error, OrCannot, Result};
+use crate::error::Result;
+use crate::step::change;
+use crate::undo::Undo;
 
 /// Replaces the file `name` in `dir`: written beside it, synced, renamed over it.
 ///
@@ -16,7 +18,7 @@ use crate::error::{Error, OrCannot, Result};
 pub fn write(dir: &Dir, name: &str, mode: u32, content: &[u8]) -> Result<()> {
     replace(dir, name, |temporary| {
         let mut file = dir.create(temporary, mode)?;
-        file.write_all(content).or_cannot("write", dir.shown(name))?;
+        change("write", dir.shown(name), || file.write_all(content))?;
         sync(&file, &dir.shown(name))
     })
 }
@@ -31,11 +33,12 @@ pub fn replace(dir: &Dir, name: &str, make: impl FnOnce(&str) -> Result<()>) -> 
     let temporary = temporary_name(name);
     // One that a killed process left behind.
     dir.remove_tree(&temporary)?;
-    let outcome = make(&temporary).and_then(|()| dir.rename(&temporary, name));
-    if outcome.is_err() {
-        discard(dir, &temporary);
-    }
-    outcome
+    let mut undo = Undo::new();
+    undo.push(format!("remove {}", dir.shown(&temporary).display()), || dir.remove_tree(&temporary));
+    make(&temporary)?;
+    dir.rename(&temporary, name)?;
+    undo.commit();
+    Ok(())
 }
 
 /// The name under which the next `name` is made: hidden, in the same directory, always the same, so that debris is found again.
@@ -51,32 +54,28 @@ pub fn exchange(
     other: impl AsRef<Path>,
 ) -> Result<()> {
     let (one, other) = (one.as_ref(), other.as_ref());
-    renameat_with(one_dir, one, other_dir, other, RenameFlags::EXCHANGE)
-        .or_cannot(format!("exchange {} with", one_dir.shown(one).display()), other_dir.shown(other))
+    change(format!("exchange {} with", one_dir.shown(one).display()), other_dir.shown(other), || {
+        renameat_with(one_dir, one, other_dir, other, RenameFlags::EXCHANGE)
+    })
 }
 
 /// Renames to a name that must be free: what is there already stays, and is an error.
 pub fn publish(from_dir: &Dir, from: impl AsRef<Path>, to_dir: &Dir, to: impl AsRef<Path>) -> Result<()> {
     let (from, to) = (from.as_ref(), to.as_ref());
-    renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE)
-        .or_cannot(format!("rename {} to", from_dir.shown(from).display()), to_dir.shown(to))
+    change(format!("rename {} to", from_dir.shown(from).display()), to_dir.shown(to), || {
+        renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE)
+    })
 }
 
 /// Waits until the file's content is on the disk.
 pub fn sync(file: &File, shown: &Path) -> Result<()> {
-    file.sync_all().or_cannot("sync", shown)
-}
-
-/// Removes what a failed step made; the step's own error is the one to report.
-fn discard(dir: &Dir, name: &str) {
-    if let Err(error) = dir.remove_tree(name) {
-        tracing::error!("{}", Error::refused(format!("left behind: {error}")));
-    }
+    change("sync", shown, || file.sync_all())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     #[test]
     fn a_failed_replacement_changes_nothing_and_leaves_nothing() {

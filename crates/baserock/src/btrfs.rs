@@ -13,6 +13,7 @@ use nix::sys::statfs::{BTRFS_SUPER_MAGIC, fstatfs};
 
 use crate::dir::Dir;
 use crate::error::{Error, OrCannot, Result};
+use crate::step::change;
 use crate::sys::btrfs as ioctl;
 
 /// The inode number of every subvolume's root directory.
@@ -50,13 +51,14 @@ pub fn is_subvolume(dir: &Dir) -> Result<bool> {
 
 /// Creates an empty subvolume. Durable after the next [`commit`].
 pub fn create(parent: &Dir, name: &str) -> Result<()> {
-    ioctl::create(parent.as_fd(), OsStr::new(name)).or_cannot("create subvolume", parent.shown(name))
+    change("create subvolume", parent.shown(name), || ioctl::create(parent.as_fd(), OsStr::new(name)))
 }
 
 /// Snapshots the subvolume `source` as `name` in `parent`. Subvolumes inside it become empty directories in the snapshot.
 pub fn snapshot(source: &Dir, parent: &Dir, name: &str, access: Access) -> Result<()> {
-    ioctl::snapshot(source.as_fd(), parent.as_fd(), OsStr::new(name), access == Access::ReadOnly)
-        .or_cannot(format!("snapshot {} as", source.shown("").display()), parent.shown(name))
+    change(format!("snapshot {} as", source.shown("").display()), parent.shown(name), || {
+        ioctl::snapshot(source.as_fd(), parent.as_fd(), OsStr::new(name), access == Access::ReadOnly)
+    })
 }
 
 /// Deletes the subvolume `name` in `parent`, and all subvolumes inside it, the innermost first. Returns the ids of the deleted trees: the
@@ -72,7 +74,7 @@ pub fn delete(parent: &Dir, name: &str) -> Result<Vec<u64>> {
         deleted.extend(delete(&holder, &last.to_string_lossy())?);
     }
     drop(subvolume);
-    ioctl::delete(parent.as_fd(), OsStr::new(name)).or_cannot("delete subvolume", parent.shown(name))?;
+    change("delete subvolume", parent.shown(name), || ioctl::delete(parent.as_fd(), OsStr::new(name)))?;
     deleted.push(id);
     Ok(deleted)
 }
@@ -109,7 +111,7 @@ pub fn set_access(subvolume: &Dir, wanted: Access) -> Result<()> {
         return Ok(());
     }
     let flags = if wanted == Access::ReadOnly { u64::from(raw::BTRFS_SUBVOL_RDONLY) } else { 0 };
-    ioctl::set_flags(subvolume.as_fd(), flags).or_cannot("change access to", subvolume.shown(""))
+    change("change access to", subvolume.shown(""), || ioctl::set_flags(subvolume.as_fd(), flags))
 }
 
 /// What tells this state of the subvolume from another.
@@ -121,7 +123,7 @@ pub fn identity(subvolume: &Dir) -> Result<Identity> {
 
 /// Commits: all that was written to the filesystem before is on the disk afterwards, for boot loaders too, which replay no log.
 pub fn commit(dir: &Dir) -> Result<()> {
-    ioctl::sync(dir.as_fd()).or_cannot("commit", dir.shown(""))
+    change("commit", dir.shown(""), || ioctl::sync(dir.as_fd()))
 }
 
 /// Waits until the space of deleted subvolumes is free again, but no longer than `patience`; tells whether it is.
@@ -178,6 +180,11 @@ pub fn space(dir: &Dir) -> Result<Space> {
         data_free: free(raw::BTRFS_BLOCK_GROUP_DATA),
         metadata_free: free(raw::BTRFS_BLOCK_GROUP_METADATA),
     })
+}
+
+/// The size of a node of metadata, bytes.
+pub fn node_size(dir: &Dir) -> Result<u32> {
+    Ok(ioctl::filesystem_info(dir.as_fd()).or_cannot("examine", dir.shown(""))?.nodesize)
 }
 
 /// How a filesystem is spread over devices and chunks.

@@ -13,6 +13,7 @@ use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 
 use crate::error::{OrCannot, Result, if_exists};
 use crate::resolve::{self, Links};
+use crate::step::change;
 
 /// A directory that is open, with the name under which the user knows it.
 ///
@@ -113,9 +114,14 @@ impl Dir {
         links: Links,
     ) -> Result<OwnedFd> {
         let path = path.as_ref();
-        let action = if flags.contains(OFlag::O_CREAT) { "create" } else { "open" };
-        resolve::open(self.fd.as_fd(), path, flags, Mode::from_bits_truncate(mode), links)
-            .or_cannot(action, self.shown(path))
+        let open = || resolve::open(self.fd.as_fd(), path, flags, Mode::from_bits_truncate(mode), links);
+        if flags.contains(OFlag::O_CREAT) {
+            change("create", self.shown(path), open)
+        } else if flags.contains(OFlag::O_TRUNC) {
+            change("empty", self.shown(path), open)
+        } else {
+            open().or_cannot("open", self.shown(path))
+        }
     }
 
     /// The whole content of the file at `path`.
@@ -133,7 +139,7 @@ impl Dir {
     /// Makes a new file with this content; one that exists is an error. Not durable by itself.
     pub fn write_new(&self, path: impl AsRef<Path>, mode: u32, content: &[u8]) -> Result<File> {
         let mut file = self.create(&path, mode)?;
-        file.write_all(content).or_cannot("write", self.shown(path))?;
+        change("write", self.shown(path), || file.write_all(content))?;
         Ok(file)
     }
 
@@ -158,7 +164,7 @@ impl Dir {
     /// Makes a directory.
     pub fn make_dir(&self, name: impl AsRef<Path>, mode: u32) -> Result<()> {
         let name = name.as_ref();
-        mkdirat(&self.fd, name, Mode::from_bits_truncate(mode)).or_cannot("create", self.shown(name))
+        change("create", self.shown(name), || mkdirat(&self.fd, name, Mode::from_bits_truncate(mode)))
     }
 
     /// Makes a directory if it is not there, and opens it.
@@ -178,26 +184,27 @@ impl Dir {
     /// Makes a symbolic link.
     pub fn symlink(&self, target: impl AsRef<Path>, name: impl AsRef<Path>) -> Result<()> {
         let name = name.as_ref();
-        symlinkat(target.as_ref(), &self.fd, name).or_cannot("create link", self.shown(name))
+        change("create link", self.shown(name), || symlinkat(target.as_ref(), &self.fd, name))
     }
 
     /// Renames within this directory's tree, replacing what is there.
     pub fn rename(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
         let (from, to) = (from.as_ref(), to.as_ref());
-        renameat(&self.fd, from, &self.fd, to)
-            .or_cannot(format!("rename {} to", self.shown(from).display()), self.shown(to))
+        change(format!("rename {} to", self.shown(from).display()), self.shown(to), || {
+            renameat(&self.fd, from, &self.fd, to)
+        })
     }
 
     /// Removes a file or a link.
     pub fn remove_file(&self, name: impl AsRef<Path>) -> Result<()> {
         let name = name.as_ref();
-        unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir).or_cannot("remove", self.shown(name))
+        change("remove", self.shown(name), || unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir))
     }
 
     /// Removes an empty directory (an empty subvolume too).
     pub fn remove_dir(&self, name: impl AsRef<Path>) -> Result<()> {
         let name = name.as_ref();
-        unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir).or_cannot("remove", self.shown(name))
+        change("remove", self.shown(name), || unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir))
     }
 
     /// Removes whatever is at `name`, with all that is below it. Nothing there is fine. Does not enter other filesystems.

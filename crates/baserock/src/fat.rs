@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 use nix::mount::MsFlags;
 
 use crate::dir::Dir;
-use crate::error::{OrCannot, Result};
+use crate::error::Result;
 use crate::layout::{MENU_DIR, SYSTEMS};
 use crate::loopdev::LoopDevice;
 use crate::mount::PrivateMount;
 use crate::process::Program;
+use crate::step::change;
 
 /// The Debian package of the programs.
 const PACKAGE: &str = "mtools";
@@ -91,7 +92,7 @@ impl Mirror {
             self.tool(if state.is_some() { "mdel" } else { "mrd" }).arg(inside(path)).run()?;
         }
         self.known.replace(now);
-        File::open(&self.device).and_then(|device| device.sync_all()).or_cannot("sync", &self.device)
+        change("sync", &self.device, || File::open(&self.device).and_then(|device| device.sync_all()))
     }
 
     /// The names at the top of the FAT.

@@ -24,8 +24,8 @@ pub const BOOT_RECORD: &str = "boot.json";
 pub const MANIFEST: &str = "manifest";
 /// In a version: the record of the last `/etc` merge.
 pub const MERGE_RECORD: &str = "merge.json";
-/// In a version: the record of a merge whose result is about to take its place.
-pub const NEXT_MERGE_RECORD: &str = ".merge.json.next";
+/// In a version: the record of a merge that is taking its place.
+pub const MERGING: &str = ".merging.json";
 /// In a version: there only while the version is not complete.
 pub const INCOMPLETE: &str = ".incomplete";
 /// In a version: what `/etc` was before `sync` replaced it.
@@ -33,6 +33,8 @@ pub const ETC_BEFORE_SYNC: &str = "etc.before-sync";
 
 /// The directory of state that all versions share.
 pub const STATE: &str = "state";
+/// In a shared directory: what is being added to it, until it is whole.
+pub const ADDING: &str = ".baserock-adding";
 /// In [`STATE`], in the order in which fstab mounts them.
 pub const SHARED: [&str; 5] = ["home", "opt", "root", "srv", "var"];
 
@@ -42,6 +44,8 @@ pub const PRIVATE: &str = ".baserock";
 pub const LOCK: &str = "lock";
 /// In [`PRIVATE`]: space to release when a full volume must still be changed.
 pub const BALLAST: &str = "ballast";
+/// In [`PRIVATE`]: the same of metadata.
+pub const METADATA_BALLAST: &str = "metadata-ballast";
 /// In [`PRIVATE`]: a folder for each label that is being filled.
 pub const INCOMING: &str = "incoming";
 /// In [`PRIVATE`]: the lines of fstab for the disk's other partitions, which every version gets.

@@ -3,7 +3,7 @@
 //! The modules stand on floors, and a module uses only what stands on a floor below it:
 //!
 //! - **values** compute: [`label`], [`layout`], [`extension`], [`meta`], [`mountinfo`], [`fstab`], [`boot`], the rules in [`etc`];
-//! - **system** does one thing to the machine: [`sys`], [`dir`], [`btrfs`], [`copy`], [`mount`], [`namespace`], [`process`];
+//! - **system** does one thing to the machine: [`sys`], [`step`], [`dir`], [`btrfs`], [`copy`], [`mount`], [`namespace`], [`process`];
 //! - **volume** answers questions about an opened volume: [`volume`];
 //! - **operations** order the steps, and undo them on failure: [`operations`].
 //!
@@ -33,6 +33,7 @@ pub mod partitions;
 pub mod process;
 pub mod resolve;
 pub mod signal;
+pub mod step;
 pub mod superblock;
 pub mod sys;
 pub mod undo;

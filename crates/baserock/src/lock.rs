@@ -31,8 +31,9 @@ pub struct Lock {
 /// How often a waiting process looks again.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// The device manager looks at a device that has just been written, and holds a lock on it for a moment: that is waited out.
-const BRIEF: u32 = 20;
+/// The device manager looks at a device that has just been written, and holds a lock on it for a moment; the kernel keeps a killed
+/// process's until it has unmounted and detached what that had. Where no process is found that holds it, this is waited out.
+const BRIEF: u32 = 100;
 
 impl Lock {
     /// Takes the exclusive lock on the open file; `shown` is its name for messages.

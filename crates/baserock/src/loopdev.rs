@@ -9,6 +9,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use crate::error::{Error, OrCannot, Result};
+use crate::step;
 use crate::sys::loopdev as ioctl;
 
 /// An image attached to a loop device. The kernel detaches it when the last user is gone: when this is dropped and nothing is mounted
@@ -31,6 +32,7 @@ const TRIES: usize = 64;
 impl LoopDevice {
     /// Attaches `size` bytes (0: all) of the image from `offset` on.
     pub fn attach(image: &File, shown: &Path, offset: u64, size: u64, read_only: bool) -> Result<Self> {
+        step::here("attach", shown).or_cannot("attach to a loop device", shown)?;
         let control = OpenOptions::new().read(true).write(true).open(CONTROL).or_cannot("open", CONTROL)?;
         for _ in 0..TRIES {
             let number =

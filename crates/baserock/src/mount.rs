@@ -10,6 +10,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::error::{OrCannot, Result};
+use crate::step::change;
 
 thread_local! {
     /// Whether this thread has left the mount namespace that it was born in.
@@ -32,7 +33,7 @@ impl PrivateMount {
     pub fn new(device: &Path, kind: &str, flags: MsFlags, options: &str) -> Result<Self> {
         let target = place()?;
         let flags = flags | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOATIME;
-        mount(Some(device), &target, Some(kind), flags, Some(options)).or_cannot("mount", device)?;
+        change("mount", device, || mount(Some(device), &target, Some(kind), flags, Some(options)))?;
         Ok(PrivateMount { target })
     }
 

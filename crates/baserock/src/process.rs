@@ -18,6 +18,7 @@ pub use follow::Stream;
 
 use crate::error::{Error, OrCannot, Result};
 use crate::signal;
+use crate::step;
 
 /// A program to run: no standard input unless given, the C locale, its output kept.
 pub struct Program {
@@ -145,7 +146,8 @@ impl Program {
     fn spawn(mut self, stdin: Stdio) -> Result<Running> {
         // Without the environment, which may hold somebody's secrets.
         tracing::debug!("run: {} {:?}", self.name, self.command.get_args());
-        let spawned = self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let spawned = step::here("run", Path::new(&self.name))
+            .and_then(|()| self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn());
         let child = spawned.map_err(|error| self.cannot_start(error))?;
         Ok(Running { program: self, child })
     }

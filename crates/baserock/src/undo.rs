@@ -10,6 +10,13 @@ pub struct Undo<'a> {
     steps: Vec<(String, Step<'a>)>,
 }
 
+/// Takes note of what could not be tidied up after something succeeded: it stays until the next operation sweeps.
+pub fn tidy(outcome: Result<()>) {
+    if let Err(error) = outcome {
+        tracing::error!("left behind: {error}");
+    }
+}
+
 type Step<'a> = Box<dyn FnOnce() -> Result<()> + 'a>;
 
 impl<'a> Undo<'a> {

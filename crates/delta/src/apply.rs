@@ -6,8 +6,9 @@ use std::path::Path;
 
 use baserock::copy::copy_data;
 use baserock::dir::Dir;
-use baserock::error::{Error, OrCannot, Result, if_exists};
+use baserock::error::{Error, Result, if_exists};
 use baserock::signal;
+use baserock::step::change;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{Mode, SFlag, mknodat};
 use nix::unistd::linkat;
@@ -136,8 +137,9 @@ impl Work<'_> {
             self.parent(&entry.path)?.remove_file(name)?;
         }
         let node = |dir: &Dir, kind: SFlag, number: u64| {
-            mknodat(dir, name, kind, Mode::from_bits_truncate(0o600), number)
-                .or_cannot("create special file", dir.shown(name))
+            change("create special file", dir.shown(name), || {
+                mknodat(dir, name, kind, Mode::from_bits_truncate(0o600), number)
+            })
         };
         match &entry.kind {
             Kind::HardLink(first) => return self.link(first, entry),
@@ -156,8 +158,9 @@ impl Work<'_> {
         let from = open(self.into, parent(first))?;
         let name = as_path(file_name(&entry.path));
         let dir = self.parent(&entry.path)?;
-        linkat(&from, as_path(file_name(first)), dir, name, AtFlags::empty())
-            .or_cannot("link", dir.shown(name))
+        change("link", dir.shown(name), || {
+            linkat(&from, as_path(file_name(first)), dir, name, AtFlags::empty())
+        })
     }
 
     fn file(&mut self, make: Make, entry: &Entry, hash: Hash) -> Result<()> {

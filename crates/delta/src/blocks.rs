@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use baserock::error::{OrCannot, Result};
+use baserock::step::{self, change};
 use baserock::sys::fs::clone_range;
 
 /// What can be shared: btrfs's sector, 4 KiB.
@@ -72,6 +73,7 @@ pub fn write(
 /// Whether the kernel shared the range; it refuses between files that are stored in different ways.
 fn share(base: &Base<'_>, target: &File, shown: &Path, offset: u64, run: Run) -> Result<bool> {
     let (from, to) = (base.start + run.base as u64, offset + run.new as u64);
+    step::here("share blocks with", shown).or_cannot("share blocks with", shown)?;
     match clone_range(target.as_fd(), base.file.as_fd(), from, run.length as u64, to) {
         Ok(()) => Ok(true),
         Err(error)
@@ -100,7 +102,7 @@ fn write_data(
         from += zeros;
         let length = until_zeros(&new[from..to]);
         let data = &new[from..from + length];
-        target.write_all_at(data, offset + from as u64).or_cannot("write", shown)?;
+        change("write", shown, || target.write_all_at(data, offset + from as u64))?;
         written += length as u64;
         from += length;
     }

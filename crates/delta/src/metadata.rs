@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use baserock::dir::Dir;
 use baserock::error::{Error, OrCannot, Result};
+use baserock::step::change;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode, UtimensatFlags, fchmodat, utimensat};
 use nix::sys::time::TimeSpec;
@@ -35,13 +36,13 @@ pub fn read(dir: &Dir, name: &Path, stat: &FileStat) -> Result<Metadata> {
 pub fn apply(dir: &Dir, name: &Path, metadata: &Metadata, is_link: bool) -> Result<()> {
     let (target, shown) = (proc_path(dir, name), dir.shown(name));
     let (user, group) = (Uid::from_raw(metadata.uid), Gid::from_raw(metadata.gid));
-    fchownat(AT_FDCWD, &target, Some(user), Some(group), AtFlags::AT_SYMLINK_NOFOLLOW)
-        .or_cannot("change owner of", &shown)?;
+    change("change owner of", &shown, || {
+        fchownat(AT_FDCWD, &target, Some(user), Some(group), AtFlags::AT_SYMLINK_NOFOLLOW)
+    })?;
     // A change of owner clears set-id bits and capabilities, so mode and attributes come after it.
     if !is_link {
         let mode = Mode::from_bits_truncate(metadata.mode);
-        fchmodat(AT_FDCWD, &target, mode, FchmodatFlags::FollowSymlink)
-            .or_cannot("change mode of", &shown)?;
+        change("change mode of", &shown, || fchmodat(AT_FDCWD, &target, mode, FchmodatFlags::FollowSymlink))?;
     }
     apply_attributes(&target, &shown, &metadata.attributes)?;
     set_time(dir, name, metadata)
@@ -50,22 +51,25 @@ pub fn apply(dir: &Dir, name: &Path, metadata: &Metadata, is_link: bool) -> Resu
 /// Sets the time of last modification alone: what is done to a directory's entries changes it.
 pub fn set_time(dir: &Dir, name: &Path, metadata: &Metadata) -> Result<()> {
     let modified = TimeSpec::new(metadata.seconds, metadata.nanoseconds.into());
-    utimensat(AT_FDCWD, &proc_path(dir, name), &modified, &modified, UtimensatFlags::NoFollowSymlink)
-        .or_cannot("set times of", dir.shown(name))
+    change("set times of", dir.shown(name), || {
+        utimensat(AT_FDCWD, &proc_path(dir, name), &modified, &modified, UtimensatFlags::NoFollowSymlink)
+    })
 }
 
 fn apply_attributes(target: &Path, shown: &Path, wanted: &[Attribute]) -> Result<()> {
     for (name, _) in attributes(target, shown)? {
         if !wanted.iter().any(|(other, _)| *other == name) {
             let name = c_name(&name, shown)?;
-            lremovexattr(target, name.as_c_str())
-                .or_cannot(format!("remove attribute {} of", name.to_string_lossy()), shown)?;
+            change(format!("remove attribute {} of", name.to_string_lossy()), shown, || {
+                lremovexattr(target, name.as_c_str())
+            })?;
         }
     }
     for (name, value) in wanted {
         let name = c_name(name, shown)?;
-        lsetxattr(target, name.as_c_str(), value, XattrFlags::empty())
-            .or_cannot(format!("set attribute {} of", name.to_string_lossy()), shown)?;
+        change(format!("set attribute {} of", name.to_string_lossy()), shown, || {
+            lsetxattr(target, name.as_c_str(), value, XattrFlags::empty())
+        })?;
     }
     Ok(())
 }

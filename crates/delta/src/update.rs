@@ -7,6 +7,7 @@ use std::path::Path;
 use baserock::dir::Dir;
 use baserock::error::{OrCannot, Result};
 use baserock::signal;
+use baserock::step::change;
 
 use crate::apply::{Contents, Stats, Tree, apply};
 use crate::blocks::{self, Base, Written};
@@ -51,7 +52,7 @@ impl Contents for Local<'_> {
         let old = like.map(|entry| self.basis.dir.file(entry.path())).transpose()?;
         let old_size =
             like.map_or(0, |entry| if let Kind::File { size, .. } = entry.kind { size } else { 0 });
-        target.set_len(wanted.size).or_cannot("write", shown)?;
+        change("set the length of", shown, || target.set_len(wanted.size))?;
         for part in segment::parts(wanted.size) {
             signal::check()?;
             read_range(&source, &source_shown, part.start, part.end - part.start, &mut self.new)?;

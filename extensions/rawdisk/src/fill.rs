@@ -4,11 +4,12 @@ use std::path::Path;
 
 use baserock::copy::Copier;
 use baserock::dir::Dir;
-use baserock::error::{OrCannot, Result, if_exists};
+use baserock::error::{Result, if_exists};
 use baserock::fat::Mirror;
 use baserock::loopdev::LoopDevice;
 use baserock::mount::PrivateMount;
 use baserock::observer::Observer;
+use baserock::step::change;
 use nix::mount::MsFlags;
 use nix::unistd::syncfs;
 
@@ -37,7 +38,7 @@ pub fn fill(
     let mount = PrivateMount::new(device.path(), kind, MsFlags::empty(), "")?;
     let target = Dir::open(mount.path())?.shown_as(place);
     copy(source.as_ref(), &target, place, parts)?;
-    syncfs(&target).or_cannot("sync", place)
+    change("sync", place, || syncfs(&target))
 }
 
 /// Copies what is the partition's own: not what another one has below it.

@@ -5,7 +5,8 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use baserock::dir::Dir;
-use baserock::error::{Error, OrCannot, Result};
+use baserock::error::{Error, Result};
+use baserock::step::change;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::unistd::{fsync, linkat};
@@ -28,9 +29,9 @@ impl NewImage {
         }
         let dir = Dir::open(directory(place))?;
         let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
-        let file = openat(&dir, ".", flags, Mode::from_bits_truncate(0o644)).or_cannot("create", place)?;
+        let file = change("create", place, || openat(&dir, ".", flags, Mode::from_bits_truncate(0o644)))?;
         let file = File::from(file);
-        file.set_len(size).or_cannot(format!("make an image of {size} bytes at"), place)?;
+        change(format!("make an image of {size} bytes at"), place, || file.set_len(size))?;
         Ok(NewImage { file, dir, place: place.to_owned() })
     }
 
@@ -46,12 +47,13 @@ impl NewImage {
 
     /// Gives it its name, on the disk.
     pub fn publish(self) -> Result<()> {
-        self.file.sync_all().or_cannot("sync", &self.place)?;
+        change("sync", &self.place, || self.file.sync_all())?;
         let name = self.place.file_name().unwrap_or_default();
         // By descriptor: since the image was made, this process has left the mount namespace in which the path was looked up.
-        linkat(AT_FDCWD, &self.path(), &self.dir, name, AtFlags::AT_SYMLINK_FOLLOW)
-            .or_cannot("create", &self.place)?;
-        fsync(&self.dir).or_cannot("sync", self.dir.shown(""))
+        change("create", &self.place, || {
+            linkat(AT_FDCWD, &self.path(), &self.dir, name, AtFlags::AT_SYMLINK_FOLLOW)
+        })?;
+        change("sync", self.dir.shown(""), || fsync(&self.dir))
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use baserock::dir::Dir;
 use baserock::error::{Error, OrCannot, Result, if_exists};
 use baserock::resolve::Links;
+use baserock::step::change;
 
 use crate::layout::PlacedFile;
 
@@ -35,7 +36,7 @@ pub fn write(tree: &Dir, placed: &PlacedFile, disk: &File, shown: &Path) -> Resu
                 path.display()
             )));
         }
-        disk.write_all_at(&buffer[..got], placed.start + done).or_cannot("write", shown)?;
+        change("write", shown, || disk.write_all_at(&buffer[..got], placed.start + done))?;
         done += got as u64;
     }
     Ok(())

@@ -8,6 +8,7 @@ use baserock::dir::Dir;
 use baserock::error::{Error, OrCannot, Result};
 use baserock::partitions::SECTOR;
 use baserock::resolve::Links;
+use baserock::step::{self, change};
 use gptman::{GPT, GPTPartitionEntry};
 use mbrman::{MBR, MBRPartitionEntry};
 
@@ -31,6 +32,7 @@ pub fn write(
     bootable: Option<u32>,
     identity: &Identity,
 ) -> Result<()> {
+    step::here("write the partition table of", shown).or_cannot("write the partition table of", shown)?;
     let entries = || layout.partitions.iter().filter(|placed| placed.partition.kind.is_some());
     match layout.table {
         Table::Mbr => mbr(disk, entries(), bootable, identity.serial("disk")?, shown),
@@ -41,7 +43,7 @@ pub fn write(
 /// Writes syslinux' boot code for this kind of table, from the root filesystem or else from this machine.
 pub fn write_boot_code(disk: &File, shown: &Path, table: Table, tree: &Dir) -> Result<()> {
     let code = boot_code(table, tree)?;
-    disk.write_all_at(&code, 0).or_cannot("write the boot code to", shown)
+    change("write the boot code to", shown, || disk.write_all_at(&code, 0))
 }
 
 /// Syslinux' boot code for this kind of table.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use baserock::error::{Error, OrCannot, Result};
 use baserock::process::Program;
+use baserock::step::change;
 use nix::fcntl::OFlag;
 
 use crate::image::NewImage;
@@ -72,7 +73,7 @@ impl Target {
         match self {
             Target::Image(image) => image.publish(),
             Target::Device(mut device) => {
-                device.file.sync_all().or_cannot("sync", &device.path)?;
+                change("sync", &device.path, || device.file.sync_all())?;
                 device.is_half_written = false;
                 // Not every device can have partitions of its own: then the kernel has none to look for.
                 let _none = Program::new("blockdev").arg("--rereadpt").arg(&device.path).run();

@@ -13,7 +13,8 @@ use baserock::lock::Patience;
 use baserock::observer::Observer;
 use baserock::operations::deploy::{self, Deploy};
 use baserock::operations::etc::EtcMerge;
-use baserock::operations::{self, Remove, SetDefault, loader_limits};
+use baserock::operations::{self, Remove, SetDefault, full, loader_limits};
+use baserock::undo::Undo;
 use baserock::volume::{Location, Opening, Purpose, Volume};
 use delta::plan::Plan;
 use delta::scan::{ReadAll, scan};
@@ -42,13 +43,38 @@ pub fn upgrade(
     let volume = open(location, Purpose::Change)?;
     deploy::check_tree(&tree, environment, volume.boot().menu()?.is_some())?;
     let default = refuse_unfit(&volume, label)?;
-    put(&volume, &tree, label, &default, observer)?;
+    if volume.top().has(layout::version(label))? {
+        observer.note(format!("version {label} was begun and not completed: it is made anew"));
+        remove(&volume, label, observer)?;
+    }
+    let mut undo = Undo::new();
+    undo.push(format!("remove version {label}"), || remove(&volume, label, observer));
+    full::explain(&volume, put(&volume, &tree, label, &default, observer))?;
     let etc = options.merge_etc.then(|| EtcMerge::from_environment(environment)).transpose()?;
     let deploy = Deploy { label: label.clone(), environment: environment.clone(), etc: etc.clone() };
     operations::deploy(&volume, &deploy, observer)?;
     operations::set_default(&volume, &SetDefault { label: label.clone(), etc }, observer)?;
+    undo.commit();
     observer.phase(format!("writing everything to {}", location.display()));
     volume.close()
+}
+
+/// Removes the version, unless it is the default already, or never came to be.
+fn remove(volume: &Volume, label: &Label, observer: &dyn Observer) -> Result<()> {
+    if !volume.top().has(layout::version(label))? || volume.default()?.as_ref() == Some(label) {
+        return Ok(());
+    }
+    operations::remove(volume, &Remove { label: label.clone(), force: true }, observer)
+}
+
+/// Whether an upgrade or a push has put the version there and was not able to complete it.
+fn is_begun(volume: &Volume, label: &Label) -> Result<bool> {
+    if volume.complete()?.contains(label) {
+        return Ok(false);
+    }
+    let version = volume.version_dir(label)?;
+    let orig = version.dir_if_exists(ORIG)?;
+    Ok(orig.map(|orig| beside::load(&version, &orig)).transpose()?.flatten().is_some())
 }
 
 /// Fails where the disk cannot get this version. Changes nothing.
@@ -68,7 +94,7 @@ fn open(location: &Path, purpose: Purpose) -> Result<Volume> {
 /// The version to start from, where the label is free.
 fn refuse_unfit(volume: &Volume, label: &Label) -> Result<Label> {
     btrfs::require(volume.top())?;
-    if volume.top().has(layout::version(label))? && broken_off(volume, label)?.is_none() {
+    if volume.top().has(layout::version(label))? && !is_begun(volume, label)? {
         return Err(Error::refused(format!(
             "version {label} exists on {}; choose another VERSION_LABEL, or remove it first \
              (system-version-manager --volume {} remove {label})",
@@ -90,16 +116,6 @@ fn refuse_unfit(volume: &Volume, label: &Label) -> Result<Label> {
         })
 }
 
-/// The tree of an upgrade to this version whose deployment did not end. What a person has put there is none.
-fn broken_off(volume: &Volume, label: &Label) -> Result<Option<Manifest>> {
-    if volume.complete()?.contains(label) {
-        return Ok(None);
-    }
-    let Some(version) = volume.top().dir_if_exists(layout::version(label))? else { return Ok(None) };
-    let orig = version.dir_if_exists(ORIG)?;
-    Ok(orig.map(|orig| beside::load(&version, &orig)).transpose()?.flatten())
-}
-
 /// Makes `systems/LABEL/orig`: a snapshot of the default's, in which only what differs is written.
 fn put(volume: &Volume, tree: &Dir, label: &Label, default: &Label, observer: &dyn Observer) -> Result<()> {
     let version = volume.version_dir(default)?;
@@ -116,26 +132,15 @@ fn put(volume: &Volume, tree: &Dir, label: &Label, default: &Label, observer: &d
     let folder =
         volume.top().ensure_dir(PRIVATE, 0o700)?.ensure_dir(INCOMING, 0o700)?.ensure_dir(label, 0o700)?;
     clear(&folder)?;
-    match broken_off(volume, label)? {
-        Some(earlier) if earlier.digest() == new.digest() => {
-            observer.note(format!("/systems/{label}/{ORIG} is there from an earlier try"));
-            return discard(volume, folder, label);
-        }
-        Some(_) => operations::remove(volume, &Remove { label: label.clone(), force: true }, observer)?,
-        None => {}
-    }
     observer.phase(format!("writing what differs to /systems/{label}/{ORIG}"));
     btrfs::snapshot(&basis, &folder, WORK, Access::Writable)?;
     let written = fill(&folder, (tree, &new), (&basis, &old), &plan, observer)
         .and_then(|()| publish(volume, &folder, label, &new));
-    written.and(discard(volume, folder, label))
-}
-
-/// Deletes the incoming folder.
-fn discard(volume: &Volume, folder: Dir, label: &Label) -> Result<()> {
-    clear(&folder)?;
-    drop(folder);
-    volume.top().dir(PRIVATE)?.dir(INCOMING)?.remove_tree(label)
+    let cleared = clear(&folder).and_then(|()| {
+        drop(folder);
+        volume.top().dir(PRIVATE)?.dir(INCOMING)?.remove_tree(label)
+    });
+    written.and(cleared)
 }
 
 /// Brings the snapshot to what the tree is.

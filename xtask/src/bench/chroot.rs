@@ -25,7 +25,7 @@ pub fn run() -> Result<()> {
         packages::BUILD,
         &["time", "zstd", "systemd-container"],
     ])?;
-    let programs = build::programs("dist")?;
+    let programs = build::programs(build::Purpose::Use)?;
     let tree = inputs::debian(Debian::Release)?;
     let place = root::target().join("bench");
     std::fs::create_dir_all(&place)?;

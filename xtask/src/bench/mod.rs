@@ -45,7 +45,7 @@ impl Bench {
                     &["patch", "diffutils"],
                 ])?;
                 let etc = inputs::debian(Debian::Release)?.join("etc");
-                merge::run(&etc, &build::programs("dist")?.join("baserock-system-config-sync"))
+                merge::run(&etc, &build::programs(build::Purpose::Use)?.join("baserock-system-config-sync"))
             }
             Which::Chroot => chroot::run(),
             Which::Rawdisk => rawdisk::run(),

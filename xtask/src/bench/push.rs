@@ -33,7 +33,7 @@ pub fn run() -> Result<()> {
     ])?;
     if std::env::var_os(PROGRAMS).is_none() {
         // The fixtures look for the programs there, and a process cannot safely change its own environment.
-        let programs = build::programs("dist")?;
+        let programs = build::programs(build::Purpose::Use)?;
         return root::run(
             Command::new(std::env::current_exe()?).args(["bench", "push"]).env(PROGRAMS, programs),
         );

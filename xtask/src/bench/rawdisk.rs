@@ -15,7 +15,7 @@ const ROUNDS: usize = 3;
 pub fn run() -> Result<()> {
     packages::ensure(&[packages::RUNTIME, packages::INPUTS, packages::BUILD, &["time"]])?;
     let tree = inputs::debian(Debian::Release)?;
-    let write = build::programs("dist")?.join("rawdisk-write");
+    let write = build::programs(build::Purpose::Use)?.join("rawdisk-write");
     let place = root::target().join("bench");
     std::fs::create_dir_all(&place)?;
     let (ours_image, peer_image) = (place.join("ours.img"), place.join("peer.img"));

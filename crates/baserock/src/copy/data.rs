@@ -10,6 +10,7 @@ use nix::unistd::{Whence, lseek};
 use super::changed;
 use crate::error::{OrCannot, Result};
 use crate::signal;
+use crate::step::{self, change};
 
 /// Copies `size` bytes from `source` to the empty file `target`: shared where the filesystem can, else data without holes.
 /// Returns the bytes of content, and how many of these are shared. A source that shrinks or grows meanwhile is an error.
@@ -24,6 +25,7 @@ pub fn copy_data(
     if size == 0 {
         return Ok((0, 0));
     }
+    step::here("share blocks with", shown).or_cannot("write", shown)?;
     // The kernel refuses what it cannot share (other filesystem, no reflinks, no-copy-on-write); then it is copied.
     let shared = rustix::fs::ioctl_ficlone(target, source).is_ok();
     let copied = if shared { size } else { copy_ranges(source, source_shown, target, shown, size, buffer)? };
@@ -55,7 +57,7 @@ fn copy_ranges(
     }
     // Only where a hole ends the file: to set a length, btrfs first writes the file's tail to the disk, and waits.
     if target.metadata().or_cannot("examine", shown)?.len() < size {
-        target.set_len(size).or_cannot("write", shown)?;
+        change("set the length of", shown, || target.set_len(size))?;
     }
     Ok(copied)
 }
@@ -90,7 +92,7 @@ fn copy_range(
         if got == 0 {
             return Err(changed(source_shown));
         }
-        target.write_all_at(&buffer[..got], position).or_cannot("write", shown)?;
+        change("write", shown, || target.write_all_at(&buffer[..got], position))?;
         position += got as u64;
     }
     Ok(())

@@ -12,6 +12,7 @@ use rustix::fs::{XattrFlags, lgetxattr, llistxattr, lsetxattr};
 
 use crate::dir::Dir;
 use crate::error::{OrCannot, Result};
+use crate::step::change;
 
 /// Where numbers of users and groups have moved: what is not in here keeps its number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,13 +46,13 @@ pub fn copy_metadata(
     let (target, shown) = (proc_path(to, to_name), to.shown(to_name));
     let (uid, gid) = owners.of(stat.st_uid, stat.st_gid);
     let (user, group) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-    fchownat(AT_FDCWD, &target, user, group, AtFlags::AT_SYMLINK_NOFOLLOW)
-        .or_cannot("change owner of", &shown)?;
+    change("change owner of", &shown, || {
+        fchownat(AT_FDCWD, &target, user, group, AtFlags::AT_SYMLINK_NOFOLLOW)
+    })?;
     // A change of owner clears set-id bits, so the mode comes after it; and it clears capabilities, so xattrs do too.
     if stat.st_mode & libc::S_IFMT != libc::S_IFLNK {
         let mode = Mode::from_bits_truncate(stat.st_mode & 0o7777);
-        fchmodat(AT_FDCWD, &target, mode, FchmodatFlags::FollowSymlink)
-            .or_cannot("change mode of", &shown)?;
+        change("change mode of", &shown, || fchmodat(AT_FDCWD, &target, mode, FchmodatFlags::FollowSymlink))?;
     }
     copy_xattrs(&proc_path(from, name), &from.shown(name), &target, &shown)?;
     set_times(to, to_name, stat)
@@ -61,16 +62,18 @@ pub fn copy_metadata(
 pub fn set_times(dir: &Dir, name: &Path, stat: &FileStat) -> Result<()> {
     let accessed = TimeSpec::new(stat.st_atime, stat.st_atime_nsec);
     let modified = TimeSpec::new(stat.st_mtime, stat.st_mtime_nsec);
-    utimensat(AT_FDCWD, &proc_path(dir, name), &accessed, &modified, UtimensatFlags::NoFollowSymlink)
-        .or_cannot("set times of", dir.shown(name))
+    change("set times of", dir.shown(name), || {
+        utimensat(AT_FDCWD, &proc_path(dir, name), &accessed, &modified, UtimensatFlags::NoFollowSymlink)
+    })
 }
 
 /// Copies all extended attributes, of links themselves where the paths name links.
 fn copy_xattrs(source: &Path, source_shown: &Path, target: &Path, shown: &Path) -> Result<()> {
     for name in xattr_names(source, source_shown)? {
         let value = xattr(source, &name, source_shown)?;
-        lsetxattr(target, name.as_c_str(), &value, XattrFlags::empty())
-            .or_cannot(format!("set attribute {} of", name.to_string_lossy()), shown)?;
+        change(format!("set attribute {} of", name.to_string_lossy()), shown, || {
+            lsetxattr(target, name.as_c_str(), &value, XattrFlags::empty())
+        })?;
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ use crate::dir::Dir;
 use crate::error::{Error, OrCannot, Result};
 use crate::resolve;
 use crate::signal;
+use crate::step::change;
 
 /// Copies trees; one copier keeps hard links together across all that it copies into one destination.
 pub struct Copier<'a> {
@@ -96,6 +97,15 @@ impl<'a> Copier<'a> {
         self.any(from, name, to, mount)
     }
 
+    /// What was copied to `from` in the destination is at `to` now: more names of the same files become links to it there.
+    pub fn moved(&mut self, from: &Path, to: &Path) {
+        for path in self.seen.values_mut() {
+            if let Ok(inside) = path.strip_prefix(from) {
+                *path = if inside.as_os_str().is_empty() { to.to_owned() } else { to.join(inside) };
+            }
+        }
+    }
+
     fn directory(&mut self, from: &Dir, to: &Path, mount: Option<u64>) -> Result<()> {
         for entry in from.entries()? {
             self.any(from, &entry.name, &to.join(&entry.name), mount)?;
@@ -117,8 +127,9 @@ impl<'a> Copier<'a> {
             }
             kind => {
                 let mode = Mode::from_bits_truncate(0o600);
-                mknodat(self.destination, to, kind, mode, stat.st_rdev)
-                    .or_cannot("create special file", self.destination.shown(to))?;
+                change("create special file", self.destination.shown(to), || {
+                    mknodat(self.destination, to, kind, mode, stat.st_rdev)
+                })?;
                 self.metadata(from, name, &stat, to)
             }
         }
@@ -170,8 +181,9 @@ impl<'a> Copier<'a> {
             self.seen.insert((stat.st_dev, stat.st_ino), to.to_owned());
             return Ok(false);
         };
-        linkat(self.destination, first.as_path(), self.destination, to, AtFlags::empty())
-            .or_cannot("link", self.destination.shown(to))?;
+        change("link", self.destination.shown(to), || {
+            linkat(self.destination, first.as_path(), self.destination, to, AtFlags::empty())
+        })?;
         Ok(true)
     }
 

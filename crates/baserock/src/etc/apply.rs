@@ -13,12 +13,15 @@ use super::scan::fd_path;
 use super::tree::{Kind, Meta, Node, Tree};
 use crate::copy::copy_data;
 use crate::dir::Dir;
-use crate::error::{OrCannot, Result};
+use crate::error::Result;
+use crate::step::change;
+use crate::undo::tidy;
 use crate::{atomic, signal};
 
-const ETC: &str = "etc";
+/// The directory, in a version.
+pub const ETC: &str = "etc";
 
-/// A tree that stands beside `etc`, ready to take its place. Dropped before [`Staged::exchange`], it is removed.
+/// A tree that stands beside `etc`, ready to take its place. Dropped, it removes what stands beside `etc` then.
 #[derive(Debug)]
 pub struct Staged<'a> {
     root: &'a Dir,
@@ -38,25 +41,28 @@ impl<'a> Staged<'a> {
 
     /// Waits until the tree is on disk, so that no power cut can leave empty files in the place of `etc`.
     pub fn sync(&self) -> Result<()> {
-        rustix::fs::syncfs(self.root).or_cannot("sync", self.root.shown(&self.name))
+        change("sync", self.root.shown(&self.name), || rustix::fs::syncfs(self.root))
     }
 
-    /// Puts the tree in the place of `etc`: at every moment there is the one or the other, whole. Removes the old one.
-    pub fn exchange(self) -> Result<()> {
-        if self.root.has(ETC)? {
-            atomic::exchange(self.root, &self.name, self.root, ETC)
-        } else {
-            atomic::publish(self.root, &self.name, self.root, ETC)
+    /// Puts the tree in the place of `etc`: at every moment there is the one or the other, whole. The old one stands beside it then.
+    pub fn exchange(&self) -> Result<()> {
+        match (self.root.has(ETC)?, self.root.has(&self.name)?) {
+            (true, true) => atomic::exchange(self.root, &self.name, self.root, ETC),
+            (false, _) => atomic::publish(self.root, &self.name, self.root, ETC),
+            (true, false) => atomic::publish(self.root, ETC, self.root, &self.name),
         }
+    }
+
+    /// What tells this tree from every other on the filesystem, wherever it stands.
+    pub fn inode(&self) -> Result<u64> {
+        Ok(self.root.dir(&self.name)?.stat()?.st_ino)
     }
 }
 
 impl Drop for Staged<'_> {
     /// Removes what stands beside `etc`: the unused tree, or the old one after the exchange.
     fn drop(&mut self) {
-        if let Err(error) = self.root.remove_tree(&self.name) {
-            tracing::error!("left behind: {error}");
-        }
+        tidy(self.root.remove_tree(&self.name));
     }
 }
 
@@ -85,8 +91,9 @@ fn make(root: &Dir, path: &EtcPath, node: &Node, buffer: &mut [u8]) -> Result<()
         Kind::Symlink(target) => root.symlink(EtcPath::from(&target[..]).as_path(), name)?,
         Kind::Special { format, device } => {
             let kind = SFlag::from_bits_truncate(*format);
-            mknodat(root, name, kind, Mode::from_bits_truncate(0o600), *device)
-                .or_cannot("create special file", root.shown(name))?;
+            change("create special file", root.shown(name), || {
+                mknodat(root, name, kind, Mode::from_bits_truncate(0o600), *device)
+            })?;
         }
         Kind::File(content) => match content.open()? {
             Some(source) => {
@@ -106,16 +113,18 @@ fn set_metadata(root: &Dir, path: &EtcPath, node: &Node) -> Result<()> {
     let shown = || root.shown(path.as_path());
     let Meta { mode, uid, gid, xattrs } = &node.meta;
     let owner = (Some(Uid::from_raw(*uid)), Some(Gid::from_raw(*gid)));
-    fchownat(root, name, owner.0, owner.1, AtFlags::AT_SYMLINK_NOFOLLOW)
-        .or_cannot("change owner of", shown())?;
+    change("change owner of", shown(), || {
+        fchownat(root, name, owner.0, owner.1, AtFlags::AT_SYMLINK_NOFOLLOW)
+    })?;
     for (attribute, value) in xattrs {
-        lsetxattr(fd_path(root).join(name), &attribute[..], value, XattrFlags::empty())
-            .or_cannot(format!("set attribute {} of", String::from_utf8_lossy(attribute)), shown())?;
+        change(format!("set attribute {} of", String::from_utf8_lossy(attribute)), shown(), || {
+            lsetxattr(fd_path(root).join(name), &attribute[..], value, XattrFlags::empty())
+        })?;
     }
     if !matches!(node.kind, Kind::Symlink(_)) {
         let mode = Mode::from_bits_truncate(*mode);
-        fchmodat(root, name, mode, FchmodatFlags::FollowSymlink).or_cannot("change mode of", shown())?;
+        change("change mode of", shown(), || fchmodat(root, name, mode, FchmodatFlags::FollowSymlink))?;
     }
     let time = TimeSpec::new(node.mtime.0, i64::from(node.mtime.1));
-    utimensat(root, name, &time, &time, UtimensatFlags::NoFollowSymlink).or_cannot("set times of", shown())
+    change("set times of", shown(), || utimensat(root, name, &time, &time, UtimensatFlags::NoFollowSymlink))
 }

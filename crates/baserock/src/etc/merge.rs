@@ -6,16 +6,19 @@ use super::apply::{self, Staged};
 use super::fingerprint::fingerprint_of_result;
 use super::ids::IdMoves;
 use super::options::Options;
+use super::pending;
 use super::plan::{Plan, Trees, plan};
 use super::record::{Record, sum};
-use super::recorded;
 use super::reown::Reown;
 use super::scan;
 use super::step::Step;
 use super::tree::{Kind, Node, Tree};
+use crate::atomic;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
+use crate::layout::MERGE_RECORD;
 use crate::observer::Observer;
+use crate::undo::{Undo, tidy};
 
 /// The directories and records that a merge reads, and the one that it changes.
 #[derive(Debug)]
@@ -36,7 +39,7 @@ pub struct Inputs<'a> {
     pub new_run: &'a Dir,
     /// The record of the last merge into the new version, if there was one.
     pub new_record: Option<&'a Record>,
-    /// `systems/NEW`, where an edited `etc` is kept as `etc.before-merge` when it is merged again.
+    /// `systems/NEW`, for the record; where an edited `etc` is kept as `etc.before-merge` when it is merged again.
     pub new_version: &'a Dir,
 }
 
@@ -59,7 +62,7 @@ pub struct Request {
 pub struct Outcome {
     /// What was done to every path that is not the same in all three trees.
     pub steps: Vec<Step>,
-    /// What is in `systems/NEW/merge.json` now, unless it was a dry run.
+    /// What was written as `systems/NEW/merge.json`, unless it was a dry run.
     pub record: Record,
     /// How many inodes of the new version, outside `etc`, got another owner.
     pub reowned: u64,
@@ -86,11 +89,18 @@ pub fn merge(inputs: &Inputs<'_>, request: &Request, observer: &dyn Observer) ->
         keep(&edits, inputs, observer)?;
     }
     let staged = Staged::write(&plan.result, inputs.new_run)?;
+    if request.sync {
+        staged.sync()?;
+    }
     let none = IdMoves::default();
     let earlier = inputs.new_record.map_or(&none, |record| &record.moves);
-    let place =
-        Place { version: inputs.new_version, orig: inputs.new_orig, run: inputs.new_run, sync: request.sync };
-    let reowned = place.put(staged, Reown { moves: &plan.moves, earlier }, &record)?;
+    let place = Place {
+        version: inputs.new_version,
+        orig: inputs.new_orig,
+        run: inputs.new_run,
+        is_complete: request.sync,
+    };
+    let reowned = put_in_place(staged, Reown { moves: &plan.moves, earlier }, place, &record)?;
     report(&plan.steps, observer);
     Ok(Outcome { steps: plan.steps, record, reowned })
 }
@@ -100,44 +110,42 @@ pub fn read_etc(version: &Dir) -> Result<Tree> {
     version.dir_if_exists("etc")?.map_or_else(|| Ok(Tree::default()), scan::read)
 }
 
-/// Where a result takes its place.
+/// A version whose `etc` is replaced.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    /// `systems/LABEL`.
+    /// Its directory.
     pub version: &'a Dir,
-    /// The version as built.
+    /// In that, the tree as built.
     pub orig: &'a Dir,
-    /// The version as it will be booted.
+    /// And as it boots.
     pub run: &'a Dir,
-    /// Whether everything must be on the disk before: see [`Request::sync`].
-    pub sync: bool,
+    /// Whether it can be booted already, so that a crash must leave it with what it had, or with all of the new.
+    pub is_complete: bool,
 }
 
-impl Place<'_> {
-    /// Announces the record, re-owns, exchanges, and gives the record its place. Where that fails, all is as it was. Returns how many
-    /// inodes got another owner.
-    pub fn put(self, staged: Staged<'_>, reown: Reown<'_>, record: &Record) -> Result<u64> {
-        recorded::announce(self.version, record)?;
-        let synced = if self.sync { staged.sync() } else { Ok(()) };
-        let done = synced
-            .and_then(|()| reown.run(self.orig, self.run))
-            .and_then(|count| staged.exchange().map(|()| count));
-        match done {
-            Ok(count) => recorded::settle(self.version).map(|()| count),
-            Err(error) => {
-                self.take_back(reown);
-                Err(error)
-            }
-        }
+/// Re-owns, exchanges, and writes the record. Where something fails, all is as it was; after a crash [`pending::settle`] sees to that.
+pub fn put_in_place(staged: Staged<'_>, reown: Reown<'_>, place: Place<'_>, record: &Record) -> Result<u64> {
+    let Place { version, orig, run, is_complete } = place;
+    let mut undo = Undo::new();
+    if is_complete {
+        undo.push("forget the merge", move || pending::forget(version));
+        pending::note(version, &staged, record)?;
     }
-
-    /// Gives the files back to whom they belonged.
-    fn take_back(self, reown: Reown<'_>) {
-        let back = Reown { moves: reown.earlier, earlier: reown.moves };
-        if let Err(error) = back.run(self.orig, self.run).and_then(|_| recorded::withdraw(self.version)) {
-            tracing::error!("undo: cannot give files back to their owners: {error}");
-        }
+    let back = Reown { moves: reown.earlier, earlier: reown.moves };
+    undo.push("give files back to their owners", move || back.run(orig, run).map(drop));
+    let count = reown.run(orig, run)?;
+    staged.exchange()?;
+    undo.push("put the old etc back", || staged.exchange());
+    if is_complete {
+        // A record that is synced by itself would outlive a power cut that the exchange does not.
+        staged.sync()?;
     }
+    atomic::write(version, MERGE_RECORD, 0o600, &record.to_json())?;
+    undo.commit();
+    if is_complete {
+        tidy(pending::forget(version));
+    }
+    Ok(count)
 }
 
 /// The record of a plan that was carried out.
@@ -194,15 +202,19 @@ fn keep(edits: &Tree, inputs: &Inputs<'_>, observer: &dyn Observer) -> Result<()
 
 /// Writes a tree to `name` in `parent`, replacing an earlier one.
 pub fn replace_copy(tree: &Tree, parent: &Dir, name: &str) -> Result<()> {
-    let temporary = crate::atomic::temporary_name(name);
+    let temporary = atomic::temporary_name(name);
     parent.remove_tree(&temporary)?;
-    let written = apply::write(tree, parent, &temporary);
-    if written.is_err() {
-        parent.remove_tree(&temporary)?;
-        return written;
+    let mut undo = Undo::new();
+    undo.push(format!("remove {}", parent.shown(&temporary).display()), || parent.remove_tree(&temporary));
+    apply::write(tree, parent, &temporary)?;
+    if parent.has(name)? {
+        atomic::exchange(parent, &temporary, parent, name)?;
+    } else {
+        parent.rename(&temporary, name)?;
     }
-    parent.remove_tree(name)?;
-    parent.rename(&temporary, name)
+    parent.remove_tree(&temporary)?;
+    undo.commit();
+    Ok(())
 }
 
 /// Names what somebody should look at.

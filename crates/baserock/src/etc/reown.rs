@@ -13,7 +13,8 @@ use super::ids::{ACLS, IdMoves};
 use super::scan::fd_path;
 use crate::copy::{xattr, xattr_names};
 use crate::dir::Dir;
-use crate::error::{OrCannot, Result};
+use crate::error::Result;
+use crate::step::change;
 use crate::{resolve, signal};
 
 /// The attributes that a change of owner clears.
@@ -126,11 +127,13 @@ fn change_owner(dir: &Dir, stat: &FileStat, name: &Path, (uid, gid): (u32, u32))
     let capability = (!is_link && has(&path, &shown, CAPABILITY)?)
         .then(|| xattr(&path, CAPABILITY, &shown))
         .transpose()?;
-    fchownat(dir, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::AT_SYMLINK_NOFOLLOW)
-        .or_cannot("change owner of", &shown)?;
+    let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+    change("change owner of", &shown, || {
+        fchownat(dir, name, owner.0, owner.1, AtFlags::AT_SYMLINK_NOFOLLOW)
+    })?;
     if !is_link && stat.st_mode & 0o6000 != 0 {
         let mode = Mode::from_bits_truncate(stat.st_mode & 0o7777);
-        fchmodat(dir, name, mode, FchmodatFlags::FollowSymlink).or_cannot("change mode of", &shown)?;
+        change("change mode of", &shown, || fchmodat(dir, name, mode, FchmodatFlags::FollowSymlink))?;
     }
     match capability {
         Some(capability) => set_attribute(&path, &shown, CAPABILITY, &capability),
@@ -143,6 +146,7 @@ fn has(path: &Path, shown: &Path, attribute: &CStr) -> Result<bool> {
 }
 
 fn set_attribute(path: &PathBuf, shown: &Path, attribute: &CStr, value: &[u8]) -> Result<()> {
-    lsetxattr(path, attribute, value, XattrFlags::empty())
-        .or_cannot(format!("set attribute {} of", attribute.to_string_lossy()), shown)
+    change(format!("set attribute {} of", attribute.to_string_lossy()), shown, || {
+        lsetxattr(path, attribute, value, XattrFlags::empty())
+    })
 }

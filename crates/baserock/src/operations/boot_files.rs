@@ -16,6 +16,7 @@ use crate::dir::Dir;
 use crate::error::{Error, OrCannot, Result, if_exists};
 use crate::label::Label;
 use crate::layout::{self, DTB, INITRAMFS, KERNEL, SYSTEMS};
+use crate::step::change;
 use crate::sys;
 use crate::volume::{BootPlace, Kind, Volume};
 
@@ -64,13 +65,6 @@ pub fn write_menu(volume: &Volume, text: &str) -> Result<()> {
     link_menu(boot)
 }
 
-/// Removes what a switch that a crash interrupted has left of menu and link.
-pub fn discard_left(boot: &BootPlace) -> Result<()> {
-    let temporary = atomic::temporary_name(layout::MENU);
-    boot.dir().remove_tree(&temporary)?;
-    boot.dir().dir_if_exists(layout::MENU_DIR)?.map_or(Ok(()), |dir| dir.remove_tree(&temporary))
-}
-
 /// Has `make` make the menu, or the link to it, and puts it in the place of the one that is in `dir`, on the disk.
 ///
 /// Where a journal is between, what stands in it reaches its place block by block, and a boot loader sees the blocks that have come. So
@@ -112,12 +106,14 @@ pub fn commit(boot: &BootPlace) -> Result<()> {
     }
     match boot.kind() {
         Kind::Volume if btrfs::is_btrfs(dir)? => btrfs::commit(dir),
-        Kind::Fat | Kind::Volume => syncfs(dir).or_cannot("sync", dir.shown("")),
+        Kind::Fat | Kind::Volume => change("sync", dir.shown(""), || syncfs(dir)),
         Kind::Separate => {
-            syncfs(dir).or_cannot("sync", dir.shown(""))?;
-            // Freezing writes the journal's content to its place; nobody may be stopped between the two.
-            sys::fs::freeze(dir.as_fd()).or_cannot("freeze", dir.shown(""))?;
-            sys::fs::thaw(dir.as_fd()).or_cannot("thaw", dir.shown(""))
+            change("sync", dir.shown(""), || syncfs(dir))?;
+            // Freezing writes the journal's content to its place. Nobody may be stopped between the two, so they are one step.
+            change("freeze and thaw", dir.shown(""), || {
+                sys::fs::freeze(dir.as_fd())?;
+                sys::fs::thaw(dir.as_fd())
+            })
         }
     }
 }
@@ -129,7 +125,7 @@ fn copy(found: &Found, dir: &Dir, name: &str, kind: Kind) -> Result<()> {
     source.seek(SeekFrom::Start(0)).or_cannot("read", &found.path)?;
     let size = source.metadata().or_cannot("examine", &found.path)?.len();
     reserve(&target, size, &shown, kind)?;
-    let copied = std::io::copy(&mut source, &mut &target).or_cannot("write", &shown)?;
+    let copied = change("write", &shown, || std::io::copy(&mut source, &mut &target))?;
     if copied != size {
         return Err(Error::refused(format!(
             "{} changed while it was being copied; try again",
@@ -141,7 +137,7 @@ fn copy(found: &Found, dir: &Dir, name: &str, kind: Kind) -> Result<()> {
 
 fn write_plain(mut file: &File, content: &[u8], shown: &Path, kind: Kind) -> Result<()> {
     reserve(file, content.len() as u64, shown, kind)?;
-    std::io::Write::write_all(&mut file, content).or_cannot("write", shown)?;
+    change("write", shown, || std::io::Write::write_all(&mut file, content))?;
     finish(file, shown, kind)
 }
 
@@ -150,10 +146,12 @@ fn reserve(file: &File, size: u64, shown: &Path, kind: Kind) -> Result<()> {
     if size == 0 || kind == Kind::Fat {
         return Ok(());
     }
-    match fallocate(file, FallocateFlags::empty(), 0, size.cast_signed()) {
-        Err(nix::Error::EOPNOTSUPP) => Ok(()),
-        outcome => outcome.or_cannot("reserve space for", shown),
-    }
+    change("reserve space for", shown, || {
+        match fallocate(file, FallocateFlags::empty(), 0, size.cast_signed()) {
+            Err(nix::Error::EOPNOTSUPP) => Ok(()),
+            outcome => outcome,
+        }
+    })
 }
 
 /// On the disk, and readable for a loader that knows no compression.

@@ -20,7 +20,7 @@ use crate::meta::{self, DeploymentMeta};
 use crate::observer::Observer;
 use crate::resolve::Links;
 use crate::signal;
-use crate::undo::Undo;
+use crate::undo::{Undo, tidy};
 use crate::volume::{Kind, Volume};
 
 /// What to deploy, and how.
@@ -80,7 +80,7 @@ fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result
     undo.push(format!("mark {label} as incomplete"), || marker::set(&version));
     menu::write(volume, default.as_ref().unwrap_or(label), None)?;
     undo.commit();
-    marker::discard_thawed(&version)?;
+    tidy(marker::discard_thawed(&version));
     ballast::ensure(volume)?;
     Ok(deployed)
 }

@@ -15,15 +15,20 @@ pub fn explain<T>(volume: &Volume, outcome: Result<T>) -> Result<T> {
 
 fn remedy(volume: &Volume) -> Result<String> {
     let space = btrfs::space(volume.top())?;
-    let (free, total) = (space.available >> 20, space.total >> 20);
+    let free = format!(
+        "{} of {} MiB are free for data, {} MiB for metadata",
+        space.available >> 20,
+        space.total >> 20,
+        space.metadata_free >> 20
+    );
     let versions = volume.versions()?;
     let can_go =
         |version: &&Version| !version.running && !version.default && version.label != Label::factory();
     let labels: Vec<&str> = versions.iter().filter(can_go).map(|version| version.label.as_str()).collect();
     Ok(match labels.as_slice() {
-        [] => format!("{free} of {total} MiB are free, and no version can be removed: enlarge the volume"),
+        [] => format!("{free}; no version can be removed: delete files from /state, or enlarge the volume"),
         labels => format!(
-            "{free} of {total} MiB are free; remove a version with system-version-manager remove LABEL ({})",
+            "{free}; remove a version with system-version-manager remove LABEL ({})",
             labels.join(", ")
         ),
     })

@@ -4,10 +4,10 @@ use crate::atomic;
 use crate::btrfs;
 use crate::dir::Dir;
 use crate::error::Result;
-use crate::layout::{BOOT_RECORD, INCOMPLETE, MERGE_RECORD, NEXT_MERGE_RECORD, RUN};
+use crate::layout::{BOOT_RECORD, INCOMPLETE, MERGE_RECORD, MERGING, RUN};
 
 /// What a deployment makes in a version's directory, boot files aside: what the marker covers.
-const COVERED: [&str; 5] = [RUN, FROZEN, BOOT_RECORD, MERGE_RECORD, NEXT_MERGE_RECORD];
+const COVERED: [&str; 5] = [RUN, FROZEN, BOOT_RECORD, MERGE_RECORD, MERGING];
 
 /// Where `orig` is frozen before it takes its place.
 pub const FROZEN: &str = ".orig.new";

@@ -24,7 +24,6 @@ pub fn write(volume: &Volume, default: &Label, without: Option<&Label>) -> Resul
             }
         }
         let menu = extlinux::update(&before, &versions, default)?;
-        boot_files::discard_left(volume.boot())?;
         if menu != before || volume.boot().menu_is_detached()? {
             boot_files::write_menu(volume, &menu.to_string())?;
         }

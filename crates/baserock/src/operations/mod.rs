@@ -5,7 +5,7 @@ pub mod boot_files;
 pub mod boot_loader;
 pub mod deploy;
 pub mod etc;
-mod full;
+pub mod full;
 pub mod loader_limits;
 mod marker;
 pub mod menu;
@@ -13,6 +13,7 @@ pub mod remove;
 pub mod repair;
 pub mod set_default;
 pub mod state;
+mod sweep;
 
 pub use deploy::{Deploy, Deployed, deploy};
 pub use remove::{Remove, remove};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ballast, boot_files, marker, menu, repair};
+use super::{ballast, boot_files, full, marker, menu, repair};
 use crate::btrfs;
 use crate::error::{Error, Result};
 use crate::label::Label;
@@ -27,6 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The running and the default version, and one that is in use, are refused. Once the menu has stopped naming the version, its data goes,
 /// whatever signal comes; a removal that a crash interrupted is ended by the next.
 pub fn remove(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result<()> {
+    full::explain(volume, attempt(volume, options, observer))
+}
+
+fn attempt(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result<()> {
     let label = &options.label;
     check(volume, options)?;
     let default = ballast::with_release(volume, || repair::repair(volume, observer))?;

@@ -1,15 +1,15 @@
 //! Before anything is changed: what a crash, the original tools or a person left otherwise than it should be.
 
-use super::{ballast, etc, marker, menu};
+use super::{ballast, menu, sweep};
 use crate::boot::extlinux;
 use crate::error::Result;
-use crate::etc::recorded;
 use crate::label::Label;
 use crate::observer::Observer;
 use crate::volume::Volume;
 
-/// Makes menu, link and ballast what they should be, and clears away what a killed process has left. Every operation begins with this. Returns the default, where there is one.
+/// Makes menu, link and ballast what they should be, and removes what is half done. Every operation begins with this. Returns the default, where there is one.
 pub fn repair(volume: &Volume, observer: &dyn Observer) -> Result<Option<Label>> {
+    sweep::sweep(volume)?;
     let complete = volume.complete()?;
     let Some(default) = choose_default(volume, &complete, observer)? else { return Ok(None) };
     if volume.boot().menu_is_detached()? {
@@ -18,12 +18,6 @@ pub fn repair(volume: &Volume, observer: &dyn Observer) -> Result<Option<Label>>
         );
     }
     menu::write(volume, &default, None)?;
-    for label in &complete {
-        let version = volume.version_dir(label)?;
-        marker::discard_thawed(&version)?;
-        recorded::decide(&version)?;
-    }
-    etc::discard_left(volume)?;
     ballast::ensure(volume)?;
     Ok(Some(default))
 }

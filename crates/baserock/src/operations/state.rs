@@ -4,14 +4,16 @@ use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::atomic;
 use crate::btrfs;
-use crate::copy::{Copier, Owners};
+use crate::copy::{Copier, Owners, set_times};
 use crate::dir::Dir;
 use crate::error::{OrCannot, Result};
 use crate::fstab::{Fstab, Line};
-use crate::layout::{self, MOUNTS, PRIVATE, SHARED, STATE};
+use crate::layout::{self, ADDING, MOUNTS, PRIVATE, SHARED, STATE};
 use crate::observer::Observer;
 use crate::signal;
+use crate::undo::Undo;
 use crate::volume::Volume;
 
 /// Package databases tell what a *version* has installed; adding to them would make them lie about every other one.
@@ -117,21 +119,20 @@ pub fn empty_mount_points<'p>(run: &Dir, places: impl Iterator<Item = &'p Path>)
 
 /// A new subvolume, complete under a hidden name before it has its own, so that a crash leaves none that is half filled.
 fn fill(state: &Dir, name: &str, shipped: &Dir, owners: &Owners) -> Result<()> {
-    let hidden = crate::atomic::temporary_name(name);
+    let hidden = atomic::temporary_name(name);
     if state.has(&hidden)? {
         btrfs::delete(state, &hidden)?;
     }
     btrfs::create(state, &hidden)?;
-    let target = state.dir(&hidden)?;
-    let filled = Copier::new(&target).owners(owners.clone()).contents(shipped, Path::new(""));
-    drop(target);
-    match filled.and_then(|()| btrfs::commit(state)) {
-        Ok(()) => state.rename(&hidden, name),
-        Err(error) => {
-            btrfs::delete(state, &hidden)?;
-            Err(error)
-        }
-    }
+    let mut undo = Undo::new();
+    undo.push(format!("delete {}", state.shown(&hidden).display()), || {
+        btrfs::delete(state, &hidden).map(drop)
+    });
+    Copier::new(&state.dir(&hidden)?).owners(owners.clone()).contents(shipped, Path::new(""))?;
+    btrfs::commit(state)?;
+    state.rename(&hidden, name)?;
+    undo.commit();
+    Ok(())
 }
 
 /// One shared directory that gets what it lacks.
@@ -167,10 +168,24 @@ impl Addition<'_> {
             if parent.as_os_str().is_empty() { Path::new(".") } else { parent },
             crate::resolve::Links::Refuse,
         )?;
-        let times = above.stat()?;
-        self.copier.entry(shipped, name, path)?;
-        // What existed is not touched: not even the time of the directory that got something new.
-        crate::copy::set_times(&above, Path::new(""), &times)
+        // What existed is not touched: not even the times of the directories that get something new.
+        let (target, before) = (self.target, [above.stat()?, self.target.stat()?]);
+        let set_times = || {
+            set_times(&above, Path::new(""), &before[0])?;
+            set_times(target, Path::new(""), &before[1])
+        };
+        let mut undo = Undo::new();
+        undo.push(format!("remove {}", target.shown(ADDING).display()), || {
+            target.remove_tree(ADDING)?;
+            set_times()
+        });
+        // Programs use the directory meanwhile, and a crash must not leave them half a file: it comes to its place whole.
+        self.copier.entry(shipped, name, Path::new(ADDING))?;
+        atomic::publish(target, ADDING, target, path)?;
+        self.copier.moved(Path::new(ADDING), path);
+        set_times()?;
+        undo.commit();
+        Ok(())
     }
 
     /// Both have it: directories are gone into, and a file that the new version ships anew is named where the state's differs.

@@ -7,6 +7,7 @@ use baserock::copy::copy_data;
 use baserock::dir::Dir;
 use baserock::error::{OrCannot, Result, if_exists};
 use baserock::resolve::Links;
+use baserock::step::change;
 use delta::apply::Contents;
 use delta::blocks::{self, Base};
 use delta::hash::{Hash, Hasher};
@@ -75,7 +76,7 @@ impl<'a> Store<'a> {
         };
         let end = start + bytes.len() as u64;
         // The length tells the next try how much is there: it grows with what is written.
-        open.file.set_len(end).or_cannot("write", &shown)?;
+        change("set the length of", &shown, || open.file.set_len(end))?;
         blocks::write(&open.file, &shown, start, bytes, base)?;
         open.hasher.add(bytes);
         open.position = end;
@@ -95,7 +96,7 @@ impl<'a> Store<'a> {
         let flags = OFlag::O_RDWR | OFlag::O_CREAT;
         let file = File::from(self.dir.open_with(part, flags, 0o600, Links::Refuse)?);
         let shown = self.dir.shown(part);
-        file.set_len(start).or_cannot("write", &shown)?;
+        change("set the length of", &shown, || file.set_len(start))?;
         let mut hasher = Hasher::default();
         let mut position = 0;
         while position < start {

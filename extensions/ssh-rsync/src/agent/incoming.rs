@@ -11,6 +11,7 @@ use baserock::label::Label;
 use baserock::layout::PRIVATE;
 use baserock::lock::{Lock, Patience};
 use baserock::resolve::Links;
+use baserock::step::change;
 use baserock::volume::Volume;
 use delta::hash::Hash;
 use delta::{Manifest, format};
@@ -117,7 +118,7 @@ fn lock(dir: &Dir, label: &Label) -> Result<Lock> {
             Err(Error::Busy { .. }) => std::thread::sleep(Duration::from_millis(200)),
             Ok(lock) => {
                 // For those who look who it is.
-                writeln!(lock.file(), "{}", std::process::id()).or_cannot("write", dir.shown(LOCK))?;
+                change("write", dir.shown(LOCK), || writeln!(lock.file(), "{}", std::process::id()))?;
                 return Ok(lock);
             }
             Err(error) => return Err(error),

@@ -7,19 +7,20 @@ mod sync;
 use std::path::PathBuf;
 
 pub use external::{INHERITED_LOCK, MOUNTED_VOLUME};
-pub(super) use snapshot::discard_left;
 pub use sync::sync;
+
+pub(super) use snapshot::MERGING;
 
 use crate::copy::Owners;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
-use crate::etc::{self, EtcPath, Inputs, Options, Outcome, Record, Request, recorded};
+use crate::etc::{self, EtcPath, Inputs, Options, Outcome, Record, Request};
 use crate::extension::Environment;
 use crate::fstab::Fstab;
 use crate::label::Label;
-use crate::layout::{ORIG, RUN};
+use crate::layout::{MERGE_RECORD, ORIG, RUN};
 use crate::observer::Observer;
-use crate::operations::state;
+use crate::operations::{full, state, sweep};
 use crate::volume::Volume;
 
 /// The variable that names a program to merge instead of the library.
@@ -57,7 +58,7 @@ impl EtcMerge {
     }
 }
 
-/// Merges into the new version's `run` from the old one's `orig` and `run`, and keeps the record of it.
+/// Merges into the new version's `run` from the old one's `orig` and `run`, and writes the record of it.
 ///
 /// Refuses a new version that is running or in use: its `/etc` would change under the feet of its processes.
 pub fn merge(
@@ -79,7 +80,10 @@ pub fn merge(
         return Err(Error::refused(format!("version {new} is running; its /etc is not replaced under it")));
     }
     volume.refuse_live(new)?;
-    merge_with(volume, old, new, how, Durability::Now, observer)
+    if volume.lock().is_some() && !how.dry_run {
+        sweep::sweep(volume)?;
+    }
+    full::explain(volume, merge_with(volume, old, new, how, Durability::Now, observer))
 }
 
 /// When the result has to be on the disk.
@@ -163,7 +167,6 @@ fn merge_with(
         sync: durability == Durability::Now,
     };
     let outcome = etc::merge(&inputs, &request, observer)?;
-    frozen.discard()?;
     let moves = &outcome.record.moves;
     let owners = Owners { users: moves.users.clone(), groups: moves.groups.clone() };
     Ok(Merged { outcome: Some(outcome), owners })
@@ -171,7 +174,9 @@ fn merge_with(
 
 /// The record of the last merge into a version.
 fn record(volume: &Volume, label: &Label) -> Result<Option<Record>> {
-    recorded::read(&volume.version_dir(label)?)
+    let version = volume.version_dir(label)?;
+    let Some(json) = version.read_if_exists(MERGE_RECORD)? else { return Ok(None) };
+    Record::parse(&json, &version.shown(MERGE_RECORD)).map(Some)
 }
 
 /// The three fstabs with the volume's own lines, so that these are nobody's change.

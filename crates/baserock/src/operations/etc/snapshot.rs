@@ -5,16 +5,17 @@ use crate::dir::Dir;
 use crate::error::Result;
 use crate::label::Label;
 use crate::layout::{PRIVATE, RUN};
+use crate::undo::tidy;
 use crate::volume::Volume;
+
+/// What begins the names of snapshots, in [`PRIVATE`].
+pub const MERGING: &str = "merging-";
 
 /// A read-only snapshot, deleted with this value; on other filesystems than btrfs the directory itself.
 pub struct Frozen {
     dir: Dir,
     place: Option<(Dir, String)>,
 }
-
-/// What begins the names of the snapshots in [`PRIVATE`].
-const MERGING: &str = "merging-";
 
 /// Freezes the `run` of a version.
 pub fn of_run(volume: &Volume, label: &Label, version: &Dir) -> Result<Frozen> {
@@ -33,41 +34,17 @@ pub fn of_run(volume: &Volume, label: &Label, version: &Dir) -> Result<Frozen> {
     Ok(Frozen { dir, place: Some((private, name)) })
 }
 
-/// Deletes the snapshots that killed processes have left.
-pub fn discard_left(volume: &Volume) -> Result<()> {
-    let Some(private) = volume.top().dir_if_exists(PRIVATE)? else { return Ok(()) };
-    for entry in private.entries()? {
-        let name = entry.name.to_string_lossy();
-        if name.starts_with(MERGING) && btrfs::is_subvolume(&private.dir(&entry.name)?)? {
-            btrfs::delete(&private, &name)?;
-        }
-    }
-    Ok(())
-}
-
 impl Frozen {
     /// The frozen tree; messages show it as the version's own.
     pub fn dir(&self) -> &Dir {
         &self.dir
     }
-
-    /// Deletes it.
-    pub fn discard(mut self) -> Result<()> {
-        self.delete()
-    }
-
-    fn delete(&mut self) -> Result<()> {
-        match self.place.take() {
-            Some((private, name)) => btrfs::delete(&private, &name).map(drop),
-            None => Ok(()),
-        }
-    }
 }
 
 impl Drop for Frozen {
     fn drop(&mut self) {
-        if let Err(error) = self.delete() {
-            tracing::error!("left behind: {error}");
+        if let Some((private, name)) = &self.place {
+            tidy(btrfs::delete(private, name).map(drop));
         }
     }
 }

@@ -6,19 +6,25 @@ use crate::error::Result;
 use crate::etc::apply::Staged;
 use crate::etc::fingerprint::fingerprint_of_user;
 use crate::etc::ids::IdMoves;
-use crate::etc::merge::{Place, read_etc, record_of, replace_copy};
+use crate::etc::merge::{Place, put_in_place, read_etc, record_of, replace_copy};
 use crate::etc::reown::Reown;
 use crate::etc::sync::plan_sync;
-use crate::etc::{Record, Trees, recorded};
+use crate::etc::{Record, Trees};
 use crate::label::Label;
 use crate::layout::{ETC_BEFORE_SYNC, ORIG, RUN};
 use crate::observer::Observer;
+use crate::operations::{full, sweep};
 use crate::volume::Volume;
 
 /// Copies the canonical version's `/etc` over that of every other version but the running one. What was there is kept as
 /// `systems/LABEL/etc.before-sync`. Each is replaced in one step. Returns the versions that got it.
 pub fn sync(volume: &Volume, canonical: &Label, observer: &dyn Observer) -> Result<Vec<Label>> {
+    full::explain(volume, attempt(volume, canonical, observer))
+}
+
+fn attempt(volume: &Volume, canonical: &Label, observer: &dyn Observer) -> Result<Vec<Label>> {
     volume.require(canonical)?;
+    sweep::sweep(volume)?;
     let version = volume.version_dir(canonical)?;
     let orig = version.dir_if_exists(ORIG)?.ok_or_else(|| without_orig(canonical))?;
     let frozen = snapshot::of_run(volume, canonical, &version)?;
@@ -35,7 +41,6 @@ pub fn sync(volume: &Volume, canonical: &Label, observer: &dyn Observer) -> Resu
         copy(volume, &source, &label)?;
         done.push(label);
     }
-    frozen.discard()?;
     Ok(done)
 }
 
@@ -52,16 +57,16 @@ fn copy(volume: &Volume, source: &Source<'_>, label: &Label) -> Result<()> {
     let (orig, run) = (version.dir(ORIG)?, version.dir(RUN)?);
     let trees = Trees { v1: read_etc(source.orig)?, user: read_etc(source.run)?, v2: read_etc(&orig)? };
     let plan = plan_sync(trees, source.record)?;
-    let (now, earlier) = (read_etc(&run)?, recorded::read(&version)?);
-    let record = record_of(&plan, source.label.as_str());
-    let is_there = fingerprint_of_user(&now) == fingerprint_of_user(&plan.result);
-    if is_there && earlier.as_ref() == Some(&record) {
+    let (now, earlier) = (read_etc(&run)?, record(volume, label)?);
+    let new = record_of(&plan, source.label.as_str());
+    if earlier.as_ref() == Some(&new) && fingerprint_of_user(&now) == fingerprint_of_user(&plan.result) {
         // A sync before this one has done it, and has kept what there was before.
-        return recorded::decide(&version);
+        return Ok(());
     }
     replace_copy(&now, &version, ETC_BEFORE_SYNC)?;
     let staged = Staged::write(&plan.result, &run)?;
+    staged.sync()?;
     let earlier = earlier.map_or_else(IdMoves::default, |record| record.moves);
-    let place = Place { version: &version, orig: &orig, run: &run, sync: true };
-    place.put(staged, Reown { moves: &plan.moves, earlier: &earlier }, &record).map(drop)
+    let place = Place { version: &version, orig: &orig, run: &run, is_complete: true };
+    put_in_place(staged, Reown { moves: &plan.moves, earlier: &earlier }, place, &new).map(drop)
 }

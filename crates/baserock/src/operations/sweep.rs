@@ -1,0 +1,74 @@
+//! What processes that were killed have left of their work. Under the volume's lock nobody else is at it, so every operation begins by
+//! removing it.
+
+use std::path::Path;
+
+use super::{etc as operations_etc, marker};
+use crate::atomic::temporary_name;
+use crate::copy::set_times;
+use crate::dir::Dir;
+use crate::error::Result;
+use crate::etc::{self, apply::ETC};
+use crate::layout::{
+    ADDING, BOOT_RECORD, DEFAULT, ETC_BEFORE_SYNC, MANIFEST, MENU, MENU_DIR, MERGE_RECORD, MERGING, PRIVATE,
+    RUN, SHARED, STATE, SYSTEMS,
+};
+use crate::volume::Volume;
+
+/// What is replaced in a complete version's directory.
+const REPLACED: [&str; 6] =
+    [BOOT_RECORD, MANIFEST, MERGE_RECORD, MERGING, ETC_BEFORE_SYNC, etc::merge::BEFORE_MERGE];
+
+/// Ends or removes everything that is half done in complete versions, the shared state and the menu. Incomplete versions are their
+/// marker's.
+pub fn sweep(volume: &Volume) -> Result<()> {
+    for label in volume.complete()? {
+        version(&volume.version_dir(&label)?)?;
+    }
+    let (top, boot) = (volume.top(), volume.boot().dir());
+    top.dir(SYSTEMS)?.remove_tree(temporary_name(DEFAULT))?;
+    boot.remove_tree(temporary_name(MENU))?;
+    if let Some(menus) = boot.dir_if_exists(MENU_DIR)? {
+        menus.remove_tree(temporary_name(MENU))?;
+    }
+    if let Some(private) = top.dir_if_exists(PRIVATE)? {
+        snapshots(&private)?;
+    }
+    match top.dir_if_exists(STATE)? {
+        Some(state) => shared(&state),
+        None => Ok(()),
+    }
+}
+
+fn version(dir: &Dir) -> Result<()> {
+    etc::pending::settle(dir)?;
+    marker::discard_thawed(dir)?;
+    for name in REPLACED {
+        dir.remove_tree(temporary_name(name))?;
+    }
+    dir.dir(RUN)?.remove_tree(temporary_name(ETC))
+}
+
+fn snapshots(private: &Dir) -> Result<()> {
+    let mut deleted = Vec::new();
+    for entry in private.entries()? {
+        let name = entry.name.to_string_lossy();
+        if name.starts_with(operations_etc::MERGING) {
+            marker::delete(private, &name, &mut deleted)?;
+        }
+    }
+    Ok(())
+}
+
+fn shared(state: &Dir) -> Result<()> {
+    let mut deleted = Vec::new();
+    for name in SHARED {
+        marker::delete(state, &temporary_name(name), &mut deleted)?;
+        if let Some(dir) = state.dir_if_exists(name)?.filter(|dir| dir.has(ADDING).unwrap_or(true)) {
+            let times = dir.stat()?;
+            dir.remove_tree(ADDING)?;
+            set_times(&dir, Path::new(""), &times)?;
+        }
+    }
+    Ok(())
+}

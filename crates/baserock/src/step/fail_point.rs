@@ -1,0 +1,81 @@
+//! Fail points, for tests alone: a step is listed, and may be made to fail.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::panic::panic_any;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nix::sys::signal::{Signal, raise};
+
+#[cfg(not(debug_assertions))]
+compile_error!("fail points are for tests: what is installed has none");
+
+/// The variable that says which step fails, and how: `N:error`, `N:nospace`, `N:panic`, `N:kill`, or `N:broken`, where every later step
+/// fails too.
+const FAIL: &str = "BASEROCK_FAIL";
+/// The variable with the file to which steps are appended, a line each: `NUMBER ACTION PATH`.
+const STEPS: &str = "BASEROCK_STEPS";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    Error,
+    NoSpace,
+    Panic,
+    Kill,
+    Broken,
+}
+
+/// Counts the step, lists it, and lets it fail if it is its turn.
+pub fn pass(action: &str, path: &Path) -> io::Result<()> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let number = COUNT.fetch_add(1, Ordering::SeqCst) + 1;
+    if let Some(list) = list()? {
+        let mut list = list;
+        list.write_all(format!("{number} {action} {}\n", path.display()).as_bytes())?;
+    }
+    match fail()? {
+        Some((wanted, How::Broken)) if number >= wanted => Err(io::Error::from_raw_os_error(libc::EIO)),
+        Some((wanted, how)) if number == wanted => how.strike(action, path),
+        _ => Ok(()),
+    }
+}
+
+impl How {
+    fn strike(self, action: &str, path: &Path) -> io::Result<()> {
+        match self {
+            How::Error | How::Broken => Err(io::Error::from_raw_os_error(libc::EIO)),
+            How::NoSpace => Err(io::Error::from_raw_os_error(libc::ENOSPC)),
+            How::Panic => panic_any(format!("a fail point: {action} {}", path.display())),
+            How::Kill => {
+                raise(Signal::SIGKILL)?;
+                Err(io::ErrorKind::Interrupted.into())
+            }
+        }
+    }
+}
+
+fn list() -> io::Result<Option<&'static File>> {
+    static LIST: OnceLock<io::Result<Option<File>>> = OnceLock::new();
+    let open = || match std::env::var_os(STEPS) {
+        Some(path) => File::options().create(true).append(true).open(path).map(Some),
+        None => Ok(None),
+    };
+    LIST.get_or_init(open).as_ref().map(Option::as_ref).map_err(|error| io::Error::other(error.to_string()))
+}
+
+fn fail() -> io::Result<Option<(u64, How)>> {
+    let Some(value) = std::env::var_os(FAIL) else { return Ok(None) };
+    let wrong = || io::Error::other(format!("{FAIL} is {}", value.display()));
+    let (number, how) = value.to_str().and_then(|value| value.split_once(':')).ok_or_else(wrong)?;
+    let how = match how {
+        "error" => How::Error,
+        "nospace" => How::NoSpace,
+        "panic" => How::Panic,
+        "kill" => How::Kill,
+        "broken" => How::Broken,
+        _ => return Err(wrong()),
+    };
+    Ok(Some((number.parse().map_err(|_| wrong())?, how)))
+}

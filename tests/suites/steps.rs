@@ -1,0 +1,204 @@
+//! Every operation with every one of its steps failing, in every way: the volume stays sound, what was begun is undone, and the same
+//! operation then succeeds.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use baserock_tests::image::Image;
+use baserock_tests::operations::{self, Operation};
+use baserock_tests::programs::run;
+use baserock_tests::soundness::{Existing, Place, Times};
+use baserock_tests::steps::{self, How, Step};
+use baserock_tests::version::manage;
+
+/// What is the same for all cases of an operation.
+struct Expected {
+    before: Existing,
+    after: Existing,
+    list_before: String,
+    list_after: String,
+}
+
+/// Runs the operation with each of these steps failing.
+fn try_all(operation: &Operation, every: usize) {
+    let begun = Instant::now();
+    let volume = (operation.volume)();
+    let (before, list_before) = look(&volume, operation.unfinished);
+    let whole = volume.copy();
+    let steps = steps::list(&mut (operation.command)(&whole.path()), whole.place());
+    let (after, list_after) = look(&whole, &[]);
+    let expected = Expected { before, after, list_before, list_after };
+    let cases = steps::sample(&steps, every);
+    let (count, queue, faults) = (cases.len(), Mutex::new(cases.into_iter()), Mutex::new(Vec::new()));
+    let work = || {
+        loop {
+            let Some((step, how)) = queue.lock().unwrap().next() else { return };
+            let found = try_one(operation, &volume, &expected, &step, how);
+            faults.lock().unwrap().extend(found);
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+    let faults = faults.into_inner().unwrap();
+    println!(
+        "{}: {} steps, {count} cases, {:.1} s",
+        operation.name,
+        steps.len(),
+        begun.elapsed().as_secs_f32()
+    );
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+fn look(image: &Image, unfinished: &[&str]) -> (Existing, String) {
+    let list = manage(image, &["list"]).ok();
+    let mounted = image.mount("subvolid=5");
+    let found = [Place::new(mounted.path()).faults(), Place::new(mounted.path()).debris(unfinished)].concat();
+    assert!(found.is_empty(), "{found:?}");
+    (Existing::on(mounted.path()), list)
+}
+
+/// Returns the faults.
+fn try_one(operation: &Operation, volume: &Image, expected: &Expected, step: &Step, how: How) -> Vec<String> {
+    let image = volume.copy();
+    let done = steps::fail(&mut (operation.command)(&image.path()), step.number, how);
+    let mut faults = Vec::new();
+    if !how.allows(done.code) {
+        faults.push(format!("exit code {}", done.code));
+    }
+    if !detaches(&image) {
+        faults.push("a loop device stays".into());
+        return told(operation, step, how, &done.stderr, faults);
+    }
+    let list = manage(&image, &["list"]).ok();
+    let is_chosen_next = |label: &str| list == format!("{}{label}\n", expected.list_before);
+    let halfway = operation.chosen.filter(|label| done.code != 0 && is_chosen_next(label));
+    if halfway.is_none() && list != expected.list_after && (list != expected.list_before || done.code == 0) {
+        faults.push(format!("the list is {list:?}"));
+    }
+    // What cannot be tidied up is named, and left to the next operation.
+    let named = ["left behind: ", "undo: cannot "].iter().any(|words| done.stderr.contains(words));
+    let tidying = ["remove ", "delete ", "change access "].iter().any(|word| step.what.starts_with(word));
+    let gave_up = named || !how.lets_undo() || (tidying && how == How::Panic);
+    let cleared = done.code == 0 && !named || !(gave_up || operation.goes_on);
+    let is_after = list == expected.list_after && list != expected.list_before;
+    let unfinished = if done.code == 0 || is_after { &[] } else { operation.unfinished };
+    let times = if how.lets_undo() { Times::Kept } else { Times::OfDirectoriesDiffer };
+    faults.extend(look_again(operation, &image, expected, cleared.then_some(unfinished), times));
+    if !detaches(&image) {
+        faults.push("a loop device stays".into());
+    }
+
+    let again = match halfway {
+        Some(label) => manage(&image, &["set-default", label]),
+        None => run(&mut (operation.command)(&image.path())),
+    };
+    if again.code != 0 && !is_after {
+        faults.push(format!("the same again: {}", again.stderr.trim()));
+    }
+    // What was done already is refused, without repairing anything: the next operation does.
+    if again.code != 0 && is_after {
+        let default = manage(&image, &["get-default"]).ok();
+        manage(&image, &["set-default", default.trim()]).ok();
+    }
+    let list = manage(&image, &["list"]);
+    if list.stdout != expected.list_after || !list.stderr.is_empty() {
+        faults.push(format!("after the same again the list is {:?} {}", list.stdout, list.stderr));
+    }
+    faults.extend(
+        look_again(operation, &image, expected, Some(&[]), times)
+            .into_iter()
+            .map(|fault| format!("in the end: {fault}")),
+    );
+    let existing = Existing::on(image.mount("subvolid=5").path());
+    faults.extend(
+        existing.differences(&expected.after).into_iter().map(|fault| format!("in the end: {fault}")),
+    );
+    told(operation, step, how, &done.stderr, faults)
+}
+
+fn told(operation: &Operation, step: &Step, how: How, stderr: &str, faults: Vec<String>) -> Vec<String> {
+    if faults.is_empty() {
+        return faults;
+    }
+    vec![format!(
+        "{}: {how:?} at {step}:\n  {}\n  it said: {}",
+        operation.name,
+        faults.join("\n  "),
+        stderr.trim()
+    )]
+}
+
+/// What is wrong on the volume; debris too, where there may be none but the `orig` of these versions.
+fn look_again(
+    operation: &Operation,
+    image: &Image,
+    expected: &Expected,
+    cleared: Option<&[&str]>,
+    times: Times,
+) -> Vec<String> {
+    let mounted = image.mount("subvolid=5");
+    let top = mounted.path();
+    let mut faults = Place::new(top).faults();
+    faults.extend(expected.before.harm(top, operation.touched, times));
+    for label in operation.touched {
+        let is_whole = expected.before.has_etc(top, label) || expected.after.has_etc(top, label);
+        if top.join("systems").join(label).join("run").exists()
+            && !top.join("systems").join(label).join(".incomplete").exists()
+            && !is_whole
+        {
+            faults.push(format!("/etc of {label} is neither the old nor the new one"));
+        }
+    }
+    if let Some(unfinished) = cleared {
+        faults.extend(Place::new(top).debris(unfinished));
+    }
+    faults
+}
+
+/// The kernel detaches a device when the last process that had it mounted is gone, a moment after that.
+fn detaches(image: &Image) -> bool {
+    let begun = Instant::now();
+    while !image.is_detached() {
+        if begun.elapsed() > Duration::from_secs(30) {
+            return false;
+        }
+    }
+    true
+}
+
+#[test]
+fn deploy() {
+    try_all(&operations::DEPLOY, 4);
+}
+
+#[test]
+fn set_default() {
+    try_all(&operations::SET_DEFAULT, 1);
+}
+
+#[test]
+fn set_default_with_a_merge() {
+    try_all(&operations::SET_DEFAULT_MERGING, 4);
+}
+
+#[test]
+fn remove() {
+    try_all(&operations::REMOVE, 2);
+}
+
+#[test]
+fn merge() {
+    try_all(&operations::MERGE, 4);
+}
+
+#[test]
+fn sync() {
+    try_all(&operations::SYNC, 4);
+}
+
+#[test]
+fn rawdisk_upgrade() {
+    try_all(&operations::UPGRADE, 6);
+}
