@@ -1,10 +1,13 @@
 //! Before anything is changed: what a crash, the original tools or a person left otherwise than it should be.
 
+use std::path::Path;
+
 use super::{ballast, etc, marker, menu};
 use crate::boot::extlinux;
 use crate::error::Result;
 use crate::etc::recorded;
 use crate::label::Label;
+use crate::layout::{INCOMING, PRIVATE};
 use crate::observer::Observer;
 use crate::volume::Volume;
 
@@ -24,8 +27,25 @@ pub fn repair(volume: &Volume, observer: &dyn Observer) -> Result<Option<Label>>
         recorded::decide(&version)?;
     }
     etc::discard_left(volume)?;
+    discard_incoming(volume, &complete)?;
     ballast::ensure(volume)?;
     Ok(Some(default))
+}
+
+/// Deletes what was collected for versions that have become complete since: the power went before that was done.
+fn discard_incoming(volume: &Volume, complete: &[Label]) -> Result<()> {
+    let Some(incoming) = volume.top().dir_if_exists(Path::new(PRIVATE).join(INCOMING))? else {
+        return Ok(());
+    };
+    for label in complete {
+        let Some(folder) = incoming.dir_if_exists(label)? else { continue };
+        for entry in folder.entries()? {
+            marker::delete(&folder, &entry.name.to_string_lossy(), &mut Vec::new())?;
+        }
+        drop(folder);
+        incoming.remove_dir(label)?;
+    }
+    Ok(())
 }
 
 /// The menu's default where that is a complete version; else the best guess, said aloud.
