@@ -9,9 +9,10 @@ use crate::copy::set_times;
 use crate::dir::Dir;
 use crate::error::Result;
 use crate::etc::{self, apply::ETC};
+use crate::label::Label;
 use crate::layout::{
-    ADDING, BOOT_RECORD, DEFAULT, ETC_BEFORE_SYNC, MANIFEST, MENU, MENU_DIR, MERGE_RECORD, MERGING, PRIVATE,
-    RUN, SHARED, STATE, SYSTEMS,
+    ADDING, BOOT_RECORD, DEFAULT, ETC_BEFORE_SYNC, INCOMING, MANIFEST, MENU, MENU_DIR, MERGE_RECORD, MERGING,
+    PRIVATE, RUN, SHARED, STATE, SYSTEMS,
 };
 use crate::volume::Volume;
 
@@ -22,8 +23,9 @@ const REPLACED: [&str; 6] =
 /// Ends or removes everything that is half done in complete versions, the shared state and the menu. Incomplete versions are their
 /// marker's.
 pub fn sweep(volume: &Volume) -> Result<()> {
-    for label in volume.complete()? {
-        version(&volume.version_dir(&label)?)?;
+    let complete = volume.complete()?;
+    for label in &complete {
+        version(&volume.version_dir(label)?)?;
     }
     let (top, boot) = (volume.top(), volume.boot().dir());
     top.dir(SYSTEMS)?.remove_tree(temporary_name(DEFAULT))?;
@@ -33,6 +35,7 @@ pub fn sweep(volume: &Volume) -> Result<()> {
     }
     if let Some(private) = top.dir_if_exists(PRIVATE)? {
         snapshots(&private)?;
+        incoming(&private, &complete)?;
     }
     match top.dir_if_exists(STATE)? {
         Some(state) => shared(&state),
@@ -56,6 +59,21 @@ fn snapshots(private: &Dir) -> Result<()> {
         if name.starts_with(operations_etc::MERGING) {
             marker::delete(private, &name, &mut deleted)?;
         }
+    }
+    Ok(())
+}
+
+/// What was collected for versions that have become complete since: the power went before it was deleted.
+fn incoming(private: &Dir, complete: &[Label]) -> Result<()> {
+    let Some(incoming) = private.dir_if_exists(INCOMING)? else { return Ok(()) };
+    let mut deleted = Vec::new();
+    for label in complete {
+        let Some(folder) = incoming.dir_if_exists(label)? else { continue };
+        for entry in folder.entries()? {
+            marker::delete(&folder, &entry.name.to_string_lossy(), &mut deleted)?;
+        }
+        drop(folder);
+        incoming.remove_dir(label)?;
     }
     Ok(())
 }
