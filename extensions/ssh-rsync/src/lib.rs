@@ -23,7 +23,7 @@ mod channel;
 mod check;
 mod connection;
 mod options;
-mod protocol;
+pub mod protocol;
 mod push;
 mod source;
 mod summary;
