@@ -1,8 +1,9 @@
-//! What a developer runs: `cargo xtask demo`, `test`, `bench`, `install`, `tidy`.
+//! What a developer runs: `cargo xtask demo`, `test`, `fuzz`, `bench`, `install`, `tidy`.
 
 mod bench;
 mod build;
 mod demo;
+mod fuzz;
 mod install;
 mod packages;
 mod root;
@@ -23,6 +24,7 @@ struct Arguments {
 enum Command {
     Demo(demo::Demo),
     Test(test::Test),
+    Fuzz(fuzz::Fuzz),
     Bench(bench::Bench),
     Install(install::Install),
     /// Check the rules of the code: who may spawn, be unsafe, print or panic; sizes of files; links in the documents
@@ -33,6 +35,7 @@ fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Demo(demo) => demo.run(),
         Command::Test(test) => test.run(),
+        Command::Fuzz(fuzz) => fuzz.run(),
         Command::Bench(bench) => bench.run(),
         Command::Install(install) => install.run(),
         Command::Tidy => tidy::run(),
