@@ -133,9 +133,10 @@ pub struct Program {
     pub is_extension: bool,
 }
 
-/// Every program that is installed.
+/// Every program that is installed: those of `bins/` and `extensions/`.
 pub fn names() -> Result<Vec<Program>> {
-    let installed = packages()?.into_iter().filter(|package| package.name != "xtask");
+    let installed =
+        packages()?.into_iter().filter(|package| package.is_in("bins") || package.is_in("extensions"));
     Ok(installed.flat_map(Package::programs).collect())
 }
 
@@ -157,7 +158,6 @@ struct Metadata {
 
 #[derive(Deserialize)]
 struct Package {
-    name: String,
     manifest_path: PathBuf,
     targets: Vec<Target>,
 }
@@ -169,8 +169,12 @@ struct Target {
 }
 
 impl Package {
+    fn is_in(&self, folder: &str) -> bool {
+        self.manifest_path.starts_with(root::path().join(folder))
+    }
+
     fn programs(self) -> Vec<Program> {
-        let is_extension = self.manifest_path.starts_with(root::path().join("extensions"));
+        let is_extension = self.is_in("extensions");
         let programs = self.targets.into_iter().filter(|target| target.is("bin"));
         programs.map(|target| Program { name: target.name, is_extension }).collect()
     }

@@ -1,9 +1,10 @@
-//! What a developer runs: `cargo xtask demo`, `test`, `crash`, `bench`, `install`, `tidy`.
+//! What a developer runs: `cargo xtask demo`, `test`, `crash`, `fuzz`, `bench`, `install`, `tidy`.
 
 mod bench;
 mod build;
 mod crash;
 mod demo;
+mod fuzz;
 mod install;
 mod packages;
 mod root;
@@ -25,6 +26,7 @@ enum Command {
     Demo(demo::Demo),
     Test(test::Test),
     Crash(crash::Crash),
+    Fuzz(fuzz::Fuzz),
     Bench(bench::Bench),
     Install(install::Install),
     /// Check the rules of the code: who may spawn, be unsafe, print or panic; sizes of files; links in the documents
@@ -36,6 +38,7 @@ fn main() -> Result<()> {
         Command::Demo(demo) => demo.run(),
         Command::Test(test) => test.run(),
         Command::Crash(crash) => crash.run(),
+        Command::Fuzz(fuzz) => fuzz.run(),
         Command::Bench(bench) => bench.run(),
         Command::Install(install) => install.run(),
         Command::Tidy => tidy::run(),

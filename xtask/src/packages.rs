@@ -19,6 +19,8 @@ pub const RUNTIME: &[&str] = &[
 pub const INPUTS: &[&str] = &["mmdebstrap", "busybox-static"];
 /// What builds static programs with C in them.
 pub const BUILD: &[&str] = &["musl-tools"];
+/// What builds the fuzzer, and what it compares with.
+pub const FUZZ: &[&str] = &["g++", "git"];
 /// What the tests need beside these.
 pub const TESTS: &[&str] = &[
     "acl",

@@ -2,12 +2,13 @@
 
 use anyhow::{Result, ensure};
 
+use crate::fuzz::Fuzz;
 use crate::{build, packages, root};
 
 /// Run all tests, installing the Debian packages that they need first
 #[derive(clap::Args)]
 pub struct Test {
-    /// Only what takes seconds: no Debian root filesystems, no booted machines; tells which suites are left out
+    /// Only what takes seconds: no Debian root filesystems, no booted machines, no fuzzing; tells which suites are left out
     #[arg(long)]
     quick: bool,
     /// Only tests whose names contain this
@@ -43,7 +44,12 @@ impl Test {
             println!("left out, since they take minutes: {}", slow.join(" "));
             test.args(["--lib", "--bins"]).args(quick.iter().flat_map(|name| ["--test", name]));
         }
-        root::run(test.arg("--").args(&self.filter))
+        root::run(test.arg("--").args(&self.filter))?;
+        if self.quick || self.filter.is_some() {
+            return Ok(());
+        }
+        println!("looking for inputs that break a reader, for minutes");
+        Fuzz::default().run()
     }
 }
 

@@ -5,9 +5,9 @@
 
 mod artifacts;
 mod builder;
-mod cluster;
+pub mod cluster;
 mod commands;
-mod definition;
+pub mod definition;
 mod deployer;
 mod document;
 mod extensions;
@@ -15,12 +15,12 @@ mod help;
 mod inputs;
 mod nearest;
 mod output;
-mod parameters;
-mod plan;
+pub mod parameters;
+pub mod plan;
 mod prepared;
 mod record;
 mod repository;
-mod request;
+pub mod request;
 mod runner;
 mod settings;
 mod together;

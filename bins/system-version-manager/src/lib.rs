@@ -4,6 +4,7 @@ mod default;
 mod deploy;
 mod list;
 mod remove;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -37,6 +38,7 @@ enum Command {
     SetDefault(default::SetDefault),
     GetDefault(default::GetDefault),
     GetRunning(default::GetRunning),
+    Verify(verify::Verify),
 }
 
 impl Arguments {
@@ -46,6 +48,8 @@ impl Arguments {
             Command::List(list) => list.run(&self.open(Purpose::Look)?),
             Command::GetDefault(get) => get.run(&self.open(Purpose::Look)?),
             Command::GetRunning(get) => get.run(&self.open(Purpose::Look)?),
+            Command::Verify(verify) if verify.record => self.change(|volume| verify.record(volume)),
+            Command::Verify(verify) => verify.run(&self.open(Purpose::Look)?),
             Command::Deploy(deploy) => self.change(|volume| deploy.run(volume)),
             Command::Remove(remove) => self.change(|volume| remove.run(volume)),
             Command::SetDefault(set) => self.change(|volume| set.run(volume)),

@@ -83,6 +83,15 @@ impl Error {
         }
     }
 
+    /// Why, where action and path are said already.
+    pub fn reason(&self) -> String {
+        match self {
+            Error::Io { cause, .. } => describe(cause),
+            Error::Malformed { reason, .. } => reason.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// The exit code that a program ends with: 128 + the signal when interrupted, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -64,6 +64,12 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_the_same_after_it_was_written() {
+        let meta = DeploymentMeta::parse(br#"{"configuration": {}, "x": 1.2e100}"#, Path::new("m")).unwrap();
+        assert_eq!(DeploymentMeta::parse(&meta.render(), Path::new("m")).unwrap(), meta);
+    }
+
+    #[test]
     fn what_is_not_json_is_named() {
         let error = DeploymentMeta::parse(
             b"KERNEL_ARGS=quiet",

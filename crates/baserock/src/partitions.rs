@@ -1,5 +1,7 @@
 //! The partitions of a disk or image, read from its table.
 
+mod mbr;
+
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -47,8 +49,7 @@ pub fn read(disk: &File, shown: &Path) -> Result<Vec<Partition>> {
     if !flags.into_iter().all(|flag| matches!(flag, 0 | 0x80)) {
         return Ok(Vec::new());
     }
-    let table = mbrman::MBR::read_from(&mut disk, 512).map_err(|error| broken(&error))?;
-    Ok(of_mbr(&table))
+    mbr::read(disk, &sector, shown)
 }
 
 fn of_gpt(table: &gptman::GPT) -> Vec<Partition> {
@@ -58,17 +59,6 @@ fn of_gpt(table: &gptman::GPT) -> Vec<Partition> {
         start: entry.starting_lba * table.sector_size,
         size: (entry.ending_lba + 1).saturating_sub(entry.starting_lba) * table.sector_size,
         part_uuid: guid(&entry.unique_partition_guid),
-    })
-    .collect()
-}
-
-fn of_mbr(table: &mbrman::MBR) -> Vec<Partition> {
-    let used = table.iter().filter(|(_, entry)| entry.is_used() && !entry.is_extended());
-    used.map(|(number, entry)| Partition {
-        number: u32::try_from(number).unwrap_or(0),
-        start: u64::from(entry.starting_lba) * SECTOR,
-        size: u64::from(entry.sectors) * SECTOR,
-        part_uuid: format!("{:08x}-{number:02x}", u32::from_le_bytes(table.header.disk_signature)),
     })
     .collect()
 }
@@ -84,6 +74,8 @@ pub fn guid(bytes: &[u8; 16]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt;
+
     use super::*;
 
     fn disk(write: impl FnOnce(&mut File)) -> Vec<Partition> {
@@ -107,6 +99,35 @@ mod tests {
         });
         let part_uuid = "1234abcd-02".to_owned();
         assert_eq!(found, [Partition { number: 2, start: 1 << 20, size: 2 << 20, part_uuid }]);
+    }
+
+    #[test]
+    fn logical_partitions_have_the_numbers_that_the_kernel_gives_them() {
+        let entry = |kind: u8, start: u32, sectors: u32| {
+            let mut entry = [0; 16];
+            entry[4] = kind;
+            entry[8..12].copy_from_slice(&start.to_le_bytes());
+            entry[12..].copy_from_slice(&sectors.to_le_bytes());
+            entry
+        };
+        let found = disk(|file| {
+            let put = |at: u64, entries: [[u8; 16]; 2]| {
+                let mut sector = [0; 512];
+                sector[446..478].copy_from_slice(entries.as_flattened());
+                sector[510..].copy_from_slice(&[0x55, 0xaa]);
+                file.write_all_at(&sector, at * SECTOR).unwrap();
+            };
+            // As on images that are CDs too, the first begins where the disk does.
+            put(0, [entry(0x17, 0, 100), entry(5, 2048, 60000)]);
+            put(2048, [entry(0x83, 2048, 4096), entry(5, 8192, 10000)]);
+            put(10240, [entry(0, 0, 0), entry(5, 20480, 10000)]);
+            // A table that leads back to an earlier one ends there.
+            put(22528, [entry(0x83, 2048, 5000), entry(5, 8192, 10000)]);
+        });
+        let places: Vec<_> =
+            found.iter().map(|one| (one.number, one.start / SECTOR, one.size / SECTOR)).collect();
+        assert_eq!(places, [(1, 0, 100), (5, 4096, 4096), (6, 24576, 5000)]);
+        assert_eq!(found[1].part_uuid, "00000000-05");
     }
 
     #[test]

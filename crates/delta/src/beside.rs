@@ -12,9 +12,10 @@ use std::io::Read;
 use baserock::atomic;
 use baserock::btrfs::{self, Identity};
 use baserock::dir::Dir;
-use baserock::error::{OrCannot, Result};
+use baserock::error::{Error, OrCannot, Result};
 use baserock::layout::MANIFEST;
 
+use crate::codec::invalid;
 use crate::format;
 use crate::manifest::Manifest;
 
@@ -28,17 +29,41 @@ pub fn store(version: &Dir, tree: &Dir, manifest: &Manifest) -> Result<()> {
     atomic::write(version, MANIFEST, 0o600, &bytes)
 }
 
+/// What stands beside a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beside {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// Whether it is of the tree as it is now: nobody has written to that since, or put another in its place.
+    pub is_current: bool,
+}
+
 /// The manifest beside the version's tree, where it is of the tree as it is now. One that is damaged counts as none.
 pub fn load(version: &Dir, tree: &Dir) -> Result<Option<Manifest>> {
+    match examine(version, tree) {
+        Err(Error::Malformed { .. }) => Ok(None),
+        found => Ok(found?.filter(|beside| beside.is_current).map(|beside| beside.manifest)),
+    }
+}
+
+/// The manifest beside the version's tree, of whatever state of the tree it is; `None` where there is none.
+pub fn examine(version: &Dir, tree: &Dir) -> Result<Option<Beside>> {
     if !version.has(MANIFEST)? {
         return Ok(None);
     }
+    let shown = version.shown(MANIFEST);
     let mut file = version.file(MANIFEST)?;
     let mut found = [0; 32];
-    if file.read_exact(&mut found).is_err() || found != head(&btrfs::identity(tree)?) {
-        return Ok(None);
-    }
-    Ok(format::read(file).ok())
+    let read = file.read_exact(&mut found).and_then(|()| {
+        if found[..8] == MAGIC { format::read(file) } else { Err(invalid("not the manifest of a version")) }
+    });
+    let manifest = match read {
+        // What the disk cannot give is no matter of the format.
+        Err(error) if error.raw_os_error().is_some() => Err(error).or_cannot("read", shown)?,
+        Err(error) => return Err(Error::malformed(shown, error.to_string())),
+        Ok(manifest) => manifest,
+    };
+    Ok(Some(Beside { manifest, is_current: found == head(&btrfs::identity(tree)?) }))
 }
 
 fn head(identity: &Identity) -> [u8; 32] {

@@ -9,10 +9,11 @@
 //!
 //! Numbers are LEB128, byte strings have their length in front (see `codec`).
 
+use std::cell::Cell;
 use std::io::{self, BufReader, Read, Write};
 
 use crate::codec::{Reader, Writer, invalid};
-use crate::entry::Entry;
+use crate::entry::{Entry, Kind};
 use crate::hash::{Hash, Hasher};
 use crate::manifest::Manifest;
 use crate::record;
@@ -20,6 +21,10 @@ use crate::record;
 const MAGIC: [u8; 8] = *b"BRMANIF\x01";
 /// Most entries of one tree: what 4 GiB of them would take is no operating system any more.
 const MAX_ENTRIES: usize = 1 << 24;
+/// From where on a manifest's growth is looked at, bytes in memory.
+const SMALL: u64 = 32 << 20;
+/// How much more than itself a manifest may take in memory: a tree of nothing but symbolic links takes 40 times as much.
+const GROWTH: u64 = 200;
 /// Hashes do not compress, paths do at once.
 const LEVEL: i32 = 3;
 
@@ -52,7 +57,8 @@ pub fn to_bytes(manifest: &Manifest) -> io::Result<Vec<u8>> {
 
 /// Reads a manifest that is not trusted.
 pub fn read(from: impl Read) -> io::Result<Manifest> {
-    let mut from = Reader(BufReader::new(from));
+    let taken = Cell::new(0);
+    let mut from = Reader(BufReader::new(Counted { from, taken: &taken }));
     let magic: [u8; 8] = from.raw()?;
     if magic[..7] != MAGIC[..7] {
         return Err(invalid("this is no manifest"));
@@ -66,19 +72,24 @@ pub fn read(from: impl Read) -> io::Result<Manifest> {
     let count = from.count(MAX_ENTRIES)?;
     let mut decompressor = zstd::Decoder::with_buffer(&mut from.0)?.single_frame();
     decompressor.window_log_max(27)?;
-    let (entries, found) = read_entries(decompressor, count)?;
+    let (entries, found) = read_entries(decompressor, count, &taken)?;
     if from.raw()? != found.0 {
         return Err(invalid("a manifest that is damaged"));
     }
     Manifest::new(entries).map_err(|fault| invalid(&fault))
 }
 
-fn read_entries(from: impl Read, count: usize) -> io::Result<(Vec<Entry>, Hash)> {
+fn read_entries(from: impl Read, count: usize, taken: &Cell<u64>) -> io::Result<(Vec<Entry>, Hash)> {
     let mut from = Reader(Hashing { from: BufReader::new(from), hasher: Hasher::default() });
     let mut entries: Vec<Entry> = Vec::new();
+    let mut held = 0;
     for _ in 0..count {
         let previous = entries.last().map_or(&[][..], |entry| &entry.path);
         let entry = record::read(&mut from, previous)?;
+        held += size(&entry);
+        if held > SMALL && held / GROWTH > taken.get() {
+            return Err(invalid("a manifest that grows beyond all measure"));
+        }
         entries.push(entry);
     }
     let mut from = from.0;
@@ -87,6 +98,29 @@ fn read_entries(from: impl Read, count: usize) -> io::Result<(Vec<Entry>, Hash)>
         return Err(invalid("more entries than were announced"));
     }
     Ok((entries, from.hasher.finish()))
+}
+
+/// What the entry takes in memory, bytes.
+fn size(entry: &Entry) -> u64 {
+    let target =
+        if let Kind::Symlink(target) | Kind::HardLink(target) = &entry.kind { target.len() } else { 0 };
+    let attributes = &entry.metadata.attributes;
+    let attributes: usize = attributes.iter().map(|one| size_of_val(one) + one.0.len() + one.1.len()).sum();
+    (size_of::<Entry>() + entry.path.len() + target + attributes) as u64
+}
+
+/// Counts what is read through it.
+struct Counted<'a, R> {
+    from: R,
+    taken: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        self.taken.set(self.taken.get() + count as u64);
+        Ok(count)
+    }
 }
 
 /// Hashes what is read through it.

@@ -1,6 +1,7 @@
 //! Two trees become a stream of differences, and that becomes a tree.
 //!
-//! A [`manifest::Manifest`] holds what an upgrade has to keep of a tree; [`scan::scan`] makes one, [`beside`] keeps it beside a version.
+//! A [`manifest::Manifest`] holds what an upgrade has to keep of a tree; [`scan::scan`] makes one, [`beside`] keeps it beside a version, and
+//! [`verify::verify`] tells what a tree has become since.
 //! [`plan::Plan`] compares two of them; [`apply::apply`] carries the plan out on a writable snapshot of the basis. Contents that the basis
 //! does not have come from a tree on this machine ([`update::update`]), or from elsewhere.
 //!
@@ -24,6 +25,7 @@ pub mod scan;
 pub mod segment;
 pub mod unit;
 pub mod update;
+pub mod verify;
 
 pub use apply::Tree;
 pub use manifest::Manifest;

@@ -54,8 +54,13 @@ impl Manifest {
     }
 }
 
+const NO_ROOT: &str = "the first entry, and only that, has to be the root directory";
+
 fn check(entries: &[Entry]) -> Result<(), String> {
     let shown = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
+    if entries.is_empty() {
+        return Err(NO_ROOT.to_owned());
+    }
     let mut seen: HashMap<&[u8], &Kind> = HashMap::with_capacity(entries.len());
     for entry in entries {
         let path = &*entry.path;
@@ -64,7 +69,7 @@ fn check(entries: &[Entry]) -> Result<(), String> {
         }
         let is_root = seen.is_empty();
         if is_root != path.is_empty() || is_root && entry.kind != Kind::Directory {
-            return Err("the first entry, and only that, has to be the root directory".to_owned());
+            return Err(NO_ROOT.to_owned());
         }
         if !is_root && seen.get(parent(path)) != Some(&&Kind::Directory) {
             return Err(format!("{} is in no directory", shown(path)));

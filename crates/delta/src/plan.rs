@@ -121,7 +121,8 @@ impl<'a> Planner<'a> {
         let before = self.old_paths.get(&*entry.path).map(|&index| &self.basis.entries()[index]);
         match before {
             Some(before) if self.stays(before, entry) => {
-                if before.metadata != entry.metadata {
+                // Whatever another name of a file says: the first name's counts.
+                if before.metadata != entry.metadata && !matches!(entry.kind, Kind::HardLink(_)) {
                     self.plan.metadata.push(index);
                 }
             }

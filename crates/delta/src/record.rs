@@ -5,7 +5,7 @@
 //! bytes      the rest of the path
 //! number     type: 0 directory, 1 file, 2 symbolic link, 3 hard link, 4 character device, 5 block device, 6 FIFO, 7 socket
 //! number     mode;  number owner;  number group;  signed seconds;  number nanoseconds
-//! number     how many attributes; for each: bytes name, bytes value
+//! number     how many attributes, sorted by name; for each: bytes name, bytes value
 //!            file: number size, 32 bytes SHA-256;  links: bytes target;  devices: number
 //! ```
 
@@ -67,9 +67,9 @@ fn write_metadata(to: &mut Writer, metadata: &Metadata) {
 
 /// Takes the next entry.
 pub fn read<R: Read>(from: &mut Reader<R>, previous: &[u8]) -> io::Result<Entry> {
-    let shared = from.count(previous.len())?;
+    let shared = from.count(previous.len().min(MAX_PATH))?;
     let mut path = previous[..shared].to_vec();
-    path.extend(from.bytes(MAX_PATH)?);
+    path.extend(from.bytes(MAX_PATH - shared)?);
     let kind = from.number()?;
     let metadata = read_metadata(from)?;
     let kind = match kind {
@@ -101,10 +101,17 @@ fn read_metadata<R: Read>(from: &mut Reader<R>) -> io::Result<Metadata> {
     if metadata.mode > 0o7777 || metadata.nanoseconds >= 1_000_000_000 {
         return Err(invalid("a mode or a time that no file can have"));
     }
+    // The kernel takes this number for "leave it as it is".
+    if metadata.uid == u32::MAX || metadata.gid == u32::MAX {
+        return Err(invalid("an owner that no file can have"));
+    }
     for _ in 0..from.count(MAX_ATTRIBUTES)? {
         let attribute: Attribute = (from.bytes(255)?.into(), from.bytes(MAX_ATTRIBUTE)?.into());
         if attribute.0.contains(&0) || attribute.0.is_empty() {
             return Err(invalid("an attribute whose name is no name"));
+        }
+        if metadata.attributes.last().is_some_and(|(previous, _)| *previous >= attribute.0) {
+            return Err(invalid("attributes that are not sorted by name"));
         }
         metadata.attributes.push(attribute);
     }

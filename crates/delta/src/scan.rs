@@ -22,6 +22,11 @@ pub trait Hashes {
     fn known(&self, stat: &FileStat) -> Option<Hash>;
     /// The file that looks like this has that hash.
     fn learned(&mut self, stat: &FileStat, hash: Hash);
+
+    /// A name that cannot be read: an error ends the scan, otherwise the manifest is without it.
+    fn unreadable(&mut self, _path: &Path, error: Error) -> Result<()> {
+        Err(error)
+    }
 }
 
 /// Every file is read.
@@ -76,15 +81,24 @@ impl Scanner<'_> {
         }
         for entry in dir.entries()? {
             let inner = path.join(&entry.name);
-            let found = dir.stat_of(&entry.name)?.ok_or_else(|| changed(&dir.shown(&entry.name)))?;
-            if found.st_mode & libc::S_IFMT == libc::S_IFDIR {
-                self.directory(&dir.dir(&entry.name)?, &inner, stat.st_dev)?;
-            } else {
-                let kind = self.kind(dir, Path::new(&entry.name), &found, &inner)?;
-                let metadata = metadata::read(dir, Path::new(&entry.name), &found)?;
-                self.entries.push(Entry { path: bytes(&inner), kind, metadata });
+            if let Err(error) = self.name(dir, Path::new(&entry.name), &inner, stat.st_dev) {
+                self.hashes.unreadable(&inner, error)?;
             }
         }
+        Ok(())
+    }
+
+    fn name(&mut self, dir: &Dir, name: &Path, path: &Path, device: u64) -> Result<()> {
+        let stat = dir.stat_of(name)?.ok_or_else(|| changed(&dir.shown(name)))?;
+        if stat.st_mode & libc::S_IFMT == libc::S_IFDIR {
+            return self.directory(&dir.dir(name)?, path, device);
+        }
+        let kind = self.kind(dir, name, &stat)?;
+        let metadata = metadata::read(dir, name, &stat)?;
+        if stat.st_nlink > 1 {
+            self.first_names.entry((stat.st_dev, stat.st_ino)).or_insert_with(|| bytes(path));
+        }
+        self.entries.push(Entry { path: bytes(path), kind, metadata });
         Ok(())
     }
 
@@ -96,13 +110,9 @@ impl Scanner<'_> {
         })
     }
 
-    fn kind(&mut self, dir: &Dir, name: &Path, stat: &FileStat, path: &Path) -> Result<Kind> {
-        if stat.st_nlink > 1 {
-            let key = (stat.st_dev, stat.st_ino);
-            if let Some(first) = self.first_names.get(&key) {
-                return Ok(Kind::HardLink(first.clone()));
-            }
-            self.first_names.insert(key, bytes(path));
+    fn kind(&mut self, dir: &Dir, name: &Path, stat: &FileStat) -> Result<Kind> {
+        if let Some(first) = self.first_names.get(&(stat.st_dev, stat.st_ino)) {
+            return Ok(Kind::HardLink(first.clone()));
         }
         Ok(match SFlag::from_bits_truncate(stat.st_mode & libc::S_IFMT) {
             SFlag::S_IFREG => self.file(dir, name)?,

@@ -11,7 +11,7 @@ use baserock::step::change;
 
 use crate::apply::{Contents, Stats, Tree, apply};
 use crate::blocks::{self, Base, Written};
-use crate::entry::Kind;
+use crate::entry::{Entry, Kind};
 use crate::hash::changed;
 use crate::plan::{Plan, Wanted};
 use crate::segment::{self, window};
@@ -50,6 +50,7 @@ impl Contents for Local<'_> {
         let (source, source_shown) = (self.from.dir.file(path)?, self.from.dir.shown(path));
         let like = wanted.like.map(|like| &self.basis.manifest.entries()[like]);
         let old = like.map(|entry| self.basis.dir.file(entry.path())).transpose()?;
+        let old_shown = self.basis.dir.shown(like.map_or(Path::new(""), Entry::path));
         let old_size =
             like.map_or(0, |entry| if let Kind::File { size, .. } = entry.kind { size } else { 0 });
         change("set the length of", shown, || target.set_len(wanted.size))?;
@@ -59,8 +60,7 @@ impl Contents for Local<'_> {
             let range = window(&part, old_size);
             let base = match &old {
                 Some(file) if !range.is_empty() => {
-                    let shown = self.basis.dir.shown("");
-                    read_range(file, &shown, range.start, range.end - range.start, &mut self.base)?;
+                    read_range(file, &old_shown, range.start, range.end - range.start, &mut self.base)?;
                     Some(Base { file, start: range.start, bytes: &self.base })
                 }
                 _ => None,

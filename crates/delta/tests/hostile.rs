@@ -1,12 +1,14 @@
 //! Manifests that nobody meant well.
 
 use delta::Manifest;
+use delta::codec::Writer;
 use delta::difference::{self, Old};
 use delta::entry::{Entry, Kind, Metadata};
 use delta::format;
 use delta::frame::{self, Frame};
 use delta::hash::Hash;
-use proptest::collection::vec;
+use delta::record;
+use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 fn entry(path: &str, kind: Kind) -> Entry {
@@ -26,16 +28,21 @@ fn kind() -> impl Strategy<Value = Kind> {
 }
 
 fn metadata() -> impl Strategy<Value = Metadata> {
-    let attribute = (vec(1u8.., 1..20), vec(any::<u8>(), 0..50)).prop_map(|(n, v)| (n.into(), v.into()));
-    (0..0o10000u32, any::<u32>(), any::<u32>(), any::<i64>(), 0..1_000_000_000u32, vec(attribute, 0..3))
-        .prop_map(|(mode, uid, gid, seconds, nanoseconds, attributes)| Metadata {
+    let attributes = btree_map(
+        vec(1u8.., 1..20).prop_map(Vec::into_boxed_slice),
+        vec(any::<u8>(), 0..50).prop_map(Vec::into_boxed_slice),
+        0..3,
+    );
+    (0..0o10000u32, 0..u32::MAX, 0..u32::MAX, any::<i64>(), 0..1_000_000_000u32, attributes).prop_map(
+        |(mode, uid, gid, seconds, nanoseconds, attributes)| Metadata {
             mode,
             uid,
             gid,
             seconds,
             nanoseconds,
-            attributes,
-        })
+            attributes: attributes.into_iter().collect(),
+        },
+    )
 }
 
 fn manifest() -> impl Strategy<Value = Manifest> {
@@ -88,6 +95,7 @@ fn trees_that_cannot_be_are_refused() {
     let root = || entry("", Kind::Directory);
     let link = |target: &str| Kind::HardLink(target.as_bytes().into());
     let cases = [
+        ("root directory", vec![]),
         ("root directory", vec![entry("a", file())]),
         ("root directory", vec![entry("", file())]),
         ("root directory", vec![root(), root()]),
@@ -109,6 +117,46 @@ fn trees_that_cannot_be_are_refused() {
         let fault = Manifest::new(entries).unwrap_err();
         assert!(fault.contains(expected), "{fault}");
     }
+}
+
+/// What reading entries says of these, which are written as they are.
+fn refusal(entries: &[Entry]) -> String {
+    let mut records = Writer::default();
+    let mut previous: &[u8] = &[];
+    for entry in entries {
+        record::write(&mut records, previous, entry);
+        previous = &entry.path;
+    }
+    let mut file = Writer(b"BRMANIF\x01".to_vec());
+    file.number(entries.len() as u64);
+    file.raw(&zstd::encode_all(&*records.0, 1).unwrap());
+    file.raw(&Hash::of(&records.0).0);
+    format::read(&*file.0).unwrap_err().to_string()
+}
+
+#[test]
+fn entries_that_no_file_can_be_are_refused_at_once() {
+    let with = |change: &dyn Fn(&mut Metadata)| {
+        let mut root = entry("", Kind::Directory);
+        change(&mut root.metadata);
+        [root]
+    };
+    let attribute = |name: &[u8]| (name.into(), b"".as_slice().into());
+    let nobody = "an owner that no file can have";
+    assert_eq!(refusal(&with(&|metadata| metadata.uid = u32::MAX)), nobody);
+    assert_eq!(refusal(&with(&|metadata| metadata.gid = u32::MAX)), nobody);
+    let twice = with(&|metadata| metadata.attributes = vec![attribute(b"user.a"), attribute(b"user.a")]);
+    assert_eq!(refusal(&twice), "attributes that are not sorted by name");
+    let long = [entry("", Kind::Directory), entry(&"x/".repeat(3000), Kind::Directory)];
+    assert!(refusal(&long).starts_with("a length of 6000, where"));
+}
+
+#[test]
+fn a_small_manifest_does_not_take_gigabytes_of_memory() {
+    let path = "d/".repeat(2000);
+    let root = std::iter::once(entry("", Kind::Directory));
+    let bomb: Vec<_> = root.chain((0..10_000).map(|_| entry(&path, Kind::Directory))).collect();
+    assert_eq!(refusal(&bomb), "a manifest that grows beyond all measure");
 }
 
 /// Two buffers that have something in common.

@@ -16,6 +16,7 @@ use baserock::observer::Observer;
 use baserock::operations::{self, Deploy, boot_loader, deploy, loader_limits};
 use baserock::partitions;
 use baserock::volume::{Location, Opening, Purpose, Volume};
+use delta::beside;
 
 use crate::disk::{Disk, Partitioned};
 use crate::identity::Identity;
@@ -23,7 +24,7 @@ use crate::layout::PlacedFile;
 use crate::options::Options;
 use crate::target::Target;
 use crate::tree::{self, Measure};
-use crate::{clamp, filesystem, fill, mounts, raw, table};
+use crate::{clamp, filesystem, fill, mounts, raw, recording, table};
 
 /// Everything that is decided before the disk is touched.
 struct Plan<'a> {
@@ -61,9 +62,13 @@ pub fn create(
         plan.make_others(parts, &target, observer)?;
     }
     let volume = open(target.path(), Purpose::Change)?;
-    plan.fill(&volume, &Label::factory(), observer)?;
-    let deploy = Deploy { label: Label::factory(), environment: environment.clone(), etc: None };
+    let label = Label::factory();
+    let manifest = recording::beside(&plan.tree, || plan.fill(&volume, &label, observer))?;
+    let deploy = Deploy { label: label.clone(), environment: environment.clone(), etc: None };
     operations::deploy(&volume, &deploy, observer)?;
+    // Of the tree that deploying has frozen.
+    let version = volume.version_dir(&label)?;
+    beside::store(&version, &version.dir(ORIG)?, &manifest)?;
     if let Some(epoch) = options.epoch {
         clamp::times(&volume, begun, epoch)?;
     }

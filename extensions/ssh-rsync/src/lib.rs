@@ -27,7 +27,7 @@ mod effort;
 mod kept;
 mod olds;
 mod options;
-mod protocol;
+pub mod protocol;
 mod push;
 mod source;
 mod summary;

@@ -59,7 +59,9 @@ fn is_ours(entry: &Entry) -> bool {
 /// The directives before the entries: what was there, and what a menu needs.
 fn head(before: &Menu, versions: &[(Label, BootRecord)]) -> Vec<Directive> {
     let mut head = Menu { head: before.head.clone(), entries: Vec::new() };
-    let names_a_version = before.get("default").is_some_and(|label| before.entry(label).is_some_and(is_ours));
+    let is_version = |named: &str| versions.iter().any(|(label, _)| label.as_str() == named);
+    let is_entry = |named: &str| before.entry(named).is_some_and(is_ours);
+    let names_a_version = before.get("default").is_some_and(|named| is_version(named) || is_entry(named));
     if before.get("default").is_none() || names_a_version {
         head.set("default", MENU_PROGRAM);
     }
@@ -77,13 +79,17 @@ fn head(before: &Menu, versions: &[(Label, BootRecord)]) -> Vec<Directive> {
     head.head
 }
 
-/// The menu on the serial line, where the kernel's messages go there too: `console=ttyS0,115200n8`.
+/// The menu on the serial line, where the kernel's messages go there too: `console=ttyS0,115200n8`. Boot loaders know no other kind of port.
 fn serial(record: &BootRecord) -> Option<Directive> {
-    let console = record.kernel_args.split_whitespace().find_map(|word| word.strip_prefix("console=ttyS"))?;
-    let (port, speed) = console.split_once(',').unwrap_or((console, ""));
-    let speed: String = speed.chars().take_while(char::is_ascii_digit).collect();
-    let speed = if speed.is_empty() { "115200" } else { &speed };
-    Some(Directive::new("serial", format!("{port} {speed}")))
+    let mut consoles =
+        record.kernel_args.split_whitespace().filter_map(|word| word.strip_prefix("console=ttyS"));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    consoles.find_map(|console| {
+        let (port, speed) = console.split_once(',').unwrap_or((console, ""));
+        let speed: String = speed.chars().take_while(char::is_ascii_digit).collect();
+        let speed = if speed.is_empty() { "115200" } else { &speed };
+        is_number(port).then(|| Directive::new("serial", format!("{port} {speed}")))
+    })
 }
 
 fn entry(label: &Label, record: &BootRecord) -> Result<Entry> {
@@ -140,6 +146,31 @@ append rw init=/sbin/init rootfstype=btrfs rootflags=subvol=systems/a/run root=U
         assert_eq!(default_version(&menu, None), Some(label("b")));
         assert_eq!(update(&menu, &versions, &label("b")).unwrap(), menu);
         assert_eq!(record_from(&menu, &label("b")), Some(versions[1].1.clone()));
+    }
+
+    #[test]
+    fn a_console_that_boot_loaders_do_not_know_is_none() {
+        for (arguments, expected) in [
+            ("console=ttyS", None),
+            ("console=ttySAC2,115200n8", None),
+            ("console=ttySAC2,115200n8 console=ttyS1", Some("serial 1 115200\n")),
+        ] {
+            let menu = update(&Menu::default(), &[(label("a"), record(arguments))], &label("a")).unwrap();
+            let text = menu.to_string();
+            assert_eq!(
+                text.split_inclusive('\n').find(|line| line.starts_with("serial")),
+                expected,
+                "{arguments}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_default_whose_entry_was_lost_does_not_go_before_the_one_that_was_chosen() {
+        let versions = [(label("a"), record("")), (label("b"), record(""))];
+        let text =
+            update(&Menu::parse("default a\ntimeout 5\n"), &versions, &label("b")).unwrap().to_string();
+        assert!(text.starts_with("default menu.c32\ntimeout 50\nprompt 0\nontimeout b\nlabel b\n"), "{text}");
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct BootFiles {
 pub struct Found {
     /// Its path in the root filesystem, links resolved, without a leading `/`.
     pub path: PathBuf,
+    /// How messages name it.
+    pub shown: PathBuf,
     /// The file, open for reading.
     pub file: File,
 }
@@ -109,7 +111,8 @@ fn open(tree: &Dir, path: &Path) -> Result<Option<Found>> {
     if !file.metadata().or_cannot("examine", tree.shown(path))?.is_file() {
         return Ok(None);
     }
-    Ok(Some(Found { path: resolved(tree, &file)?.unwrap_or_else(|| path.to_owned()), file }))
+    let path = resolved(tree, &file)?.unwrap_or_else(|| path.to_owned());
+    Ok(Some(Found { shown: tree.shown(&path), path, file }))
 }
 
 /// The path at which the file really is, relative to the tree.

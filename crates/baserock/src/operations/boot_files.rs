@@ -1,8 +1,9 @@
 //! The files that boot loaders read: plain, on the disk, and checked before a menu names them.
 
 use std::fs::File;
-use std::io::{Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use nix::fcntl::{FallocateFlags, fallocate};
@@ -19,6 +20,9 @@ use crate::layout::{self, DTB, INITRAMFS, KERNEL, SYSTEMS};
 use crate::step::change;
 use crate::sys;
 use crate::volume::{BootPlace, Kind, Volume};
+
+/// Copied at a time, bytes.
+const BUFFER: usize = 1 << 20;
 
 /// Copies kernel, initramfs and device tree to where the boot loader finds them.
 pub fn install(volume: &Volume, label: &Label, files: &BootFiles) -> Result<()> {
@@ -122,14 +126,23 @@ fn copy(found: &Found, dir: &Dir, name: &str, kind: Kind) -> Result<()> {
     let shown = dir.shown(name);
     let target = dir.create(name, 0o644)?;
     let mut source = &found.file;
-    source.seek(SeekFrom::Start(0)).or_cannot("read", &found.path)?;
-    let size = source.metadata().or_cannot("examine", &found.path)?.len();
+    source.seek(SeekFrom::Start(0)).or_cannot("read", &found.shown)?;
+    let size = source.metadata().or_cannot("examine", &found.shown)?.len();
     reserve(&target, size, &shown, kind)?;
-    let copied = change("write", &shown, || std::io::copy(&mut source, &mut &target))?;
+    let mut buffer = vec![0; BUFFER];
+    let mut copied = 0;
+    loop {
+        let count = source.read(&mut buffer).or_cannot("read", &found.shown)?;
+        if count == 0 {
+            break;
+        }
+        change("write", &shown, || target.write_all_at(&buffer[..count], copied))?;
+        copied += count as u64;
+    }
     if copied != size {
         return Err(Error::refused(format!(
             "{} changed while it was being copied; try again",
-            found.path.display()
+            found.shown.display()
         )));
     }
     finish(&target, &shown, kind)

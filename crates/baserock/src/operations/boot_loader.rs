@@ -41,7 +41,7 @@ pub fn install(volume: &Volume) -> Result<()> {
     for name in MODULES {
         let path = from.join(name);
         let file = File::open(&path).map_err(|_| missing_modules())?;
-        boot_files::put(boot, &dir, name, &Found { path, file })?;
+        boot_files::put(boot, &dir, name, &Found { shown: path.clone(), path, file })?;
     }
     boot_files::commit(boot)?;
     match boot.mirror() {

@@ -2,6 +2,7 @@
 
 mod boot_place;
 mod disk;
+mod faults;
 mod live;
 mod location;
 mod open;
@@ -86,6 +87,11 @@ impl Volume {
     /// Every version, complete or not, sorted by label.
     pub fn versions(&self) -> Result<Vec<Version>> {
         version::all(self)
+    }
+
+    /// What is wrong with a version, its tree aside: nothing where it is as deploying left it.
+    pub fn faults(&self, label: &Label) -> Result<Vec<String>> {
+        faults::of(self, label)
     }
 
     /// The complete versions, sorted by label.

@@ -49,7 +49,7 @@ pub(super) fn all(volume: &Volume) -> Result<Vec<Version>> {
 }
 
 /// What the version lacks to be complete. Versions of the original tools have no record, and need `run` alone.
-fn missing(volume: &Volume, label: &Label, dir: &Dir) -> Result<Option<String>> {
+pub(super) fn missing(volume: &Volume, label: &Label, dir: &Dir) -> Result<Option<String>> {
     if dir.has(INCOMPLETE)? {
         return Ok(Some("its deployment has not ended".into()));
     }
@@ -57,7 +57,11 @@ fn missing(volume: &Volume, label: &Label, dir: &Dir) -> Result<Option<String>> 
         return Ok(Some(format!("it has no {RUN}")));
     }
     let Some(bytes) = dir.read_if_exists(BOOT_RECORD)? else { return Ok(None) };
-    let record = BootRecord::parse(&bytes, &dir.shown(BOOT_RECORD))?;
+    // One damaged record must not keep the other versions from being used.
+    let record = match BootRecord::parse(&bytes, &dir.shown(BOOT_RECORD)) {
+        Err(error) => return Ok(Some(format!("{BOOT_RECORD} is {}", error.reason()))),
+        Ok(record) => record,
+    };
     if !dir.has(ORIG)? {
         return Ok(Some(format!("it has no {ORIG}")));
     }

@@ -1,0 +1,34 @@
+//! What can be wrong with a version beside its tree.
+
+use super::{Volume, version};
+use crate::btrfs::{self, Access};
+use crate::error::Result;
+use crate::label::Label;
+use crate::layout::{self, KERNEL, ORIG};
+
+/// The faults of the version, in words.
+pub(super) fn of(volume: &Volume, label: &Label) -> Result<Vec<String>> {
+    let dir = volume.version_dir(label)?;
+    let mut faults: Vec<String> = version::missing(volume, label, &dir)?.into_iter().collect();
+    match dir.dir_if_exists(ORIG)? {
+        None if faults.is_empty() => faults.push(format!("it has no {ORIG}")),
+        Some(orig) if btrfs::is_subvolume(&orig)? && btrfs::access(&orig)? == Access::Writable => {
+            faults.push(format!("{ORIG} is writable, and was frozen when the version was deployed"));
+        }
+        _ => {}
+    }
+    faults.extend(of_menu(volume, label)?);
+    Ok(faults)
+}
+
+/// Whether the menu boots the version, where the version has something to boot and there is a menu.
+fn of_menu(volume: &Volume, label: &Label) -> Result<Option<String>> {
+    let Some(menu) = volume.boot().menu()? else { return Ok(None) };
+    if !volume.boot().has(label, KERNEL)? {
+        return Ok(None);
+    }
+    let path = format!("/{}", layout::in_version(label, KERNEL).display());
+    let boots = menu.entry(label.as_str()).is_some_and(|entry| entry.kernel() == Some(&path));
+    Ok((!boots)
+        .then(|| "the boot menu has no entry for it; set-default of any version writes one".to_owned()))
+}

@@ -1,0 +1,33 @@
+//! Every reader of bytes that nobody vouches for, as a function from bytes that must neither panic, nor hang, nor take more memory than a
+//! small multiple of what it was given; and that checks what holds for every input.
+//!
+//! `cargo xtask fuzz` runs each under libFuzzer; `cargo test` runs each over its corpus, in which every input that ever broke one is kept.
+
+mod entries;
+mod fence;
+mod parts;
+mod targets;
+
+/// A target: what it does with its input, failing by a panic.
+pub type Target = fn(&[u8]);
+
+/// All targets by name.
+pub const TARGETS: [(&str, Target); 12] = [
+    ("apply", targets::apply::run),
+    ("archive", targets::archive::run),
+    ("cluster", targets::cluster::run),
+    ("disk", targets::disk::run),
+    ("etc", targets::etc::run),
+    ("fstab", targets::fstab::run),
+    ("manifest", targets::manifest::run),
+    ("menu", targets::menu::run),
+    ("merge", targets::merge::run),
+    ("mountinfo", targets::mountinfo::run),
+    ("records", targets::records::run),
+    ("stream", targets::stream::run),
+];
+
+/// The target of this name.
+pub fn named(name: &str) -> Option<Target> {
+    TARGETS.iter().find(|(other, _)| *other == name).map(|(_, target)| *target)
+}

@@ -1,0 +1,14 @@
+//! A target a file.
+
+pub mod apply;
+pub mod archive;
+pub mod cluster;
+pub mod disk;
+pub mod etc;
+pub mod fstab;
+pub mod manifest;
+pub mod menu;
+pub mod merge;
+pub mod mountinfo;
+pub mod records;
+pub mod stream;

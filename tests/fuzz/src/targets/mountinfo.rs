@@ -1,0 +1,28 @@
+//! What the kernel says is mounted, with names in it that anybody may have chosen.
+
+use std::path::Path;
+
+use baserock::label::Label;
+use baserock::layout::{self, ORIG};
+use baserock::mountinfo;
+
+/// A whole mountinfo.
+pub fn run(bytes: &[u8]) {
+    let mounts = mountinfo::parse(bytes);
+    assert!(mounts.len() <= bytes.split(|&byte| byte == b'\n').count());
+    for mount in &mounts {
+        if let Some(label) = mount.version() {
+            assert_eq!(Label::existing(label.as_str().as_ref()), Some(label.clone()));
+            assert_eq!(mount.root, Path::new("/").join(layout::in_version(&label, layout::RUN)));
+        }
+    }
+    let root = mountinfo::root(&mounts);
+    assert!(root.is_none_or(|mount| mount.target == Path::new("/")));
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(label) = text.parse::<Label>() {
+        assert_eq!(Label::existing(text.as_ref().as_ref()), Some(label.clone()));
+        let path = layout::in_version(&label, ORIG);
+        assert_eq!(path.components().count(), 3, "{}", path.display());
+        assert_eq!(layout::label_of(&format!("/{}", path.display()), ORIG), Some(label.as_str()));
+    }
+}

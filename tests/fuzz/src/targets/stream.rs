@@ -1,0 +1,90 @@
+//! What sender and agent say to each other: frames as they come, and frames that are valid around something that nobody meant well.
+
+use baserock::label::Label;
+use delta::difference::{self, Old};
+use delta::frame::{self, Frame};
+use delta::{format, frame::MAX_CONTENT};
+use ssh_rsync::protocol::{Amount, Finished, Hello, Request, kind};
+
+use crate::parts::choice;
+
+/// A choice: a stream as it comes; or messages, each a kind, a length and a content.
+pub fn run(bytes: &[u8]) {
+    let Some((choice, rest)) = choice(bytes) else { return };
+    if choice != b'M' {
+        return listen(rest);
+    }
+    let mut stream = Vec::new();
+    let mut said = Vec::new();
+    let mut rest = rest;
+    while let [kind, low, high, content @ ..] = rest {
+        let length = usize::from(u16::from_le_bytes([*low, *high])).min(content.len());
+        frame::write(&mut stream, *kind, &content[..length]).expect("memory can be written to");
+        said.push(Frame { kind: *kind, content: content[..length].to_vec() });
+        rest = &content[length..];
+    }
+    let mut from = &*stream;
+    for frame in &said {
+        assert_eq!(&frame::read(&mut from).expect("what was written is read"), frame);
+    }
+    assert!(frame::read(&mut from).is_err(), "a message too many");
+    let mut previous: &[u8] = &[];
+    for frame in &said {
+        understand(frame, previous);
+        previous = &frame.content;
+    }
+}
+
+fn listen(mut stream: &[u8]) {
+    while let Ok(frame) = frame::read(&mut stream) {
+        assert!(frame.content.len() <= MAX_CONTENT);
+        understand(&frame, &[]);
+    }
+}
+
+/// What the one side or the other does with the content. `previous` is an old file to a difference.
+fn understand(frame: &Frame, previous: &[u8]) {
+    let content = &*frame.content;
+    match frame.kind {
+        kind::HELLO => {
+            let hello: Result<Hello, _> = serde_json::from_slice(content);
+            let _label: Option<Label> = hello.ok().and_then(|hello| hello.label.parse().ok());
+        }
+        kind::CONTENTS => drop(serde_json::from_slice::<Amount>(content)),
+        kind::FINISHED => drop(serde_json::from_slice::<Finished>(content)),
+        kind::MANIFEST => drop(format::read(content)),
+        kind::REQUEST => request(content),
+        kind::ANSWER => answer(content, previous),
+        _ => {}
+    }
+}
+
+fn request(content: &[u8]) {
+    let Ok(request) = Request::read(content) else { return };
+    let again = Request::read(&request.to_bytes()).expect("what was written is read");
+    assert_eq!(again, request);
+    let new = b"something that an old file may have had".repeat(100);
+    let _damaged = difference::encode(&new, &Old::Signature(&request.signature), 1);
+}
+
+/// The first byte says how long the new content is, and whether what follows the method has to be compressed first.
+fn answer(content: &[u8], old: &[u8]) {
+    let Some((size, difference)) = choice(content) else { return };
+    let size = usize::from(size) * 64;
+    decode(difference, old, size);
+    if let Some((method, rest)) = choice(difference) {
+        let mut made = vec![method];
+        made.extend(zstd::encode_all(rest, 1).expect("memory can be written to"));
+        decode(&made, old, size);
+        decode(&made, old, rest.len());
+    }
+}
+
+fn decode(difference: &[u8], old: &[u8], size: usize) {
+    if let Ok(new) = difference::decode(difference, old, size) {
+        assert_eq!(new.len(), size);
+        let made = difference::encode(&new, &Old::Signature(&difference::signature(old)), 1);
+        let made = made.expect("the signature is a good one");
+        assert_eq!(difference::decode(&made, old, size).expect("what was written is read"), new);
+    }
+}
