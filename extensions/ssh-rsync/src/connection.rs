@@ -44,7 +44,7 @@ impl Connection {
     pub fn open(destination: &str, agents: &[Agent], questions: Questions) -> Result<Self> {
         match Self::attempt(destination, agents, questions, false)? {
             Some(connection) => Ok(connection),
-            // The agent there does not run: cut off by a crash, perhaps.
+            // The agent there does not run: damaged by a crash, perhaps.
             None => Self::attempt(destination, agents, questions, true)?
                 .ok_or_else(|| Error::refused(format!("the agent does not start on {destination}"))),
         }
@@ -68,13 +68,19 @@ impl Connection {
         let Conversation { process, mut stdin, stdout, stderr } = talk;
         let mut ssh = Ssh::listen(process, stderr);
         let mut receiver = Receiver::new(stdout, "the target");
+        let mut started = false;
         loop {
             match bootstrap::next_word(receiver.raw(), &token) {
+                Ok(Word::Start) => started = true,
                 Ok(Word::Ready) => break,
                 Ok(Word::Send(architecture)) => {
                     let agent = agents.iter().find(|agent| agent.architecture == architecture);
                     let agent = agent.ok_or_else(|| unsupported(&architecture, agents))?;
-                    stdin.write_all(&agent.program).or_cannot("write to", destination)?;
+                    if let Err(error) = stdin.write_all(&agent.program) {
+                        drop(stdin);
+                        ssh.end(destination)?;
+                        return Err(error).or_cannot("write to", destination);
+                    }
                 }
                 Ok(Word::Unknown(architecture)) => return Err(unsupported(&architecture, agents)),
                 Ok(Word::NoPlace) => {
@@ -85,7 +91,11 @@ impl Connection {
                 Err(_) => {
                     signal::check()?;
                     drop(stdin);
-                    return ssh.end(destination).map(|()| None);
+                    return match ssh.end(destination) {
+                        // ssh tells the end of an agent by a signal as it tells its own failures.
+                        Err(Error::Refused(_)) if started => Ok(None),
+                        outcome => outcome.map(|()| None),
+                    };
                 }
             }
         }
