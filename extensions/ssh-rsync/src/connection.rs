@@ -99,6 +99,7 @@ impl Connection {
                 }
             }
         }
+        ssh.forget();
         let sender = Sender::new(stdin, "the target");
         Ok(Some(Connection { _heart: sender.beat(), sender, receiver, ssh }))
     }
@@ -144,6 +145,11 @@ impl Ssh {
             }
         });
         Ssh { process: Some(process), complaints, listener: Some(listener) }
+    }
+
+    /// What was said so far is the login shell's, and no reason for what happens later.
+    fn forget(&self) {
+        self.complaints.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The last line that ssh has written, where it has.
