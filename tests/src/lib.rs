@@ -4,13 +4,17 @@
 
 pub mod bootable;
 pub mod chroot;
+pub mod client;
 pub mod definitions;
 pub mod extensions;
 pub mod image;
 pub mod inputs;
 pub mod machine;
+pub mod next;
 pub mod programs;
+pub mod proxy;
 pub mod running;
 pub mod ssh;
+pub mod sshd;
 pub mod version;
 pub mod web;

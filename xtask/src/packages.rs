@@ -24,6 +24,7 @@ pub const TESTS: &[&str] = &[
     "acl",
     "attr",
     "bzip2",
+    "cpio",
     "git",
     "libcap2-bin",
     "openssl",
@@ -36,7 +37,9 @@ pub const TESTS: &[&str] = &[
     "xz-utils",
     "zstd",
     "fdisk",
+    "fish",
     "openssh-client",
+    "openssh-server",
     "qemu-system-x86",
     "qemu-utils",
 ];
