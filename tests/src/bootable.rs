@@ -41,6 +41,18 @@ impl Tree {
         tree
     }
 
+    /// Leaves out what a test does not need: documents, languages, and drivers of what these machines do not have.
+    #[must_use]
+    pub fn small(self) -> Tree {
+        const MODULES: &str = "usr/lib/modules/*/kernel";
+        let script = format!(
+            "cd \"$0\"; rm -r usr/share/doc usr/share/man usr/share/locale var/cache/apt var/lib/apt/lists {MODULES}/sound; \
+             for name in gpu media infiniband scsi iio staging usb mmc hwmon isdn net/wireless net/ethernet; do rm -r {MODULES}/drivers/$name; done"
+        );
+        programs::shell("sh", &["-ec", &script, text(&self.path())]);
+        self
+    }
+
     /// Where it is. Files of the input must be replaced, never written to.
     pub fn path(&self) -> PathBuf {
         self.place.path().join("tree")
@@ -56,6 +68,9 @@ fn installed() -> &'static Path {
         let mut install = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         install.current_dir(root).args(["xtask", "install", "--debug", "--destdir"]).arg(place.path());
         programs::run(&mut install).ok();
+        // What only debuggers read is most of their size, and machines are slow.
+        let large = ["-type", "f", "-size", "+1M", "-exec", "strip", "{}", "+"];
+        programs::shell("find", &[&[text(place.path())], &large[..]].concat());
         place
     });
     place.path()

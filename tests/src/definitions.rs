@@ -37,6 +37,21 @@ impl Definitions {
         definitions
     }
 
+    /// The example, as somebody would copy it, with this project's extensions installed.
+    pub fn example() -> Self {
+        let definitions = Definitions::with_extensions();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("definitions/.");
+        copy(&source, &definitions.root());
+        definitions
+    }
+
+    /// Makes this tree the artifact of the system of this name.
+    pub fn put_artifact(&self, name: &str, tree: &Path) {
+        let artifact = self.path("artifacts").join(name);
+        fs::create_dir_all(&artifact).expect("a folder");
+        copy(&tree.join("."), &artifact);
+    }
+
     /// The repository's folder.
     pub fn root(&self) -> PathBuf {
         self.place.path().join("repository")
@@ -124,6 +139,10 @@ impl Default for Definitions {
     fn default() -> Self {
         Definitions::new()
     }
+}
+
+fn copy(from: &Path, to: &Path) {
+    programs::run(Command::new("cp").arg("-a").args([from, to])).ok();
 }
 
 fn write(path: &Path, text: &str, mode: u32) {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::programs;
 
 /// Extensions that are programs: the ending of a program's name becomes that of the extension.
-const PROGRAMS: [&str; 11] = [
+const PROGRAMS: [&str; 13] = [
     "add-config-files-configure",
     "fstab-configure",
     "install-files-configure",
@@ -15,6 +15,8 @@ const PROGRAMS: [&str; 11] = [
     "rawdisk-write",
     "set-hostname-configure",
     "simple-network-configure",
+    "ssh-rsync-check",
+    "ssh-rsync-write",
     "sshkeys-configure",
     "tar-build",
     "tar-check",
@@ -22,7 +24,7 @@ const PROGRAMS: [&str; 11] = [
 ];
 
 /// Extensions that are scripts, and the help of all, by their folder in `extensions/`.
-const FOLDERS: [&str; 3] = ["configure", "mmdebstrap", "tar"];
+const FOLDERS: [&str; 5] = ["configure", "mmdebstrap", "rawdisk", "ssh-rsync", "tar"];
 
 /// Lays out the extensions in this folder, as links.
 pub fn install(into: &Path) {

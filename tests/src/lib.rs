@@ -4,6 +4,7 @@
 
 pub mod bootable;
 pub mod chroot;
+pub mod client;
 #[path = "../crash/mod.rs"]
 pub mod crash;
 pub mod definitions;
@@ -11,12 +12,15 @@ pub mod extensions;
 pub mod image;
 pub mod inputs;
 pub mod machine;
+pub mod next;
 pub mod operations;
 pub mod programs;
+pub mod proxy;
 pub mod running;
 pub mod small_guest;
 pub mod soundness;
 pub mod ssh;
+pub mod sshd;
 pub mod steps;
 pub mod version;
 pub mod web;

@@ -69,6 +69,11 @@ impl Machine {
         machine
     }
 
+    /// Where it listens for ssh: address and port.
+    pub fn listens(&self) -> (&str, u16) {
+        ("127.0.0.1", self.port)
+    }
+
     /// What was written to the serial line so far.
     pub fn serial(&self) -> String {
         let bytes = fs::read(self.place.path().join("serial.log")).unwrap_or_default();

@@ -70,6 +70,28 @@ impl Running {
         programs::run(self.command("/tmp/system-version-manager").args(arguments))
     }
 
+    /// Mounts one of its folders once more, so that no program there can be run.
+    pub fn forbid_programs_in(&self, folder: &str) {
+        let place = self.path(folder);
+        mount(Some(&place), &place, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+            .and_then(|()| {
+                let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_NOEXEC;
+                mount(None::<&str>, &place, None::<&str>, flags, None::<&str>)
+            })
+            .unwrap_or_else(|error| panic!("mount {folder}: {error}"));
+    }
+
+    /// Puts a program of this machine into it, with the libraries that it needs.
+    pub fn add_program(&self, program: &str, inside: &str) {
+        let needed = programs::shell("ldd", &[program]);
+        let libraries = needed.split_whitespace().filter(|word| word.starts_with('/'));
+        for (from, to) in libraries.map(|library| (library, &library[1..])).chain([(program, inside)]) {
+            let to = self.path(to);
+            std::fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
+            std::fs::copy(from, to).unwrap_or_else(|error| panic!("{from}: {error}"));
+        }
+    }
+
     /// Where a path of the running system is for this thread.
     pub fn path(&self, inside: &str) -> PathBuf {
         self.root.path().join(inside)

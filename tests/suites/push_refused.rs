@@ -4,8 +4,11 @@ use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use baserock_tests::client::Client;
 use baserock_tests::programs::{self, run};
+use baserock_tests::running::Running;
 use baserock_tests::ssh::Target;
+use baserock_tests::sshd::{Plain, Setup};
 use baserock_tests::version::{factory_image, put_tree};
 use baserock_tests::{inputs, programs::Done};
 use delta::frame;
@@ -31,10 +34,55 @@ fn what_is_missing_or_wrong_is_named_before_anything_is_sent() {
     run(&mut target.push(&tree.join("bin/busybox"), "v2")).refused(&["is not a directory"]);
     run(target.push(&tree, "v2").env("BASE_ROOT", empty.path())).refused(&["BASE_ROOT"]);
     run(target.push(&tree, "v2").env("KERNEL_PATH", "boot/none")).refused(&["boot/none"]);
-    run(&mut target.push_to(&tree, "v2", 1)).refused(&["cannot connect to root@target", "refused"]);
+    run(&mut target.push_to(&tree, "v2", 1)).refused(&["cannot connect to ssh://root@target:1: ", "refused"]);
     assert_eq!(target.system.manage(&["list"]).ok(), "factory (running) (default)\n");
     // What a failed deployment has left does not stand in the way of the next try.
     run(&mut target.push(&tree, "v2")).ok();
+}
+
+#[test]
+fn machines_that_cannot_take_a_version_say_why() {
+    let plain = Plain::start();
+    let client = Client::new().knows("plain", plain.sshd.listens(), "");
+    run(&mut client.check("root@plain", "v2")).refused(&["this is not a Baserock system", "tmpfs"]);
+    drop(plain);
+
+    let image = factory_image(768);
+    for (through, words) in [
+        (["setarch", "--uname-2.6"], &["the target's kernel is 2.6.", "4.19 or newer"][..]),
+        (["setarch", "i686"], &["the target's architecture is i686", "agents for x86_64 only"]),
+    ] {
+        let target =
+            Target::of(Running::start(&image, "factory"), &Setup { network: None, through: &through });
+        run(&mut target.check("v2")).refused(words);
+        run(&mut target.push(&inputs::busybox().unwrap(), "v2")).refused(words);
+        assert_eq!(target.system.manage(&["list"]).ok(), "factory (running) (default)\n");
+    }
+}
+
+#[test]
+fn senders_without_an_agent_or_a_key_are_told() {
+    let image = factory_image(768);
+    let target = Target::start(&image, "factory");
+    let client = Client::with("IdentityFile none\n").knows("target", target.sshd.listens(), "");
+    run(&mut client.check("root@target", "v2"))
+        .refused(&["cannot connect to root@target: root@127.0.0.1: Permission denied (publickey"]);
+    run(&mut client.check("root@nowhere.invalid", "v2")).refused(&[
+        "cannot connect to root@nowhere.invalid: ssh: Could not resolve hostname nowhere.invalid",
+    ]);
+
+    let alone = tempfile::tempdir().unwrap();
+    let program = alone.path().join("ssh-rsync.check");
+    fs::copy(programs::path("ssh-rsync-check"), &program).unwrap();
+    let check = || {
+        let mut check = target.ssh_client(&program);
+        run(check.arg("root@target").env("UPGRADE", "yes").env("VERSION_LABEL", "v2"))
+    };
+    check().refused(&["there is no agent in ", "BASEROCK_AGENTS"]);
+    let other = alone.path().join("agents/riscv64");
+    fs::create_dir_all(&other).unwrap();
+    fs::copy(programs::path("baserock-agent"), other.join("baserock-agent")).unwrap();
+    check().refused(&["the target's architecture is x86_64", "agents for riscv64 only"]);
 }
 
 #[test]

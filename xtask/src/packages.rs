@@ -26,6 +26,7 @@ pub const TESTS: &[&str] = &[
     "acl",
     "attr",
     "bzip2",
+    "cpio",
     "git",
     "libcap2-bin",
     "openssl",
@@ -38,8 +39,10 @@ pub const TESTS: &[&str] = &[
     "xz-utils",
     "zstd",
     "fdisk",
+    "fish",
     "openssh-client",
     "qemu-system-common",
+    "openssh-server",
     "qemu-system-x86",
     "qemu-utils",
 ];

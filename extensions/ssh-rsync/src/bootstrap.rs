@@ -1,7 +1,7 @@
 //! Getting the agent to run on a machine that has a shell.
 //!
-//! One line of POSIX shell, in single quotes that every login shell understands. It looks for this build's agent by its hash; where there is
-//! none it asks for it, takes it from standard input into a folder that only root can enter, and becomes it. What a login shell prints
+//! One line of POSIX shell, in single quotes that every login shell understands. It looks for this build's agent by its hash and size; where
+//! there is none it asks for it, takes it from standard input into a folder that only root can enter, and becomes it. What a login shell prints
 //! before is skipped: everything that counts begins with a token that was made up for this connection.
 
 use std::fs;
@@ -24,6 +24,8 @@ pub struct Agent {
 /// What the shell on the target says, after the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Word {
+    /// The shell becomes the agent, which is there.
+    Start,
     /// The agent runs; frames follow.
     Ready,
     /// Send the agent for this architecture.
@@ -79,14 +81,20 @@ pub fn command(agents: &[Agent], token: &str, upload: bool) -> String {
     let look = if upload {
         String::new()
     } else {
-        format!("for d in {PLACES}; do [ -x $d/agents/$h ] && exec $d/agents/$h {token}; done; ")
+        format!(
+            "for d in {PLACES}; do f=$d/agents/$h; [ -f $f ] && whole $f && runs $f && echo {token} start && \
+             exec $f {token}; done; "
+        )
     };
+    // Not every shell's `-x` knows of mounts with noexec, so files are run to see. An empty one is an empty script to every shell, and
+    // the agent exits with 1 where it is not given a token.
     format!(
-        "exec sh -c 'umask 077; m=$(uname -m); case $m in {} *) echo {token} unknown $m; exit 1;; esac; {look}\
+        "exec sh -c 'umask 077; m=$(uname -m); case $m in {} *) echo {token} unknown $m; exit 1;; esac; \
+         whole() {{ [ $(wc -c <$1) -eq $n ]; }}; runs() {{ $1 </dev/null >/dev/null 2>&1; [ $? -lt 2 ]; }}; {look}\
          t=; for d in {PLACES}; do mkdir -p $d/agents && chmod 700 $d $d/agents && t=$d/agents/new.$$ && : >$t && \
-         chmod 700 $t && [ -x $t ] && break; rm -f $t; t=; done 2>/dev/null; \
+         chmod 700 $t && runs $t && break; rm -f $t; t=; done 2>/dev/null; \
          [ -n \"$t\" ] || {{ echo {token} noplace; exit 1; }}; \
-         echo {token} send $m; head -c $n >$t && mv -f $t $d/agents/$h && exec $d/agents/$h {token}; \
+         echo {token} send $m; head -c $n >$t && whole $t && mv -f $t $d/agents/$h && exec $d/agents/$h {token}; \
          rm -f $t; exit 1'",
         cases.join(" ")
     )
@@ -120,6 +128,7 @@ fn word(line: &str, token: &str) -> Option<Word> {
     let mut words = said.split_whitespace();
     let (word, architecture) = (words.next()?, words.next().unwrap_or_default().to_owned());
     Some(match word {
+        "start" => Word::Start,
         "ready" => Word::Ready,
         "send" => Word::Send(architecture),
         "unknown" => Word::Unknown(architecture),

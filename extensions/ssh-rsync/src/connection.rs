@@ -44,7 +44,7 @@ impl Connection {
     pub fn open(destination: &str, agents: &[Agent], questions: Questions) -> Result<Self> {
         match Self::attempt(destination, agents, questions, false)? {
             Some(connection) => Ok(connection),
-            // The agent there does not run: cut off by a crash, perhaps.
+            // The agent there does not run: damaged by a crash, perhaps.
             None => Self::attempt(destination, agents, questions, true)?
                 .ok_or_else(|| Error::refused(format!("the agent does not start on {destination}"))),
         }
@@ -68,14 +68,20 @@ impl Connection {
         let Conversation { process, mut stdin, stdout, stderr } = talk;
         let mut ssh = Ssh::listen(process, stderr);
         let mut receiver = Receiver::new(stdout, "the target");
+        let mut started = false;
         loop {
             match bootstrap::next_word(receiver.raw(), &token) {
+                Ok(Word::Start) => started = true,
                 Ok(Word::Ready) => break,
                 Ok(Word::Send(architecture)) => {
                     let agent = agents.iter().find(|agent| agent.architecture == architecture);
                     let agent = agent.ok_or_else(|| unsupported(&architecture, agents))?;
                     tracing::debug!("sending the agent for {architecture}: {} bytes", agent.program.len());
-                    stdin.write_all(&agent.program).or_cannot("write to", destination)?;
+                    if let Err(error) = stdin.write_all(&agent.program) {
+                        drop(stdin);
+                        ssh.end(destination)?;
+                        return Err(error).or_cannot("write to", destination);
+                    }
                 }
                 Ok(Word::Unknown(architecture)) => return Err(unsupported(&architecture, agents)),
                 Ok(Word::NoPlace) => {
@@ -86,10 +92,15 @@ impl Connection {
                 Err(_) => {
                     signal::check()?;
                     drop(stdin);
-                    return ssh.end(destination).map(|()| None);
+                    return match ssh.end(destination) {
+                        // ssh tells the end of an agent by a signal as it tells its own failures.
+                        Err(Error::Refused(_)) if started => Ok(None),
+                        outcome => outcome.map(|()| None),
+                    };
                 }
             }
         }
+        ssh.forget();
         let sender = Sender::new(stdin, "the target");
         Ok(Some(Connection { _heart: sender.beat(), sender, receiver, ssh }))
     }
@@ -135,6 +146,11 @@ impl Ssh {
             }
         });
         Ssh { process: Some(process), complaints, listener: Some(listener) }
+    }
+
+    /// What was said so far is the login shell's, and no reason for what happens later.
+    fn forget(&self) {
+        self.complaints.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The last line that ssh has written, where it has.

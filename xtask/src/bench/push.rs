@@ -143,7 +143,7 @@ impl Bench {
             Ok(space.total - space.available)
         };
         settle()?;
-        let (disk, wire, processor) = (used()?, link.bytes()?, target.processor_time());
+        let (disk, wire, processor) = (used()?, link.bytes()?, target.sshd.processor_time());
         let watch = Watch::start(there);
         let taken = measure(command)?;
         let wire_after = link.bytes()?;
@@ -152,7 +152,7 @@ impl Bench {
             name,
             taken,
             watched: watch.stop(),
-            processor_there: target.processor_time().saturating_sub(processor),
+            processor_there: target.sshd.processor_time().saturating_sub(processor),
             to: wire_after[0] - wire[0],
             from: wire_after[1] - wire[1],
             disk: used()?.saturating_sub(disk),
