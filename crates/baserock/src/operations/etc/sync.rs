@@ -62,5 +62,5 @@ fn copy(volume: &Volume, source: &Source<'_>, label: &Label) -> Result<()> {
     let earlier = record(volume, label)?.map_or_else(IdMoves::default, |record| record.moves);
     let place = Place { version: &version, orig: &orig, run: &run, is_complete: true };
     let reown = Reown { moves: &plan.moves, earlier: &earlier };
-    put_in_place(staged, reown, place, &record_of(&plan, source.label.as_str())).map(drop)
+    put_in_place(&staged, reown, place, &record_of(&plan, source.label.as_str())).map(drop)
 }
