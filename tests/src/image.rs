@@ -47,6 +47,7 @@ impl Image {
     }
 
     /// A copy of it in memory, for a test that takes many.
+    #[must_use]
     pub fn copy(&self) -> Self {
         let copy = Image { place: tempfile::tempdir_in("/dev/shm").expect("a directory in memory") };
         if self.path().exists() {

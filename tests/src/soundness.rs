@@ -112,7 +112,9 @@ impl<'a> Place<'a> {
             faults.extend(others.map(|name| format!("debris: {}", dir.join(name).display())));
         };
         let of_top = ["systems", "state", ".baserock", "extlinux", "extlinux.conf", "ldlinux.sys"];
-        only(self.top.into(), &|name| of_top.contains(&name) || name.ends_with(".c32"));
+        only(self.top.into(), &|name| {
+            of_top.contains(&name) || Path::new(name).extension().is_some_and(|end| end == "c32")
+        });
         only(self.top.join(".baserock"), &|name| {
             ["lock", "ballast", "metadata-ballast", "fstab", "incoming", "agents"].contains(&name)
         });

@@ -19,7 +19,7 @@ pub fn change<T, E: Into<io::Error>>(
     call: impl FnOnce() -> Result<T, E>,
 ) -> Result<T> {
     let (action, path) = (action.into(), path.as_ref());
-    here(&action, path).map_err(Into::into).and_then(|()| call().map_err(Into::into)).or_cannot(action, path)
+    here(&action, path).and_then(|()| call().map_err(Into::into)).or_cannot(action, path)
 }
 
 /// Marks a step whose errors are told otherwise, or that another program takes.
@@ -30,7 +30,6 @@ pub fn here(action: &str, path: &Path) -> io::Result<()> {
 
 /// Marks a step whose errors are told otherwise, or that another program takes.
 #[cfg(not(feature = "fail-points"))]
-#[expect(clippy::unnecessary_wraps, reason = "with fail points it can fail")]
 #[inline]
 pub fn here(_action: &str, _path: &Path) -> io::Result<()> {
     Ok(())

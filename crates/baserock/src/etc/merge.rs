@@ -100,7 +100,7 @@ pub fn merge(inputs: &Inputs<'_>, request: &Request, observer: &dyn Observer) ->
         run: inputs.new_run,
         is_complete: request.sync,
     };
-    let reowned = put_in_place(staged, Reown { moves: &plan.moves, earlier }, place, &record)?;
+    let reowned = put_in_place(&staged, Reown { moves: &plan.moves, earlier }, place, &record)?;
     report(&plan.steps, observer);
     Ok(Outcome { steps: plan.steps, record, reowned })
 }
@@ -124,12 +124,12 @@ pub struct Place<'a> {
 }
 
 /// Re-owns, exchanges, and writes the record. Where something fails, all is as it was; after a crash [`pending::settle`] sees to that.
-pub fn put_in_place(staged: Staged<'_>, reown: Reown<'_>, place: Place<'_>, record: &Record) -> Result<u64> {
+pub fn put_in_place(staged: &Staged<'_>, reown: Reown<'_>, place: Place<'_>, record: &Record) -> Result<u64> {
     let Place { version, orig, run, is_complete } = place;
     let mut undo = Undo::new();
     if is_complete {
         undo.push("forget the merge", move || pending::forget(version));
-        pending::note(version, &staged, record)?;
+        pending::note(version, staged, record)?;
     }
     let back = Reown { moves: reown.earlier, earlier: reown.moves };
     undo.push("give files back to their owners", move || back.run(orig, run).map(drop));
