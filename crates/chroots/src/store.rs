@@ -167,8 +167,9 @@ impl Store {
     /// The folder that all chroots share as `/src`: the host's, made if it is missing, or the store's own where this user cannot write there.
     pub fn shared_folder(&self) -> Result<PathBuf> {
         let host = Path::new("/src");
-        if self.privilege == Privilege::Root && !host.exists() {
-            DirBuilder::new().mode(0o755).create(host).or_cannot("create", host)?;
+        if self.privilege == Privilege::Root {
+            // Several may be entering for the first time at once.
+            DirBuilder::new().recursive(true).mode(0o755).create(host).or_cannot("create", host)?;
         }
         if access(host, AccessFlags::W_OK | AccessFlags::X_OK).is_ok() {
             return host.canonicalize().or_cannot("find", host);
