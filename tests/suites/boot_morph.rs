@@ -1,0 +1,105 @@
+//! A machine made from the example definitions upgrades itself with them, tries builds of its own, and rolls back.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use baserock_tests::bootable::Tree;
+use baserock_tests::definitions::Definitions;
+use baserock_tests::image::Image;
+use baserock_tests::inputs::{self, Debian};
+use baserock_tests::machine::Machine;
+use baserock_tests::programs::run;
+
+/// Where the definitions are on the machine, and what is typed there.
+const DEFINITIONS: &str = "/root/definitions";
+const UPGRADE: &str =
+    "morph upgrade clusters/upgrade-devel.morph self.HOSTNAME=$(hostname) self.VERSION_LABEL=devel";
+const CYCLE: &str = "cycle.sh systems/server.morph clusters/upgrade-devel.morph";
+
+#[test]
+fn booted_machine_upgrades_itself_from_its_definitions() {
+    let t = Instant::now();
+    let image = made_by_morph();
+    println!("image {:?}", t.elapsed());
+    let mut machine = Machine::boot(&image.path());
+    println!("boot {:?}", t.elapsed());
+    assert_eq!(machine.run("hostname"), "devel");
+    assert_eq!(machine.run("system-version-manager list"), "factory (running) (default)");
+    machine.run("hostnamectl hostname mine; echo changed > /etc/motd");
+
+    let said = machine.run(&format!("cd {DEFINITIONS} && {UPGRADE}"));
+    println!("upgrade {:?} {said}", t.elapsed());
+    assert!(said.ends_with("self: deployed"), "{said}");
+    machine.reboot();
+    println!("reboot {:?}", t.elapsed());
+    assert_eq!(machine.run("system-version-manager list"), "devel (running) (default)\nfactory");
+    assert_eq!(machine.run("hostname; cat /etc/motd /etc/build"), "mine\nchanged\ncarried");
+    assert!(machine.run("cat /etc/motd.d/welcome").contains("This is a system to develop on"));
+
+    let first = machine.run(&format!("cd {DEFINITIONS} && {CYCLE}"));
+    println!("cycle {:?} {first}", t.elapsed());
+    assert!(first.contains("server-system-x86_64: built\n"), "{first}");
+    let second = machine.run(&format!("cd {DEFINITIONS} && {CYCLE}"));
+    println!("cycle {:?} {second}", t.elapsed());
+    for words in [
+        "server-system-x86_64: up to date\n",
+        "making devel the default, since TEST is replaced\n",
+        "removing the earlier TEST\n",
+    ] {
+        assert!(second.contains(words), "{words}: {second}");
+    }
+    machine.reboot();
+    println!("reboot {:?}", t.elapsed());
+    assert_eq!(machine.run("system-version-manager list"), "TEST (running) (default)\ndevel\nfactory");
+    assert_eq!(machine.run("hostname; cat /etc/motd"), "mine\nchanged");
+
+    machine.run("system-version-manager set-default devel");
+    machine.reboot();
+    println!("reboot {:?}", t.elapsed());
+    machine.run("system-version-manager remove TEST");
+    assert_eq!(machine.run("system-version-manager list"), "devel (running) (default)\nfactory");
+    machine.power_off();
+}
+
+/// The image of the example, with the definitions in it, and an archive that is both the next version and what the other system is built
+/// from.
+fn made_by_morph() -> Image {
+    let (definitions, tree, image) =
+        (Definitions::example(), Tree::new(Debian::Release).small(), Image::to_be());
+    fs::create_dir_all(definitions.path("artifacts")).unwrap();
+    symlink(tree.path(), definitions.path("artifacts/devel-system-x86_64")).unwrap();
+    let location = format!("devel.location={}", image.path().display());
+    definitions.done(&["deploy", "clusters/image.morph", &location]);
+    let mounted = image.mount("subvolid=5");
+    let home = mounted.path().join("state/root");
+    carry_definitions(&home.join("definitions"), &tree);
+    let_in_from_itself(&home.join(".ssh"));
+    image
+}
+
+fn carry_definitions(to: &Path, tree: &Tree) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("definitions");
+    run(Command::new("cp").arg("-a").args([&source, to])).ok();
+    for folder in [".git", "artifacts", "images"] {
+        fs::create_dir(to.join(folder)).unwrap();
+    }
+    let build = tree.path().join("etc/build");
+    fs::remove_file(&build).unwrap();
+    fs::write(build, "carried\n").unwrap();
+    let archive = to.join("images/server.tar.zst");
+    let mut pack = Command::new("tar");
+    pack.args(["--zstd", "--xattrs", "--numeric-owner", "-cf"]).arg(&archive).arg("-C");
+    run(pack.arg(tree.path()).arg(".")).ok();
+    let mut link = Command::new("cp");
+    run(link.arg("--reflink").arg(archive).arg(to.join("artifacts/devel-system-x86_64.tar.zst"))).ok();
+}
+
+/// Lets root log in at the machine itself without being asked anything.
+fn let_in_from_itself(ssh: &Path) {
+    fs::copy(inputs::ssh_key().unwrap(), ssh.join("id_ed25519")).unwrap();
+    fs::set_permissions(ssh.join("id_ed25519"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(ssh.join("config"), "Host localhost\nStrictHostKeyChecking accept-new\n").unwrap();
+}
