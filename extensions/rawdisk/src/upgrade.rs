@@ -129,18 +129,23 @@ fn put(volume: &Volume, tree: &Dir, label: &Label, default: &Label, observer: &d
     let plan = Plan::new(&old, &new);
     refuse_full(volume, label, &plan)?;
 
-    let folder =
-        volume.top().ensure_dir(PRIVATE, 0o700)?.ensure_dir(INCOMING, 0o700)?.ensure_dir(label, 0o700)?;
+    let incoming = volume.top().ensure_dir(PRIVATE, 0o700)?.ensure_dir(INCOMING, 0o700)?;
+    let mut cleared = Undo::new();
+    cleared.push(format!("remove {}", incoming.shown(label).display()), || discard(&incoming, label));
+    let folder = incoming.ensure_dir(label, 0o700)?;
     clear(&folder)?;
     observer.phase(format!("writing what differs to /systems/{label}/{ORIG}"));
     btrfs::snapshot(&basis, &folder, WORK, Access::Writable)?;
-    let written = fill(&folder, (tree, &new), (&basis, &old), &plan, observer)
-        .and_then(|()| publish(volume, &folder, label, &new));
-    let cleared = clear(&folder).and_then(|()| {
-        drop(folder);
-        volume.top().dir(PRIVATE)?.dir(INCOMING)?.remove_tree(label)
-    });
-    written.and(cleared)
+    fill(&folder, (tree, &new), (&basis, &old), &plan, observer)?;
+    publish(volume, &folder, label, &new)
+}
+
+/// Deletes the folder in which a version is put together.
+fn discard(incoming: &Dir, label: &Label) -> Result<()> {
+    if let Some(folder) = incoming.dir_if_exists(label)? {
+        clear(&folder)?;
+    }
+    incoming.remove_tree(label)
 }
 
 /// Brings the snapshot to what the tree is.
