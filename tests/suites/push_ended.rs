@@ -15,6 +15,9 @@ use nix::sys::signal::{Signal, kill};
 const LARGE: u32 = 20_000_000;
 const HELD_AFTER: u64 = 10_000_000;
 
+/// What is complete is named by its hash alone, in hexadecimal digits.
+const HASH: usize = 64;
+
 /// A push that has come to its middle, and is held there.
 struct Held {
     process: Child,
@@ -47,7 +50,7 @@ fn has_content(target: &Target) -> bool {
     let store =
         std::fs::read_dir(top.path().join(".baserock/incoming/v2/store")).expect("the folder of contents");
     let mut names = store.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
-    names.any(|name| !name.ends_with(".part"))
+    names.any(|name| name.len() == HASH)
 }
 
 /// Waits until no agent runs on the target; one that hears nothing gives up after a minute.

@@ -16,6 +16,8 @@ const OLDEST: (u32, u32) = (4, 19);
 pub enum Present {
     /// Nothing.
     Nothing,
+    /// This very tree, deployed: from a push of whose end the sender has not heard.
+    Deployed,
     /// This very tree, from a push whose deployment did not end.
     SameTree,
     /// Another tree from such a push.
@@ -48,13 +50,18 @@ pub fn look(volume: &Volume, label: &Label, digest: Option<Hash>) -> Result<Pres
         return Ok(Present::Nothing);
     };
     let remove = format!("system-version-manager remove {label}");
-    if volume.complete()?.contains(label) {
-        return Err(Error::refused(format!(
-            "version {label} exists on the target; choose another VERSION_LABEL, or remove it there first ({remove})"
-        )));
-    }
     let orig = version.dir_if_exists(layout::ORIG)?;
     let pushed = orig.map(|orig| beside::load(&version, &orig)).transpose()?.flatten();
+    if volume.complete()?.contains(label) {
+        let is_same = pushed.zip(digest).is_some_and(|(manifest, digest)| manifest.digest() == digest);
+        return if is_same {
+            Ok(Present::Deployed)
+        } else {
+            Err(Error::refused(format!(
+                "version {label} exists on the target; choose another VERSION_LABEL, or remove it there first ({remove})"
+            )))
+        };
+    }
     match pushed {
         Some(manifest) if digest.is_none_or(|digest| manifest.digest() == digest) => Ok(Present::SameTree),
         Some(_) => Ok(Present::OtherTree),

@@ -15,7 +15,7 @@ use delta::apply::Stats;
 use delta::{Manifest, beside};
 use nix::sys::reboot::{RebootMode, reboot};
 
-use super::guard;
+use super::guard::{self, Present};
 use super::incoming::{self, INCOMING, TREE, VERSION};
 use crate::protocol::{Finished, Hello};
 
@@ -32,20 +32,30 @@ pub fn publish(label: &Label, manifest: &Manifest, observer: &dyn Observer) -> R
     btrfs::commit(volume.top())
 }
 
-/// Deploys the version, makes it the default, and deletes what the push has collected.
-pub fn finish(hello: &Hello, label: &Label, stats: Stats, observer: &dyn Observer) -> Result<Finished> {
+/// Deploys the version, where that is not done, makes it the default, and deletes what the push has collected.
+pub fn finish(
+    hello: &Hello,
+    label: &Label,
+    present: Present,
+    stats: Stats,
+    observer: &dyn Observer,
+) -> Result<Finished> {
     let volume = guard::open(Purpose::Change)?;
-    let before = volume.default()?;
+    let before = volume.default()?.filter(|before| before != label);
     let environment: Environment = hello.deployment.iter().collect();
     let etc = EtcMerge::from_environment(&environment)?;
-    let deploy = Deploy { label: label.clone(), environment, etc: Some(etc.clone()) };
-    let deployed = operations::deploy(&volume, &deploy, observer)?;
+    let merged = if present == Present::Deployed {
+        observer.note(format!("version {label} was deployed with this very tree before; it stays as it is"));
+        None
+    } else {
+        let deploy = Deploy { label: label.clone(), environment, etc: Some(etc.clone()) };
+        operations::deploy(&volume, &deploy, observer)?.merged
+    };
     let again =
         operations::set_default(&volume, &SetDefault { label: label.clone(), etc: Some(etc) }, observer)?;
     incoming::discard(&volume, label)?;
-    let merged = again.or(deployed.merged);
-    let before = before.map(|label| label.to_string());
-    Ok(Finished { conflicts: merged.map(conflicts).unwrap_or_default(), before, ..Finished::new(stats) })
+    let conflicts = again.or(merged).map(conflicts).unwrap_or_default();
+    Ok(Finished { conflicts, before: before.map(|label| label.to_string()), ..Finished::new(stats) })
 }
 
 fn conflicts(merged: Merged) -> Vec<String> {

@@ -35,20 +35,21 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     let present = guard::look(&volume, &label, digest)?;
     let Some(digest) = digest else { return sender.send(kind::READY, &[]) };
     let observer = Forward(sender.clone());
-    let finished = if present == Present::SameTree {
+    if present == Present::OtherTree {
+        publish::remove_other(&label, &observer)?;
+    }
+    let stats = if matches!(present, Present::Deployed | Present::SameTree) {
         drop(volume);
-        publish::finish(&hello, &label, Stats::default(), &observer)?
+        Stats::default()
     } else {
-        if present == Present::OtherTree {
-            publish::remove_other(&label, &observer)?;
-        }
         let talk = Talk { sender, receiver: &mut receiver };
         let (manifest, stats) = fill(&volume, &label, digest, talk, &observer)?;
         // What is renamed has to be under one mount, and the lock comes with another.
         drop(volume);
         publish::publish(&label, &manifest, &observer)?;
-        publish::finish(&hello, &label, stats, &observer)?
+        stats
     };
+    let finished = publish::finish(&hello, &label, present, stats, &observer)?;
     sender.send_json(kind::FINISHED, &finished)?;
     publish::restart(hello.autostart)
 }
