@@ -73,6 +73,9 @@ impl Case {
     }
 }
 
+/// Contents are kept.
+const WANTED: (&str, &str) = ("PUSH_CACHE", "1G");
+
 fn is_with_own(line: &str) -> bool {
     !line.contains("with 0 pieces of the sender's own")
 }
@@ -84,10 +87,10 @@ fn size_of(path: &Path) -> u64 {
 #[test]
 fn the_next_push_uses_what_the_last_one_brought() {
     let case = Case::new();
-    let first = case.push("v2", &[]);
+    let first = case.push("v2", &[WANTED]);
     assert!(!first.is_empty() && !first.iter().any(|line| is_with_own(line)), "{first:?}");
     case.change();
-    let second = case.push("v3", &[]);
+    let second = case.push("v3", &[WANTED]);
     assert!(second.iter().all(|line| is_with_own(line)), "{second:?}");
 }
 
@@ -110,21 +113,21 @@ fn what_is_kept_is_bounded_and_the_oldest_goes_first() {
 #[test]
 fn nothing_is_kept_where_nobody_wants_it() {
     let case = Case::new();
-    case.push("v2", &[("PUSH_CACHE", "0")]);
+    case.push("v2", &[]);
     assert!(!case.kept().exists());
 }
 
 #[test]
 fn a_kept_content_that_is_damaged_does_no_harm() {
     let case = Case::new();
-    case.push("v2", &[]);
+    case.push("v2", &[WANTED]);
     case.change();
     // What is under the name of the old content is the new one: the worst that damage can do.
     let large = case.tree().join("large");
     for path in case.contents().0.iter().filter(|path| size_of(path) == size_of(&large)) {
         fs::copy(&large, path).unwrap();
     }
-    let answers = case.push("v3", &[]);
+    let answers = case.push("v3", &[WANTED]);
     assert!(answers.iter().any(|line| is_with_own(line)), "{answers:?}");
     assert!(!answers.iter().all(|line| is_with_own(line)), "asked for again: {answers:?}");
 }

@@ -23,14 +23,11 @@ pub struct Options {
     pub agents: Option<PathBuf>,
     /// Where the sender keeps the hashes of what it has read, and the contents of what it has pushed.
     pub cache: Option<PathBuf>,
-    /// Most bytes of contents that it keeps.
+    /// Most bytes of contents that it keeps; none unless somebody wants it, since it takes their disk and some seconds.
     pub keep: u64,
     /// The parameters of the deployment, as the target's own tools take them.
     pub deployment: BTreeMap<String, String>,
 }
-
-/// Bytes of contents that are kept where nothing else is said: some versions of an ordinary system.
-const KEEP: u64 = 4 << 30;
 
 /// What a deployment on the target looks at.
 const FORWARDED: [&str; 9] = [
@@ -72,7 +69,7 @@ impl Options {
             base_root: path("BASE_ROOT"),
             agents: path("BASEROCK_AGENTS"),
             cache: cache.map(|cache| cache.join("baserock")),
-            keep: environment.size("PUSH_CACHE")?.unwrap_or(KEEP),
+            keep: environment.size("PUSH_CACHE")?.unwrap_or(0),
             deployment,
         })
     }
