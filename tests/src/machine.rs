@@ -139,12 +139,9 @@ impl Machine {
         self.wait_until_up(&before);
     }
 
-    /// Waits until root can log in, in another boot than `before`. A machine that has reset is started again.
+    /// Waits until root can log in, in another boot than `before`.
     pub fn wait_until_up(&mut self, before: &str) {
         self.wait("ssh", |machine| {
-            if machine.qemu.try_wait().expect("QEMU").is_some_and(|status| status.success()) {
-                machine.qemu = spawn(&mut machine.command);
-            }
             let output = machine.ssh("cat /proc/sys/kernel/random/boot_id", Stdio::null());
             let now = String::from_utf8_lossy(&output.stdout).trim().to_owned();
             (output.status.success() && now != before).then_some(())
@@ -173,13 +170,18 @@ impl Machine {
         self.kill();
     }
 
-    fn wait<T>(&mut self, what: &str, condition: impl Fn(&mut Machine) -> Option<T>) -> T {
+    fn wait<T>(&mut self, what: &str, condition: impl Fn(&Machine) -> Option<T>) -> T {
         let begun = Instant::now();
         loop {
             if let Some(value) = condition(self) {
                 return value;
             }
             if let Some(status) = self.qemu.try_wait().expect("QEMU") {
+                if status.success() {
+                    // It has reset.
+                    self.qemu = spawn(&mut self.command);
+                    continue;
+                }
                 let errors = fs::read_to_string(self.place.path().join("errors")).unwrap_or_default();
                 self.fail(&format!("the machine ended ({status}) while waiting for {what}: {errors}"));
             }
