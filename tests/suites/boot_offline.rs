@@ -6,7 +6,7 @@ use baserock_tests::inputs::Debian;
 use baserock_tests::machine::Machine;
 
 /// The keys that move the menu's bar down and take the entry there.
-const DOWN: &[u8] = b"\x1b[B";
+const DOWN: &[u8] = b"\x0e";
 const ENTER: &[u8] = b"\r";
 
 #[test]

@@ -53,9 +53,12 @@ impl Test {
             return root::run(cargo(&programs, &REST, &quick).arg("--").args(&self.filter));
         }
         root::run(&mut cargo(&programs, &["--workspace", "--no-run"], &[]))?;
-        both(cargo(&programs, &["--package", "baserock-tests"], &booting), cargo(&programs, &REST, &others))?;
-        println!("looking for inputs that break a reader, for minutes");
-        Fuzz::default().run()
+        let machines = cargo(&programs, &["--package", "baserock-tests"], &booting);
+        beside(machines, || {
+            root::run(&mut cargo(&programs, &REST, &others))?;
+            println!("looking for inputs that break a reader, for minutes");
+            Fuzz::default().run()
+        })
     }
 }
 
@@ -71,13 +74,13 @@ fn cargo(programs: &Path, what: &[&str], suites: &[String]) -> Command {
 }
 
 /// Most machines have one processor to wait for, so they boot beside everything else; what they say is shown at their end.
-fn both(mut machines: Command, mut rest: Command) -> Result<()> {
+fn beside(mut machines: Command, rest: impl FnOnce() -> Result<()>) -> Result<()> {
     let log = root::target().join("machines.log");
     let shown = log.display();
     let file = File::create(&log).with_context(|| format!("cannot write {shown}"))?;
     println!("booting machines beside the other tests: {shown}");
     let mut child = machines.stdout(file.try_clone()?).stderr(file).spawn().context("cannot run cargo")?;
-    let outcome = root::run(&mut rest);
+    let outcome = rest();
     let status = child.wait().context("cannot wait for cargo")?;
     println!("{}", fs::read_to_string(&log).with_context(|| format!("cannot read {shown}"))?);
     outcome?;
