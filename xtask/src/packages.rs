@@ -1,6 +1,6 @@
 //! The Debian packages that a job needs, installed where they are missing.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use crate::root::{command, output, run};
 
@@ -49,18 +49,31 @@ pub const TESTS: &[&str] = &[
 
 /// Installs those that are missing, saying so.
 pub fn ensure(packages: &[&[&str]]) -> Result<()> {
-    let missing: Vec<&str> =
-        packages.iter().flat_map(|group| group.iter().copied()).filter(|name| !is_installed(name)).collect();
-    if missing.is_empty() {
-        return Ok(());
+    // Twice, since apt may remove one that is newer than what another of them goes with.
+    for _ in 0..2 {
+        let missing = missing(packages);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        install(&missing)?;
     }
+    let missing = missing(packages);
+    ensure!(missing.is_empty(), "apt-get has not installed {}; install them by hand", missing.join(" "));
+    Ok(())
+}
+
+fn missing<'a>(packages: &[&[&'a str]]) -> Vec<&'a str> {
+    packages.iter().flat_map(|group| group.iter().copied()).filter(|name| !is_installed(name)).collect()
+}
+
+fn install(missing: &[&str]) -> Result<()> {
     println!("installing Debian packages: {}", missing.join(" "));
     if !std::path::Path::new("/usr/bin/apt-get").exists() {
         bail!("this machine has no apt-get; install what these Debian packages hold: {}", missing.join(" "));
     }
     run(command("apt-get").args(["-qq", "update"]))?;
     let install = ["-qq", "install", "--yes", "--no-install-recommends"];
-    run(command("apt-get").args(install).args(&missing).env("DEBIAN_FRONTEND", "noninteractive"))
+    run(command("apt-get").args(install).args(missing).env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
 fn is_installed(package: &str) -> bool {
