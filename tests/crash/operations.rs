@@ -115,13 +115,14 @@ impl Operation {
         }
     }
 
-    /// Does it again after a power cut in the middle of it, to its end. What was done to its end already is refused.
+    /// Does it again after a power cut in the middle of it, to its end. What was done to its end already is refused, but for a push.
     pub fn again(&self, trees: &Trees, disk: &Path, there: There) -> Result<(), String> {
         let done = self.run(trees, disk);
         let refusal = match self.kind {
             Kind::Deploy => "is deployed already",
             Kind::Remove => "does not exist",
-            Kind::Upgrade | Kind::Push => "exists",
+            Kind::Upgrade => "exists",
+            // A push that was done to its end succeeds once more, since its sender may not have heard of it.
             _ => return succeeded(&done),
         };
         // What was done to its end before the power went cannot be done once more.
@@ -133,7 +134,7 @@ impl Operation {
             return Err(format!("doing again what was done: {} {}", done.code, done.stderr));
         }
         match self.kind {
-            Kind::Upgrade | Kind::Push => succeeded(&manage(disk, &["set-default", "devel"])),
+            Kind::Upgrade => succeeded(&manage(disk, &["set-default", "devel"])),
             _ => Ok(()),
         }
     }
