@@ -28,6 +28,8 @@ pub struct Machine {
 const BOOT: Duration = Duration::from_secs(900);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(250);
+/// How long a line is held on which something was typed.
+const LINGER: Duration = Duration::from_secs(3);
 /// How much of the serial log is shown.
 const LAST: usize = 4000;
 
@@ -88,9 +90,13 @@ impl Machine {
         let mut line = UnixStream::connect(&socket)
             .unwrap_or_else(|error| self.fail(&format!("no serial line: {error}")));
         line.write_all(keys).and_then(|()| line.flush()).expect("the serial line");
-        // Read on, else the machine waits for somebody to take what it writes; the log has it anyway.
+        // Read on, else the machine waits for somebody to take what it writes; the log has it anyway. A line that is closed at once takes
+        // with it what a busy QEMU has not read yet.
         line.set_read_timeout(Some(LOOK)).expect("a timeout");
-        let _nothing = line.read(&mut [0; 4096]);
+        let begun = Instant::now();
+        while begun.elapsed() < LINGER {
+            let _nothing = line.read(&mut [0; 4096]);
+        }
     }
 
     /// Waits until the serial line has said this since `from` bytes; returns where it ended.

@@ -1,10 +1,9 @@
-//! A machine made from the example definitions upgrades itself with them, tries builds of its own, and rolls back.
+//! A machine made from the example definitions upgrades itself with them.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
 
 use baserock_tests::bootable::Tree;
 use baserock_tests::definitions::Definitions;
@@ -17,50 +16,21 @@ use baserock_tests::programs::run;
 const DEFINITIONS: &str = "/root/definitions";
 const UPGRADE: &str =
     "morph upgrade clusters/upgrade-devel.morph self.HOSTNAME=$(hostname) self.VERSION_LABEL=devel";
-const CYCLE: &str = "cycle.sh systems/server.morph clusters/upgrade-devel.morph";
 
 #[test]
 fn booted_machine_upgrades_itself_from_its_definitions() {
-    let t = Instant::now();
     let image = made_by_morph();
-    println!("image {:?}", t.elapsed());
     let mut machine = Machine::boot(&image.path());
-    println!("boot {:?}", t.elapsed());
     assert_eq!(machine.run("hostname"), "devel");
     assert_eq!(machine.run("system-version-manager list"), "factory (running) (default)");
     machine.run("hostnamectl hostname mine; echo changed > /etc/motd");
 
     let said = machine.run(&format!("cd {DEFINITIONS} && {UPGRADE}"));
-    println!("upgrade {:?} {said}", t.elapsed());
     assert!(said.ends_with("self: deployed"), "{said}");
     machine.reboot();
-    println!("reboot {:?}", t.elapsed());
     assert_eq!(machine.run("system-version-manager list"), "devel (running) (default)\nfactory");
     assert_eq!(machine.run("hostname; cat /etc/motd /etc/build"), "mine\nchanged\ncarried");
     assert!(machine.run("cat /etc/motd.d/welcome").contains("This is a system to develop on"));
-
-    let first = machine.run(&format!("cd {DEFINITIONS} && {CYCLE}"));
-    println!("cycle {:?} {first}", t.elapsed());
-    assert!(first.contains("server-system-x86_64: built\n"), "{first}");
-    let second = machine.run(&format!("cd {DEFINITIONS} && {CYCLE}"));
-    println!("cycle {:?} {second}", t.elapsed());
-    for words in [
-        "server-system-x86_64: up to date\n",
-        "making devel the default, since TEST is replaced\n",
-        "removing the earlier TEST\n",
-    ] {
-        assert!(second.contains(words), "{words}: {second}");
-    }
-    machine.reboot();
-    println!("reboot {:?}", t.elapsed());
-    assert_eq!(machine.run("system-version-manager list"), "TEST (running) (default)\ndevel\nfactory");
-    assert_eq!(machine.run("hostname; cat /etc/motd"), "mine\nchanged");
-
-    machine.run("system-version-manager set-default devel");
-    machine.reboot();
-    println!("reboot {:?}", t.elapsed());
-    machine.run("system-version-manager remove TEST");
-    assert_eq!(machine.run("system-version-manager list"), "devel (running) (default)\nfactory");
     machine.power_off();
 }
 

@@ -5,9 +5,8 @@ use baserock_tests::image::Image;
 use baserock_tests::inputs::Debian;
 use baserock_tests::machine::Machine;
 
-/// The keys that move the menu's bar down and take the entry there.
-const DOWN: &[u8] = b"\x0e";
-const ENTER: &[u8] = b"\r";
+/// What moves the menu's bar down and takes the entry there.
+const DOWN_AND_ENTER: &[u8] = b"\x0e\r";
 
 #[test]
 fn booted_after_an_upgrade_of_the_image() {
@@ -27,8 +26,7 @@ fn booted_after_an_upgrade_of_the_image() {
     let down = machine.wait_for_words("reboot: Restarting system", before);
     let shown = machine.wait_for_words("devel", down);
     machine.wait_for_words("factory", shown);
-    machine.press(DOWN);
-    machine.press(ENTER);
+    machine.press(DOWN_AND_ENTER);
     machine.wait_until_up(&boot);
     assert_eq!(machine.run("system-version-manager get-running"), "factory");
     assert_eq!(machine.run("system-version-manager get-default"), "devel");
