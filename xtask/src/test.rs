@@ -53,7 +53,7 @@ impl Test {
             return root::run(cargo(&programs, &REST, &quick).arg("--").args(&self.filter));
         }
         root::run(&mut cargo(&programs, &["--workspace", "--no-run"], &[]))?;
-        let machines = cargo(&programs, &["--package", "baserock-tests"], &booting);
+        let machines = cargo(&programs, &["--workspace"], &booting);
         beside(machines, || {
             root::run(&mut cargo(&programs, &REST, &others))?;
             println!("looking for inputs that break a reader, for minutes");
