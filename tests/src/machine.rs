@@ -56,7 +56,7 @@ impl Machine {
         command
             .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-m", "1024", "-smp", "1"])
             .args(["-display", "none", "-monitor", "none", "-no-user-config"])
-            // A machine that resets goes on at a third of its speed, since what was translated before is in the way: it gets a new process.
+            // A machine that resets gets a new process: in the old one, later boots were seen to take up to three times as long.
             .arg("-no-reboot")
             .args(["-drive", &drive, "-nic", &network, "-chardev", &serial, "-serial", "chardev:serial"])
             .args(options)
