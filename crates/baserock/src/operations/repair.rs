@@ -7,7 +7,8 @@ use crate::label::Label;
 use crate::observer::Observer;
 use crate::volume::Volume;
 
-/// Makes menu, link and ballast what they should be, and removes what is half done. Every operation begins with this. Returns the default, where there is one.
+/// Makes menu, link and ballast what they should be, and removes what is half done. Every operation begins with this. Returns the
+/// default, where there is one.
 pub fn repair(volume: &Volume, observer: &dyn Observer) -> Result<Option<Label>> {
     sweep::sweep(volume)?;
     let complete = volume.complete()?;

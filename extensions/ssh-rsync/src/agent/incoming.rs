@@ -8,7 +8,7 @@ use baserock::btrfs;
 use baserock::dir::Dir;
 use baserock::error::{Error, OrCannot, Result};
 use baserock::label::Label;
-use baserock::layout::PRIVATE;
+use baserock::layout::{INCOMING, PRIVATE};
 use baserock::lock::{Lock, Patience};
 use baserock::resolve::Links;
 use baserock::step::change;
@@ -19,8 +19,6 @@ use nix::fcntl::OFlag;
 
 use crate::protocol::SILENCE;
 
-/// In [`PRIVATE`]: a folder for each label.
-pub const INCOMING: &str = "incoming";
 /// In the folder: contents, named by their hash; incomplete ones end in [`PART`].
 const STORE: &str = "store";
 /// Ends the name of a content that has not arrived to its end.

@@ -5,7 +5,7 @@ use baserock::btrfs::{self, Access};
 use baserock::error::{OrCannot, Result};
 use baserock::extension::Environment;
 use baserock::label::Label;
-use baserock::layout::{ORIG, PRIVATE, SYSTEMS};
+use baserock::layout::{INCOMING, ORIG, PRIVATE, SYSTEMS};
 use baserock::observer::Observer;
 use baserock::operations::etc::{EtcMerge, Merged};
 use baserock::operations::{self, Deploy, Remove, SetDefault};
@@ -16,7 +16,7 @@ use delta::{Manifest, beside};
 use nix::sys::reboot::{RebootMode, reboot};
 
 use super::guard::{self, Present};
-use super::incoming::{self, INCOMING, TREE, VERSION};
+use super::incoming::{self, TREE, VERSION};
 use crate::protocol::{Finished, Hello};
 
 /// Freezes the tree and gives it its place among the versions. From then on it is one that is not complete.
