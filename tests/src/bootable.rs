@@ -1,13 +1,15 @@
 //! Images of Debian that boot, with the project's programs installed in them.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
 use baserock::copy::Copier;
 use baserock::dir::Dir;
+use baserock::mount::PrivateMount;
 use baserock::{btrfs, partitions, superblock};
+use nix::mount::MsFlags;
 use tempfile::TempDir;
 
 use crate::image::Image;
@@ -21,22 +23,28 @@ pub const SECOND: &str = "second";
 /// What every image is written with: the kernel's messages go where a test reads them.
 pub const KERNEL_ARGS: &str = "console=ttyS0";
 
-/// A Debian with the project's programs: a tree of links to the input's files, gone with this value.
+/// A Debian with the project's programs: the input with what differs laid over it, for this thread and its children, gone with this value.
 pub struct Tree {
-    place: TempDir,
+    mount: PrivateMount,
+    _differences: TempDir,
 }
 
 impl Tree {
     /// The tree of this build.
     pub fn new(build: Debian) -> Tree {
         let input = inputs::debian(build).expect("the input tree");
-        // Beside the inputs, since links to files cannot leave their filesystem.
-        let place = TempDir::new_in(inputs::folder()).expect("a folder beside the inputs");
-        let tree = Tree { place };
-        programs::shell("cp", &["-al", text(&input), text(&tree.path())]);
+        // Not a tree of links: each would change the times of files that other tests read.
+        let differences = TempDir::new_in(inputs::folder()).expect("a folder beside the inputs");
+        let [upper, work] = ["upper", "work"].map(|name| differences.path().join(name));
+        for folder in [&upper, &work] {
+            fs::create_dir(folder).expect("a folder");
+        }
+        let options = format!("lowerdir={},upperdir={},workdir={}", text(&input), text(&upper), text(&work));
+        let mount = PrivateMount::new(Path::new("overlay"), "overlay", MsFlags::empty(), &options);
+        let tree = Tree { mount: mount.expect("the input with an overlay"), _differences: differences };
         programs::shell(
             "cp",
-            &["-a", "--remove-destination", &format!("{}/.", text(installed())), text(&tree.path())],
+            &["-a", "--remove-destination", &format!("{}/.", text(installed())), text(tree.path())],
         );
         tree
     }
@@ -49,13 +57,13 @@ impl Tree {
             "cd \"$0\"; rm -r usr/share/doc usr/share/man usr/share/locale var/cache/apt var/lib/apt/lists {MODULES}/sound; \
              for name in gpu media infiniband scsi iio staging usb mmc hwmon isdn net/wireless net/ethernet; do rm -r {MODULES}/drivers/$name; done"
         );
-        programs::shell("sh", &["-ec", &script, text(&self.path())]);
+        programs::shell("sh", &["-ec", &script, text(self.path())]);
         self
     }
 
-    /// Where it is. Files of the input must be replaced, never written to.
-    pub fn path(&self) -> PathBuf {
-        self.place.path().join("tree")
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.mount.path()
     }
 }
 
@@ -87,7 +95,7 @@ pub fn write(tree: &Path, image: &Path, variables: &[(&str, &str)]) -> Done {
 /// inside.
 pub fn with_second(variables: &[(&str, &str)]) -> Image {
     let image = Image::to_be();
-    write(&Tree::new(Debian::Release).path(), &image.path(), variables).ok();
+    write(Tree::new(Debian::Release).path(), &image.path(), variables).ok();
     put_second(&image.mount_at(volume_offset(&image.path()), "subvolid=5").dir());
     image
 }

@@ -56,9 +56,7 @@ fn carry_definitions(to: &Path, tree: &Tree) {
     for folder in [".git", "artifacts", "images"] {
         fs::create_dir(to.join(folder)).unwrap();
     }
-    let build = tree.path().join("etc/build");
-    fs::remove_file(&build).unwrap();
-    fs::write(build, "carried\n").unwrap();
+    fs::write(tree.path().join("etc/build"), "carried\n").unwrap();
     let archive = to.join("images/server.tar.zst");
     let mut pack = Command::new("tar");
     pack.args(["--zstd", "--xattrs", "--numeric-owner", "-cf"]).arg(&archive).arg("-C");

@@ -11,9 +11,9 @@ const DOWN_AND_ENTER: &[u8] = b"\x0e\r";
 #[test]
 fn booted_after_an_upgrade_of_the_image() {
     let image = Image::to_be();
-    bootable::write(&Tree::new(Debian::Release).path(), &image.path(), &[("DISK_SIZE", "4G")]).ok();
+    bootable::write(Tree::new(Debian::Release).path(), &image.path(), &[("DISK_SIZE", "4G")]).ok();
     let upgrade = [("UPGRADE", "yes"), ("VERSION_LABEL", "devel")];
-    bootable::write(&Tree::new(Debian::Updated).path(), &image.path(), &upgrade).ok();
+    bootable::write(Tree::new(Debian::Updated).path(), &image.path(), &upgrade).ok();
 
     let mut machine = Machine::boot(&image.path());
     assert_eq!(machine.run("system-version-manager get-running"), "devel");

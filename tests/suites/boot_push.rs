@@ -11,11 +11,11 @@ use baserock_tests::programs::run;
 fn booted_machine_is_pushed_to_from_outside() {
     let (release, updated) = (Tree::new(Debian::Release).small(), Tree::new(Debian::Updated).small());
     let image = Image::to_be();
-    bootable::write(&release.path(), &image.path(), &[("DISK_SIZE", "6G")]).ok();
+    bootable::write(release.path(), &image.path(), &[("DISK_SIZE", "6G")]).ok();
     let mut machine = Machine::boot(&image.path());
     let client = Client::new().knows("machine", machine.listens(), "");
     let push = |label: &str, autostart: &str| {
-        let mut push = client.push(&updated.path(), "root@machine", label);
+        let mut push = client.push(updated.path(), "root@machine", label);
         run(push.env("AUTOSTART", autostart).env("KERNEL_ARGS", KERNEL_ARGS).env("BASE_ROOT", release.path()))
             .ok()
     };
