@@ -2,13 +2,18 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use baserock::dir::Dir;
 use baserock::loopdev::LoopDevice;
 use baserock::mount::PrivateMount;
+use baserock::partitions;
 use baserock::process::Program;
 use nix::mount::MsFlags;
 use tempfile::TempDir;
+
+use crate::bootable::volume_offset;
 
 /// A sparse image file, gone with this value.
 pub struct Image {
@@ -66,6 +71,16 @@ impl Image {
         baserock::loopdev::holder(&file, &self.path()).expect("loop devices").is_none()
     }
 
+    /// Waits until no loop device has it: the kernel lets go of it a moment after the last process that had it mounted is gone.
+    #[track_caller]
+    pub fn wait_until_detached(&self) {
+        let begun = Instant::now();
+        while !self.is_detached() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "a loop device stays");
+            sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Where it is.
     pub fn path(&self) -> PathBuf {
         self.place.path().join("disk.img")
@@ -76,9 +91,20 @@ impl Image {
         self.place.path()
     }
 
-    /// Mounts its top level with these btrfs options.
+    /// Mounts the btrfs on it, which may be in a partition, with these options.
     pub fn mount(&self, options: &str) -> Mounted {
-        self.mount_at(0, options)
+        self.mount_at(volume_offset(&self.path()), options)
+    }
+
+    /// Mounts the ext4 in its first partition, where it has partitions.
+    pub fn mount_boot(&self) -> Option<Mounted> {
+        let file = File::options().read(true).write(true).open(self.path()).expect("the image");
+        let partitions = partitions::read(&file, &self.path()).expect("a table");
+        let boot = partitions.first()?;
+        let device = LoopDevice::attach(&file, &self.path(), boot.start, boot.size, false);
+        let device = device.expect("a loop device");
+        let mount = PrivateMount::new(device.path(), "ext4", MsFlags::empty(), "").expect("a mount");
+        Some(Mounted { mount, _device: Some(device) })
     }
 
     /// Mounts the btrfs that begins `offset` bytes into the image.

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::image::Image;
 use crate::inputs;
-use crate::programs::{command, shell};
+use crate::programs::{command, run, shell};
 use crate::version::{factory_image, manage, put_tree};
 
 /// An operation and what it works on.
@@ -38,9 +38,27 @@ fn svm(image: &Path, arguments: &[&str]) -> Command {
     tool("system-version-manager", image, arguments)
 }
 
-/// A volume with `devel` put beside `factory`, whose `/etc` and state the administrator has used.
+/// A disk with a `/boot` of its own.
+const PARTITIONS: &str = "partition_table_format: mbr\npartitions:\n\
+                          - {size: 48M, filesystem: ext4, mountpoint: /boot}\n- {size: fill, filesystem: btrfs, mountpoint: /}\n";
+
 fn with_tree() -> Image {
-    let image = factory_image(256);
+    tree_beside_factory(factory_image(256))
+}
+
+fn with_tree_and_boot() -> Image {
+    let image = Image::to_be();
+    let file = image.place().join("disk.yaml");
+    fs::write(&file, PARTITIONS).expect("a partition file");
+    let mut write = command("rawdisk-write");
+    write.arg(inputs::busybox().expect("the small tree")).arg(image.path()).env("DISK_SIZE", "320M");
+    write.env("BOOTLOADER_INSTALL", "none").env("USE_PARTITIONING", "yes").env("PARTITION_FILE", file);
+    run(&mut write).ok();
+    tree_beside_factory(image)
+}
+
+/// Puts `devel` beside `factory`, whose `/etc` and state the administrator has used.
+fn tree_beside_factory(image: Image) -> Image {
     {
         let mounted = image.mount("subvolid=5");
         let top = mounted.path();
@@ -65,6 +83,12 @@ fn with_tree() -> Image {
 
 fn with_devel() -> Image {
     let image = with_tree();
+    manage(&image, &["deploy", "/systems/devel/orig"]).ok();
+    image
+}
+
+fn with_devel_and_boot() -> Image {
+    let image = with_tree_and_boot();
     manage(&image, &["deploy", "/systems/devel/orig"]).ok();
     image
 }
@@ -172,5 +196,15 @@ pub const UPGRADE: Operation = Operation {
     chosen: Some("next"),
 };
 
-/// All of them.
+/// Deploying a version where `/boot` is a filesystem of its own.
+pub const DEPLOY_BOOT: Operation =
+    Operation { name: "deploy with a /boot", volume: with_tree_and_boot, ..DEPLOY };
+/// Choosing one there.
+pub const SET_DEFAULT_BOOT: Operation =
+    Operation { name: "set-default with a /boot", volume: with_devel_and_boot, ..SET_DEFAULT };
+/// Removing one there.
+pub const REMOVE_BOOT: Operation =
+    Operation { name: "remove with a /boot", volume: with_devel_and_boot, ..REMOVE };
+
+/// All of them, on a disk that is one volume.
 pub const ALL: [Operation; 7] = [DEPLOY, SET_DEFAULT, SET_DEFAULT_MERGING, REMOVE, MERGE, SYNC, UPGRADE];

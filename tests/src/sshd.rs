@@ -30,6 +30,8 @@ pub struct Setup<'a> {
     pub network: Option<(&'a str, &'a str)>,
     /// A program that runs everything: `setarch` with arguments, say.
     pub through: &'a [&'a str],
+    /// What is in the environment of every session: names and values.
+    pub environment: &'a [(&'a str, &'a str)],
 }
 
 /// The login shell of small systems: prints, as those of people do.
@@ -46,7 +48,8 @@ impl Sshd {
         let place = tempfile::tempdir().expect("a temporary directory");
         let port = free_port();
         let address = setup.network.map_or("127.0.0.1", |(_, address)| address).to_owned();
-        fs::write(place.path().join("sshd_config"), config(root, &address, port)).expect("a configuration");
+        fs::write(place.path().join("sshd_config"), config(root, &address, port, setup.environment))
+            .expect("a configuration");
         fs::create_dir_all("/run/sshd").expect("/run/sshd");
         let namespace: &[&str] = match &setup.network {
             Some((name, _)) => &["ip", "netns", "exec", name],
@@ -117,11 +120,13 @@ impl Drop for Sshd {
     }
 }
 
-fn config(root: &Path, address: &str, port: u16) -> String {
+fn config(root: &Path, address: &str, port: u16, environment: &[(&str, &str)]) -> String {
     let key = inputs::ssh_key().expect("an ssh key");
+    let set: String = environment.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+    let set = if set.is_empty() { set } else { format!("SetEnv{set}\n") };
     format!(
         "Port {port}\nListenAddress {address}\nHostKey {key}\nAuthorizedKeysFile {key}.pub\nStrictModes no\nUsePAM no\n\
-         PermitRootLogin yes\nPidFile none\nChrootDirectory {root}\nMaxStartups 1000\n",
+         PermitRootLogin yes\nPidFile none\nChrootDirectory {root}\nMaxStartups 1000\n{set}",
         key = key.display(),
         root = root.display()
     )

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::programs::{Done, run};
 
 /// The variable that lets a step fail.
-const FAIL: &str = "BASEROCK_FAIL";
+pub const FAIL: &str = "BASEROCK_FAIL";
 /// The variable with the file in which a program lists its steps.
 pub const STEPS: &str = "BASEROCK_STEPS";
 
@@ -39,6 +39,11 @@ impl How {
             How::Kill => "kill",
             How::Broken => "broken",
         }
+    }
+
+    /// The value of [`FAIL`] with which this happens to a step.
+    pub fn of(self, step: u64) -> String {
+        format!("{step}:{}", self.name())
     }
 
     /// Whether the program could undo what it had begun.
@@ -93,7 +98,7 @@ pub fn parse(text: &str) -> Vec<Step> {
 
 /// Runs a command with a step failing.
 pub fn fail(command: &mut Command, step: u64, how: How) -> Done {
-    run(command.env(FAIL, format!("{step}:{}", how.name())))
+    run(command.env(FAIL, how.of(step)))
 }
 
 /// What to try: of the steps that do the same to files of the same directory the first in every way, and of the others each

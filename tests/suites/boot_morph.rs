@@ -1,4 +1,4 @@
-//! A machine made from the example definitions upgrades itself with them.
+//! A machine made from the example definitions upgrades itself with them, tries builds of its own, and rolls back.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -16,6 +16,7 @@ use baserock_tests::programs::run;
 const DEFINITIONS: &str = "/root/definitions";
 const UPGRADE: &str =
     "morph upgrade clusters/upgrade-devel.morph self.HOSTNAME=$(hostname) self.VERSION_LABEL=devel";
+const CYCLE: &str = "cycle.sh systems/server.morph clusters/upgrade-devel.morph";
 
 #[test]
 fn booted_machine_upgrades_itself_from_its_definitions() {
@@ -31,6 +32,25 @@ fn booted_machine_upgrades_itself_from_its_definitions() {
     assert_eq!(machine.run("system-version-manager list"), "devel (running) (default)\nfactory");
     assert_eq!(machine.run("hostname; cat /etc/motd /etc/build"), "mine\nchanged\ncarried");
     assert!(machine.run("cat /etc/motd.d/welcome").contains("This is a system to develop on"));
+
+    let first = machine.run(&format!("cd {DEFINITIONS} && {CYCLE}"));
+    assert!(first.contains("server-system-x86_64: built\n"), "{first}");
+    let second = machine.run(&format!("cd {DEFINITIONS} && {CYCLE}"));
+    for words in [
+        "server-system-x86_64: up to date\n",
+        "making devel the default, since TEST is replaced\n",
+        "removing the earlier TEST\n",
+    ] {
+        assert!(second.contains(words), "{words}: {second}");
+    }
+    machine.reboot();
+    assert_eq!(machine.run("system-version-manager list"), "TEST (running) (default)\ndevel\nfactory");
+    assert_eq!(machine.run("hostname; cat /etc/motd"), "mine\nchanged");
+
+    machine.run("system-version-manager set-default devel");
+    machine.reboot();
+    machine.run("system-version-manager remove TEST");
+    assert_eq!(machine.run("system-version-manager list"), "devel (running) (default)\nfactory");
     machine.power_off();
 }
 

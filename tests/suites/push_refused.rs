@@ -53,7 +53,7 @@ fn machines_that_cannot_take_a_version_say_why() {
         (["setarch", "i686"], &["the target's architecture is i686", "agents for x86_64 only"]),
     ] {
         let target =
-            Target::of(Running::start(&image, "factory"), &Setup { network: None, through: &through });
+            Target::of(Running::start(&image, "factory"), &Setup { through: &through, ..Setup::default() });
         run(&mut target.check("v2")).refused(words);
         run(&mut target.push(&inputs::busybox().unwrap(), "v2")).refused(words);
         assert_eq!(target.system.manage(&["list"]).ok(), "factory (running) (default)\n");

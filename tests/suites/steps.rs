@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use baserock_tests::image::Image;
+use baserock_tests::image::{Image, Mounted};
 use baserock_tests::operations::{self, Operation};
 use baserock_tests::programs::run;
 use baserock_tests::soundness::{Existing, Place, Times};
@@ -53,10 +53,15 @@ fn try_all(operation: &Operation, every: usize) {
 
 fn look(image: &Image, unfinished: &[&str]) -> (Existing, String) {
     let list = manage(image, &["list"]).ok();
-    let mounted = image.mount("subvolid=5");
-    let found = [Place::new(mounted.path()).faults(), Place::new(mounted.path()).debris(unfinished)].concat();
+    let (mounted, boot) = (image.mount("subvolid=5"), image.mount_boot());
+    let place = place(&mounted, boot.as_ref());
+    let found = [place.faults(), place.debris(unfinished)].concat();
     assert!(found.is_empty(), "{found:?}");
     (Existing::on(mounted.path()), list)
+}
+
+fn place<'a>(mounted: &'a Mounted, boot: Option<&'a Mounted>) -> Place<'a> {
+    Place { top: mounted.path(), boot: boot.unwrap_or(mounted).path() }
 }
 
 /// Returns the faults.
@@ -138,9 +143,9 @@ fn look_again(
     cleared: Option<&[&str]>,
     times: Times,
 ) -> Vec<String> {
-    let mounted = image.mount("subvolid=5");
-    let top = mounted.path();
-    let mut faults = Place::new(top).faults();
+    let (mounted, boot) = (image.mount("subvolid=5"), image.mount_boot());
+    let (top, place) = (mounted.path(), place(&mounted, boot.as_ref()));
+    let mut faults = place.faults();
     faults.extend(expected.before.harm(top, operation.touched, times));
     for label in operation.touched {
         let is_whole = expected.before.has_etc(top, label) || expected.after.has_etc(top, label);
@@ -152,7 +157,7 @@ fn look_again(
         }
     }
     if let Some(unfinished) = cleared {
-        faults.extend(Place::new(top).debris(unfinished));
+        faults.extend(place.debris(unfinished));
     }
     faults
 }
@@ -201,4 +206,19 @@ fn sync() {
 #[test]
 fn rawdisk_upgrade() {
     try_all(&operations::UPGRADE, 6);
+}
+
+#[test]
+fn deploy_with_a_boot() {
+    try_all(&operations::DEPLOY_BOOT, 16);
+}
+
+#[test]
+fn set_default_with_a_boot() {
+    try_all(&operations::SET_DEFAULT_BOOT, 1);
+}
+
+#[test]
+fn remove_with_a_boot() {
+    try_all(&operations::REMOVE_BOOT, 8);
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use baserock::dir::Dir;
 use baserock::error::{Error, Result};
 use baserock::step::change;
+use baserock::undo::Undo;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::unistd::{fsync, linkat};
@@ -53,7 +54,11 @@ impl NewImage {
         change("create", &self.place, || {
             linkat(AT_FDCWD, &self.path(), &self.dir, name, AtFlags::AT_SYMLINK_FOLLOW)
         })?;
-        change("sync", self.dir.shown(""), || fsync(&self.dir))
+        let mut undo = Undo::new();
+        undo.push(format!("remove {}", self.place.display()), || self.dir.remove_file(name));
+        change("sync", self.dir.shown(""), || fsync(&self.dir))?;
+        undo.commit();
+        Ok(())
     }
 }
 

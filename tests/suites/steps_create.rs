@@ -1,0 +1,124 @@
+//! Writing a new disk with every one of its steps failing, in every way: there is no image then, nothing stays attached, and the same
+//! then succeeds.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use baserock_tests::inputs;
+use baserock_tests::programs::{command, run};
+use baserock_tests::steps::{self, How, Step};
+
+/// Both ways of making a disk: the whole of it a volume, and with partitions of every kind.
+const PARTITIONS: &str = "partition_table_format: mbr\npartitions:\n\
+                          - {size: 48M, filesystem: ext4, mountpoint: /boot}\n- {size: 40M, filesystem: vfat, mountpoint: /srv/fat}\n\
+                          - {size: fill, filesystem: btrfs, mountpoint: /}\n- {size: 8M, filesystem: swap}\n";
+
+fn write(place: &Path, variables: &[(&str, &str)]) -> Command {
+    let mut write = command("rawdisk-write");
+    write.arg(inputs::busybox().unwrap()).arg(place.join("disk.img")).current_dir(place);
+    write.envs([("DISK_SIZE", "384M"), ("BOOTLOADER_INSTALL", "none")]).envs(variables.iter().copied());
+    write
+}
+
+fn names(place: &Path) -> Vec<String> {
+    fs::read_dir(place).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// What a whole disk lists, and nothing else.
+const LISTED: &str = "factory (default)\n";
+
+fn listed(place: &Path) -> String {
+    let mut list = command("system-version-manager");
+    let list = run(list.arg("--volume").arg(place.join("disk.img")).arg("list"));
+    list.stdout + &list.stderr
+}
+
+/// Loop devices of files in this folder.
+fn attached(place: &Path) -> String {
+    let all = run(Command::new("losetup").args(["--list", "--noheadings", "--output", "BACK-FILE"])).ok();
+    all.lines().filter(|line| Path::new(line).starts_with(place)).collect::<Vec<_>>().join(" ")
+}
+
+/// Returns the faults.
+fn try_one(variables: &[(&str, &str)], step: &Step, how: How) -> Vec<String> {
+    let place = tempfile::tempdir_in("/dev/shm").unwrap();
+    let done = steps::fail(&mut write(place.path(), variables), step.number, how);
+    let mut faults = Vec::new();
+    if !how.allows(done.code) {
+        faults.push(format!("exit code {}", done.code));
+    }
+    if how == How::Error && done.code == 1 && done.stderr.lines().count() != 1 {
+        faults.push("more or less than one line".into());
+    }
+    let left = names(place.path());
+    // What cannot be taken away is named; a process that dies after the image has got its name leaves it, whole.
+    let is_named = |name: &String| how == How::Broken && done.stderr.contains(name.as_str());
+    let is_whole = !how.lets_undo() || how == How::Panic;
+    if done.code != 0 && !left.iter().all(is_named) && !(is_whole && listed(place.path()) == LISTED) {
+        faults.push(format!("left behind: {left:?}"));
+    }
+    // The kernel lets go of one a moment after the last process that had it mounted is gone.
+    let begun = Instant::now();
+    while !attached(place.path()).is_empty() {
+        if begun.elapsed() > Duration::from_secs(30) {
+            return vec![format!("{how:?} at {step}: a loop device stays: {}", attached(place.path()))];
+        }
+    }
+    for name in names(place.path()) {
+        fs::remove_file(place.path().join(name)).unwrap();
+    }
+    let again = run(&mut write(place.path(), variables));
+    let list = listed(place.path());
+    if again.code != 0 || list != LISTED {
+        faults.push(format!("the same again: {} {list}", again.stderr));
+    }
+    if faults.is_empty() {
+        return faults;
+    }
+    vec![format!("{how:?} at {step}:\n  {}\n  it said: {}", faults.join("\n  "), done.stderr.trim())]
+}
+
+/// Every step in every way; of those that copy the tree, each `every`th in one way, in turn.
+fn cases(steps: &[Step], every: usize) -> Vec<(Step, How)> {
+    let copies =
+        |step: &Step| ["/systems/", "/state/", "/boot/"].iter().any(|place| step.what.contains(place));
+    let (of_tree, others): (Vec<_>, Vec<_>) = steps.iter().cloned().partition(copies);
+    let others = others.into_iter().flat_map(|step| How::ALL.map(|how| (step.clone(), how)));
+    others.chain(of_tree.into_iter().step_by(every).zip(How::ALL.into_iter().cycle())).collect()
+}
+
+fn try_all(variables: &[(&str, &str)]) {
+    let place = tempfile::tempdir_in("/dev/shm").unwrap();
+    let steps = steps::list(&mut write(place.path(), variables), place.path());
+    let cases = cases(&steps, 3);
+    let (count, queue, faults) = (cases.len(), Mutex::new(cases.into_iter()), Mutex::new(Vec::new()));
+    let work = || {
+        loop {
+            let Some((step, how)) = queue.lock().unwrap().next() else { return };
+            let found = try_one(variables, &step, how);
+            faults.lock().unwrap().extend(found);
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+    let faults = faults.into_inner().unwrap();
+    println!("{} steps, {count} cases", steps.len());
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+#[test]
+fn a_disk_that_is_one_volume() {
+    try_all(&[]);
+}
+
+#[test]
+fn a_disk_with_partitions() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&file, PARTITIONS).unwrap();
+    try_all(&[("USE_PARTITIONING", "yes"), ("PARTITION_FILE", file.path().to_str().unwrap())]);
+}
