@@ -19,6 +19,7 @@ use crate::label::Label;
 use crate::layout::{self, DTB, INITRAMFS, KERNEL, SYSTEMS};
 use crate::step::change;
 use crate::sys;
+use crate::undo::{Undo, tidy};
 use crate::volume::{BootPlace, Kind, Volume};
 
 /// Copied at a time, bytes.
@@ -81,11 +82,16 @@ fn switch(boot: &BootPlace, dir: &Dir, make: impl FnOnce(&str) -> Result<()>) ->
     }
     let temporary = atomic::temporary_name(layout::MENU);
     dir.remove_tree(&temporary)?;
-    let switched = make(&temporary)
-        .and_then(|()| commit(boot))
-        .and_then(|()| atomic::exchange(dir, &temporary, dir, layout::MENU))
-        .and_then(|()| commit(boot));
-    switched.and(dir.remove_tree(&temporary))
+    let mut undo = Undo::new();
+    undo.push(format!("remove {}", dir.shown(&temporary).display()), || dir.remove_tree(&temporary));
+    make(&temporary)?;
+    commit(boot)?;
+    atomic::exchange(dir, &temporary, dir, layout::MENU)?;
+    commit(boot)?;
+    undo.commit();
+    // From here on the menu is the new one, whatever happens to the old one.
+    tidy(dir.remove_tree(&temporary));
+    Ok(())
 }
 
 /// `/extlinux.conf`, where syslinux looks, is a link to the menu; the file that the original's tools leave there goes only after the

@@ -78,6 +78,10 @@ fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result
     observer.phase(format!("making {label} bootable"));
     marker::clear(&version)?;
     undo.push(format!("mark {label} as incomplete"), || marker::set(&version));
+    // The menu may be the new one when something fails: what it boots must not go before it names it no more.
+    if let Some(default) = &default {
+        undo.push(format!("take {label} out of the boot menu"), || menu::write(volume, default, Some(label)));
+    }
     menu::write(volume, default.as_ref().unwrap_or(label), None)?;
     undo.commit();
     tidy(marker::discard_thawed(&version));
