@@ -9,9 +9,10 @@
 //!
 //! Nothing in here proves that the new bytes are right: they are hashed when they are complete.
 
-use std::io::{self, Read, Write};
+use std::io;
 
 use fast_rsync::{Signature, SignatureOptions, apply_limited, diff};
+use zstd::zstd_safe::{CCtx, CParameter, DCtx, ErrorCode, compress_bound, get_error_name};
 
 use crate::codec::invalid;
 use crate::unit::GRID;
@@ -58,33 +59,58 @@ fn parse_signature(bytes: &[u8]) -> io::Result<Signature> {
     Signature::deserialize(whole).map_err(|_| invalid("a signature that cannot be read"))
 }
 
-/// The new bytes as a difference to the old ones, compressed at this level of zstd.
-pub fn encode(new: &[u8], old: &Old<'_>, level: i32) -> io::Result<Vec<u8>> {
-    match old {
-        Old::Bytes(old) if !old.is_empty() => {
-            let window = window_log(old.len() + new.len());
-            let mut encoder = zstd::Encoder::with_ref_prefix(vec![PREFIX], level, old)?;
-            encoder.set_pledged_src_size(Some(new.len() as u64))?;
-            encoder.window_log(window)?;
-            encoder.long_distance_matching(true)?;
-            encoder.write_all(new)?;
-            encoder.finish()
+/// Makes differences. What it needs for that it keeps from one to the next: memory that is new each time is what takes longest.
+#[derive(Default)]
+pub struct Encoder {
+    context: CCtx<'static>,
+    delta: Vec<u8>,
+    compressed: Vec<u8>,
+}
+
+impl Encoder {
+    /// The new bytes as a difference to the old ones, compressed at this level of zstd.
+    pub fn encode(&mut self, new: &[u8], old: &Old<'_>, level: i32) -> io::Result<Vec<u8>> {
+        match old {
+            Old::Bytes(old) if !old.is_empty() => {
+                let mut context = CCtx::create();
+                let window = CParameter::WindowLog(window_log(old.len() + new.len()));
+                for parameter in [window, CParameter::EnableLongDistanceMatching(true)] {
+                    context.set_parameter(parameter).map_err(failed)?;
+                }
+                context.ref_prefix(old).map_err(failed)?;
+                compress(&mut context, PREFIX, new, level, &mut self.compressed)
+            }
+            Old::Signature(signature) if !signature.is_empty() => {
+                let signature = parse_signature(signature)?;
+                self.delta.clear();
+                diff(&signature.index(), new, &mut self.delta)
+                    .map_err(|_| invalid("no delta can be made"))?;
+                compress(&mut self.context, DELTA, &self.delta, level, &mut self.compressed)
+            }
+            _ => compress(&mut self.context, WHOLE, new, level, &mut self.compressed),
         }
-        Old::Signature(signature) if !signature.is_empty() => {
-            let signature = parse_signature(signature)?;
-            let mut delta = Vec::new();
-            diff(&signature.index(), new, &mut delta).map_err(|_| invalid("no delta can be made"))?;
-            compress(DELTA, &delta, level)
-        }
-        _ => compress(WHOLE, new, level),
     }
 }
 
-fn compress(method: u8, bytes: &[u8], level: i32) -> io::Result<Vec<u8>> {
-    let mut encoder = zstd::Encoder::new(vec![method], level)?;
-    encoder.set_pledged_src_size(Some(bytes.len() as u64))?;
-    encoder.write_all(bytes)?;
-    encoder.finish()
+fn compress(
+    context: &mut CCtx<'_>,
+    method: u8,
+    bytes: &[u8],
+    level: i32,
+    compressed: &mut Vec<u8>,
+) -> io::Result<Vec<u8>> {
+    context.set_parameter(CParameter::CompressionLevel(level)).map_err(failed)?;
+    compressed.clear();
+    compressed.reserve(compress_bound(bytes.len()));
+    context.compress2(compressed, bytes).map_err(failed)?;
+    let mut difference = Vec::with_capacity(1 + compressed.len());
+    difference.push(method);
+    difference.extend_from_slice(compressed);
+    Ok(difference)
+}
+
+fn failed(code: ErrorCode) -> io::Error {
+    invalid(&format!("what zstd cannot do: {}", get_error_name(code)))
 }
 
 /// The window that reaches over so many bytes; zstd's smallest is 10, and nothing here is longer than 2^27.
@@ -92,30 +118,50 @@ fn window_log(bytes: usize) -> u32 {
     (usize::BITS - bytes.leading_zeros()).clamp(10, WINDOW_MAX)
 }
 
-/// The largest window that is decompressed: 128 MiB.
+/// The largest window that is used: 128 MiB.
 const WINDOW_MAX: u32 = 27;
 
-/// The `size` new bytes from a difference that is not trusted, and the old bytes.
-pub fn decode(difference: &[u8], old: &[u8], size: usize) -> io::Result<Vec<u8>> {
-    let (&method, rest) = difference.split_first().ok_or_else(|| invalid("an empty difference"))?;
-    let new = match method {
-        WHOLE => bounded(zstd::Decoder::with_buffer(rest)?, size)?,
-        PREFIX => bounded(zstd::Decoder::with_ref_prefix(rest, old)?, size)?,
-        DELTA => {
-            // Worst case of a delta: every block a literal of its own.
-            let delta = bounded(zstd::Decoder::with_buffer(rest)?, size + size / 8 + 1024)?;
-            let mut new = Vec::with_capacity(size);
-            apply_limited(old, &delta, &mut new, size).map_err(|_| invalid("a delta that does not fit"))?;
-            new
-        }
-        _ => return Err(invalid(&format!("a difference of the unknown method {method}"))),
-    };
-    if new.len() == size { Ok(new) } else { Err(invalid("a difference that makes another size")) }
+/// Makes new bytes of differences; keeps its memory as [`Encoder`] does.
+#[derive(Default)]
+pub struct Decoder {
+    context: DCtx<'static>,
+    delta: Vec<u8>,
+    new: Vec<u8>,
 }
 
-fn bounded<R: io::BufRead>(mut decoder: zstd::Decoder<'_, R>, most: usize) -> io::Result<Vec<u8>> {
-    decoder.window_log_max(WINDOW_MAX)?;
-    let mut bytes = Vec::with_capacity(most);
-    decoder.take(most as u64 + 1).read_to_end(&mut bytes)?;
-    if bytes.len() > most { Err(invalid("a difference that makes more than it may")) } else { Ok(bytes) }
+impl Decoder {
+    /// The `size` new bytes from a difference that is not trusted, and the old bytes.
+    pub fn decode(&mut self, difference: &[u8], old: &[u8], size: usize) -> io::Result<&[u8]> {
+        let (&method, rest) = difference.split_first().ok_or_else(|| invalid("an empty difference"))?;
+        self.new.clear();
+        match method {
+            WHOLE => decompress(&mut self.context, rest, size, &mut self.new)?,
+            PREFIX => {
+                let mut context = DCtx::create();
+                context.ref_prefix(old).map_err(failed)?;
+                decompress(&mut context, rest, size, &mut self.new)?;
+            }
+            DELTA => {
+                // Worst case of a delta: every block a literal of its own.
+                decompress(&mut self.context, rest, size + size / 8 + 1024, &mut self.delta)?;
+                self.new.reserve(size);
+                apply_limited(old, &self.delta, &mut self.new, size)
+                    .map_err(|_| invalid("a delta that does not fit"))?;
+            }
+            _ => return Err(invalid(&format!("a difference of the unknown method {method}"))),
+        }
+        if self.new.len() == size {
+            Ok(&self.new)
+        } else {
+            Err(invalid("a difference that makes another size"))
+        }
+    }
+}
+
+/// Straight into the buffer, which takes no more than `most` bytes and what it had room for before.
+fn decompress(context: &mut DCtx<'_>, bytes: &[u8], most: usize, into: &mut Vec<u8>) -> io::Result<()> {
+    into.clear();
+    into.reserve(most);
+    context.decompress(into, bytes).map_err(failed)?;
+    if into.len() > most { Err(invalid("a difference that makes more than it may")) } else { Ok(()) }
 }

@@ -75,10 +75,17 @@ impl Contents for Local<'_> {
 }
 
 /// Replaces the buffer with so many bytes of the file; a file that has fewer was changed meanwhile.
-pub fn read_range(file: &File, shown: &Path, start: u64, length: u64, buffer: &mut Vec<u8>) -> Result<()> {
+fn read_range(file: &File, shown: &Path, start: u64, length: u64, buffer: &mut Vec<u8>) -> Result<()> {
+    buffer.clear();
+    append_range(file, shown, start, length, buffer)
+}
+
+/// Adds so many bytes of the file to the buffer.
+pub fn append_range(file: &File, shown: &Path, start: u64, length: u64, buffer: &mut Vec<u8>) -> Result<()> {
     let length = usize::try_from(length).map_err(|_| changed(shown))?;
-    buffer.resize(length, 0);
-    match file.read_exact_at(buffer, start) {
+    let end = buffer.len();
+    buffer.resize(end + length, 0);
+    match file.read_exact_at(&mut buffer[end..], start) {
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(changed(shown)),
         outcome => outcome.or_cannot("read", shown),
     }

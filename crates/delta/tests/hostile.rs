@@ -2,7 +2,7 @@
 
 use delta::Manifest;
 use delta::codec::Writer;
-use delta::difference::{self, Old};
+use delta::difference::{self, Decoder, Encoder, Old};
 use delta::entry::{Entry, Kind, Metadata};
 use delta::format;
 use delta::frame::{self, Frame};
@@ -175,11 +175,12 @@ proptest! {
     fn a_difference_makes_the_new_bytes((old, new) in buffers()) {
         let signature = difference::signature(&old);
         for known in [Old::Unknown, Old::Signature(&signature), Old::Bytes(&old)] {
-            let made = difference::encode(&new, &known, 3).unwrap();
-            prop_assert_eq!(&difference::decode(&made, &old, new.len()).unwrap(), &new);
-            prop_assert!(difference::decode(&made, &old, new.len() + 1).is_err());
+            let made = Encoder::default().encode(&new, &known, 3).unwrap();
+            let mut decoder = Decoder::default();
+            prop_assert_eq!(decoder.decode(&made, &old, new.len()).unwrap(), &new);
+            prop_assert!(decoder.decode(&made, &old, new.len() + 1).is_err());
             if !new.is_empty() {
-                prop_assert!(difference::decode(&made, &old, new.len() - 1).is_err());
+                prop_assert!(decoder.decode(&made, &old, new.len() - 1).is_err());
             }
         }
     }
@@ -189,14 +190,14 @@ proptest! {
         (old, new) in buffers(), method in 0u8..4, place in any::<prop::sample::Index>(), change in 1u8..
     ) {
         let signature = difference::signature(&old);
-        let mut made = difference::encode(&new, &Old::Signature(&signature), 1).unwrap();
+        let mut made = Encoder::default().encode(&new, &Old::Signature(&signature), 1).unwrap();
         made[0] = method;
         let place = place.index(made.len());
         made[place] ^= change;
-        if let Ok(bytes) = difference::decode(&made, &old, new.len()) {
+        if let Ok(bytes) = Decoder::default().decode(&made, &old, new.len()) {
             prop_assert_eq!(bytes.len(), new.len());
         }
-        let _either = difference::encode(&new, &Old::Signature(&made), 1);
+        let _either = Encoder::default().encode(&new, &Old::Signature(&made), 1);
     }
 
     #[test]

@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use baserock::error::{Error, OrCannot, Result};
 use delta::Tree;
-use delta::difference::{self, Old};
+use delta::difference::{Encoder, Old};
 use delta::entry::Kind;
 use delta::segment::SEGMENT;
 use delta::unit::GRID;
-use delta::update::read_range;
+use delta::update::append_range;
 
 use crate::effort::Effort;
 use crate::olds::Olds;
@@ -21,40 +21,50 @@ pub struct Answerer<'a> {
     new: Tree<'a>,
     olds: &'a Olds<'a>,
     effort: &'a Effort,
+    encoder: Encoder,
+    buffer: Vec<u8>,
+    old: Vec<u8>,
 }
 
 impl<'a> Answerer<'a> {
     /// From the new tree, and from what is here of the target's basis.
     pub fn new(new: &'a Source, olds: &'a Olds<'a>, effort: &'a Effort) -> Self {
-        Answerer { new: new.tree(), olds, effort }
+        Answerer {
+            new: new.tree(),
+            olds,
+            effort,
+            encoder: Encoder::default(),
+            buffer: Vec::new(),
+            old: Vec::new(),
+        }
     }
 
     /// The answer.
-    pub fn answer(&self, request: &Request) -> Result<Vec<u8>> {
+    pub fn answer(&mut self, request: &Request) -> Result<Vec<u8>> {
         let begun = Instant::now();
-        let new = buffer(self.new, &request.new)?;
+        read(self.new, &request.new, &mut self.buffer)?;
         let level = self.effort.level(!request.old.is_empty());
-        let own = if request.old.is_empty() { None } else { self.olds.buffer(&request.old)? };
-        let old = own.as_deref().map_or(Old::Signature(&request.signature), Old::Bytes);
-        let made = difference::encode(&new, &old, level);
+        let has_old = !request.old.is_empty() && self.olds.read(&request.old, &mut self.old)?;
+        let signature: &[u8] = if self.effort.is_fast() { &[] } else { &request.signature };
+        let old = if has_old { Old::Bytes(&self.old) } else { Old::Signature(signature) };
+        let made = self.encoder.encode(&self.buffer, &old, level);
         let made = made.or_cannot("compress", self.new.dir.shown(""))?;
         self.effort.made(made.len(), begun.elapsed());
         tracing::debug!(
             "answer: {} bytes for {} in {} pieces, with {} pieces of the sender's own and {} bytes of signature, at level {level}",
             made.len(),
-            new.len(),
+            self.buffer.len(),
             request.new.len(),
             request.old.len(),
-            request.signature.len()
+            signature.len()
         );
         Ok(made)
     }
 }
 
-/// The bytes of the pieces, each filled up to the grid.
-fn buffer(tree: Tree<'_>, pieces: &[(usize, Range<u64>)]) -> Result<Vec<u8>> {
-    let mut whole = Vec::new();
-    let mut piece = Vec::new();
+/// Fills the buffer with the bytes of the pieces, each filled up to the grid.
+fn read(tree: Tree<'_>, pieces: &[(usize, Range<u64>)], whole: &mut Vec<u8>) -> Result<()> {
+    whole.clear();
     for (index, range) in pieces {
         let entry = tree.manifest.entries().get(*index);
         let fits =
@@ -64,9 +74,8 @@ fn buffer(tree: Tree<'_>, pieces: &[(usize, Range<u64>)]) -> Result<Vec<u8>> {
             return Err(Error::refused("the target asks for something that is not in the tree"));
         };
         let file = tree.dir.file(entry.path())?;
-        read_range(&file, &tree.dir.shown(entry.path()), range.start, range.end - range.start, &mut piece)?;
-        whole.extend_from_slice(&piece);
+        append_range(&file, &tree.dir.shown(entry.path()), range.start, range.end - range.start, whole)?;
         whole.resize(whole.len().next_multiple_of(GRID), 0);
     }
-    Ok(whole)
+    Ok(())
 }

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use baserock::error::{Error, OrCannot, Result};
 use baserock::process::{Conversation, Process, Program};
@@ -36,6 +37,8 @@ struct Ssh {
     listener: Option<JoinHandle<()>>,
 }
 
+/// How long ssh, which has closed its output, may take to say why.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Last bytes of ssh's complaints that are kept.
 const MOST_COMPLAINTS: usize = 1 << 14;
 
@@ -112,9 +115,12 @@ impl Connection {
 
     /// The next frame. Where the connection has ended, ssh's own words are the error.
     pub fn receive(&mut self) -> Result<Frame> {
-        self.receiver.receive().map_err(|error| match (error, self.ssh.said()) {
-            (Error::Refused(text), Some(said)) => Error::Refused(format!("{text}: {said}")),
-            (error, _) => error,
+        self.receiver.receive().map_err(|error| {
+            self.ssh.hear_out();
+            match (error, self.ssh.said()) {
+                (Error::Refused(text), Some(said)) => Error::Refused(format!("{text}: {said}")),
+                (error, _) => error,
+            }
         })
     }
 
@@ -151,6 +157,16 @@ impl Ssh {
     /// What was said so far is the login shell's, and no reason for what happens later.
     fn forget(&self) {
         self.complaints.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Gives ssh, which says why it ends after it has closed its output, a moment to say so.
+    fn hear_out(&self) {
+        let begun = Instant::now();
+        while self.listener.as_ref().is_some_and(|listener| !listener.is_finished())
+            && begun.elapsed() < LAST_WORDS
+        {
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// The last line that ssh has written, where it has.

@@ -1,4 +1,4 @@
-//! How hard to compress: as hard as the link takes to send what comes of it.
+//! How hard to make answers small: as hard as the link takes to send what comes of it.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -14,6 +14,8 @@ pub struct Effort(Mutex<State>);
 #[derive(Default)]
 struct State {
     level: usize,
+    /// Whether looking for what the target has takes longer than sending it.
+    is_fast: bool,
     /// Of the last answers, the latest counting most: bytes, and seconds on their way.
     sent: (f64, f64),
 }
@@ -26,6 +28,11 @@ impl Effort {
     pub fn level(&self, with_prefix: bool) -> i32 {
         let most = LEVELS.len() - if with_prefix { 3 } else { 1 };
         LEVELS[self.with(|state| state.level).min(most)]
+    }
+
+    /// Whether the link is so fast that signatures are not worth their time.
+    pub fn is_fast(&self) -> bool {
+        self.with(|state| state.is_fast)
     }
 
     /// An answer has been sent.
@@ -44,9 +51,14 @@ impl Effort {
                 return;
             }
             let sending = as_number(bytes) * seconds / sent;
-            if sending > took.as_secs_f64() * 1.25 {
+            let making = took.as_secs_f64();
+            // Without a signature an answer is made in a third of the time, and waits for whoever takes it.
+            state.is_fast = state.level == 0 && sending < making * if state.is_fast { 4.0 } else { 0.25 };
+            if state.is_fast {
+                // The least effort it is, until the link has become slow.
+            } else if sending > making * 1.25 {
                 state.level = (state.level + 1).min(LEVELS.len() - 1);
-            } else if sending < took.as_secs_f64() * 0.75 {
+            } else if sending < making * 0.75 {
                 state.level = state.level.saturating_sub(1);
             }
         });
@@ -75,12 +87,15 @@ mod tests {
             effort.sent(1 << 20, 4 * SECOND);
             effort.made(1 << 20, SECOND);
         }
-        assert_eq!((effort.level(false), effort.level(true)), (15, 9));
+        assert_eq!((effort.level(false), effort.level(true), effort.is_fast()), (15, 9, false));
         for _ in 0..20 {
             effort.sent(1 << 20, SECOND / 100);
             effort.made(1 << 20, SECOND);
         }
-        assert_eq!(effort.level(false), 1);
+        assert_eq!((effort.level(false), effort.is_fast()), (1, true));
+        effort.sent(1 << 20, 20 * SECOND);
+        effort.made(1 << 20, SECOND);
+        assert!(!effort.is_fast(), "it has become slow");
     }
 
     #[test]

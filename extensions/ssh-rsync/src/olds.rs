@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use baserock::error::{Error, Result};
 use delta::hash::Hash;
 use delta::unit::{GRID, MOST_OLD};
-use delta::update::read_range;
+use delta::update::append_range;
 
 use crate::kept::Kept;
 use crate::source::Source;
@@ -38,24 +38,24 @@ impl<'a> Olds<'a> {
         known
     }
 
-    /// The bytes of the pieces, each filled up to the grid; `None` where one cannot be read any more, since another push has let go of it.
-    pub fn buffer(&self, pieces: &[(Hash, Range<u64>)]) -> Result<Option<Vec<u8>>> {
-        let (mut whole, mut piece) = (Vec::new(), Vec::new());
+    /// Fills the buffer with the bytes of the pieces, each filled up to the grid. Returns whether all could be read: another push may have
+    /// let go of one.
+    pub fn read(&self, pieces: &[(Hash, Range<u64>)], whole: &mut Vec<u8>) -> Result<bool> {
+        whole.clear();
         for (hash, range) in pieces {
             let length = range.end - range.start;
             if whole.len() as u64 + length > MOST_OLD || !self.has(*hash) {
                 return Err(Error::refused("the target asks for an old content that was never offered"));
             }
-            let read =
-                |(file, shown): (File, PathBuf)| read_range(&file, &shown, range.start, length, &mut piece);
-            if let Err(error) = self.file(*hash).and_then(read) {
+            let mut append =
+                |(file, shown): (File, PathBuf)| append_range(&file, &shown, range.start, length, whole);
+            if let Err(error) = self.file(*hash).and_then(&mut append) {
                 tracing::warn!("an old content is gone: {error}");
-                return Ok(None);
+                return Ok(false);
             }
-            whole.extend_from_slice(&piece);
             whole.resize(whole.len().next_multiple_of(GRID), 0);
         }
-        Ok(Some(whole))
+        Ok(true)
     }
 
     fn has(&self, hash: Hash) -> bool {

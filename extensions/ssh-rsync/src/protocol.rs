@@ -43,6 +43,8 @@ pub mod kind {
     pub const FAILED: u8 = 10;
     /// Sender, where contents are missing: the beginnings of the hashes of all that it has beside the new tree's, eight bytes each.
     pub const KNOWN: u8 = 11;
+    /// Sender: an answer as [`ANSWER`], over a link on which signatures take more time than they save.
+    pub const QUICK_ANSWER: u8 = 12;
 }
 
 /// What the sender wants.

@@ -86,7 +86,7 @@ fn converse(
         let (requests, asked) = mpsc::sync_channel::<Request>(REQUESTS);
         let (answers, made) = mpsc::sync_channel::<Vec<u8>>(WAITING);
         let answerer = Answerer::new(new, olds, effort);
-        let encoder = scope.spawn(move || encode(&answerer, &asked, &answers));
+        let encoder = scope.spawn(move || encode(answerer, &asked, &answers));
         let writer = scope.spawn(move || write(&sender, &made, effort));
         let outcome = listen(connection, new, olds, &requests, observer);
         drop(requests);
@@ -104,7 +104,11 @@ fn join(thread: ScopedJoinHandle<'_, Result<()>>) -> Result<()> {
     thread.join().unwrap_or_else(|_| Err(Error::refused("a part of this program has failed")))
 }
 
-fn encode(answerer: &Answerer<'_>, asked: &Receiver<Request>, answers: &SyncSender<Vec<u8>>) -> Result<()> {
+fn encode(
+    mut answerer: Answerer<'_>,
+    asked: &Receiver<Request>,
+    answers: &SyncSender<Vec<u8>>,
+) -> Result<()> {
     while let Ok(request) = asked.recv() {
         if answers.send(answerer.answer(&request)?).is_err() {
             break;
@@ -116,7 +120,8 @@ fn encode(answerer: &Answerer<'_>, asked: &Receiver<Request>, answers: &SyncSend
 fn write(sender: &Sender, made: &Receiver<Vec<u8>>, effort: &Effort) -> Result<()> {
     while let Ok(answer) = made.recv() {
         let begun = Instant::now();
-        sender.send(kind::ANSWER, &answer)?;
+        let kind = if effort.is_fast() { kind::QUICK_ANSWER } else { kind::ANSWER };
+        sender.send(kind, &answer)?;
         effort.sent(answer.len(), begun.elapsed());
     }
     Ok(())

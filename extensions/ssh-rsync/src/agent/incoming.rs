@@ -19,7 +19,7 @@ use nix::fcntl::OFlag;
 
 use crate::protocol::SILENCE;
 
-/// In the folder: contents, named by their hash; incomplete ones end in [`PART`].
+/// In the folder: the subvolume of contents, named by their hash; incomplete ones end in [`PART`]. Thousands of files go with one call.
 const STORE: &str = "store";
 /// Ends the name of a content that has not arrived to its end.
 pub const PART: &str = ".part";
@@ -46,7 +46,10 @@ impl Incoming {
         let private = volume.top().ensure_dir(PRIVATE, 0o700)?;
         let dir = private.ensure_dir(INCOMING, 0o700)?.ensure_dir(label, 0o700)?;
         let lock = lock(&dir, label)?;
-        let store = dir.ensure_dir(STORE, 0o700)?;
+        if !dir.has(STORE)? {
+            btrfs::create(&dir, STORE)?;
+        }
+        let store = dir.dir(STORE)?;
         Ok(Incoming { dir, store, _lock: lock })
     }
 
@@ -90,6 +93,7 @@ pub fn discard(volume: &Volume, label: &Label) -> Result<()> {
     let Some(folders) = volume.top().dir_if_exists([PRIVATE, INCOMING].join("/"))? else { return Ok(()) };
     if let Some(dir) = folders.dir_if_exists(label)? {
         delete_subvolume(&dir, TREE)?;
+        delete_subvolume(&dir, STORE)?;
     }
     folders.remove_tree(label)
 }

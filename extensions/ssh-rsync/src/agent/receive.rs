@@ -5,12 +5,12 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use baserock::error::{Error, OrCannot, Result};
 use delta::Tree;
 use delta::blocks::Base;
-use delta::difference;
+use delta::difference::{self, Decoder};
 use delta::entry::Kind;
 use delta::hash::Hash;
 use delta::plan::Wanted;
 use delta::unit::{GRID, Piece, Unit, units};
-use delta::update::read_range;
+use delta::update::append_range;
 
 use super::contents::Store;
 use crate::channel::{Receiver, Sender};
@@ -68,29 +68,41 @@ impl Receive<'_> {
             .flat_map(|group| units(group.into_iter(), self.basis.manifest))
             .collect();
         let mut asked: VecDeque<Unit> = VecDeque::new();
-        let mut wrong = Vec::new();
+        let (mut wrong, mut is_fast) = (Vec::new(), false);
+        let (mut decoder, mut old) = (Decoder::default(), Vec::new());
         loop {
             while asked.len() < AHEAD {
                 let Some(unit) = units.pop_front() else { break };
-                self.ask(&unit)?;
+                self.ask(&unit, is_fast, &mut old)?;
                 asked.push_back(unit);
             }
             let Some(unit) = asked.pop_front() else { return Ok(wrong) };
             let frame = self.receiver.receive()?;
-            if frame.kind != kind::ANSWER {
-                return Err(Error::refused(format!("the sender says something unknown ({})", frame.kind)));
-            }
-            self.keep(&unit, &frame.content, &by_entry, store, &mut wrong)?;
+            is_fast = match frame.kind {
+                kind::ANSWER => false,
+                kind::QUICK_ANSWER => true,
+                other => return Err(Error::refused(format!("the sender says something unknown ({other})"))),
+            };
+            self.old(&unit, &mut old)?;
+            let size = usize::try_from(unit.new_bytes()).unwrap_or(usize::MAX);
+            let new = decoder.decode(&frame.content, &old, size);
+            let new = new.or_cannot("use what came from", "the sender")?;
+            self.keep(&unit, new, &old, &by_entry, store, &mut wrong)?;
         }
     }
 
-    fn ask(&self, unit: &Unit) -> Result<()> {
+    /// Asks for a unit; where the link is fast without a signature, which would take longer than what it saves.
+    fn ask(&self, unit: &Unit, is_fast: bool, buffer: &mut Vec<u8>) -> Result<()> {
         let new = unit.pieces.iter().map(|piece| (piece.entry, piece.new.clone())).collect();
         let olds = unit.pieces.iter().filter_map(|piece| piece.old.as_ref());
         let hashes = olds.map(|(entry, range)| Some((self.known_hash(*entry)?, range.clone())));
         let request = match hashes.collect::<Option<Vec<_>>>() {
             Some(old) if !old.is_empty() => Request { new, old, signature: Vec::new() },
-            _ => Request { new, old: Vec::new(), signature: difference::signature(&self.old(unit)?) },
+            _ if is_fast => Request { new, ..Request::default() },
+            _ => {
+                self.old(unit, buffer)?;
+                Request { new, old: Vec::new(), signature: difference::signature(buffer) }
+            }
         };
         self.sender.send(kind::REQUEST, &request.to_bytes())
     }
@@ -103,44 +115,34 @@ impl Receive<'_> {
         }
     }
 
-    /// The pieces of the basis, each filled up to the grid.
-    fn old(&self, unit: &Unit) -> Result<Vec<u8>> {
-        let mut whole = Vec::new();
-        let mut piece = Vec::new();
+    /// Fills the buffer with the pieces of the basis, each filled up to the grid.
+    fn old(&self, unit: &Unit, whole: &mut Vec<u8>) -> Result<()> {
+        whole.clear();
         for (entry, range) in unit.pieces.iter().filter_map(|piece| piece.old.as_ref()) {
             let path = self.basis.manifest.entries()[*entry].path();
-            let shown = self.basis.dir.shown(path);
-            read_range(
-                &self.basis.dir.file(path)?,
-                &shown,
-                range.start,
-                range.end - range.start,
-                &mut piece,
-            )?;
-            whole.extend_from_slice(&piece);
+            let (file, shown) = (self.basis.dir.file(path)?, self.basis.dir.shown(path));
+            append_range(&file, &shown, range.start, range.end - range.start, whole)?;
             whole.resize(whole.len().next_multiple_of(GRID), 0);
         }
-        Ok(whole)
+        Ok(())
     }
 
     fn keep(
         &self,
         unit: &Unit,
-        answer: &[u8],
+        new: &[u8],
+        old: &[u8],
         by_entry: &HashMap<usize, &Wanted>,
         store: &mut Store<'_>,
         wrong: &mut Vec<Wanted>,
     ) -> Result<()> {
-        let old = self.old(unit)?;
-        let size = usize::try_from(unit.new_bytes()).unwrap_or(usize::MAX);
-        let new = difference::decode(answer, &old, size).or_cannot("use what came from", "the sender")?;
         let mut position = 0;
         for (piece, place) in unit.places() {
             let length = piece.old.as_ref().map_or(0, |(_, range)| range.end - range.start);
-            let old = slice(&old, position, length);
+            let old = slice(old, position, length);
             position += length.next_multiple_of(GRID as u64);
             let Some(&wanted) = by_entry.get(&piece.entry) else { continue };
-            let bytes = slice(&new, place.start, place.end - place.start);
+            let bytes = slice(new, place.start, place.end - place.start);
             if !self.piece(piece, wanted, bytes, old, store)? {
                 wrong.push(*wanted);
             }

@@ -1,7 +1,7 @@
 //! What sender and agent say to each other: frames as they come, and frames that are valid around something that nobody meant well.
 
 use baserock::label::Label;
-use delta::difference::{self, Old};
+use delta::difference::{self, Decoder, Encoder, Old};
 use delta::frame::{self, Frame};
 use delta::{format, frame::MAX_CONTENT};
 use ssh_rsync::protocol::{Amount, Finished, Hello, Request, kind};
@@ -64,7 +64,7 @@ fn request(content: &[u8]) {
     let again = Request::read(&request.to_bytes()).expect("what was written is read");
     assert_eq!(again, request);
     let new = b"something that an old file may have had".repeat(100);
-    let _damaged = difference::encode(&new, &Old::Signature(&request.signature), 1);
+    let _damaged = Encoder::default().encode(&new, &Old::Signature(&request.signature), 1);
 }
 
 /// The first byte says how long the new content is, and whether what follows the method has to be compressed first.
@@ -81,10 +81,11 @@ fn answer(content: &[u8], old: &[u8]) {
 }
 
 fn decode(difference: &[u8], old: &[u8], size: usize) {
-    if let Ok(new) = difference::decode(difference, old, size) {
+    let mut decoder = Decoder::default();
+    if let Ok(new) = decoder.decode(difference, old, size) {
         assert_eq!(new.len(), size);
-        let made = difference::encode(&new, &Old::Signature(&difference::signature(old)), 1);
+        let made = Encoder::default().encode(new, &Old::Signature(&difference::signature(old)), 1);
         let made = made.expect("the signature is a good one");
-        assert_eq!(difference::decode(&made, old, size).expect("what was written is read"), new);
+        assert_eq!(Decoder::default().decode(&made, old, size).expect("what was written is read"), new);
     }
 }
