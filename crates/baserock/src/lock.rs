@@ -46,8 +46,9 @@ impl Lock {
                 Err((back, Errno::EWOULDBLOCK)) => {
                     signal::check()?;
                     tries += 1;
-                    if patience == Patience::Refuse && (tries > BRIEF || holder(&back).is_some()) {
-                        let holder = holder(&back).unwrap_or_else(|| "another process".into());
+                    if patience == Patience::Refuse
+                        && let Some(holder) = named(holder(&back), tries)
+                    {
                         return Err(Error::Busy { what: shown.display().to_string(), holder });
                     }
                     file = back;
@@ -70,13 +71,25 @@ impl Lock {
 
 /// Refuses an image that a virtual machine (or anything else that takes record locks) has open for writing.
 pub fn refuse_record_locks(image: &File, shown: &Path) -> Result<()> {
-    let mut wanted = record_lock(libc::F_WRLCK);
-    fcntl(image.as_fd(), FcntlArg::F_OFD_GETLK(&mut wanted)).or_cannot("examine locks of", shown)?;
-    if i32::from(wanted.l_type) == libc::F_UNLCK {
-        return Ok(());
+    let mut tries = 0;
+    loop {
+        let mut wanted = record_lock(libc::F_WRLCK);
+        fcntl(image.as_fd(), FcntlArg::F_OFD_GETLK(&mut wanted)).or_cannot("examine locks of", shown)?;
+        if i32::from(wanted.l_type) == libc::F_UNLCK {
+            return Ok(());
+        }
+        signal::check()?;
+        tries += 1;
+        if let Some(holder) = named(opener(image), tries) {
+            return Err(Error::Busy { what: shown.display().to_string(), holder });
+        }
+        sleep(INTERVAL);
     }
-    let holder = opener(image).unwrap_or_else(|| "another process".into());
-    Err(Error::Busy { what: shown.display().to_string(), holder })
+}
+
+/// Who is said to hold a lock: whoever was found, or nobody that is known once that has been looked for often enough.
+fn named(found: Option<String>, tries: u32) -> Option<String> {
+    found.or_else(|| (tries > BRIEF).then(|| "another process".into()))
 }
 
 /// Takes a record lock on the whole image, so that a virtual machine refuses to start from it meanwhile. Ends with the file.
