@@ -122,8 +122,8 @@ impl Drop for Sshd {
 
 fn config(root: &Path, address: &str, port: u16, environment: &[(&str, &str)]) -> String {
     let key = inputs::ssh_key().expect("an ssh key");
-    let set: String = environment.iter().map(|(name, value)| format!(" {name}={value}")).collect();
-    let set = if set.is_empty() { set } else { format!("SetEnv{set}\n") };
+    let set: Vec<String> = environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let set = if set.is_empty() { String::new() } else { format!("SetEnv {}\n", set.join(" ")) };
     format!(
         "Port {port}\nListenAddress {address}\nHostKey {key}\nAuthorizedKeysFile {key}.pub\nStrictModes no\nUsePAM no\n\
          PermitRootLogin yes\nPidFile none\nChrootDirectory {root}\nMaxStartups 1000\n{set}",
