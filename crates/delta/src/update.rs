@@ -1,6 +1,7 @@
 //! A tree on this machine's disks is brought into a snapshot, block by block.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -15,6 +16,7 @@ use crate::entry::{Entry, Kind};
 use crate::hash::changed;
 use crate::plan::{Plan, Wanted};
 use crate::segment::{self, window};
+use crate::unit::GRID;
 
 /// What an update did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,8 +82,14 @@ fn read_range(file: &File, shown: &Path, start: u64, length: u64, buffer: &mut V
     append_range(file, shown, start, length, buffer)
 }
 
-/// Adds so many bytes of the file to the buffer.
-pub fn append_range(file: &File, shown: &Path, start: u64, length: u64, buffer: &mut Vec<u8>) -> Result<()> {
+/// Adds a piece of the file to the buffer, filled up to the grid of units.
+pub fn append_piece(file: &File, shown: &Path, range: &Range<u64>, buffer: &mut Vec<u8>) -> Result<()> {
+    append_range(file, shown, range.start, range.end - range.start, buffer)?;
+    buffer.resize(buffer.len().next_multiple_of(GRID), 0);
+    Ok(())
+}
+
+fn append_range(file: &File, shown: &Path, start: u64, length: u64, buffer: &mut Vec<u8>) -> Result<()> {
     let length = usize::try_from(length).map_err(|_| changed(shown))?;
     let end = buffer.len();
     buffer.resize(end + length, 0);

@@ -8,8 +8,7 @@ use delta::Tree;
 use delta::difference::{Encoder, Old};
 use delta::entry::Kind;
 use delta::segment::SEGMENT;
-use delta::unit::GRID;
-use delta::update::append_range;
+use delta::update::append_piece;
 
 use crate::effort::Effort;
 use crate::olds::Olds;
@@ -74,8 +73,7 @@ fn read(tree: Tree<'_>, pieces: &[(usize, Range<u64>)], whole: &mut Vec<u8>) -> 
             return Err(Error::refused("the target asks for something that is not in the tree"));
         };
         let file = tree.dir.file(entry.path())?;
-        append_range(&file, &tree.dir.shown(entry.path()), range.start, range.end - range.start, whole)?;
-        whole.resize(whole.len().next_multiple_of(GRID), 0);
+        append_piece(&file, &tree.dir.shown(entry.path()), range, whole)?;
     }
     Ok(())
 }

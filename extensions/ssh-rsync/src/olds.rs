@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use baserock::error::{Error, Result};
 use delta::hash::Hash;
-use delta::unit::{GRID, MOST_OLD};
-use delta::update::append_range;
+use delta::unit::MOST_OLD;
+use delta::update::append_piece;
 
 use crate::kept::Kept;
 use crate::source::Source;
@@ -47,13 +47,11 @@ impl<'a> Olds<'a> {
             if whole.len() as u64 + length > MOST_OLD || !self.has(*hash) {
                 return Err(Error::refused("the target asks for an old content that was never offered"));
             }
-            let mut append =
-                |(file, shown): (File, PathBuf)| append_range(&file, &shown, range.start, length, whole);
-            if let Err(error) = self.file(*hash).and_then(&mut append) {
+            let append = |(file, shown): (File, PathBuf)| append_piece(&file, &shown, range, whole);
+            if let Err(error) = self.file(*hash).and_then(append) {
                 tracing::warn!("an old content is gone: {error}");
                 return Ok(false);
             }
-            whole.resize(whole.len().next_multiple_of(GRID), 0);
         }
         Ok(true)
     }

@@ -10,7 +10,7 @@ use delta::entry::Kind;
 use delta::hash::Hash;
 use delta::plan::Wanted;
 use delta::unit::{GRID, Piece, Unit, units};
-use delta::update::append_range;
+use delta::update::append_piece;
 
 use super::contents::Store;
 use crate::channel::{Receiver, Sender};
@@ -121,8 +121,7 @@ impl Receive<'_> {
         for (entry, range) in unit.pieces.iter().filter_map(|piece| piece.old.as_ref()) {
             let path = self.basis.manifest.entries()[*entry].path();
             let (file, shown) = (self.basis.dir.file(path)?, self.basis.dir.shown(path));
-            append_range(&file, &shown, range.start, range.end - range.start, whole)?;
-            whole.resize(whole.len().next_multiple_of(GRID), 0);
+            append_piece(&file, &shown, range, whole)?;
         }
         Ok(())
     }
