@@ -110,7 +110,7 @@ fn compress(
 }
 
 fn failed(code: ErrorCode) -> io::Error {
-    invalid(&format!("what zstd cannot do: {}", get_error_name(code)))
+    invalid(&format!("something that zstd refuses ({})", get_error_name(code)))
 }
 
 /// The window that reaches over so many bytes; zstd's smallest is 10, and nothing here is longer than 2^27.
