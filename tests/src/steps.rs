@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
+use std::time::Instant;
 
 use crate::programs::{Done, run};
 
@@ -99,6 +101,27 @@ pub fn parse(text: &str) -> Vec<Step> {
 /// Runs a command with a step failing.
 pub fn fail(command: &mut Command, step: u64, how: How) -> Done {
     run(command.env(FAIL, how.of(step)))
+}
+
+/// Tries every case, two at a time, and demands that none has faults.
+#[track_caller]
+pub fn try_all(name: &str, cases: Vec<(Step, How)>, one: impl Fn(&Step, How) -> Vec<String> + Sync) {
+    let begun = Instant::now();
+    let (count, queue, faults) = (cases.len(), Mutex::new(cases.into_iter()), Mutex::new(Vec::new()));
+    let work = || {
+        loop {
+            let Some((step, how)) = queue.lock().expect("the cases").next() else { return };
+            let found = one(&step, how);
+            faults.lock().expect("the faults").extend(found);
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+    let faults = faults.into_inner().expect("the faults");
+    println!("{name}: {count} cases, {:.1} s", begun.elapsed().as_secs_f32());
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 
 /// What to try: of the steps that do the same to files of the same directory the first in every way, and of the others each

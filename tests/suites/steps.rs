@@ -1,7 +1,6 @@
 //! Every operation with every one of its steps failing, in every way: the volume stays sound, what was begun is undone, and the same
 //! operation then succeeds.
 
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use baserock_tests::image::{Image, Mounted};
@@ -21,7 +20,6 @@ struct Expected {
 
 /// Runs the operation with each of these steps failing.
 fn try_all(operation: &Operation, every: usize) {
-    let begun = Instant::now();
     let volume = (operation.volume)();
     let (before, list_before) = look(&volume, operation.unfinished);
     let whole = volume.copy();
@@ -29,26 +27,7 @@ fn try_all(operation: &Operation, every: usize) {
     let (after, list_after) = look(&whole, &[]);
     let expected = Expected { before, after, list_before, list_after };
     let cases = steps::sample(&steps, every);
-    let (count, queue, faults) = (cases.len(), Mutex::new(cases.into_iter()), Mutex::new(Vec::new()));
-    let work = || {
-        loop {
-            let Some((step, how)) = queue.lock().unwrap().next() else { return };
-            let found = try_one(operation, &volume, &expected, &step, how);
-            faults.lock().unwrap().extend(found);
-        }
-    };
-    std::thread::scope(|scope| {
-        scope.spawn(work);
-        scope.spawn(work);
-    });
-    let faults = faults.into_inner().unwrap();
-    println!(
-        "{}: {} steps, {count} cases, {:.1} s",
-        operation.name,
-        steps.len(),
-        begun.elapsed().as_secs_f32()
-    );
-    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    steps::try_all(operation.name, cases, |step, how| try_one(operation, &volume, &expected, step, how));
 }
 
 fn look(image: &Image, unfinished: &[&str]) -> (Existing, String) {

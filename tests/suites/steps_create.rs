@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use baserock_tests::inputs;
@@ -94,21 +93,7 @@ fn try_all(variables: &[(&str, &str)]) {
     let place = tempfile::tempdir_in("/dev/shm").unwrap();
     let steps = steps::list(&mut write(place.path(), variables), place.path());
     let cases = cases(&steps, 3);
-    let (count, queue, faults) = (cases.len(), Mutex::new(cases.into_iter()), Mutex::new(Vec::new()));
-    let work = || {
-        loop {
-            let Some((step, how)) = queue.lock().unwrap().next() else { return };
-            let found = try_one(variables, &step, how);
-            faults.lock().unwrap().extend(found);
-        }
-    };
-    std::thread::scope(|scope| {
-        scope.spawn(work);
-        scope.spawn(work);
-    });
-    let faults = faults.into_inner().unwrap();
-    println!("{} steps, {count} cases", steps.len());
-    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    steps::try_all("create", cases, |step, how| try_one(variables, step, how));
 }
 
 #[test]

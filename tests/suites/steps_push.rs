@@ -1,8 +1,5 @@
 //! A push with every step of the agent on the target failing, in every way: the target stays sound, and the same push then succeeds.
 
-use std::sync::Mutex;
-use std::time::Instant;
-
 use baserock_tests::image::Image;
 use baserock_tests::next::Next;
 use baserock_tests::programs::run;
@@ -86,25 +83,10 @@ fn try_one(volume: &Image, before: &Existing, next: &Next, step: &Step, how: How
 
 #[test]
 fn push() {
-    let begun = Instant::now();
     let (volume, next) = (volume(), Next::new(100_000));
     let before = Existing::on(volume.mount("subvolid=5").path());
     let steps = list(&volume, &next);
     // A push takes a second, so each kind of step fails in one way or two, in turn.
     let cases: Vec<_> = steps::sample(&steps, 32).into_iter().step_by(4).collect();
-    let (count, queue, faults) = (cases.len(), Mutex::new(cases.into_iter()), Mutex::new(Vec::new()));
-    let work = || {
-        loop {
-            let Some((step, how)) = queue.lock().unwrap().next() else { return };
-            let found = try_one(&volume, &before, &next, &step, how);
-            faults.lock().unwrap().extend(found);
-        }
-    };
-    std::thread::scope(|scope| {
-        scope.spawn(work);
-        scope.spawn(work);
-    });
-    let faults = faults.into_inner().unwrap();
-    println!("{} steps, {count} cases, {:.1} s", steps.len(), begun.elapsed().as_secs_f32());
-    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    steps::try_all("push", cases, |step, how| try_one(&volume, &before, &next, step, how));
 }
