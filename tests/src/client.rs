@@ -27,7 +27,7 @@ impl Client {
     pub fn with(lines: &str) -> Self {
         let client = Client { place: tempfile::tempdir().expect("a temporary directory") };
         // The quickest key exchange: some tests connect hundreds of times.
-        let always = "StrictHostKeyChecking no\nUserKnownHostsFile /dev/null\nLogLevel ERROR\nUser root\n\
+        let always = "StrictHostKeyChecking no\nUserKnownHostsFile /dev/null\nUser root\n\
                       KexAlgorithms curve25519-sha256\n";
         fs::write(client.config(), format!("{lines}{always}")).expect("a configuration");
         let wrapper = format!("#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n", client.config().display());

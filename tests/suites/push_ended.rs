@@ -94,7 +94,7 @@ fn the_agent_is_killed() {
     assert_eq!(agents.len(), 1);
     kill(agents[0], Signal::SIGKILL).expect("killed");
     held.proxy.go_on();
-    held.end().refused(&["the connection to the target ended"]);
+    held.end().refused(&["the connection to the target ended; run it again"]);
     nothing_has_changed_and_the_next_try_succeeds(&target, &tree);
 }
 

@@ -117,10 +117,9 @@ impl Connection {
     pub fn receive(&mut self) -> Result<Frame> {
         self.receiver.receive().map_err(|error| {
             self.ssh.hear_out();
-            match (error, self.ssh.said()) {
-                (Error::Refused(text), Some(said)) => Error::Refused(format!("{text}: {said}")),
-                (error, _) => error,
-            }
+            let Error::Refused(text) = error else { return error };
+            let reason = self.ssh.said().map(|said| format!(": {said}")).unwrap_or_default();
+            Error::Refused(format!("{text}{reason}; run it again: what has arrived is kept"))
         })
     }
 
