@@ -15,9 +15,6 @@ use nix::sys::signal::{Signal, kill};
 const LARGE: u32 = 20_000_000;
 const HELD_AFTER: u64 = 10_000_000;
 
-/// What is complete is named by its hash alone, in hexadecimal digits.
-const HASH: usize = 64;
-
 /// A push that has come to its middle, and is held there.
 struct Held {
     process: Child,
@@ -44,13 +41,12 @@ impl Held {
     }
 }
 
-/// Whether a content has arrived to its end.
+/// Whether a content has arrived to its end: the next one has begun.
 fn has_content(target: &Target) -> bool {
     let top = target.system.top_level();
-    let store =
-        std::fs::read_dir(top.path().join(".baserock/incoming/v2/store")).expect("the folder of contents");
-    let mut names = store.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
-    names.any(|name| name.len() == HASH)
+    let contents = top.path().join(".baserock/incoming/v2/store/.baserock-contents");
+    let contents = std::fs::read_dir(contents).expect("the folder of contents");
+    contents.filter(|entry| entry.as_ref().unwrap().metadata().unwrap().len() > 0).count() > 1
 }
 
 /// Waits until no agent runs on the target; one that hears nothing gives up after a minute.

@@ -121,6 +121,13 @@ pub fn identity(subvolume: &Dir) -> Result<Identity> {
     Ok(Identity { id: info.treeid, uuid: info.uuid, ctransid: info.ctransid })
 }
 
+/// Whether the subvolume was made as a snapshot of the other, which is still what it was then or has changed since.
+pub fn is_snapshot_of(subvolume: &Dir, other: &Dir) -> Result<bool> {
+    let info =
+        ioctl::subvolume_info(subvolume.as_fd()).or_cannot("examine subvolume", subvolume.shown(""))?;
+    Ok(info.parent_uuid == identity(other)?.uuid)
+}
+
 /// Commits: all that was written to the filesystem before is on the disk afterwards, for boot loaders too, which replay no log.
 pub fn commit(dir: &Dir) -> Result<()> {
     change("commit", dir.shown(""), || ioctl::sync(dir.as_fd()))

@@ -1,7 +1,6 @@
 //! A plan is carried out on a writable snapshot of the basis. There are no decisions left.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::Path;
 
 use baserock::copy::copy_data;
@@ -30,8 +29,8 @@ pub struct Tree<'a> {
 
 /// Where contents come from that the basis does not have.
 pub trait Contents {
-    /// Fills the empty file `target` with the content, whose hash is then what the plan says.
-    fn fill(&mut self, wanted: &Wanted, target: &File, shown: &Path) -> Result<()>;
+    /// Makes the file `name` in `dir`, where there is none, with the content, whose hash is then what the plan says.
+    fn put(&mut self, wanted: &Wanted, dir: &Dir, name: &Path) -> Result<()>;
 }
 
 /// What was done.
@@ -63,7 +62,7 @@ pub fn apply(
         contents,
         wanted,
         made: HashMap::new(),
-        parent: None,
+        parents: Parents { tree: into, last: None },
         buffer: vec![0; BUFFER],
     };
     for &index in &plan.remove {
@@ -79,7 +78,7 @@ pub fn apply(
     }
     for &index in plan.touched.iter().rev() {
         let entry = &new.entries()[index];
-        metadata::set_time(work.parent(&entry.path)?, as_path(file_name(&entry.path)), &entry.metadata)?;
+        metadata::set_time(work.parents.of(&entry.path)?, as_path(file_name(&entry.path)), &entry.metadata)?;
     }
     Ok(stats(plan, basis.manifest, new))
 }
@@ -107,25 +106,33 @@ struct Work<'a> {
     wanted: HashMap<usize, Wanted>,
     /// Contents that are in the new tree already, and under which entry.
     made: HashMap<Hash, usize>,
-    /// The directory that was used last: entries come directory by directory.
-    parent: Option<(Box<[u8]>, Dir)>,
+    parents: Parents<'a>,
     buffer: Vec<u8>,
 }
 
-impl Work<'_> {
-    /// The opened directory that holds the path; the root holds itself, under the empty name.
-    fn parent(&mut self, path: &[u8]) -> Result<&Dir> {
-        let wanted = parent(path);
-        if self.parent.as_ref().is_none_or(|(opened, _)| **opened != *wanted) {
-            let dir = open(self.into, wanted)?;
-            self.parent = Some((wanted.into(), dir));
-        }
-        self.parent.as_ref().map(|(_, dir)| dir).ok_or_else(|| Error::refused("no directory is open"))
-    }
+/// The directories of the new tree.
+struct Parents<'a> {
+    tree: &'a Dir,
+    /// The one that was used last: entries come directory by directory.
+    last: Option<(Box<[u8]>, Dir)>,
+}
 
+impl Parents<'_> {
+    /// The opened directory that holds the path; the root holds itself, under the empty name.
+    fn of(&mut self, path: &[u8]) -> Result<&Dir> {
+        let wanted = parent(path);
+        let last = match self.last.take() {
+            Some(last) if *last.0 == *wanted => last,
+            _ => (wanted.into(), open(self.tree, wanted)?),
+        };
+        Ok(&self.last.insert(last).1)
+    }
+}
+
+impl Work<'_> {
     fn remove(&mut self, entry: &Entry) -> Result<()> {
         let name = as_path(file_name(&entry.path));
-        let dir = self.parent(&entry.path)?;
+        let dir = self.parents.of(&entry.path)?;
         // A directory on which something was mounted, or a subvolume inside, is not in the manifest with what it holds.
         if entry.is_directory() { dir.remove_tree(name) } else { dir.remove_file(name) }
     }
@@ -134,7 +141,7 @@ impl Work<'_> {
         let entry = &self.new.entries()[make.entry];
         let name = as_path(file_name(&entry.path));
         if make.replaces {
-            self.parent(&entry.path)?.remove_file(name)?;
+            self.parents.of(&entry.path)?.remove_file(name)?;
         }
         let node = |dir: &Dir, kind: SFlag, number: u64| {
             change("create special file", dir.shown(name), || {
@@ -144,12 +151,12 @@ impl Work<'_> {
         match &entry.kind {
             Kind::HardLink(first) => return self.link(first, entry),
             Kind::File { hash, .. } => self.file(make, entry, *hash)?,
-            Kind::Directory => self.parent(&entry.path)?.make_dir(name, 0o700)?,
-            Kind::Symlink(target) => self.parent(&entry.path)?.symlink(as_path(target), name)?,
-            Kind::CharacterDevice(number) => node(self.parent(&entry.path)?, SFlag::S_IFCHR, *number)?,
-            Kind::BlockDevice(number) => node(self.parent(&entry.path)?, SFlag::S_IFBLK, *number)?,
-            Kind::Fifo => node(self.parent(&entry.path)?, SFlag::S_IFIFO, 0)?,
-            Kind::Socket => node(self.parent(&entry.path)?, SFlag::S_IFSOCK, 0)?,
+            Kind::Directory => self.parents.of(&entry.path)?.make_dir(name, 0o700)?,
+            Kind::Symlink(target) => self.parents.of(&entry.path)?.symlink(as_path(target), name)?,
+            Kind::CharacterDevice(number) => node(self.parents.of(&entry.path)?, SFlag::S_IFCHR, *number)?,
+            Kind::BlockDevice(number) => node(self.parents.of(&entry.path)?, SFlag::S_IFBLK, *number)?,
+            Kind::Fifo => node(self.parents.of(&entry.path)?, SFlag::S_IFIFO, 0)?,
+            Kind::Socket => node(self.parents.of(&entry.path)?, SFlag::S_IFSOCK, 0)?,
         }
         self.metadata(entry)
     }
@@ -157,7 +164,7 @@ impl Work<'_> {
     fn link(&mut self, first: &[u8], entry: &Entry) -> Result<()> {
         let from = open(self.into, parent(first))?;
         let name = as_path(file_name(&entry.path));
-        let dir = self.parent(&entry.path)?;
+        let dir = self.parents.of(&entry.path)?;
         change("link", dir.shown(name), || {
             linkat(&from, as_path(file_name(first)), dir, name, AtFlags::empty())
         })
@@ -165,13 +172,12 @@ impl Work<'_> {
 
     fn file(&mut self, make: Make, entry: &Entry, hash: Hash) -> Result<()> {
         let name = as_path(file_name(&entry.path));
-        let dir = self.parent(&entry.path)?;
-        let (target, shown) = (dir.create(name, 0o600)?, dir.shown(name));
         if let Some(wanted) = self.wanted.get(&make.entry) {
-            self.contents.fill(wanted, &target, &shown)?;
             self.made.insert(hash, make.entry);
-            return Ok(());
+            return self.contents.put(wanted, self.parents.of(&entry.path)?, name);
         }
+        let dir = self.parents.of(&entry.path)?;
+        let (target, shown) = (dir.create(name, 0o600)?, dir.shown(name));
         let (tree, source) = match (make.same, self.made.get(&hash)) {
             (Some(same), _) => (self.basis.dir, &self.basis.manifest.entries()[same]),
             (None, Some(&made)) => (self.into, &self.new.entries()[made]),
@@ -187,7 +193,7 @@ impl Work<'_> {
     fn metadata(&mut self, entry: &Entry) -> Result<()> {
         let is_link = matches!(entry.kind, Kind::Symlink(_));
         let name = as_path(file_name(&entry.path));
-        metadata::apply(self.parent(&entry.path)?, name, &entry.metadata, is_link)
+        metadata::apply(self.parents.of(&entry.path)?, name, &entry.metadata, is_link)
     }
 }
 

@@ -13,14 +13,29 @@ use baserock::sys::fs::clone_range;
 /// What can be shared: btrfs's sector, 4 KiB.
 pub const BLOCK: usize = 4096;
 
-/// A part of a file of the basis, in memory and on the disk.
+/// A part of a file of the basis on the disk, and what a new content has in common with it.
 pub struct Base<'a> {
     /// The file.
     pub file: &'a File,
-    /// Where the bytes begin in it: a multiple of [`BLOCK`].
+    /// Where the part begins in it: a multiple of [`BLOCK`].
     pub start: u64,
-    /// The bytes.
-    pub bytes: &'a [u8],
+    /// What can be shared.
+    pub common: Common,
+}
+
+/// The ranges of whole blocks that a new content and a part of the basis have in common, each wherever it is.
+pub struct Common(Vec<Run>);
+
+impl Common {
+    /// What `new` has in common with `old`.
+    pub fn of(new: &[u8], old: &[u8]) -> Self {
+        Common(runs(new, old))
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// How a content came to the disk.
@@ -48,18 +63,16 @@ pub fn write(
     new: &[u8],
     base: Option<&Base<'_>>,
 ) -> Result<Written> {
-    let mut runs = base.map(|base| runs(new, base.bytes)).unwrap_or_default();
+    let mut runs = Vec::new();
     let mut outcome = Written::default();
     // Shared first: afterwards there is nothing in memory that the kernel would have to write out before it can share.
     if let Some(base) = base {
-        let mut kept = Vec::with_capacity(runs.len());
-        for run in runs {
+        for &run in &base.common.0 {
             if share(base, target, shown, offset, run)? {
                 outcome.shared += run.length as u64;
-                kept.push(run);
+                runs.push(run);
             }
         }
-        runs = kept;
     }
     let mut position = 0;
     for run in &runs {

@@ -126,35 +126,36 @@ const WINDOW_MAX: u32 = 27;
 pub struct Decoder {
     context: DCtx<'static>,
     delta: Vec<u8>,
-    new: Vec<u8>,
 }
 
 impl Decoder {
-    /// The `size` new bytes from a difference that is not trusted, and the old bytes.
-    pub fn decode(&mut self, difference: &[u8], old: &[u8], size: usize) -> io::Result<&[u8]> {
+    /// Replaces what is in `new` by the `size` new bytes from a difference that is not trusted, and the old bytes.
+    pub fn decode(
+        &mut self,
+        difference: &[u8],
+        old: &[u8],
+        size: usize,
+        new: &mut Vec<u8>,
+    ) -> io::Result<()> {
         let (&method, rest) = difference.split_first().ok_or_else(|| invalid("an empty difference"))?;
-        self.new.clear();
+        new.clear();
         match method {
-            WHOLE => decompress(&mut self.context, rest, size, &mut self.new)?,
+            WHOLE => decompress(&mut self.context, rest, size, new)?,
             PREFIX => {
                 let mut context = DCtx::create();
                 context.ref_prefix(old).map_err(failed)?;
-                decompress(&mut context, rest, size, &mut self.new)?;
+                decompress(&mut context, rest, size, new)?;
             }
             DELTA => {
                 // Worst case of a delta: every block a literal of its own.
                 decompress(&mut self.context, rest, size + size / 8 + 1024, &mut self.delta)?;
-                self.new.reserve(size);
-                apply_limited(old, &self.delta, &mut self.new, size)
+                new.reserve(size);
+                apply_limited(old, &self.delta, new, size)
                     .map_err(|_| invalid("a delta that does not fit"))?;
             }
             _ => return Err(invalid(&format!("a difference of the unknown method {method}"))),
         }
-        if self.new.len() == size {
-            Ok(&self.new)
-        } else {
-            Err(invalid("a difference that makes another size"))
-        }
+        if new.len() == size { Ok(()) } else { Err(invalid("a difference that makes another size")) }
     }
 }
 

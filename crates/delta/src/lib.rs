@@ -16,6 +16,7 @@ pub mod entry;
 pub mod format;
 pub mod frame;
 pub mod hash;
+mod hashing;
 pub mod manifest;
 pub mod metadata;
 pub mod plan;

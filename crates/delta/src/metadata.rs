@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use baserock::dir::Dir;
 use baserock::error::{Error, OrCannot, Result};
 use baserock::step::change;
-use nix::fcntl::{AT_FDCWD, AtFlags};
-use nix::sys::stat::{FchmodatFlags, FileStat, Mode, UtimensatFlags, fchmodat, utimensat};
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode, UtimensatFlags, fchmodat, fstatat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchownat};
 use rustix::fs::{XattrFlags, lgetxattr, llistxattr, lremovexattr, lsetxattr};
@@ -31,20 +31,26 @@ pub fn read(dir: &Dir, name: &Path, stat: &FileStat) -> Result<Metadata> {
     })
 }
 
-/// Gives the metadata to `name` in `dir` (empty: the directory itself), in the order in which nothing undoes another. Attributes that are
-/// not in it are removed.
+/// Gives the metadata to `name` in `dir` (empty: the directory itself), in the order in which nothing undoes another. What it has of it
+/// already is not set again, and attributes that are not in it are removed.
 pub fn apply(dir: &Dir, name: &Path, metadata: &Metadata, is_link: bool) -> Result<()> {
-    let (target, shown) = (proc_path(dir, name), dir.shown(name));
-    let (user, group) = (Uid::from_raw(metadata.uid), Gid::from_raw(metadata.gid));
-    change("change owner of", &shown, || {
-        fchownat(AT_FDCWD, &target, Some(user), Some(group), AtFlags::AT_SYMLINK_NOFOLLOW)
-    })?;
-    // A change of owner clears set-id bits and capabilities, so mode and attributes come after it.
-    if !is_link {
-        let mode = Mode::from_bits_truncate(metadata.mode);
-        change("change mode of", &shown, || fchmodat(AT_FDCWD, &target, mode, FchmodatFlags::FollowSymlink))?;
+    let shown = dir.shown(name);
+    let own = own_name(name);
+    let found = fstatat(dir, own, AtFlags::AT_SYMLINK_NOFOLLOW).or_cannot("examine", &shown)?;
+    let is_owned = (found.st_uid, found.st_gid) == (metadata.uid, metadata.gid);
+    if !is_owned {
+        let (user, group) = (Uid::from_raw(metadata.uid), Gid::from_raw(metadata.gid));
+        change("change owner of", &shown, || {
+            fchownat(dir, own, Some(user), Some(group), AtFlags::AT_SYMLINK_NOFOLLOW)
+        })?;
     }
-    apply_attributes(&target, &shown, &metadata.attributes)?;
+    // A change of owner clears set-id bits and capabilities, so mode and attributes come after it.
+    let has_mode = is_owned && found.st_mode & 0o7777 == metadata.mode;
+    if !is_link && !has_mode {
+        let mode = Mode::from_bits_truncate(metadata.mode);
+        change("change mode of", &shown, || fchmodat(dir, own, mode, FchmodatFlags::FollowSymlink))?;
+    }
+    apply_attributes(&proc_path(dir, name), &shown, &metadata.attributes)?;
     set_time(dir, name, metadata)
 }
 
@@ -52,8 +58,13 @@ pub fn apply(dir: &Dir, name: &Path, metadata: &Metadata, is_link: bool) -> Resu
 pub fn set_time(dir: &Dir, name: &Path, metadata: &Metadata) -> Result<()> {
     let modified = TimeSpec::new(metadata.seconds, metadata.nanoseconds.into());
     change("set times of", dir.shown(name), || {
-        utimensat(AT_FDCWD, &proc_path(dir, name), &modified, &modified, UtimensatFlags::NoFollowSymlink)
+        utimensat(dir, own_name(name), &modified, &modified, UtimensatFlags::NoFollowSymlink)
     })
+}
+
+/// The name by which a directory finds an entry, or itself.
+fn own_name(name: &Path) -> &Path {
+    if name.as_os_str().is_empty() { Path::new(".") } else { name }
 }
 
 fn apply_attributes(target: &Path, shown: &Path, wanted: &[Attribute]) -> Result<()> {

@@ -1,9 +1,10 @@
 //! A tree on a disk becomes a manifest.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::thread;
 
 use baserock::dir::Dir;
 use baserock::error::{Error, OrCannot, Result};
@@ -13,6 +14,7 @@ use nix::sys::stat::{FileStat, SFlag, fstat};
 
 use crate::entry::{Entry, Kind};
 use crate::hash::{Hash, changed};
+use crate::hashing::{BUFFER, Hashed, Job, Pool};
 use crate::manifest::Manifest;
 use crate::metadata;
 
@@ -40,37 +42,66 @@ impl Hashes for ReadAll {
     fn learned(&mut self, _: &FileStat, _: Hash) {}
 }
 
-/// Bytes read at a time.
-const BUFFER: usize = 1 << 18;
+/// Files of so many bytes are not worth a word to another thread.
+const SMALL: u64 = 1 << 16;
 
 /// Reads the tree. Does not cross into other mounts: what is mounted in the tree is an empty directory. `report` is called with the bytes of
 /// content seen so far.
 pub fn scan(tree: &Dir, hashes: &mut dyn Hashes, report: &dyn Fn(u64)) -> Result<Manifest> {
     let mount = resolve::mount_id(tree.as_fd(), &tree.shown(""))?;
-    let mut scanner = Scanner {
-        hashes,
-        report,
-        mount,
-        entries: Vec::new(),
-        first_names: HashMap::new(),
-        bytes: 0,
-        buffer: vec![0; BUFFER],
-    };
-    scanner.directory(tree, Path::new(""), tree.stat()?.st_dev)?;
-    Manifest::new(scanner.entries).map_err(|fault| Error::malformed(tree.shown(""), fault))
+    thread::scope(|scope| {
+        let mut scanner = Scanner {
+            hashes,
+            report,
+            mount,
+            pool: Pool::start(scope),
+            entries: Vec::new(),
+            first_names: HashMap::new(),
+            bytes: 0,
+            buffer: vec![0; BUFFER],
+        };
+        scanner.directory(tree, Path::new(""), tree.stat()?.st_dev)?;
+        let Scanner { hashes, pool, mut entries, .. } = scanner;
+        put_in(pool.finish()?, &mut entries, hashes)?;
+        Manifest::new(entries).map_err(|fault| Error::malformed(tree.shown(""), fault))
+    })
 }
 
-struct Scanner<'a> {
+/// Gives the entries the hashes that were made meanwhile; those of a file that could not be read go.
+fn put_in(hashed: Vec<Hashed>, entries: &mut Vec<Entry>, hashes: &mut dyn Hashes) -> Result<()> {
+    let mut unreadable = HashSet::new();
+    for Hashed { entry, stat, hash } in hashed {
+        let entry = &mut entries[entry];
+        match hash {
+            Ok(hash) => {
+                hashes.learned(&stat, hash);
+                entry.kind = Kind::File { size: stat.st_size.cast_unsigned(), hash };
+            }
+            Err(error) => {
+                hashes.unreadable(entry.path(), error)?;
+                unreadable.insert(entry.path.clone());
+            }
+        }
+    }
+    entries.retain(|entry| !unreadable.contains(&entry.path));
+    Ok(())
+}
+
+struct Scanner<'a, 'scope> {
     hashes: &'a mut dyn Hashes,
     report: &'a dyn Fn(u64),
     mount: Option<u64>,
+    pool: Pool<'scope>,
     entries: Vec<Entry>,
     first_names: HashMap<(u64, u64), Box<[u8]>>,
     bytes: u64,
     buffer: Vec<u8>,
 }
 
-impl Scanner<'_> {
+/// Stands for a hash that is still being made.
+const LATER: Hash = Hash([0; 32]);
+
+impl Scanner<'_, '_> {
     fn directory(&mut self, dir: &Dir, path: &Path, device_above: u64) -> Result<()> {
         signal::check()?;
         let stat = dir.stat()?;
@@ -131,14 +162,19 @@ impl Scanner<'_> {
         let stat = fstat(&file).or_cannot("examine", &shown)?;
         let size = stat.st_size.cast_unsigned();
         self.bytes += size;
-        let known = self.hashes.known(&stat);
-        let hash = match known {
+        let hash = match self.hashes.known(&stat) {
             Some(hash) => hash,
-            None => Hash::of_file(&file, size, &shown, &mut self.buffer)?,
+            // Whether a file with more names can be read has to be known before the next name.
+            None if size > SMALL && stat.st_nlink == 1 => {
+                self.pool.hash(Job { entry: self.entries.len(), file, stat, shown })?;
+                LATER
+            }
+            None => {
+                let hash = Hash::of_file(&file, size, &shown, &mut self.buffer)?;
+                self.hashes.learned(&stat, hash);
+                hash
+            }
         };
-        if known.is_none() {
-            self.hashes.learned(&stat, hash);
-        }
         (self.report)(self.bytes);
         Ok(Kind::File { size, hash })
     }

@@ -11,7 +11,7 @@ use baserock::signal;
 use baserock::step::change;
 
 use crate::apply::{Contents, Stats, Tree, apply};
-use crate::blocks::{self, Base, Written};
+use crate::blocks::{self, Base, Common, Written};
 use crate::entry::{Entry, Kind};
 use crate::hash::changed;
 use crate::plan::{Plan, Wanted};
@@ -47,7 +47,8 @@ struct Local<'a> {
 }
 
 impl Contents for Local<'_> {
-    fn fill(&mut self, wanted: &Wanted, target: &File, shown: &Path) -> Result<()> {
+    fn put(&mut self, wanted: &Wanted, dir: &Dir, name: &Path) -> Result<()> {
+        let (target, shown) = (&dir.create(name, 0o600)?, &dir.shown(name));
         let path = self.from.manifest.entries()[wanted.entry].path();
         let (source, source_shown) = (self.from.dir.file(path)?, self.from.dir.shown(path));
         let like = wanted.like.map(|like| &self.basis.manifest.entries()[like]);
@@ -63,7 +64,7 @@ impl Contents for Local<'_> {
             let base = match &old {
                 Some(file) if !range.is_empty() => {
                     read_range(file, &old_shown, range.start, range.end - range.start, &mut self.base)?;
-                    Some(Base { file, start: range.start, bytes: &self.base })
+                    Some(Base { file, start: range.start, common: Common::of(&self.new, &self.base) })
                 }
                 _ => None,
             };

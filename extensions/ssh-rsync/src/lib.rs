@@ -34,8 +34,9 @@ mod summary;
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::thread::ScopedJoinHandle;
 
-use baserock::error::Result;
+use baserock::error::{Error, Result};
 use baserock::extension::Environment;
 use baserock::observer::Observer;
 
@@ -53,4 +54,9 @@ pub fn write(
 /// Refuses what [`write()`] would refuse before it sends anything.
 pub fn check(location: &OsStr, environment: &Environment, observer: &dyn Observer) -> Result<()> {
     check::check(&options::Options::new(location, environment)?, observer)
+}
+
+/// What came of a thread.
+fn join<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    thread.join().unwrap_or_else(|_| Err(Error::refused("a part of this program has failed")))
 }

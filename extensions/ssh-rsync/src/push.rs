@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::thread::{self, ScopedJoinHandle};
+use std::thread;
 use std::time::Instant;
 
 use baserock::error::{Error, OrCannot, Result};
@@ -18,6 +18,7 @@ use crate::cache::Cache;
 use crate::channel::Sender;
 use crate::connection::{Connection, Questions};
 use crate::effort::Effort;
+use crate::join;
 use crate::kept::Kept;
 use crate::olds::Olds;
 use crate::options::Options;
@@ -98,10 +99,6 @@ fn converse(
             (outcome, _) => outcome,
         }
     })
-}
-
-fn join(thread: ScopedJoinHandle<'_, Result<()>>) -> Result<()> {
-    thread.join().unwrap_or_else(|_| Err(Error::refused("a part of this program has failed")))
 }
 
 fn encode(

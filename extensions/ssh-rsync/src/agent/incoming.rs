@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use baserock::btrfs;
+use baserock::btrfs::{self, Access};
 use baserock::dir::Dir;
 use baserock::error::{Error, OrCannot, Result};
 use baserock::label::Label;
@@ -19,10 +19,11 @@ use nix::fcntl::OFlag;
 
 use crate::protocol::SILENCE;
 
-/// In the folder: the subvolume of contents, named by their hash; incomplete ones end in [`PART`]. Thousands of files go with one call.
+/// In the folder: a snapshot of the basis, in whose root one more folder has what arrives. A snapshot of that has both the basis and the
+/// contents, which then only have to be moved to their names.
 const STORE: &str = "store";
-/// Ends the name of a content that has not arrived to its end.
-pub const PART: &str = ".part";
+/// In the root of the snapshot: the folder of contents, each named by its hash.
+const CONTENTS: &str = ".baserock-contents";
 /// In the folder: the new tree's manifest.
 const MANIFEST: &str = "manifest";
 /// In the folder: the subvolume in which the new tree is put together.
@@ -33,11 +34,17 @@ const LOCK: &str = "lock";
 
 /// The folder of one label, locked.
 pub struct Incoming {
-    /// The folder.
-    pub dir: Dir,
-    /// The contents in it.
-    pub store: Dir,
+    dir: Dir,
     _lock: Lock,
+}
+
+/// The name of the folder of contents among those of two trees: one that neither has.
+pub fn contents_name(trees: [&Manifest; 2]) -> String {
+    let mut name = CONTENTS.to_owned();
+    while trees.iter().any(|tree| tree.entries().iter().any(|entry| *entry.path == *name.as_bytes())) {
+        name.push('-');
+    }
+    name
 }
 
 impl Incoming {
@@ -46,11 +53,7 @@ impl Incoming {
         let private = volume.top().ensure_dir(PRIVATE, 0o700)?;
         let dir = private.ensure_dir(INCOMING, 0o700)?.ensure_dir(label, 0o700)?;
         let lock = lock(&dir, label)?;
-        if !dir.has(STORE)? {
-            btrfs::create(&dir, STORE)?;
-        }
-        let store = dir.dir(STORE)?;
-        Ok(Incoming { dir, store, _lock: lock })
+        Ok(Incoming { dir, _lock: lock })
     }
 
     /// The manifest from an earlier try, if that was of the same tree; what there is of another is deleted.
@@ -71,8 +74,32 @@ impl Incoming {
         self.dir.write_new(MANIFEST, 0o600, &bytes).map(drop)
     }
 
-    /// Deletes what is put together from what arrived.
-    pub fn clear_tree(&self) -> Result<()> {
+    /// The folder of contents of an earlier try. What there is of a try that began with another basis is deleted.
+    pub fn contents(&self, orig: &Dir, name: &str) -> Result<Option<Dir>> {
+        let Some(store) = self.dir.dir_if_exists(STORE)? else { return Ok(None) };
+        if btrfs::is_snapshot_of(&store, orig)? {
+            return store.dir_if_exists(name);
+        }
+        drop(store);
+        self.clear().map(|()| None)
+    }
+
+    /// The folder of contents, made where it is not there.
+    pub fn ensure_contents(&self, orig: &Dir, name: &str) -> Result<Dir> {
+        if !self.dir.has(STORE)? {
+            btrfs::snapshot(orig, &self.dir, STORE, Access::Writable)?;
+        }
+        self.dir.dir(STORE)?.ensure_dir(name, 0o700)
+    }
+
+    /// The subvolume in which the new tree is put together, begun anew: the basis, and the contents.
+    pub fn begin_tree(&self) -> Result<Dir> {
+        self.clear_tree()?;
+        btrfs::snapshot(&self.dir.dir(STORE)?, &self.dir, TREE, Access::Writable)?;
+        self.dir.dir(TREE)
+    }
+
+    fn clear_tree(&self) -> Result<()> {
         delete_subvolume(&self.dir, TREE)?;
         if let Some(version) = self.dir.dir_if_exists(VERSION)? {
             delete_subvolume(&version, baserock::layout::ORIG)?;
@@ -81,10 +108,10 @@ impl Incoming {
     }
 
     /// Deletes everything but the lock.
-    pub fn clear(&self) -> Result<()> {
+    fn clear(&self) -> Result<()> {
         self.clear_tree()?;
         self.dir.remove_tree(MANIFEST)?;
-        self.store.empty()
+        delete_subvolume(&self.dir, STORE)
     }
 }
 

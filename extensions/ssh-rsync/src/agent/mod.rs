@@ -7,6 +7,7 @@ mod publish;
 mod receive;
 mod session;
 mod space;
+mod write;
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -1,19 +1,22 @@
 //! Asking for what is missing, a few units ahead, and putting what comes into the store.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::mpsc::{self, SyncSender};
+use std::thread;
 
 use baserock::error::{Error, OrCannot, Result};
 use delta::Tree;
-use delta::blocks::Base;
 use delta::difference::{self, Decoder};
 use delta::entry::Kind;
 use delta::hash::Hash;
 use delta::plan::Wanted;
-use delta::unit::{GRID, Piece, Unit, units};
+use delta::unit::{Unit, units};
 use delta::update::append_piece;
 
 use super::contents::Store;
+use super::write::{Arrived, Writer};
 use crate::channel::{Receiver, Sender};
+use crate::join;
 use crate::protocol::{Request, kind};
 
 /// Units that are asked for before the first of them has come: enough to keep a slow link busy, few enough for anybody's memory.
@@ -33,7 +36,7 @@ pub struct Receive<'a> {
 
 impl Receive<'_> {
     /// Brings all wanted contents into the store; `have` tells what is there. One that arrives wrong is asked for whole, once.
-    pub fn all(&mut self, wanted: &[Wanted], store: &mut Store<'_>, have: &HashMap<Hash, u64>) -> Result<()> {
+    pub fn all(&mut self, wanted: &[Wanted], store: &mut Store, have: &HashMap<Hash, u64>) -> Result<()> {
         let missing = wanted.iter().map(|wanted| (wanted, have.get(&wanted.hash).copied().unwrap_or(0)));
         let missing = missing.filter(|(wanted, have)| *have < wanted.size || wanted.size == 0);
         let (empty, missing): (Vec<_>, Vec<_>) = missing.partition(|(wanted, _)| wanted.size == 0);
@@ -52,42 +55,66 @@ impl Receive<'_> {
         }
     }
 
-    /// Returns the contents that arrived and are not what their hash says.
+    /// Returns the contents that arrived and are not what their hash says. While one unit is received, the one before is written.
     fn units<'w>(
         &mut self,
         wanted: &[Wanted],
         missing: impl Iterator<Item = (&'w Wanted, u64)>,
-        store: &mut Store<'_>,
+        store: &mut Store,
     ) -> Result<Vec<Wanted>> {
-        let by_entry: HashMap<usize, &Wanted> = wanted.iter().map(|wanted| (wanted.entry, wanted)).collect();
         // A unit travels in one way: what the sender has the predecessor of, apart from what it has not.
         let (known, others): (Vec<_>, Vec<_>) =
             missing.partition(|(wanted, _)| wanted.like.is_some_and(|like| self.known_hash(like).is_some()));
-        let mut units: VecDeque<Unit> = [known, others]
+        let units: VecDeque<Unit> = [known, others]
             .into_iter()
             .flat_map(|group| units(group.into_iter(), self.basis.manifest))
             .collect();
+        let writer = Writer::new(self.basis, wanted, store);
+        thread::scope(|scope| {
+            // Two units are in memory, and no more: the one that is received and the one that is written.
+            let (arrived, to_write) = mpsc::sync_channel::<Arrived>(0);
+            let (written, free) = mpsc::channel::<Arrived>();
+            let writing = scope.spawn(move || writer.all(&to_write, &written));
+            let received = self.receive(units, &arrived, &free);
+            drop(arrived);
+            let wrong = join(writing)?;
+            received.map(|()| wrong)
+        })
+    }
+
+    /// Ends early where the writer has.
+    fn receive(
+        &mut self,
+        mut units: VecDeque<Unit>,
+        arrived: &SyncSender<Arrived>,
+        free: &mpsc::Receiver<Arrived>,
+    ) -> Result<()> {
         let mut asked: VecDeque<Unit> = VecDeque::new();
-        let (mut wrong, mut is_fast) = (Vec::new(), false);
-        let (mut decoder, mut old) = (Decoder::default(), Vec::new());
+        let mut is_fast = false;
+        let mut decoder = Decoder::default();
+        let mut next = Arrived::default();
         loop {
             while asked.len() < AHEAD {
                 let Some(unit) = units.pop_front() else { break };
-                self.ask(&unit, is_fast, &mut old)?;
+                self.ask(&unit, is_fast, &mut next.old)?;
                 asked.push_back(unit);
             }
-            let Some(unit) = asked.pop_front() else { return Ok(wrong) };
+            let Some(unit) = asked.pop_front() else { return Ok(()) };
             let frame = self.receiver.receive()?;
             is_fast = match frame.kind {
                 kind::ANSWER => false,
                 kind::QUICK_ANSWER => true,
                 other => return Err(Error::refused(format!("the sender says something unknown ({other})"))),
             };
-            self.old(&unit, &mut old)?;
+            self.old(&unit, &mut next.old)?;
             let size = usize::try_from(unit.new_bytes()).unwrap_or(usize::MAX);
-            let new = decoder.decode(&frame.content, &old, size);
-            let new = new.or_cannot("use what came from", "the sender")?;
-            self.keep(&unit, new, &old, &by_entry, store, &mut wrong)?;
+            let decoded = decoder.decode(&frame.content, &next.old, size, &mut next.new);
+            decoded.or_cannot("use what came from", "the sender")?;
+            next.unit = unit;
+            if arrived.send(next).is_err() {
+                return Ok(());
+            }
+            next = free.try_recv().unwrap_or_default();
         }
     }
 
@@ -125,49 +152,4 @@ impl Receive<'_> {
         }
         Ok(())
     }
-
-    fn keep(
-        &self,
-        unit: &Unit,
-        new: &[u8],
-        old: &[u8],
-        by_entry: &HashMap<usize, &Wanted>,
-        store: &mut Store<'_>,
-        wrong: &mut Vec<Wanted>,
-    ) -> Result<()> {
-        let mut position = 0;
-        for (piece, place) in unit.places() {
-            let length = piece.old.as_ref().map_or(0, |(_, range)| range.end - range.start);
-            let old = slice(old, position, length);
-            position += length.next_multiple_of(GRID as u64);
-            let Some(&wanted) = by_entry.get(&piece.entry) else { continue };
-            let bytes = slice(new, place.start, place.end - place.start);
-            if !self.piece(piece, wanted, bytes, old, store)? {
-                wrong.push(*wanted);
-            }
-        }
-        Ok(())
-    }
-
-    fn piece(
-        &self,
-        piece: &Piece,
-        wanted: &Wanted,
-        bytes: &[u8],
-        old: &[u8],
-        store: &mut Store<'_>,
-    ) -> Result<bool> {
-        let Some((entry, range)) = piece.old.as_ref().filter(|_| old.len() >= delta::blocks::BLOCK) else {
-            return store.write(wanted, piece.new.start, bytes, None);
-        };
-        let file = self.basis.dir.file(self.basis.manifest.entries()[*entry].path())?;
-        let base = Base { file: &file, start: range.start, bytes: old };
-        store.write(wanted, piece.new.start, bytes, Some(&base))
-    }
-}
-
-fn slice(bytes: &[u8], start: u64, length: u64) -> &[u8] {
-    let start = usize::try_from(start).unwrap_or(usize::MAX);
-    let end = usize::try_from(length).map_or(usize::MAX, |length| start.saturating_add(length));
-    bytes.get(start..end).unwrap_or_default()
 }

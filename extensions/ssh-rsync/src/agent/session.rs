@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
 
-use baserock::btrfs::{self, Access};
 use baserock::dir::Dir;
 use baserock::error::{Error, OrCannot, Result};
 use baserock::label::Label;
@@ -13,11 +12,11 @@ use baserock::volume::{Purpose, Volume};
 use delta::apply::{Stats, apply};
 use delta::hash::Hash;
 use delta::scan::{ReadAll, scan};
-use delta::{Manifest, Plan, Tree, beside, format};
+use delta::{Manifest, Plan, Tree, beside, format, metadata};
 
 use super::contents::Store;
 use super::guard::{self, Present};
-use super::incoming::{Incoming, TREE};
+use super::incoming::{Incoming, contents_name};
 use super::receive::Receive;
 use super::{Forward, publish, space};
 use crate::channel::{Receiver, Sender};
@@ -104,10 +103,13 @@ fn fill(
     let orig = version.dir(ORIG)?;
     let old = basis(&version, &orig, observer)?;
     let plan = Plan::new(&old, &manifest);
-    let mut store = Store::new(&incoming.store);
+    let name = contents_name([&old, &manifest]);
     let mut have = HashMap::new();
-    for wanted in &plan.wanted {
-        have.insert(wanted.hash, store.have(wanted)?);
+    if let Some(contents) = incoming.contents(&orig, &name)? {
+        let mut store = Store::new(contents);
+        for wanted in &plan.wanted {
+            have.insert(wanted.hash, store.have(wanted)?);
+        }
     }
     space::check(volume, label, &plan, |wanted| have.get(&wanted.hash).copied().unwrap_or(0))?;
     incoming.keep_manifest(&manifest)?;
@@ -116,16 +118,15 @@ fn fill(
     let known = if amount.is_missing() { known(talk.receiver)? } else { HashSet::new() };
     let basis = Tree { dir: &orig, manifest: &old };
     let Talk { sender, receiver } = talk;
+    let mut store = Store::new(incoming.ensure_contents(&orig, &name)?);
     Receive { sender, receiver, basis, known: &known }.all(&plan.wanted, &mut store, &have)?;
 
     let observer: &dyn Observer = observer;
     observer.phase(format!("putting {label} together"));
-    incoming.clear_tree()?;
-    // Written out now, together, or the kernel would do it file by file when they are shared.
-    btrfs::commit(volume.top())?;
-    btrfs::snapshot(&orig, &incoming.dir, TREE, Access::Writable)?;
-    let tree = incoming.dir.dir(TREE)?;
-    let stats = apply(&plan, basis, &manifest, &tree, &mut store)?;
+    let tree = incoming.begin_tree()?;
+    let stats = apply(&plan, basis, &manifest, &tree, &mut Store::new(tree.dir(&name)?))?;
+    tree.remove_tree(&name)?;
+    metadata::set_time(&tree, "".as_ref(), &manifest.entries()[0].metadata)?;
     Ok((manifest, stats))
 }
 

@@ -1,12 +1,10 @@
 //! Trees of hostile manifests on a disk: nothing outside the tree is touched, and the tree becomes what the manifest says.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
 use baserock::dir::Dir;
-use baserock::error::{OrCannot, Result};
+use baserock::error::Result;
 use delta::apply::{Contents, apply};
 use delta::entry::{Entry, Kind, Metadata};
 use delta::hash::Hash;
@@ -47,10 +45,10 @@ fn upgrade(fence: &Fence, basis: &Manifest, new: &Manifest) -> Result<()> {
 struct Make;
 
 impl Contents for Make {
-    fn fill(&mut self, wanted: &Wanted, mut target: &File, shown: &Path) -> Result<()> {
+    fn put(&mut self, wanted: &Wanted, dir: &Dir, name: &Path) -> Result<()> {
         let bytes =
             (0..=u8::MAX).map(|byte| content(wanted.size, byte)).find(|bytes| Hash::of(bytes) == wanted.hash);
-        target.write_all(&bytes.expect("every content can be made")).or_cannot("write", shown)
+        dir.write_new(name, 0o600, &bytes.expect("every content can be made")).map(drop)
     }
 }
 

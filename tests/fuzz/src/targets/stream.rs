@@ -81,11 +81,12 @@ fn answer(content: &[u8], old: &[u8]) {
 }
 
 fn decode(difference: &[u8], old: &[u8], size: usize) {
-    let mut decoder = Decoder::default();
-    if let Ok(new) = decoder.decode(difference, old, size) {
+    let mut new = Vec::new();
+    if Decoder::default().decode(difference, old, size, &mut new).is_ok() {
         assert_eq!(new.len(), size);
-        let made = Encoder::default().encode(new, &Old::Signature(&difference::signature(old)), 1);
-        let made = made.expect("the signature is a good one");
-        assert_eq!(Decoder::default().decode(&made, old, size).expect("what was written is read"), new);
+        let made = Encoder::default().encode(&new, &Old::Signature(&difference::signature(old)), 1);
+        let (made, mut again) = (made.expect("the signature is a good one"), Vec::new());
+        Decoder::default().decode(&made, old, size, &mut again).expect("what was written is read");
+        assert_eq!(again, new);
     }
 }

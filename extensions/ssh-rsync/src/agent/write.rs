@@ -1,0 +1,83 @@
+//! Writing what has arrived into the store, while the next is received.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, Sender};
+
+use baserock::error::Result;
+use delta::Tree;
+use delta::blocks::{BLOCK, Base, Common};
+use delta::plan::Wanted;
+use delta::unit::{GRID, Piece, Unit};
+
+use super::contents::Store;
+
+/// A unit that has arrived. Its buffers are used again for the next.
+#[derive(Default)]
+pub struct Arrived {
+    /// What it is.
+    pub unit: Unit,
+    /// The new bytes of its pieces, as [`delta::unit`] has them.
+    pub new: Vec<u8>,
+    /// Those of the basis.
+    pub old: Vec<u8>,
+}
+
+/// Writes units.
+pub struct Writer<'a> {
+    basis: Tree<'a>,
+    by_entry: HashMap<usize, &'a Wanted>,
+    store: &'a mut Store,
+    wrong: Vec<Wanted>,
+}
+
+impl<'a> Writer<'a> {
+    /// Of these contents, into the store.
+    pub fn new(basis: Tree<'a>, wanted: &'a [Wanted], store: &'a mut Store) -> Self {
+        let by_entry = wanted.iter().map(|wanted| (wanted.entry, wanted)).collect();
+        Writer { basis, by_entry, store, wrong: Vec::new() }
+    }
+
+    /// Writes all that arrives, and gives it back for its buffers. Returns the contents that are not what their hash says.
+    pub fn all(mut self, arrived: &Receiver<Arrived>, written: &Sender<Arrived>) -> Result<Vec<Wanted>> {
+        while let Ok(next) = arrived.recv() {
+            self.unit(&next)?;
+            // After the last unit nobody wants them any more.
+            let _unwanted = written.send(next);
+        }
+        Ok(self.wrong)
+    }
+
+    fn unit(&mut self, arrived: &Arrived) -> Result<()> {
+        let mut position = 0;
+        for (piece, place) in arrived.unit.places() {
+            let length = piece.old.as_ref().map_or(0, |(_, range)| range.end - range.start);
+            let old = slice(&arrived.old, position, length);
+            position += length.next_multiple_of(GRID as u64);
+            let Some(&wanted) = self.by_entry.get(&piece.entry) else { continue };
+            let new = slice(&arrived.new, place.start, place.end - place.start);
+            if !self.piece(piece, wanted, new, old)? {
+                self.wrong.push(*wanted);
+            }
+        }
+        Ok(())
+    }
+
+    /// Blocks that the basis has are shared with it.
+    fn piece(&mut self, piece: &Piece, wanted: &Wanted, new: &[u8], old: &[u8]) -> Result<bool> {
+        if let Some((entry, range)) = piece.old.as_ref().filter(|_| old.len() >= BLOCK) {
+            let common = Common::of(new, old);
+            if !common.is_empty() {
+                let file = self.basis.dir.file(self.basis.manifest.entries()[*entry].path())?;
+                let base = Base { file: &file, start: range.start, common };
+                return self.store.write(wanted, piece.new.start, new, Some(&base));
+            }
+        }
+        self.store.write(wanted, piece.new.start, new, None)
+    }
+}
+
+fn slice(bytes: &[u8], start: u64, length: u64) -> &[u8] {
+    let start = usize::try_from(start).unwrap_or(usize::MAX);
+    let end = usize::try_from(length).map_or(usize::MAX, |length| start.saturating_add(length));
+    bytes.get(start..end).unwrap_or_default()
+}
