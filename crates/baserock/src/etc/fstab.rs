@@ -44,7 +44,14 @@ pub struct Merged {
     pub restored: Vec<String>,
 }
 
-type Key = Vec<Vec<u8>>;
+/// What a line is about.
+#[derive(PartialEq, Eq)]
+enum Key {
+    /// A mount point.
+    Place(Vec<u8>),
+    /// Nothing that has one: swap and the like, told apart by the device and what stands for the mount point.
+    Device(Vec<Vec<u8>>),
+}
 
 fn merge_line(
     old: &[(Key, &[u8])],
@@ -66,7 +73,11 @@ fn merge_line(
 }
 
 fn shown(key: &Key) -> String {
-    String::from_utf8_lossy(&key.join(&b' ')).into_owned()
+    let text = match key {
+        Key::Place(place) => place.clone(),
+        Key::Device(fields) => fields.join(&b' '),
+    };
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -99,15 +110,15 @@ fn same(a: Option<&[u8]>, b: Option<&[u8]>) -> bool {
     a.map(meaning) == b.map(meaning)
 }
 
-/// What a line is about: its mount point, for swap and the like its device too; `None` for comments and blank lines.
+/// `None` for comments and blank lines.
 fn key(line: &[u8]) -> Option<Key> {
     if let Some(target) = Line::parse(line).target {
-        return Some(vec![target.into_os_string().into_vec()]);
+        return Some(Key::Place(target.into_os_string().into_vec()));
     }
     match &fields(line)[..] {
         [] => None,
         [first, ..] if first.starts_with(b"#") => None,
-        [first, rest @ ..] => Some([first].into_iter().chain(rest.first()).cloned().collect()),
+        fields => Some(Key::Device(fields.iter().take(2).cloned().collect())),
     }
 }
 
@@ -148,6 +159,11 @@ mod tests {
             merged("a /my\\040disk/ x\n", "a /my\\040disk x\n", "a /my\\040disk//  y\n").unwrap(),
             "a /my\\040disk//  y\n"
         );
+    }
+
+    #[test]
+    fn a_line_that_is_no_entry_is_no_mount_point() {
+        assert_eq!(merged("a / x\n", "a / x\n", "/\na / y\n").unwrap(), "a / y\n/\n");
     }
 
     #[test]
