@@ -78,19 +78,24 @@ fn copy_xattrs(source: &Path, source_shown: &Path, target: &Path, shown: &Path) 
     Ok(())
 }
 
+/// As many bytes of names as the kernel ever gives.
+const LONGEST_LIST: usize = 1 << 16;
+
 /// The names of all extended attributes, of a link itself where the path names one.
 pub fn xattr_names(path: &Path, shown: &Path) -> Result<Vec<CString>> {
-    let mut list: Vec<u8> = vec![0; 1024];
-    let length = loop {
-        match llistxattr(path, list.as_mut_slice()) {
-            Ok(length) => break length,
-            Err(rustix::io::Errno::RANGE) => list.resize(list.len() * 4, 0),
-            // A filesystem without extended attributes.
-            Err(rustix::io::Errno::OPNOTSUPP) => return Ok(Vec::new()),
-            Err(error) => return Err(error).or_cannot("list attributes of", shown),
+    let (mut few, mut many) = ([0; 1024], Vec::new());
+    let list = match llistxattr(path, &mut few) {
+        Ok(length) => &few[..length],
+        // A filesystem without extended attributes.
+        Err(rustix::io::Errno::OPNOTSUPP) => return Ok(Vec::new()),
+        Err(rustix::io::Errno::RANGE) => {
+            many.resize(LONGEST_LIST, 0);
+            let length = llistxattr(path, many.as_mut_slice()).or_cannot("list attributes of", shown)?;
+            &many[..length]
         }
+        Err(error) => return Err(error).or_cannot("list attributes of", shown),
     };
-    let names = list[..length].split_inclusive(|&byte| byte == 0);
+    let names = list.split_inclusive(|&byte| byte == 0);
     // btrfs.compression says how this filesystem stores the file, which is not a property of the file.
     let wanted = |name: &&CStr| name.to_bytes() != b"btrfs.compression";
     Ok(names
