@@ -168,10 +168,9 @@ fn index_of(base: &[u8]) -> HashMap<u64, usize> {
 
 /// Tells blocks apart; that two are equal is looked at where it matters.
 fn key(block: &[u8]) -> u64 {
-    block.chunks_exact(8).fold(0, |key: u64, word| {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(word);
-        (key.rotate_left(23) ^ u64::from_le_bytes(bytes)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    let (words, _) = block.as_chunks::<8>();
+    words.iter().fold(0, |key: u64, word| {
+        (key.rotate_left(23) ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     })
 }
 

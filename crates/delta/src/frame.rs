@@ -24,6 +24,8 @@ pub struct Frame {
 /// Longest content, bytes.
 pub const MAX_CONTENT: usize = 32 << 20;
 const HEAD: usize = 13;
+/// Bytes for which there is memory before they have come.
+const PORTION: usize = 1 << 20;
 
 /// Writes one message and flushes.
 pub fn write(to: &mut impl Write, kind: u8, content: &[u8]) -> io::Result<()> {
@@ -47,9 +49,10 @@ pub fn read(from: &mut impl Read) -> io::Result<Frame> {
         return Err(invalid(&format!("a message of {size} bytes, where {MAX_CONTENT} are the most")));
     }
     let mut content = Vec::new();
-    from.take(size as u64).read_to_end(&mut content)?;
-    if content.len() < size {
-        return Err(io::ErrorKind::UnexpectedEof.into());
+    while content.len() < size {
+        let start = content.len();
+        content.resize(size.min(start + PORTION), 0);
+        from.read_exact(&mut content[start..])?;
     }
     if checksum(kind, length, &content) != sum {
         return Err(invalid("a message that is damaged"));

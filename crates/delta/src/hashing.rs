@@ -15,6 +15,8 @@ use crate::hash::Hash;
 pub const BUFFER: usize = 1 << 18;
 /// Most threads; a disk that needs more to be busy is rare.
 const MOST: usize = 8;
+/// Files that wait for a thread, opened: large ones come many at once.
+const WAITING: usize = 64;
 
 /// A file to hash.
 pub struct Job {
@@ -38,7 +40,7 @@ pub struct Hashed {
     pub hash: Result<Hash>,
 }
 
-/// The threads. As many files as there are threads wait for one, opened.
+/// The threads.
 pub struct Pool<'scope> {
     jobs: SyncSender<Job>,
     threads: Vec<ScopedJoinHandle<'scope, Vec<Hashed>>>,
@@ -51,7 +53,7 @@ impl<'scope> Pool<'scope> {
     /// Starts the threads: one for each processor.
     pub fn start<'env>(scope: &'scope Scope<'scope, 'env>) -> Self {
         let count = thread::available_parallelism().map_or(1, usize::from).min(MOST);
-        let (jobs, waiting) = mpsc::sync_channel(count);
+        let (jobs, waiting) = mpsc::sync_channel(WAITING);
         let waiting = std::sync::Arc::new(Mutex::new(waiting));
         let start = |_| {
             let waiting = waiting.clone();

@@ -53,7 +53,7 @@ impl Effort {
             let sending = as_number(bytes) * seconds / sent;
             let making = took.as_secs_f64();
             // Without a signature an answer is made in a third of the time, and waits for whoever takes it.
-            state.is_fast = state.level == 0 && sending < making * if state.is_fast { 4.0 } else { 0.25 };
+            state.is_fast = state.level == 0 && sending < making * if state.is_fast { 4.0 } else { 0.75 };
             // Over a fast link it stays the least effort until the link has become slow.
             if sending > making * 1.25 && !state.is_fast {
                 state.level = (state.level + 1).min(LEVELS.len() - 1);

@@ -7,6 +7,7 @@ mod publish;
 mod receive;
 mod session;
 mod space;
+mod unpack;
 mod write;
 
 use std::fs::File;

@@ -4,16 +4,16 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
-use baserock::error::{Error, OrCannot, Result};
+use baserock::error::{Error, Result};
 use delta::Tree;
-use delta::difference::{self, Decoder};
+use delta::difference;
 use delta::entry::Kind;
 use delta::hash::Hash;
 use delta::plan::Wanted;
 use delta::unit::{Unit, units};
-use delta::update::append_piece;
 
 use super::contents::Store;
+use super::unpack::{Answer, read_old, unpack};
 use super::write::{Arrived, Writer};
 use crate::channel::{Receiver, Sender};
 use crate::join;
@@ -21,6 +21,8 @@ use crate::protocol::{Request, kind};
 
 /// Units that are asked for before the first of them has come: enough to keep a slow link busy, few enough for anybody's memory.
 const AHEAD: usize = 4;
+/// Answers that wait until they are unpacked: the sender is not to take this machine's slowness for the link's.
+const WAITING: usize = 2;
 
 /// What arrives, from whom, and what it is compared to.
 pub struct Receive<'a> {
@@ -55,7 +57,8 @@ impl Receive<'_> {
         }
     }
 
-    /// Returns the contents that arrived and are not what their hash says. While one unit is received, the one before is written.
+    /// Returns the contents that arrived and are not what their hash says. While one unit is received, the one
+    /// before is unpacked, and the one before that is written.
     fn units<'w>(
         &mut self,
         wanted: &[Wanted],
@@ -69,34 +72,31 @@ impl Receive<'_> {
             .into_iter()
             .flat_map(|group| units(group.into_iter(), self.basis.manifest))
             .collect();
-        let writer = Writer::new(self.basis, wanted, store);
+        let (basis, writer) = (self.basis, Writer::new(self.basis, wanted, store));
         thread::scope(|scope| {
-            // Two units are in memory, and no more: the one that is received and the one that is written.
+            let (answers, to_unpack) = mpsc::sync_channel::<Answer>(WAITING);
+            // Two units are unpacked in memory, and no more: one that is being unpacked and one that is being written.
             let (arrived, to_write) = mpsc::sync_channel::<Arrived>(0);
             let (written, free) = mpsc::channel::<Arrived>();
+            let unpacking = scope.spawn(move || unpack(basis, &to_unpack, &arrived, &free));
             let writing = scope.spawn(move || writer.all(&to_write, &written));
-            let received = self.receive(units, &arrived, &free);
-            drop(arrived);
-            let wrong = join(writing)?;
-            received.map(|()| wrong)
+            let received = self.receive(units, &answers);
+            drop(answers);
+            let (unpacked, wrong) = (join(unpacking), join(writing));
+            // Whoever is further on ends the others by ending.
+            let wrong = wrong?;
+            unpacked.and(received).map(|()| wrong)
         })
     }
 
-    /// Ends early where the writer has.
-    fn receive(
-        &mut self,
-        mut units: VecDeque<Unit>,
-        arrived: &SyncSender<Arrived>,
-        free: &mpsc::Receiver<Arrived>,
-    ) -> Result<()> {
+    /// Ends early where those who take the answers have.
+    fn receive(&mut self, mut units: VecDeque<Unit>, answers: &SyncSender<Answer>) -> Result<()> {
         let mut asked: VecDeque<Unit> = VecDeque::new();
-        let mut is_fast = false;
-        let mut decoder = Decoder::default();
-        let mut next = Arrived::default();
+        let (mut is_fast, mut buffer) = (false, Vec::new());
         loop {
             while asked.len() < AHEAD {
                 let Some(unit) = units.pop_front() else { break };
-                self.ask(&unit, is_fast, &mut next.old)?;
+                self.ask(&unit, is_fast, &mut buffer)?;
                 asked.push_back(unit);
             }
             let Some(unit) = asked.pop_front() else { return Ok(()) };
@@ -106,15 +106,9 @@ impl Receive<'_> {
                 kind::QUICK_ANSWER => true,
                 other => return Err(Error::refused(format!("the sender says something unknown ({other})"))),
             };
-            self.old(&unit, &mut next.old)?;
-            let size = usize::try_from(unit.new_bytes()).unwrap_or(usize::MAX);
-            let decoded = decoder.decode(&frame.content, &next.old, size, &mut next.new);
-            decoded.or_cannot("use what came from", "the sender")?;
-            next.unit = unit;
-            if arrived.send(next).is_err() {
+            if answers.send(Answer { unit, difference: frame.content }).is_err() {
                 return Ok(());
             }
-            next = free.try_recv().unwrap_or_default();
         }
     }
 
@@ -127,7 +121,7 @@ impl Receive<'_> {
             Some(old) if !old.is_empty() => Request { new, old, signature: Vec::new() },
             _ if is_fast => Request { new, ..Request::default() },
             _ => {
-                self.old(unit, buffer)?;
+                read_old(self.basis, unit, buffer)?;
                 Request { new, old: Vec::new(), signature: difference::signature(buffer) }
             }
         };
@@ -140,16 +134,5 @@ impl Receive<'_> {
             Kind::File { hash, .. } if self.known.contains(&hash.short()) => Some(hash),
             _ => None,
         }
-    }
-
-    /// Fills the buffer with the pieces of the basis, each filled up to the grid.
-    fn old(&self, unit: &Unit, whole: &mut Vec<u8>) -> Result<()> {
-        whole.clear();
-        for (entry, range) in unit.pieces.iter().filter_map(|piece| piece.old.as_ref()) {
-            let path = self.basis.manifest.entries()[*entry].path();
-            let (file, shown) = (self.basis.dir.file(path)?, self.basis.dir.shown(path));
-            append_piece(&file, &shown, range, whole)?;
-        }
-        Ok(())
     }
 }
