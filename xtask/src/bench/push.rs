@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use baserock::btrfs;
@@ -105,18 +106,10 @@ impl Bench {
         }
         let mut push = target.push(tree, "upgrade");
         push.envs(variables.iter().copied());
-        let row = self.row(name, &target, &link, &mut push, "/agents/")?;
-        let top = target.system.top_level();
-        let outside: u64 = ["kernel", "initramfs"]
-            .iter()
-            .filter_map(|file| std::fs::metadata(top.path().join("systems/upgrade").join(file)).ok())
-            .map(|found| found.len())
-            .sum();
-        // What a boot loader reads is copied out of the tree, by any way of upgrading.
-        Ok(Row { disk: row.disk.saturating_sub(outside), ..row })
+        self.row(name, &target, &link, &mut push, "/agents/")
     }
 
-    /// `rsync` into a writable snapshot of the release.
+    /// `rsync` into a writable snapshot of the release, which is then deployed.
     fn rsync(&self, name: &'static str, options: &[&str], tree: &Path, limit: Option<&str>) -> Result<Row> {
         let (target, link, _image) = self.target(limit)?;
         let top = target.system.top_level();
@@ -145,17 +138,30 @@ impl Bench {
         settle()?;
         let (disk, wire, processor) = (used()?, link.bytes()?, target.sshd.processor_time());
         let watch = Watch::start(there);
+        let begun = Instant::now();
         let taken = measure(command)?;
         let wire_after = link.bytes()?;
+        let upgrade = top.path().join("systems/upgrade");
+        if !upgrade.exists() {
+            std::fs::create_dir(&upgrade)?;
+            std::fs::rename(top.path().join("systems/factory/run/peer"), upgrade.join("orig"))?;
+            target.system.manage(&["deploy", "/systems/upgrade/orig"]).ok();
+            target.system.manage(&["set-default", "upgrade"]).ok();
+        }
+        let deployed = begun.elapsed();
+        // What a boot loader reads is copied out of the tree, by any way of upgrading.
+        let copies = ["kernel", "initramfs"].map(|file| std::fs::metadata(upgrade.join(file)));
+        let copies: u64 = copies.into_iter().flatten().map(|copy| copy.len()).sum();
         Ok(Row {
             link: "",
             name,
             taken,
+            deployed,
             watched: watch.stop(),
             processor_there: target.sshd.processor_time().saturating_sub(processor),
             to: wire_after[0] - wire[0],
             from: wire_after[1] - wire[1],
-            disk: used()?.saturating_sub(disk),
+            disk: used()?.saturating_sub(disk + copies),
         })
     }
 }

@@ -16,6 +16,8 @@ pub struct Row {
     pub name: &'static str,
     /// Time, and memory on this side.
     pub taken: Taken,
+    /// Time until the tree is a version on the disk that boots next: with its deployment, where that is another command's.
+    pub deployed: Duration,
     /// Memory on the other side.
     pub watched: Watched,
     /// Processor time on the other side, ssh's included.
@@ -65,11 +67,12 @@ const fn bar(
     Bar { what, link, ours, peer, value, most }
 }
 
-const BARS: [Bar; 6] = [
+const BARS: [Bar; 7] = [
     bar("bytes on the wire", SLOW, [OURS, PEER], Row::wire, 0.70),
     bar("bytes on the wire, BASE_ROOT", SLOW, [WITH_BASE, PEER], Row::wire, 0.60),
     bar("time", SLOW, [OURS, PEER], Row::seconds, 0.75),
     bar("time", FAST, [OURS, PEER], Row::seconds, 1.0),
+    bar("time until deployed", FAST, [OURS, PEER], Row::until_deployed, 1.0),
     bar("time, unchanged", FAST, [OURS_UNCHANGED, PEER_UNCHANGED], Row::seconds, 0.8),
     bar("bytes on the disk", SLOW, [OURS, PEER], Row::on_disk, 0.88),
 ];
@@ -85,6 +88,10 @@ impl Row {
         self.taken.wall.as_secs_f64()
     }
 
+    fn until_deployed(&self) -> f64 {
+        self.deployed.as_secs_f64()
+    }
+
     fn on_disk(&self) -> f64 {
         mebibytes(self.disk)
     }
@@ -96,11 +103,13 @@ impl Row {
             None => String::new(),
         };
         format!(
-            "| {} | {} | {:.1}{} | {:.1} / {:.1} | {:.1} / {:.1}{} | {:.0}{} | {} / {} |",
+            "| {} | {} | {:.1}{} | {:.1}{} | {:.1} / {:.1} | {:.1} / {:.1}{} | {:.0}{} | {} / {} |",
             self.link,
             self.name,
             self.seconds(),
             against(Row::seconds),
+            self.until_deployed(),
+            against(Row::until_deployed),
             self.taken.processor.as_secs_f64(),
             self.processor_there.as_secs_f64(),
             mebibytes(self.to),
@@ -126,8 +135,8 @@ fn find<'a>(rows: &'a [Row], link: &str, name: &str) -> Result<&'a Row> {
 /// Everything as Markdown.
 pub fn table(rows: &[Row]) -> Result<String> {
     let mut text = String::from(
-        "| link | how | seconds | processor seconds here / there | MiB there / back | MiB on disk | peak MiB here / there |\n\
-         |---|---|---|---|---|---|---|\n",
+        "| link | how | seconds | until deployed | processor seconds here / there | MiB there / back | MiB on disk | peak MiB here / there |\n\
+         |---|---|---|---|---|---|---|---|\n",
     );
     for row in rows {
         let peer = if row.name.ends_with("unchanged") { PEER_UNCHANGED } else { PEER };
