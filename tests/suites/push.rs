@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use baserock::btrfs::{self, Access};
 use baserock_tests::image::Image;
 use baserock_tests::inputs;
 use baserock_tests::next::Next;
@@ -79,4 +80,42 @@ fn a_cut_connection_leaves_nothing_and_the_same_command_continues() {
     run(&mut target.push(&other.tree(), "other")).ok();
     target.assert_identical("other", &other.tree());
     assert_eq!(target.incoming(), [""; 0]);
+}
+
+#[test]
+fn what_was_collected_for_another_basis_is_of_no_use() {
+    let image = image();
+    let target = Target::start(&image, "factory");
+    run(&mut target.push(&Next::new(1000).tree(), "v2")).ok();
+    let next = Next::new(LARGE);
+    let broken = || quiet(&mut target.push_cut_after(&next.tree(), "v3", 18_000_000)).status().unwrap();
+    let again = || {
+        let said = run(&mut target.push(&next.tree(), "v3")).ok();
+        target.assert_identical("v3", &next.tree());
+        target.system.manage(&["set-default", "v2"]).ok();
+        target.system.manage(&["remove", "v3"]).ok();
+        said.contains("from an earlier try")
+    };
+    broken();
+    assert!(again(), "the same basis");
+
+    broken();
+    {
+        let top = target.system.top_level();
+        let orig = top.dir().dir("systems/v2/orig").unwrap();
+        btrfs::set_access(&orig, Access::Writable).unwrap();
+        fs::write(top.path().join("systems/v2/orig/etc/issue"), "not what it was\n").unwrap();
+        btrfs::set_access(&orig, Access::ReadOnly).unwrap();
+    }
+    assert!(!again(), "the basis has been written to");
+
+    broken();
+    target.system.manage(&["set-default", "factory"]).ok();
+    assert!(!again(), "the default is another");
+
+    broken();
+    assert_eq!(target.incoming(), ["v3"]);
+    target.system.manage(&["set-default", "factory"]).ok();
+    target.system.manage(&["remove", "v2"]).ok();
+    assert_eq!(target.incoming(), [""; 0], "its basis is gone, and its space is free");
 }

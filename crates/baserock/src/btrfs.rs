@@ -121,11 +121,11 @@ pub fn identity(subvolume: &Dir) -> Result<Identity> {
     Ok(Identity { id: info.treeid, uuid: info.uuid, ctransid: info.ctransid })
 }
 
-/// Whether the subvolume was made as a snapshot of the other, which is still what it was then or has changed since.
-pub fn is_snapshot_of(subvolume: &Dir, other: &Dir) -> Result<bool> {
+/// Which subvolume this one was made from as a snapshot, and when: the transaction. A subvolume that was made empty has no parent: zeros.
+pub fn origin(subvolume: &Dir) -> Result<([u8; 16], u64)> {
     let info =
         ioctl::subvolume_info(subvolume.as_fd()).or_cannot("examine subvolume", subvolume.shown(""))?;
-    Ok(info.parent_uuid == identity(other)?.uuid)
+    Ok((info.parent_uuid, info.otransid))
 }
 
 /// Commits: all that was written to the filesystem before is on the disk afterwards, for boot loaders too, which replay no log.

@@ -46,7 +46,7 @@ pub struct Stats {
     pub removed: u64,
 }
 
-/// Makes `into`, a writable snapshot of the basis, identical to the tree of the manifest `new`.
+/// Makes `into`, a writable snapshot of the basis, identical to the tree of the manifest `new`. Names that are in neither manifest stay.
 pub fn apply(
     plan: &Plan,
     basis: Tree<'_>,

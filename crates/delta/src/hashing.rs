@@ -62,7 +62,7 @@ impl<'scope> Pool<'scope> {
         Pool { jobs, threads: (0..count).map(start).collect() }
     }
 
-    /// Hands a file over, once a thread is about to be free.
+    /// Hands a file over, once not too many wait.
     pub fn hash(&self, job: Job) -> Result<()> {
         self.jobs.send(job).map_err(|_| failed())
     }

@@ -124,8 +124,9 @@ impl Scanner<'_, '_> {
         if stat.st_mode & libc::S_IFMT == libc::S_IFDIR {
             return self.directory(&dir.dir(name)?, path, device);
         }
-        let kind = self.kind(dir, name, &stat)?;
         let metadata = metadata::read(dir, name, &stat)?;
+        // Last, since the hash that is made meanwhile is that of the next entry.
+        let kind = self.kind(dir, name, &stat)?;
         if stat.st_nlink > 1 {
             self.first_names.entry((stat.st_dev, stat.st_ino)).or_insert_with(|| bytes(path));
         }

@@ -182,15 +182,21 @@ fn publish(volume: &Volume, folder: &Dir, label: &Label, manifest: &Manifest) ->
 
 /// Deletes what is, or was left by another, in the incoming folder.
 fn clear(folder: &Dir) -> Result<()> {
-    if let Some(version) = folder.dir_if_exists(VERSION)? {
-        delete(&version, ORIG)?;
+    for entry in folder.entries()? {
+        if entry.is_dir == Some(false) {
+            folder.remove_file(&entry.name)?;
+            continue;
+        }
+        let inner = folder.dir(&entry.name)?;
+        if btrfs::is_subvolume(&inner)? {
+            drop(inner);
+            btrfs::delete(folder, &entry.name.to_string_lossy())?;
+        } else {
+            clear(&inner)?;
+            folder.remove_dir(&entry.name)?;
+        }
     }
-    delete(folder, WORK)?;
-    folder.remove_tree(VERSION)
-}
-
-fn delete(dir: &Dir, name: &str) -> Result<()> {
-    if dir.has(name)? { btrfs::delete(dir, name).map(drop) } else { Ok(()) }
+    Ok(())
 }
 
 fn read(tree: &Dir, observer: &dyn Observer) -> Result<Manifest> {

@@ -113,7 +113,7 @@ impl Connection {
         self.sender.clone()
     }
 
-    /// The next frame. Where the connection has ended, ssh's own words are the error.
+    /// The next frame. Where the connection has ended, ssh's own words are in the error.
     pub fn receive(&mut self) -> Result<Frame> {
         self.receiver.receive().map_err(|error| {
             self.ssh.hear_out();

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::{ballast, boot_files, full, marker, menu, repair};
+use super::{ballast, boot_files, full, incoming, marker, menu, repair};
 use crate::btrfs;
 use crate::error::{Error, Result};
 use crate::label::Label;
-use crate::layout::{self, RUN, SYSTEMS};
+use crate::layout::{self, ORIG, RUN, SYSTEMS};
 use crate::observer::Observer;
 use crate::volume::Volume;
 
@@ -47,6 +47,9 @@ fn attempt(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result
     // Without its `run` the version is not complete: from here on no crash brings it back.
     marker::delete(&version, RUN, &mut deleted)?;
     boot_files::uninstall(volume, label)?;
+    if let Some(orig) = version.dir_if_exists(ORIG)? {
+        incoming::discard_made_from(volume, &orig, &mut deleted)?;
+    }
     for entry in version.entries()? {
         marker::delete(&version, &entry.name.to_string_lossy(), &mut deleted)?;
     }

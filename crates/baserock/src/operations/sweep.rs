@@ -3,16 +3,15 @@
 
 use std::path::Path;
 
-use super::{etc as operations_etc, marker};
+use super::{etc as operations_etc, incoming, marker};
 use crate::atomic::temporary_name;
 use crate::copy::set_times;
 use crate::dir::Dir;
 use crate::error::Result;
 use crate::etc::{self, apply::ETC};
-use crate::label::Label;
 use crate::layout::{
-    ADDING, BOOT_RECORD, DEFAULT, ETC_BEFORE_SYNC, INCOMING, MANIFEST, MENU, MENU_DIR, MERGE_RECORD, MERGING,
-    PRIVATE, RUN, SHARED, STATE, SYSTEMS,
+    ADDING, BOOT_RECORD, DEFAULT, ETC_BEFORE_SYNC, MANIFEST, MENU, MENU_DIR, MERGE_RECORD, MERGING, PRIVATE,
+    RUN, SHARED, STATE, SYSTEMS,
 };
 use crate::volume::Volume;
 
@@ -35,7 +34,11 @@ pub fn sweep(volume: &Volume) -> Result<()> {
     }
     if let Some(private) = top.dir_if_exists(PRIVATE)? {
         snapshots(&private)?;
-        incoming(&private, &complete)?;
+        // What was collected for versions that have become complete since: the power went before it was deleted.
+        let mut deleted = Vec::new();
+        for label in &complete {
+            incoming::discard(volume, label.as_str(), &mut deleted)?;
+        }
     }
     match top.dir_if_exists(STATE)? {
         Some(state) => shared(&state),
@@ -59,21 +62,6 @@ fn snapshots(private: &Dir) -> Result<()> {
         if name.starts_with(operations_etc::MERGING) {
             marker::delete(private, &name, &mut deleted)?;
         }
-    }
-    Ok(())
-}
-
-/// What was collected for versions that have become complete since: the power went before it was deleted.
-fn incoming(private: &Dir, complete: &[Label]) -> Result<()> {
-    let Some(incoming) = private.dir_if_exists(INCOMING)? else { return Ok(()) };
-    let mut deleted = Vec::new();
-    for label in complete {
-        let Some(folder) = incoming.dir_if_exists(label)? else { continue };
-        for entry in folder.entries()? {
-            marker::delete(&folder, &entry.name.to_string_lossy(), &mut deleted)?;
-        }
-        drop(folder);
-        incoming.remove_dir(label)?;
     }
     Ok(())
 }

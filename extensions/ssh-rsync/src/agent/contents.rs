@@ -4,8 +4,9 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use baserock::atomic;
 use baserock::dir::Dir;
-use baserock::error::{OrCannot, Result, if_exists};
+use baserock::error::{Error, OrCannot, Result, if_exists};
 use baserock::resolve::Links;
 use baserock::step::change;
 use delta::apply::Contents;
@@ -13,7 +14,7 @@ use delta::blocks::{self, Base};
 use delta::hash::{Hash, Hasher};
 use delta::plan::Wanted;
 use delta::segment::SEGMENT;
-use nix::fcntl::{OFlag, renameat};
+use nix::fcntl::OFlag;
 
 /// The folder of contents.
 pub struct Store {
@@ -50,11 +51,12 @@ impl Store {
             return Ok(length - length % SEGMENT);
         }
         let found = Hash::of_file(&file, wanted.size, &shown, &mut self.buffer);
-        // After a power cut a file may be there without what was in it.
-        if found.is_ok_and(|found| found == wanted.hash) {
-            return Ok(wanted.size);
+        match found {
+            Ok(found) if found == wanted.hash => return Ok(wanted.size),
+            Err(error @ Error::Interrupted(_)) => return Err(error),
+            // After a power cut a file may be there without what was in it.
+            _ => self.dir.remove_file(&name)?,
         }
-        self.dir.remove_file(&name)?;
         Ok(0)
     }
 
@@ -118,7 +120,6 @@ fn set_length(file: &File, shown: &Path, length: u64) -> Result<()> {
 impl Contents for Store {
     /// The file itself becomes the name's: the folder is in the same subvolume.
     fn put(&mut self, wanted: &Wanted, dir: &Dir, name: &Path) -> Result<()> {
-        let content = wanted.hash.to_string();
-        change("move a content to", dir.shown(name), || renameat(&self.dir, content.as_str(), dir, name))
+        atomic::publish(&self.dir, wanted.hash.to_string(), dir, name)
     }
 }

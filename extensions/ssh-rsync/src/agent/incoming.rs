@@ -31,6 +31,8 @@ pub const TREE: &str = "tree";
 /// In the folder: what becomes the version's directory.
 pub const VERSION: &str = "version";
 const LOCK: &str = "lock";
+/// How long to wait for the space of what was deleted.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The folder of one label, locked.
 pub struct Incoming {
@@ -74,10 +76,13 @@ impl Incoming {
         self.dir.write_new(MANIFEST, 0o600, &bytes).map(drop)
     }
 
-    /// The folder of contents of an earlier try. What there is of a try that began with another basis is deleted.
+    /// The folder of contents of an earlier try. What there is of a try that began with another basis, or with
+    /// what this one was before, is deleted.
     pub fn contents(&self, orig: &Dir, name: &str) -> Result<Option<Dir>> {
         let Some(store) = self.dir.dir_if_exists(STORE)? else { return Ok(None) };
-        if btrfs::is_snapshot_of(&store, orig)? {
+        let ((parent, made), orig) = (btrfs::origin(&store)?, btrfs::identity(orig)?);
+        // The plan is made for what the basis is now.
+        if parent == orig.uuid && orig.ctransid <= made {
             return store.dir_if_exists(name);
         }
         drop(store);
@@ -111,7 +116,9 @@ impl Incoming {
     fn clear(&self) -> Result<()> {
         self.clear_tree()?;
         self.dir.remove_tree(MANIFEST)?;
-        delete_subvolume(&self.dir, STORE)
+        let deleted = delete_subvolume(&self.dir, STORE)?;
+        // What is asked next is how much space there is.
+        btrfs::wait_until_freed(&self.dir, &deleted, PATIENCE).map(drop)
     }
 }
 
@@ -125,13 +132,14 @@ pub fn discard(volume: &Volume, label: &Label) -> Result<()> {
     folders.remove_tree(label)
 }
 
-fn delete_subvolume(dir: &Dir, name: &str) -> Result<()> {
+/// Deletes whatever has the name; returns the ids of subvolumes.
+fn delete_subvolume(dir: &Dir, name: &str) -> Result<Vec<u64>> {
     match dir.dir_if_exists(name)? {
         Some(subvolume) if btrfs::is_subvolume(&subvolume)? => {
             drop(subvolume);
-            btrfs::delete(dir, name).map(drop)
+            btrfs::delete(dir, name)
         }
-        _ => dir.remove_tree(name),
+        _ => dir.remove_tree(name).map(|()| Vec::new()),
     }
 }
 

@@ -1,9 +1,10 @@
-//! Asking for what is missing, a few units ahead, and putting what comes into the store.
+//! Asking for what is missing, a few units ahead, and passing on what comes.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
+use baserock::dir::Dir;
 use baserock::error::{Error, Result};
 use delta::Tree;
 use delta::difference;
@@ -14,7 +15,7 @@ use delta::unit::{Unit, units};
 
 use super::contents::Store;
 use super::unpack::{Answer, read_old, unpack};
-use super::write::{Arrived, Writer};
+use super::write::{Arrived, Writer, commit};
 use crate::channel::{Receiver, Sender};
 use crate::join;
 use crate::protocol::{Request, kind};
@@ -30,6 +31,8 @@ pub struct Receive<'a> {
     pub sender: &'a Sender,
     /// From the sender.
     pub receiver: &'a mut Receiver,
+    /// The volume.
+    pub volume: &'a Dir,
     /// What the new tree is made from.
     pub basis: Tree<'a>,
     /// The beginnings of the hashes of the contents that the sender has.
@@ -43,7 +46,11 @@ impl Receive<'_> {
         let missing = missing.filter(|(wanted, have)| *have < wanted.size || wanted.size == 0);
         let (empty, missing): (Vec<_>, Vec<_>) = missing.partition(|(wanted, _)| wanted.size == 0);
         for (wanted, _) in empty {
-            store.write(wanted, 0, &[], None)?;
+            if !store.write(wanted, 0, &[], None)? {
+                return Err(Error::refused(
+                    "the manifest names a file without content by the hash of another",
+                ));
+            }
         }
         let wrong = self.units(wanted, missing.into_iter(), store)?;
         let whole: Vec<Wanted> = wrong.into_iter().map(|wanted| Wanted { like: None, ..wanted }).collect();
@@ -72,20 +79,23 @@ impl Receive<'_> {
             .into_iter()
             .flat_map(|group| units(group.into_iter(), self.basis.manifest))
             .collect();
-        let (basis, writer) = (self.basis, Writer::new(self.basis, wanted, store));
+        let (basis, volume) = (self.basis, self.volume);
         thread::scope(|scope| {
             let (answers, to_unpack) = mpsc::sync_channel::<Answer>(WAITING);
             // Two units are unpacked in memory, and no more: one that is being unpacked and one that is being written.
             let (arrived, to_write) = mpsc::sync_channel::<Arrived>(0);
             let (written, free) = mpsc::channel::<Arrived>();
+            let (commits, to_commit) = mpsc::sync_channel(0);
+            let writer = Writer::new(basis, wanted, store, commits);
+            let committing = scope.spawn(move || commit(volume, &to_commit));
             let unpacking = scope.spawn(move || unpack(basis, &to_unpack, &arrived, &free));
             let writing = scope.spawn(move || writer.all(&to_write, &written));
             let received = self.receive(units, &answers);
             drop(answers);
-            let (unpacked, wrong) = (join(unpacking), join(writing));
+            let (unpacked, wrong, committed) = (join(unpacking), join(writing), join(committing));
             // Whoever is further on ends the others by ending.
             let wrong = wrong?;
-            unpacked.and(received).map(|()| wrong)
+            committed.and(unpacked).and(received).map(|()| wrong)
         })
     }
 

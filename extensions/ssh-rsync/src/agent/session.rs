@@ -42,10 +42,13 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
         Stats::default()
     } else {
         let talk = Talk { sender, receiver: &mut receiver };
-        let (manifest, stats) = fill(&volume, &label, digest, talk, &observer)?;
+        let incoming = Incoming::open(&volume, &label)?;
+        let (manifest, stats) = fill(&volume, &label, &incoming, digest, talk, &observer)?;
         // What is renamed has to be under one mount, and the lock comes with another.
         drop(volume);
         publish::publish(&label, &manifest, &observer)?;
+        // Until here nobody else may touch what has been put together.
+        drop(incoming);
         stats
     };
     let finished = publish::finish(&hello, &label, present, stats, &observer)?;
@@ -88,11 +91,11 @@ fn known(receiver: &mut Receiver) -> Result<HashSet<u64>> {
 fn fill(
     volume: &Volume,
     label: &Label,
+    incoming: &Incoming,
     digest: Hash,
     mut talk: Talk<'_>,
     observer: &Forward,
 ) -> Result<(Manifest, Stats)> {
-    let incoming = Incoming::open(volume, label)?;
     let manifest = match incoming.manifest(digest)? {
         Some(manifest) => manifest,
         None => receive_manifest(&mut talk, digest)?,
@@ -119,7 +122,11 @@ fn fill(
     let basis = Tree { dir: &orig, manifest: &old };
     let Talk { sender, receiver } = talk;
     let mut store = Store::new(incoming.ensure_contents(&orig, &name)?);
-    Receive { sender, receiver, basis, known: &known }.all(&plan.wanted, &mut store, &have)?;
+    Receive { sender, receiver, volume: volume.top(), basis, known: &known }.all(
+        &plan.wanted,
+        &mut store,
+        &have,
+    )?;
 
     let observer: &dyn Observer = observer;
     observer.phase(format!("putting {label} together"));

@@ -1,9 +1,12 @@
 //! Writing what has arrived into the store, while the next is received.
 
 use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, Sender};
+use std::os::fd::AsFd;
+use std::sync::mpsc::{Receiver, Sender, SyncSender};
 
-use baserock::error::Result;
+use baserock::dir::Dir;
+use baserock::error::{OrCannot, Result};
+use baserock::sys::btrfs;
 use delta::Tree;
 use delta::blocks::{BLOCK, Base, Common};
 use delta::plan::Wanted;
@@ -28,19 +31,30 @@ pub struct Writer<'a> {
     by_entry: HashMap<usize, &'a Wanted>,
     store: &'a mut Store,
     wrong: Vec<Wanted>,
+    /// Bytes since the last commit was asked for.
+    fresh: usize,
+    commits: SyncSender<()>,
 }
 
+/// Bytes after which they are committed.
+const COMMIT_AFTER: usize = 64 << 20;
+
 impl<'a> Writer<'a> {
-    /// Of these contents, into the store.
-    pub fn new(basis: Tree<'a>, wanted: &'a [Wanted], store: &'a mut Store) -> Self {
+    /// Of these contents, into the store; now and then it asks for a commit ([`commit`]).
+    pub fn new(basis: Tree<'a>, wanted: &'a [Wanted], store: &'a mut Store, commits: SyncSender<()>) -> Self {
         let by_entry = wanted.iter().map(|wanted| (wanted.entry, wanted)).collect();
-        Writer { basis, by_entry, store, wrong: Vec::new() }
+        Writer { basis, by_entry, store, wrong: Vec::new(), fresh: 0, commits }
     }
 
     /// Writes all that arrives, and gives it back for its buffers. Returns the contents that are not what their hash says.
     pub fn all(mut self, arrived: &Receiver<Arrived>, written: &Sender<Arrived>) -> Result<Vec<Wanted>> {
         while let Ok(next) = arrived.recv() {
             self.unit(&next)?;
+            self.fresh += next.new.len();
+            // Where the disk is still busy with the last one, the next one takes all.
+            if self.fresh >= COMMIT_AFTER && self.commits.try_send(()).is_ok() {
+                self.fresh = 0;
+            }
             // After the last unit nobody wants them any more.
             let _unwanted = written.send(next);
         }
@@ -74,6 +88,15 @@ impl<'a> Writer<'a> {
         }
         self.store.write(wanted, piece.new.start, new, None)
     }
+}
+
+/// Commits while more is written, so that a power cut takes little of what has arrived, and the end does not have to wait for all of it.
+/// Changes nothing by itself: the kernel would do it, later.
+pub fn commit(volume: &Dir, asked: &Receiver<()>) -> Result<()> {
+    while asked.recv().is_ok() {
+        btrfs::sync(volume.as_fd()).or_cannot("commit", volume.shown(""))?;
+    }
+    Ok(())
 }
 
 fn slice(bytes: &[u8], start: u64, length: u64) -> &[u8] {

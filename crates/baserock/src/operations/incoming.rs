@@ -1,0 +1,51 @@
+//! The folders in which versions are put together before they stand: `/.baserock/incoming/LABEL`.
+
+use super::marker;
+use crate::btrfs;
+use crate::dir::Dir;
+use crate::error::Result;
+use crate::layout::{INCOMING, PRIVATE};
+use crate::volume::Volume;
+
+/// All of them; `None` where there never was one.
+fn folders(volume: &Volume) -> Result<Option<Dir>> {
+    match volume.top().dir_if_exists(PRIVATE)? {
+        Some(private) => private.dir_if_exists(INCOMING),
+        None => Ok(None),
+    }
+}
+
+/// Deletes the folder of the label, where there is one, with the subvolumes in it.
+pub fn discard(volume: &Volume, label: &str, deleted: &mut Vec<u64>) -> Result<()> {
+    let Some(folders) = folders(volume)? else { return Ok(()) };
+    let Some(folder) = folders.dir_if_exists(label)? else { return Ok(()) };
+    for entry in folder.entries()? {
+        marker::delete(&folder, &entry.name.to_string_lossy(), deleted)?;
+    }
+    drop(folder);
+    folders.remove_dir(label)
+}
+
+/// Deletes the folders of versions that somebody began to make from this `orig`: once that is gone nobody can go on, and they would hold
+/// all of its space.
+pub fn discard_made_from(volume: &Volume, orig: &Dir, deleted: &mut Vec<u64>) -> Result<()> {
+    let Some(folders) = folders(volume)? else { return Ok(()) };
+    for entry in folders.entries()? {
+        let label = entry.name.to_string_lossy();
+        if is_made_from(&folders.dir(&entry.name)?, orig)? {
+            discard(volume, &label, deleted)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_made_from(folder: &Dir, orig: &Dir) -> Result<bool> {
+    let uuid = btrfs::identity(orig)?.uuid;
+    for entry in folder.entries()?.iter().filter(|entry| entry.is_dir != Some(false)) {
+        let inner = folder.dir(&entry.name)?;
+        if btrfs::is_subvolume(&inner)? && btrfs::origin(&inner)?.0 == uuid {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
