@@ -100,6 +100,7 @@ fn the_machine_goes_down() {
     let target = Target::start(&image, "factory");
     let held = Held::push(&target, &tree);
     drop(target);
+    image.wait_until_detached();
     held.proxy.go_on();
     held.end().refused(&["connection"]);
     nothing_has_changed_and_the_next_try_succeeds(&Target::start(&image, "factory"), &tree);

@@ -119,7 +119,7 @@ impl Connection {
             self.ssh.hear_out();
             let Error::Refused(text) = error else { return error };
             let reason = self.ssh.said().map(|said| format!(": {said}")).unwrap_or_default();
-            Error::Refused(format!("{text}{reason}; run it again: what has arrived is kept"))
+            Error::Refused(format!("{text}{reason}"))
         })
     }
 

@@ -133,7 +133,7 @@ fn listen(
 ) -> Result<Finished> {
     let mut amount = Amount { bytes: 0, there: 0 };
     loop {
-        let frame = connection.receive()?;
+        let frame = connection.receive().map_err(how_to_go_on)?;
         match frame.kind {
             kind::WANT_MANIFEST => send_manifest(&connection.sender(), new)?,
             kind::CONTENTS => {
@@ -155,6 +155,13 @@ fn listen(
             kind::FAILED => return Err(Error::refused(String::from_utf8_lossy(&frame.content))),
             other => return Err(Error::refused(format!("the target says something unknown ({other})"))),
         }
+    }
+}
+
+fn how_to_go_on(error: Error) -> Error {
+    match error {
+        Error::Refused(text) => Error::Refused(format!("{text}; run it again: what has arrived is kept")),
+        other => other,
     }
 }
 
