@@ -115,6 +115,13 @@ fn what_was_collected_for_another_basis_is_of_no_use() {
 
     broken();
     assert_eq!(target.incoming(), ["v3"]);
+    {
+        // As if the power had gone a moment before it was given its place.
+        let mounted = target.system.top_level();
+        let top = mounted.dir();
+        let version = top.dir(".baserock/incoming/v3").unwrap().ensure_dir("version", 0o755).unwrap();
+        btrfs::snapshot(&top.dir("systems/v2/orig").unwrap(), &version, "orig", Access::ReadOnly).unwrap();
+    }
     target.system.manage(&["set-default", "factory"]).ok();
     target.system.manage(&["remove", "v2"]).ok();
     assert_eq!(target.incoming(), [""; 0], "its basis is gone, and its space is free");

@@ -79,6 +79,24 @@ pub fn delete(parent: &Dir, name: &str) -> Result<Vec<u64>> {
     Ok(deleted)
 }
 
+/// Deletes whatever has the name, with all that is below it, subvolumes too; adds the ids of deleted trees. Nothing there is fine.
+pub fn remove(parent: &Dir, name: &str, deleted: &mut Vec<u64>) -> Result<()> {
+    let is_directory = parent.stat_of(name)?.is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFDIR);
+    if !is_directory {
+        return parent.remove_tree(name);
+    }
+    let inner = parent.dir(name)?;
+    if is_subvolume(&inner)? {
+        drop(inner);
+        deleted.extend(delete(parent, name)?);
+        return Ok(());
+    }
+    for entry in inner.entries()? {
+        remove(&inner, &entry.name.to_string_lossy(), deleted)?;
+    }
+    parent.remove_dir(name)
+}
+
 /// The subvolumes directly inside this one, as paths relative to it.
 pub fn nested(subvolume: &Dir) -> Result<Vec<PathBuf>> {
     let fd = subvolume.as_fd();

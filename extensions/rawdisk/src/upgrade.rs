@@ -13,7 +13,7 @@ use baserock::lock::Patience;
 use baserock::observer::Observer;
 use baserock::operations::deploy::{self, Deploy};
 use baserock::operations::etc::EtcMerge;
-use baserock::operations::{self, Remove, SetDefault, full, loader_limits};
+use baserock::operations::{self, Remove, SetDefault, full, incoming, loader_limits};
 use baserock::undo::Undo;
 use baserock::volume::{Location, Opening, Purpose, Volume};
 use delta::plan::Plan;
@@ -129,23 +129,17 @@ fn put(volume: &Volume, tree: &Dir, label: &Label, default: &Label, observer: &d
     let plan = Plan::new(&old, &new);
     refuse_full(volume, label, &plan)?;
 
-    let incoming = volume.top().ensure_dir(PRIVATE, 0o700)?.ensure_dir(INCOMING, 0o700)?;
+    // What is there was left by another.
+    let discard = || incoming::discard(volume, label.as_str(), &mut Vec::new());
+    discard()?;
+    let folders = volume.top().ensure_dir(PRIVATE, 0o700)?.ensure_dir(INCOMING, 0o700)?;
     let mut cleared = Undo::new();
-    cleared.push(format!("remove {}", incoming.shown(label).display()), || discard(&incoming, label));
-    let folder = incoming.ensure_dir(label, 0o700)?;
-    clear(&folder)?;
+    cleared.push(format!("remove {}", folders.shown(label).display()), discard);
+    let folder = folders.ensure_dir(label, 0o700)?;
     observer.phase(format!("writing what differs to /systems/{label}/{ORIG}"));
     btrfs::snapshot(&basis, &folder, WORK, Access::Writable)?;
     fill(&folder, (tree, &new), (&basis, &old), &plan, observer)?;
     publish(volume, &folder, label, &new)
-}
-
-/// Deletes the folder in which a version is put together.
-fn discard(incoming: &Dir, label: &Label) -> Result<()> {
-    if let Some(folder) = incoming.dir_if_exists(label)? {
-        clear(&folder)?;
-    }
-    incoming.remove_tree(label)
 }
 
 /// Brings the snapshot to what the tree is.
@@ -178,25 +172,6 @@ fn publish(volume: &Volume, folder: &Dir, label: &Label, manifest: &Manifest) ->
     btrfs::commit(volume.top())?;
     atomic::publish(folder, VERSION, &volume.top().dir(SYSTEMS)?, label)?;
     btrfs::commit(volume.top())
-}
-
-/// Deletes what is, or was left by another, in the incoming folder.
-fn clear(folder: &Dir) -> Result<()> {
-    for entry in folder.entries()? {
-        if entry.is_dir == Some(false) {
-            folder.remove_file(&entry.name)?;
-            continue;
-        }
-        let inner = folder.dir(&entry.name)?;
-        if btrfs::is_subvolume(&inner)? {
-            drop(inner);
-            btrfs::delete(folder, &entry.name.to_string_lossy())?;
-        } else {
-            clear(&inner)?;
-            folder.remove_dir(&entry.name)?;
-        }
-    }
-    Ok(())
 }
 
 fn read(tree: &Dir, observer: &dyn Observer) -> Result<Manifest> {

@@ -1,6 +1,5 @@
 //! The folders in which versions are put together before they stand: `/.baserock/incoming/LABEL`.
 
-use super::marker;
 use crate::btrfs;
 use crate::dir::Dir;
 use crate::error::Result;
@@ -17,13 +16,10 @@ fn folders(volume: &Volume) -> Result<Option<Dir>> {
 
 /// Deletes the folder of the label, where there is one, with the subvolumes in it.
 pub fn discard(volume: &Volume, label: &str, deleted: &mut Vec<u64>) -> Result<()> {
-    let Some(folders) = folders(volume)? else { return Ok(()) };
-    let Some(folder) = folders.dir_if_exists(label)? else { return Ok(()) };
-    for entry in folder.entries()? {
-        marker::delete(&folder, &entry.name.to_string_lossy(), deleted)?;
+    match folders(volume)? {
+        Some(folders) => btrfs::remove(&folders, label, deleted),
+        None => Ok(()),
     }
-    drop(folder);
-    folders.remove_dir(label)
 }
 
 /// Deletes the folders of versions that somebody began to make from this `orig`: once that is gone nobody can go on, and they would hold

@@ -30,27 +30,14 @@ pub fn clear(version: &Dir) -> Result<()> {
 pub fn delete_covered(version: &Dir) -> Result<Vec<u64>> {
     let mut deleted = Vec::new();
     for name in COVERED {
-        delete(version, name, &mut deleted)?;
-        delete(version, &atomic::temporary_name(name), &mut deleted)?;
+        btrfs::remove(version, name, &mut deleted)?;
+        btrfs::remove(version, &atomic::temporary_name(name), &mut deleted)?;
     }
     Ok(deleted)
-}
-
-/// Deletes a subvolume, or whatever else is there under that name.
-pub fn delete(dir: &Dir, name: &str, deleted: &mut Vec<u64>) -> Result<()> {
-    let subvolume = match dir.stat_of(name)? {
-        Some(stat) if stat.st_mode & libc::S_IFMT == libc::S_IFDIR => btrfs::is_subvolume(&dir.dir(name)?)?,
-        _ => false,
-    };
-    if subvolume {
-        deleted.extend(btrfs::delete(dir, name)?);
-        return Ok(());
-    }
-    dir.remove_tree(name)
 }
 
 /// Deletes the writable `orig` of which a frozen one has taken the place; a crash may have left it in a complete version.
 pub fn discard_thawed(version: &Dir) -> Result<()> {
     let mut deleted = Vec::new();
-    delete(version, FROZEN, &mut deleted)
+    btrfs::remove(version, FROZEN, &mut deleted)
 }

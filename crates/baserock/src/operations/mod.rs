@@ -6,7 +6,7 @@ pub mod boot_loader;
 pub mod deploy;
 pub mod etc;
 pub mod full;
-mod incoming;
+pub mod incoming;
 pub mod loader_limits;
 mod marker;
 pub mod menu;

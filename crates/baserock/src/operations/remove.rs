@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ballast, boot_files, full, incoming, marker, menu, repair};
+use super::{ballast, boot_files, full, incoming, menu, repair};
 use crate::btrfs;
 use crate::error::{Error, Result};
 use crate::label::Label;
@@ -45,13 +45,13 @@ fn attempt(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result
     let version = volume.version_dir(label)?;
     let mut deleted = Vec::new();
     // Without its `run` the version is not complete: from here on no crash brings it back.
-    marker::delete(&version, RUN, &mut deleted)?;
+    btrfs::remove(&version, RUN, &mut deleted)?;
     boot_files::uninstall(volume, label)?;
     if let Some(orig) = version.dir_if_exists(ORIG)? {
         incoming::discard_made_from(volume, &orig, &mut deleted)?;
     }
     for entry in version.entries()? {
-        marker::delete(&version, &entry.name.to_string_lossy(), &mut deleted)?;
+        btrfs::remove(&version, &entry.name.to_string_lossy(), &mut deleted)?;
     }
     drop(version);
     volume.top().dir(SYSTEMS)?.remove_dir(label)?;

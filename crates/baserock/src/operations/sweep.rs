@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{etc as operations_etc, incoming, marker};
 use crate::atomic::temporary_name;
+use crate::btrfs;
 use crate::copy::set_times;
 use crate::dir::Dir;
 use crate::error::Result;
@@ -60,7 +61,7 @@ fn snapshots(private: &Dir) -> Result<()> {
     for entry in private.entries()? {
         let name = entry.name.to_string_lossy();
         if name.starts_with(operations_etc::MERGING) {
-            marker::delete(private, &name, &mut deleted)?;
+            btrfs::remove(private, &name, &mut deleted)?;
         }
     }
     Ok(())
@@ -69,7 +70,7 @@ fn snapshots(private: &Dir) -> Result<()> {
 fn shared(state: &Dir) -> Result<()> {
     let mut deleted = Vec::new();
     for name in SHARED {
-        marker::delete(state, &temporary_name(name), &mut deleted)?;
+        btrfs::remove(state, &temporary_name(name), &mut deleted)?;
         if let Some(dir) = state.dir_if_exists(name)?.filter(|dir| dir.has(ADDING).unwrap_or(true)) {
             let times = dir.stat()?;
             dir.remove_tree(ADDING)?;

@@ -104,42 +104,20 @@ impl Incoming {
         self.dir.dir(TREE)
     }
 
-    fn clear_tree(&self) -> Result<()> {
-        delete_subvolume(&self.dir, TREE)?;
-        if let Some(version) = self.dir.dir_if_exists(VERSION)? {
-            delete_subvolume(&version, baserock::layout::ORIG)?;
-        }
-        self.dir.remove_tree(VERSION)
+    fn clear_tree(&self) -> Result<Vec<u64>> {
+        let mut deleted = Vec::new();
+        btrfs::remove(&self.dir, TREE, &mut deleted)?;
+        btrfs::remove(&self.dir, VERSION, &mut deleted)?;
+        Ok(deleted)
     }
 
     /// Deletes everything but the lock.
     fn clear(&self) -> Result<()> {
-        self.clear_tree()?;
+        let mut deleted = self.clear_tree()?;
         self.dir.remove_tree(MANIFEST)?;
-        let deleted = delete_subvolume(&self.dir, STORE)?;
+        btrfs::remove(&self.dir, STORE, &mut deleted)?;
         // What is asked next is how much space there is.
         btrfs::wait_until_freed(&self.dir, &deleted, PATIENCE).map(drop)
-    }
-}
-
-/// Deletes the folder of a label once the version stands.
-pub fn discard(volume: &Volume, label: &Label) -> Result<()> {
-    let Some(folders) = volume.top().dir_if_exists([PRIVATE, INCOMING].join("/"))? else { return Ok(()) };
-    if let Some(dir) = folders.dir_if_exists(label)? {
-        delete_subvolume(&dir, TREE)?;
-        delete_subvolume(&dir, STORE)?;
-    }
-    folders.remove_tree(label)
-}
-
-/// Deletes whatever has the name; returns the ids of subvolumes.
-fn delete_subvolume(dir: &Dir, name: &str) -> Result<Vec<u64>> {
-    match dir.dir_if_exists(name)? {
-        Some(subvolume) if btrfs::is_subvolume(&subvolume)? => {
-            drop(subvolume);
-            btrfs::delete(dir, name)
-        }
-        _ => dir.remove_tree(name).map(|()| Vec::new()),
     }
 }
 

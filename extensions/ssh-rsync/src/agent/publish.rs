@@ -16,7 +16,7 @@ use delta::{Manifest, beside};
 use nix::sys::reboot::{RebootMode, reboot};
 
 use super::guard::{self, Present};
-use super::incoming::{self, TREE, VERSION};
+use super::incoming::{TREE, VERSION};
 use crate::protocol::{Finished, Hello};
 
 /// Freezes the tree and gives it its place among the versions. From then on it is one that is not complete.
@@ -53,7 +53,7 @@ pub fn finish(
     };
     let again =
         operations::set_default(&volume, &SetDefault { label: label.clone(), etc: Some(etc) }, observer)?;
-    incoming::discard(&volume, label)?;
+    operations::incoming::discard(&volume, label.as_str(), &mut Vec::new())?;
     let conflicts = again.or(merged).map(conflicts).unwrap_or_default();
     Ok(Finished { conflicts, before: before.map(|label| label.to_string()), ..Finished::new(stats) })
 }
