@@ -1,8 +1,9 @@
 //! What belongs to a file beside its content: read from one, given to another.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
+use baserock::copy::{xattr, xattr_names};
 use baserock::dir::Dir;
 use baserock::error::{Error, OrCannot, Result};
 use baserock::step::change;
@@ -10,12 +11,9 @@ use nix::fcntl::AtFlags;
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode, UtimensatFlags, fchmodat, fstatat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchownat};
-use rustix::fs::{XattrFlags, lgetxattr, llistxattr, lremovexattr, lsetxattr};
+use rustix::fs::{XattrFlags, lremovexattr, lsetxattr};
 
 use crate::entry::{Attribute, Metadata};
-
-/// How a filesystem stores a file is no property of the file.
-const NOT_OF_THE_FILE: &[u8] = b"btrfs.";
 
 /// Reads the metadata of `name` in `dir` (empty: the directory itself), a link's own.
 pub fn read(dir: &Dir, name: &Path, stat: &FileStat) -> Result<Metadata> {
@@ -90,41 +88,12 @@ fn c_name(name: &[u8], shown: &Path) -> Result<CString> {
 }
 
 fn attributes(path: &Path, shown: &Path) -> Result<Vec<Attribute>> {
-    let mut list = [0u8; 4096];
-    let mut large = Vec::new();
-    let names = match llistxattr(path, &mut list) {
-        Ok(length) => &list[..length],
-        Err(rustix::io::Errno::OPNOTSUPP) => return Ok(Vec::new()),
-        // As many as the kernel ever gives.
-        Err(rustix::io::Errno::RANGE) => {
-            large.resize(1 << 16, 0);
-            let length = llistxattr(path, large.as_mut_slice()).or_cannot("list attributes of", shown)?;
-            &large[..length]
-        }
-        Err(error) => return Err(error).or_cannot("list attributes of", shown),
-    };
     let mut found = Vec::new();
-    for name in names.split_inclusive(|&byte| byte == 0) {
-        let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
-        if !name.to_bytes().starts_with(NOT_OF_THE_FILE) {
-            found.push((name.to_bytes().into(), value(path, name, shown)?));
-        }
+    for name in xattr_names(path, shown)? {
+        found.push((name.to_bytes().into(), xattr(path, &name, shown)?.into()));
     }
     found.sort();
     Ok(found)
-}
-
-fn value(path: &Path, name: &CStr, shown: &Path) -> Result<Box<[u8]>> {
-    let mut value = vec![0; 256];
-    loop {
-        match lgetxattr(path, name, value.as_mut_slice()) {
-            Ok(length) => return Ok(value[..length].into()),
-            Err(rustix::io::Errno::RANGE) if value.len() < 1 << 16 => value.resize(1 << 16, 0),
-            Err(error) => {
-                return Err(error).or_cannot(format!("read attribute {} of", name.to_string_lossy()), shown);
-            }
-        }
-    }
 }
 
 /// A path for the calls that take no directory descriptor.

@@ -96,8 +96,8 @@ pub fn xattr_names(path: &Path, shown: &Path) -> Result<Vec<CString>> {
         Err(error) => return Err(error).or_cannot("list attributes of", shown),
     };
     let names = list.split_inclusive(|&byte| byte == 0);
-    // btrfs.compression says how this filesystem stores the file, which is not a property of the file.
-    let wanted = |name: &&CStr| name.to_bytes() != b"btrfs.compression";
+    // How a filesystem stores a file, btrfs.compression say, is no property of the file.
+    let wanted = |name: &&CStr| !name.to_bytes().starts_with(b"btrfs.");
     Ok(names
         .filter_map(|name| CStr::from_bytes_with_nul(name).ok())
         .filter(wanted)
