@@ -30,13 +30,13 @@ enum Which {
     /// rawdisk.write of a Debian tree, against mkfs.btrfs, mount, cp -a and sync
     Rawdisk,
     /// ssh-rsync.write of a Debian's updates, against rsync into a snapshot, on two links
-    Push,
+    Push(push::Options),
 }
 
 impl Bench {
     /// Runs one.
     pub fn run(&self) -> Result<()> {
-        match self.which {
+        match &self.which {
             Which::Merge => {
                 packages::ensure(&[
                     packages::RUNTIME,
@@ -49,7 +49,7 @@ impl Bench {
             }
             Which::Chroot => chroot::run(),
             Which::Rawdisk => rawdisk::run(),
-            Which::Push => push::run(),
+            Which::Push(options) => push::run(options),
         }
     }
 }

@@ -23,8 +23,39 @@ use crate::{build, packages, root};
 const PROGRAMS: &str = "BASEROCK_PROGRAMS";
 const MEGABYTES: u64 = 8192;
 
+/// Which links, and how often.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Over this link alone
+    #[arg(long)]
+    link: Option<Which>,
+    /// How often everything is done over the link without a limit, where seconds decide; the one in the middle counts
+    #[arg(long, default_value_t = 3)]
+    times: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Which {
+    /// 20 Mbit/s
+    Slow,
+    /// No limit
+    Fast,
+}
+
+impl Which {
+    const ALL: [Self; 2] = [Self::Slow, Self::Fast];
+
+    /// Its name in the report, and its limit as `tc` writes it.
+    fn link(self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::Slow => (SLOW, Some("20mbit")),
+            Self::Fast => (FAST, None),
+        }
+    }
+}
+
 /// `ssh-rsync.write` of a Debian with its updates onto the release, against `rsync`, with and without `-z`.
-pub fn run() -> Result<()> {
+pub fn run(options: &Options) -> Result<()> {
     packages::ensure(&[
         packages::RUNTIME,
         packages::INPUTS,
@@ -36,17 +67,19 @@ pub fn run() -> Result<()> {
         // The fixtures look for the programs there, and a process cannot safely change its own environment.
         let programs = build::programs(build::Purpose::Use)?;
         return root::run(
-            Command::new(std::env::current_exe()?).args(["bench", "push"]).env(PROGRAMS, programs),
+            Command::new(std::env::current_exe()?).args(std::env::args_os().skip(1)).env(PROGRAMS, programs),
         );
     }
     let bench = Bench { old: inputs::debian(Debian::Release)?, new: inputs::debian(Debian::Updated)? };
     let mut rows = Vec::new();
-    for (link, limit) in [(SLOW, Some("20mbit")), (FAST, None)] {
-        for row in bench.rows(link, limit)? {
-            // A run takes minutes; whoever waits sees what there is.
-            println!("{}", row.line(None));
-            rows.push(row);
+    for which in Which::ALL.into_iter().filter(|which| options.link.is_none_or(|wanted| wanted == *which)) {
+        // A slow link takes minutes, and always the same.
+        let times = if which == Which::Fast { options.times.max(1) } else { 1 };
+        let mut rounds = Vec::new();
+        for _ in 0..times {
+            rounds.push(bench.rows(which)?);
         }
+        rows.extend(report::middle(rounds));
     }
     let report = report::table(&rows)?;
     let place = root::target().join("bench");
@@ -63,18 +96,23 @@ struct Bench {
 }
 
 impl Bench {
-    fn rows(&self, link: &'static str, limit: Option<&str>) -> Result<Vec<Row>> {
+    fn rows(&self, which: Which) -> Result<Vec<Row>> {
         let base = self.old.to_str().context("a path that is not text")?;
-        let mut rows = vec![
-            self.rsync(RSYNC, &[], &self.new, limit)?,
-            self.rsync(PEER, &["-z"], &self.new, limit)?,
-            self.ours(OURS, &[], &self.new, limit)?,
-            self.ours(WITH_BASE, &[("BASE_ROOT", base)], &self.new, limit)?,
-            self.rsync(PEER_UNCHANGED, &["-z"], &self.old, limit)?,
-            self.ours(OURS_UNCHANGED, &[], &self.old, limit)?,
+        let (link, limit) = which.link();
+        let ways: [&dyn Fn() -> Result<Row>; 6] = [
+            &|| self.rsync(RSYNC, &[], &self.new, limit),
+            &|| self.rsync(PEER, &["-z"], &self.new, limit),
+            &|| self.ours(OURS, &[], &self.new, limit),
+            &|| self.ours(WITH_BASE, &[("BASE_ROOT", base)], &self.new, limit),
+            &|| self.rsync(PEER_UNCHANGED, &["-z"], &self.old, limit),
+            &|| self.ours(OURS_UNCHANGED, &[], &self.old, limit),
         ];
-        for row in &mut rows {
-            row.link = link;
+        let mut rows = Vec::new();
+        for way in ways {
+            let row = Row { link, ..way()? };
+            // A run takes minutes; whoever waits sees what there is.
+            println!("{}", row.line(None));
+            rows.push(row);
         }
         Ok(rows)
     }

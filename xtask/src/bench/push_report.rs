@@ -67,7 +67,7 @@ const fn bar(
     Bar { what, link, ours, peer, value, most }
 }
 
-const BARS: [Bar; 7] = [
+static BARS: [Bar; 7] = [
     bar("bytes on the wire", SLOW, [OURS, PEER], Row::wire, 0.70),
     bar("bytes on the wire, BASE_ROOT", SLOW, [WITH_BASE, PEER], Row::wire, 0.60),
     bar("time", SLOW, [OURS, PEER], Row::seconds, 0.75),
@@ -143,8 +143,7 @@ pub fn table(rows: &[Row]) -> Result<String> {
         writeln!(text, "{}", row.line(Some(find(rows, row.link, peer)?)))?;
     }
     text.push_str("\nIn brackets: ratios to `rsync -z` of the same link.\n\n");
-    for bar in &BARS {
-        let ratio = bar.ratio(rows)?;
+    for (bar, ratio) in ratios(rows) {
         writeln!(
             text,
             "- {} over {}: {ratio:.2} (bar: {:.2}){}",
@@ -168,11 +167,26 @@ fn missed(is_missed: bool) -> &'static str {
     if is_missed { " MISSED" } else { "" }
 }
 
-impl Bar {
-    fn ratio(&self, rows: &[Row]) -> Result<f64> {
-        let value = |name| find(rows, self.link, name).map(self.value);
-        Ok(value(self.ours)? / value(self.peer)?)
+/// The bars of the links that were measured.
+fn ratios(rows: &[Row]) -> Vec<(&'static Bar, f64)> {
+    let value = |bar: &Bar, name| find(rows, bar.link, name).ok().map(bar.value);
+    let ratio = |bar: &'static Bar| Some((bar, value(bar, bar.ours)? / value(bar, bar.peer)?));
+    BARS.iter().filter_map(ratio).collect()
+}
+
+/// Of rounds of the same ways, each way's round that is in the middle by its seconds.
+pub fn middle(rounds: Vec<Vec<Row>>) -> Vec<Row> {
+    let mut ways: Vec<Vec<Row>> = Vec::new();
+    for round in rounds {
+        ways.resize_with(round.len(), Vec::new);
+        ways.iter_mut().zip(round).for_each(|(way, row)| way.push(row));
     }
+    let middle_of = |mut way: Vec<Row>| {
+        way.sort_by_key(|row| row.taken.wall);
+        let middle = way.len() / 2;
+        way.into_iter().nth(middle)
+    };
+    ways.into_iter().filter_map(middle_of).collect()
 }
 
 /// The ratios as horizontal bars beside the peer's, which is one.
@@ -180,14 +194,15 @@ pub fn plot(rows: &[Row]) -> Result<String> {
     const LEFT: u32 = 320;
     const UNIT: f64 = 300.0;
     const STEP: usize = 34;
-    let height = 60 + BARS.len() * STEP;
+    let ratios = ratios(rows);
+    let height = 60 + ratios.len() * STEP;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"14\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
          <text x=\"10\" y=\"22\" font-size=\"16\">ssh-rsync.write against rsync -z (1.0); less is better</text>\n"
     );
-    for (number, bar) in BARS.iter().enumerate() {
-        let (ratio, y) = (bar.ratio(rows)?, 40 + number * STEP);
+    for (number, (bar, ratio)) in ratios.into_iter().enumerate() {
+        let y = 40 + number * STEP;
         writeln!(
             svg,
             "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}, {}</text>\n\
