@@ -27,7 +27,7 @@ pub struct Tree<'a> {
     pub manifest: &'a Manifest,
 }
 
-/// Where contents come from that the basis does not have.
+/// Where contents are that the basis does not have.
 pub trait Contents {
     /// Makes the file `name` in `dir`, where there is none, with the content, whose hash is then what the plan says.
     fn put(&mut self, wanted: &Wanted, dir: &Dir, name: &Path) -> Result<()>;
@@ -47,20 +47,22 @@ pub struct Stats {
 }
 
 /// Makes `into`, a writable snapshot of the basis, identical to the tree of the manifest `new`. Names that are in neither manifest stay.
+///
+/// The contents may still be on their way: `arriving` gives each that the plan wants once `contents` has it, in any order. What needs none
+/// of them is done meanwhile.
 pub fn apply(
     plan: &Plan,
     basis: Tree<'_>,
     new: &Manifest,
     into: &Dir,
     contents: &mut dyn Contents,
+    arriving: &mut dyn Iterator<Item = Wanted>,
 ) -> Result<Stats> {
-    let wanted = plan.wanted.iter().map(|wanted| (wanted.entry, *wanted)).collect();
     let mut work = Work {
         basis,
         new,
         into,
         contents,
-        wanted,
         made: HashMap::new(),
         parents: Parents { tree: into, last: None },
         buffer: vec![0; BUFFER],
@@ -69,12 +71,33 @@ pub fn apply(
         signal::check()?;
         work.remove(&basis.manifest.entries()[index])?;
     }
-    for make in &plan.make {
-        signal::check()?;
-        work.make(*make)?;
-    }
     for &index in &plan.metadata {
         work.metadata(&new.entries()[index])?;
+    }
+    // A content that arrives is that of its first name; the other names, and links to it, are made last.
+    let (first, last): (Vec<Make>, Vec<Make>) =
+        plan.make.iter().partition(|make| match new.entries()[make.entry].kind {
+            Kind::File { .. } => make.same.is_some(),
+            Kind::HardLink(_) => false,
+            _ => true,
+        });
+    for make in first {
+        signal::check()?;
+        work.make(make)?;
+    }
+    for wanted in arriving {
+        work.arrived(&wanted, plan)?;
+    }
+    if work.made.len() < plan.wanted.len() {
+        return Err(Error::refused(format!(
+            "{} contents of {} have not come",
+            plan.wanted.len() - work.made.len(),
+            into.shown("").display()
+        )));
+    }
+    for make in last {
+        signal::check()?;
+        work.make_last(make)?;
     }
     for &index in plan.touched.iter().rev() {
         let entry = &new.entries()[index];
@@ -103,8 +126,7 @@ struct Work<'a> {
     new: &'a Manifest,
     into: &'a Dir,
     contents: &'a mut dyn Contents,
-    wanted: HashMap<usize, Wanted>,
-    /// Contents that are in the new tree already, and under which entry.
+    /// Contents that have arrived and are in the new tree, and under which entry.
     made: HashMap<Hash, usize>,
     parents: Parents<'a>,
     buffer: Vec<u8>,
@@ -161,6 +183,29 @@ impl Work<'_> {
         self.metadata(entry)
     }
 
+    /// Gives a content that has arrived its name.
+    fn arrived(&mut self, wanted: &Wanted, plan: &Plan) -> Result<()> {
+        signal::check()?;
+        let entry = &self.new.entries()[wanted.entry];
+        let name = as_path(file_name(&entry.path));
+        let make = plan.make.binary_search_by_key(&wanted.entry, |make| make.entry);
+        let dir = self.parents.of(&entry.path)?;
+        if make.is_ok_and(|place| plan.make[place].replaces) {
+            dir.remove_file(name)?;
+        }
+        self.contents.put(wanted, dir, name)?;
+        self.made.insert(wanted.hash, wanted.entry);
+        self.metadata(entry)
+    }
+
+    /// Makes a name that needs what has arrived under another.
+    fn make_last(&mut self, make: Make) -> Result<()> {
+        match &self.new.entries()[make.entry].kind {
+            Kind::File { hash, .. } if self.made.get(hash) == Some(&make.entry) => Ok(()),
+            _ => self.make(make),
+        }
+    }
+
     fn link(&mut self, first: &[u8], entry: &Entry) -> Result<()> {
         let from = open(self.into, parent(first))?;
         let name = as_path(file_name(&entry.path));
@@ -172,10 +217,6 @@ impl Work<'_> {
 
     fn file(&mut self, make: Make, entry: &Entry, hash: Hash) -> Result<()> {
         let name = as_path(file_name(&entry.path));
-        if let Some(wanted) = self.wanted.get(&make.entry) {
-            self.made.insert(hash, make.entry);
-            return self.contents.put(wanted, self.parents.of(&entry.path)?, name);
-        }
         let dir = self.parents.of(&entry.path)?;
         let (target, shown) = (dir.create(name, 0o600)?, dir.shown(name));
         let (tree, source) = match (make.same, self.made.get(&hash)) {

@@ -33,7 +33,7 @@ pub fn update(from: Tree<'_>, basis: Tree<'_>, into: &Dir, report: &dyn Fn(u64))
     let plan = Plan::new(basis.manifest, from.manifest);
     let mut contents =
         Local { from, basis, report, new: Vec::new(), base: Vec::new(), written: Written::default() };
-    let names = apply(&plan, basis, from.manifest, into, &mut contents)?;
+    let names = apply(&plan, basis, from.manifest, into, &mut contents, &mut plan.wanted.iter().copied())?;
     Ok(Updated { names, contents: contents.written })
 }
 

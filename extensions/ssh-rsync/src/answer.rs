@@ -48,7 +48,7 @@ impl<'a> Answerer<'a> {
         let old = if has_old { Old::Bytes(&self.old) } else { Old::Signature(signature) };
         let made = self.encoder.encode(&self.buffer, &old, level);
         let made = made.or_cannot("compress", self.new.dir.shown(""))?;
-        self.effort.made(made.len(), begun.elapsed());
+        self.effort.made(self.buffer.len(), made.len(), begun.elapsed());
         tracing::debug!(
             "answer: {} bytes for {} in {} pieces, with {} pieces of the sender's own and {} bytes of signature, at level {level}",
             made.len(),

@@ -22,6 +22,8 @@ struct State {
 
 /// How much an earlier answer counts beside the next.
 const MEMORY: f64 = 0.7;
+/// An answer that is this much of the whole has not been made smaller.
+const INCOMPRESSIBLE: f64 = 0.9;
 
 impl Effort {
     /// The level to use next.
@@ -43,8 +45,9 @@ impl Effort {
         });
     }
 
-    /// An answer has been made. Where sending it takes longer than that, the next gets more effort; where it takes much less, less.
-    pub fn made(&self, bytes: usize, took: Duration) {
+    /// An answer of so many bytes has been made from `whole` bytes. Where sending it takes longer than that, the next gets more effort;
+    /// where it takes much less, less.
+    pub fn made(&self, whole: usize, bytes: usize, took: Duration) {
         self.with(|state| {
             let (sent, seconds) = state.sent;
             if sent == 0.0 {
@@ -52,6 +55,10 @@ impl Effort {
             }
             let sending = as_number(bytes) * seconds / sent;
             let making = took.as_secs_f64();
+            // What is compressed already is made at once, and more effort would not make it smaller.
+            if sending > making && as_number(bytes) > as_number(whole) * INCOMPRESSIBLE {
+                return;
+            }
             // Without a signature an answer is made in a third of the time, and waits for whoever takes it.
             state.is_fast = state.level == 0 && sending < making * if state.is_fast { 4.0 } else { 0.75 };
             // Over a fast link it stays the least effort until the link has become slow.
@@ -84,17 +91,27 @@ mod tests {
         assert_eq!(effort.level(false), 1, "nothing is known yet");
         for _ in 0..10 {
             effort.sent(1 << 20, 4 * SECOND);
-            effort.made(1 << 20, SECOND);
+            effort.made(4 << 20, 1 << 20, SECOND);
         }
         assert_eq!((effort.level(false), effort.level(true), effort.is_fast()), (15, 9, false));
         for _ in 0..20 {
             effort.sent(1 << 20, SECOND / 100);
-            effort.made(1 << 20, SECOND);
+            effort.made(4 << 20, 1 << 20, SECOND);
         }
         assert_eq!((effort.level(false), effort.is_fast()), (1, true));
         effort.sent(1 << 20, 20 * SECOND);
-        effort.made(1 << 20, SECOND);
+        effort.made(4 << 20, 1 << 20, SECOND);
         assert!(!effort.is_fast(), "it has become slow");
+    }
+
+    #[test]
+    fn what_is_compressed_already_changes_nothing() {
+        let effort = Effort::default();
+        effort.sent(1 << 20, SECOND / 100);
+        effort.made(4 << 20, 1 << 20, SECOND);
+        effort.sent(4 << 20, SECOND / 10);
+        effort.made(4 << 20, 4 << 20, SECOND / 100);
+        assert_eq!((effort.level(false), effort.is_fast()), (1, true));
     }
 
     #[test]
@@ -102,10 +119,10 @@ mod tests {
         let effort = Effort::default();
         for _ in 0..3 {
             effort.sent(1 << 20, 2 * SECOND);
-            effort.made(1 << 20, SECOND);
+            effort.made(4 << 20, 1 << 20, SECOND);
         }
         let level = effort.level(false);
-        effort.made(1 << 20, 2 * SECOND);
+        effort.made(4 << 20, 1 << 20, 2 * SECOND);
         assert_eq!(effort.level(false), level);
     }
 }

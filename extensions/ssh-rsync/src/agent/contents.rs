@@ -5,16 +5,18 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use baserock::atomic;
+use baserock::copy::copy_data;
 use baserock::dir::Dir;
-use baserock::error::{Error, OrCannot, Result, if_exists};
+use baserock::error::{OrCannot, Result};
 use baserock::resolve::Links;
 use baserock::step::change;
 use delta::apply::Contents;
 use delta::blocks::{self, Base};
 use delta::hash::{Hash, Hasher};
 use delta::plan::Wanted;
-use delta::segment::SEGMENT;
 use nix::fcntl::OFlag;
+
+use super::earlier::Found;
 
 /// The folder of contents.
 pub struct Store {
@@ -41,23 +43,11 @@ impl Store {
         Store { dir, open: None, buffer: vec![0; BUFFER] }
     }
 
-    /// How much of the content is there, verified where it is complete: all of it, or a number of segments.
-    pub fn have(&mut self, wanted: &Wanted) -> Result<u64> {
+    /// Takes over what an earlier try has of the content.
+    pub fn take(&mut self, wanted: &Wanted, found: &Found) -> Result<()> {
         let name = wanted.hash.to_string();
-        let Some(file) = if_exists(self.dir.file(&name))? else { return Ok(0) };
-        let shown = self.dir.shown(&name);
-        let length = file.metadata().or_cannot("examine", &shown)?.len();
-        if length < wanted.size {
-            return Ok(length - length % SEGMENT);
-        }
-        let found = Hash::of_file(&file, wanted.size, &shown, &mut self.buffer);
-        match found {
-            Ok(found) if found == wanted.hash => return Ok(wanted.size),
-            Err(error @ Error::Interrupted(_)) => return Err(error),
-            // After a power cut a file may be there without what was in it.
-            _ => self.dir.remove_file(&name)?,
-        }
-        Ok(0)
+        let (target, shown) = (self.dir.create(&name, 0o600)?, self.dir.shown(&name));
+        copy_data(&found.file, &found.shown, &target, &shown, found.size, &mut self.buffer).map(drop)
     }
 
     /// The next bytes of a content, from `start` on, in order. Returns whether, at its end, the content is what its hash says; one that is not
@@ -117,9 +107,12 @@ fn set_length(file: &File, shown: &Path, length: u64) -> Result<()> {
     change("set the length of", shown, || file.set_len(length))
 }
 
-impl Contents for Store {
+/// The contents that are complete.
+pub struct Complete<'a>(pub &'a Dir);
+
+impl Contents for Complete<'_> {
     /// The file itself becomes the name's: the folder is in the same subvolume.
     fn put(&mut self, wanted: &Wanted, dir: &Dir, name: &Path) -> Result<()> {
-        atomic::publish(&self.dir, wanted.hash.to_string(), dir, name)
+        atomic::publish(self.0, wanted.hash.to_string(), dir, name)
     }
 }

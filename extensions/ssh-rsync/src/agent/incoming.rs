@@ -19,15 +19,15 @@ use nix::fcntl::OFlag;
 
 use crate::protocol::SILENCE;
 
-/// In the folder: a snapshot of the basis, in whose root one more folder has what arrives. A snapshot of that has both the basis and the
-/// contents, which then only have to be moved to their names.
-const STORE: &str = "store";
-/// In the root of the snapshot: the folder of contents, each named by its hash.
+/// In the folder: the subvolume in which the new tree is put together: a snapshot of the basis, and one more folder in its root, of
+/// contents that have arrived and do not have their names yet.
+pub const TREE: &str = "tree";
+/// In the folder: the tree of an earlier try, until what has arrived is in the new one.
+const EARLIER: &str = "earlier";
+/// In the root of the tree: the folder of contents, each named by its hash.
 const CONTENTS: &str = ".baserock-contents";
 /// In the folder: the new tree's manifest.
 const MANIFEST: &str = "manifest";
-/// In the folder: the subvolume in which the new tree is put together.
-pub const TREE: &str = "tree";
 /// In the folder: what becomes the version's directory.
 pub const VERSION: &str = "version";
 const LOCK: &str = "lock";
@@ -76,46 +76,43 @@ impl Incoming {
         self.dir.write_new(MANIFEST, 0o600, &bytes).map(drop)
     }
 
-    /// The folder of contents of an earlier try. What there is of a try that began with another basis, or with
-    /// what this one was before, is deleted.
-    pub fn contents(&self, orig: &Dir, name: &str) -> Result<Option<Dir>> {
-        let Some(store) = self.dir.dir_if_exists(STORE)? else { return Ok(None) };
-        let ((parent, made), orig) = (btrfs::origin(&store)?, btrfs::identity(orig)?);
+    /// The tree of an earlier try. What there is of a try that began with another basis, or with what this one was before, is deleted.
+    pub fn earlier(&self, orig: &Dir) -> Result<Option<Dir>> {
+        // Where there are both, taking over what has arrived was not ended.
+        if !self.dir.has(EARLIER)? && self.dir.has(TREE)? {
+            self.dir.rename(TREE, EARLIER)?;
+        }
+        let Some(earlier) = self.dir.dir_if_exists(EARLIER)? else { return Ok(None) };
+        let ((parent, made), orig) = (btrfs::origin(&earlier)?, btrfs::identity(orig)?);
         // The plan is made for what the basis is now.
         if parent == orig.uuid && orig.ctransid <= made {
-            return store.dir_if_exists(name);
+            return Ok(Some(earlier));
         }
-        drop(store);
+        drop(earlier);
         self.clear().map(|()| None)
     }
 
-    /// The folder of contents, made where it is not there.
-    pub fn ensure_contents(&self, orig: &Dir, name: &str) -> Result<Dir> {
-        if !self.dir.has(STORE)? {
-            btrfs::snapshot(orig, &self.dir, STORE, Access::Writable)?;
-        }
-        self.dir.dir(STORE)?.ensure_dir(name, 0o700)
-    }
-
-    /// The subvolume in which the new tree is put together, begun anew: the basis, and the contents.
-    pub fn begin_tree(&self) -> Result<Dir> {
-        self.clear_tree()?;
-        btrfs::snapshot(&self.dir.dir(STORE)?, &self.dir, TREE, Access::Writable)?;
-        self.dir.dir(TREE)
-    }
-
-    fn clear_tree(&self) -> Result<Vec<u64>> {
+    /// Begins the new tree: a snapshot of the basis.
+    pub fn begin_tree(&self, orig: &Dir) -> Result<Dir> {
         let mut deleted = Vec::new();
         btrfs::remove(&self.dir, TREE, &mut deleted)?;
         btrfs::remove(&self.dir, VERSION, &mut deleted)?;
-        Ok(deleted)
+        btrfs::snapshot(orig, &self.dir, TREE, Access::Writable)?;
+        self.dir.dir(TREE)
+    }
+
+    /// Deletes the tree of an earlier try: what it had is in the new one.
+    pub fn forget_earlier(&self) -> Result<()> {
+        btrfs::remove(&self.dir, EARLIER, &mut Vec::new())
     }
 
     /// Deletes everything but the lock.
     fn clear(&self) -> Result<()> {
-        let mut deleted = self.clear_tree()?;
         self.dir.remove_tree(MANIFEST)?;
-        btrfs::remove(&self.dir, STORE, &mut deleted)?;
+        let mut deleted = Vec::new();
+        for name in [TREE, EARLIER, VERSION] {
+            btrfs::remove(&self.dir, name, &mut deleted)?;
+        }
         // What is asked next is how much space there is.
         btrfs::wait_until_freed(&self.dir, &deleted, PATIENCE).map(drop)
     }

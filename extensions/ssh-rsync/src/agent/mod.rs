@@ -1,8 +1,11 @@
 //! The target's side: it takes what is missing, makes the version, and trusts nothing that it is sent.
 
 mod contents;
+mod earlier;
+mod fill;
 mod guard;
 mod incoming;
+mod manifests;
 mod publish;
 mod receive;
 mod session;

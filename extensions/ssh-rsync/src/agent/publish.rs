@@ -25,8 +25,11 @@ pub fn publish(label: &Label, manifest: &Manifest, observer: &dyn Observer) -> R
     observer.phase(format!("writing {label} to the disk"));
     let folder = volume.top().dir(PRIVATE)?.dir(INCOMING)?.dir(label)?;
     let version = folder.ensure_dir(VERSION, 0o755)?;
-    btrfs::snapshot(&folder.dir(TREE)?, &version, ORIG, Access::ReadOnly)?;
-    beside::store(&version, &version.dir(ORIG)?, manifest)?;
+    // Nobody else has ever had a file of it open, so that it need not be snapshotted to be frozen. Once it is, it cannot be moved.
+    atomic::publish(&folder, TREE, &version, ORIG)?;
+    let orig = version.dir(ORIG)?;
+    btrfs::set_access(&orig, Access::ReadOnly)?;
+    beside::store(&version, &orig, manifest)?;
     btrfs::commit(volume.top())?;
     atomic::publish(&folder, VERSION, &volume.top().dir(SYSTEMS)?, label)?;
     btrfs::commit(volume.top())

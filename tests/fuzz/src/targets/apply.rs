@@ -34,12 +34,16 @@ fn upgrade(fence: &Fence, basis: &Manifest, new: &Manifest) -> Result<()> {
     let empty = scan(&empty_dir, &mut ReadAll, &|_| {})?;
     let nothing = Tree { dir: &empty_dir, manifest: &empty };
     for tree in [&old, &into] {
-        apply(&Plan::new(&empty, basis), nothing, basis, tree, &mut Make)?;
+        carry_out(&Plan::new(&empty, basis), nothing, basis, tree)?;
     }
     same(&into, basis)?;
     let tree = Tree { dir: &old, manifest: basis };
-    apply(&Plan::new(basis, new), tree, new, &into, &mut Make)?;
+    carry_out(&Plan::new(basis, new), tree, new, &into)?;
     same(&into, new)
+}
+
+fn carry_out(plan: &Plan, basis: Tree<'_>, new: &Manifest, into: &Dir) -> Result<()> {
+    apply(plan, basis, new, into, &mut Make, &mut plan.wanted.iter().copied()).map(drop)
 }
 
 struct Make;

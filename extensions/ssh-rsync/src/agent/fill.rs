@@ -1,0 +1,116 @@
+//! Filling the incoming folder: what is missing is received, and the new tree is put together as it arrives.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::mpsc;
+use std::thread;
+
+use baserock::dir::Dir;
+use baserock::error::{Error, Result};
+use baserock::label::Label;
+use baserock::layout::ORIG;
+use baserock::volume::Volume;
+use delta::apply::{Stats, apply};
+use delta::hash::Hash;
+use delta::{Manifest, Plan, Tree, metadata};
+
+use super::contents::{Complete, Store};
+use super::earlier::Earlier;
+use super::incoming::{Incoming, contents_name};
+use super::receive::Receive;
+use super::session::Talk;
+use super::{Forward, manifests, space};
+use crate::channel::Receiver;
+use crate::join;
+use crate::protocol::{Amount, kind};
+
+/// Most hashes that a sender may know.
+const MOST_KNOWN: usize = 1 << 21;
+
+/// Puts the new tree together in the incoming folder. Returns its manifest, and what was done.
+pub fn fill(
+    volume: &Volume,
+    label: &Label,
+    incoming: &Incoming,
+    digest: Hash,
+    mut talk: Talk<'_>,
+    observer: &Forward,
+) -> Result<(Manifest, Stats)> {
+    let manifest = match incoming.manifest(digest)? {
+        Some(manifest) => manifest,
+        None => manifests::receive(&mut talk, digest)?,
+    };
+    let default = volume.default()?.or_else(|| volume.running().cloned());
+    let default = default.ok_or_else(|| Error::refused("the target has no version to start from"))?;
+    let version = volume.version_dir(&default)?;
+    let orig = version.dir(ORIG)?;
+    let old = manifests::basis(&version, &orig, observer)?;
+    let plan = Plan::new(&old, &manifest);
+    let name = contents_name([&old, &manifest]);
+    let earlier = incoming.earlier(&orig)?;
+    let mut earlier = earlier.map(|tree| Earlier::new(tree, &name, &manifest)).transpose()?;
+    let mut have = HashMap::new();
+    if let Some(earlier) = &mut earlier {
+        for wanted in &plan.wanted {
+            have.insert(wanted.hash, earlier.have(wanted)?);
+        }
+    }
+    space::check(volume, label, &plan, |wanted| have.get(&wanted.hash).copied().unwrap_or(0))?;
+    incoming.keep_manifest(&manifest)?;
+    let (tree, contents) = begin(incoming, &orig, &name, &plan, earlier, &have)?;
+    let amount = Amount { bytes: plan.wanted_bytes(), there: have.values().sum() };
+    talk.sender.send_json(kind::CONTENTS, &amount)?;
+    let known = &if amount.is_missing() { known(talk.receiver)? } else { HashSet::new() };
+
+    let basis = Tree { dir: &orig, manifest: &old };
+    let Talk { sender, receiver } = talk;
+    let (plan, have, top) = (&plan, &have, volume.top());
+    let mut store = Store::new(contents.duplicate()?);
+    let (complete, arriving) = mpsc::channel();
+    let stats = thread::scope(|scope| {
+        let receiving = scope.spawn(move || {
+            let mut receive = Receive { sender, receiver, volume: top, basis, known, complete };
+            receive.all(&plan.wanted, &mut store, have)
+        });
+        let outcome =
+            apply(plan, basis, &manifest, &tree, &mut Complete(&contents), &mut arriving.into_iter());
+        // What has not come was not put in its place either.
+        join(receiving).and(outcome)
+    })?;
+    drop(contents);
+    tree.remove_tree(&name)?;
+    metadata::set_time(&tree, "".as_ref(), &manifest.entries()[0].metadata)?;
+    Ok((manifest, stats))
+}
+
+/// Begins the new tree, with what has arrived in an earlier try. Returns it, and its folder of contents.
+fn begin(
+    incoming: &Incoming,
+    orig: &Dir,
+    name: &str,
+    plan: &Plan,
+    earlier: Option<Earlier<'_>>,
+    have: &HashMap<Hash, u64>,
+) -> Result<(Dir, Dir)> {
+    let tree = incoming.begin_tree(orig)?;
+    let contents = tree.ensure_dir(name, 0o700)?;
+    let mut store = Store::new(contents.duplicate()?);
+    if let Some(earlier) = earlier {
+        for wanted in plan.wanted.iter().filter(|wanted| have.get(&wanted.hash).is_some_and(|&have| have > 0))
+        {
+            if let Some(found) = earlier.find(wanted) {
+                store.take(wanted, &found)?;
+            }
+        }
+    }
+    incoming.forget_earlier()?;
+    Ok((tree, contents))
+}
+
+fn known(receiver: &mut Receiver) -> Result<HashSet<u64>> {
+    let frame = receiver.receive()?;
+    let (numbers, rest) = frame.content.as_chunks::<8>();
+    if frame.kind != kind::KNOWN || !rest.is_empty() || numbers.len() > MOST_KNOWN {
+        return Err(Error::refused("the sender does not say which contents it has"));
+    }
+    Ok(numbers.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect())
+}

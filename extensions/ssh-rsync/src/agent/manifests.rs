@@ -1,0 +1,60 @@
+//! The manifests that the target works with: of its basis, and of what the sender has.
+
+use std::io::{self, Read};
+
+use baserock::dir::Dir;
+use baserock::error::{Error, OrCannot, Result};
+use baserock::observer::Observer;
+use delta::hash::Hash;
+use delta::scan::{ReadAll, scan};
+use delta::{Manifest, beside, format};
+
+use super::session::Talk;
+use crate::channel::Receiver;
+use crate::protocol::kind;
+
+/// The manifest of the basis: the one beside it, or one made now and kept.
+pub fn basis(version: &Dir, orig: &Dir, observer: &dyn Observer) -> Result<Manifest> {
+    if let Some(manifest) = beside::load(version, orig)? {
+        return Ok(manifest);
+    }
+    observer.phase(format!("reading {} on the target, once", orig.shown("").display()));
+    let manifest = scan(orig, &mut ReadAll, &|_| {})?;
+    beside::store(version, orig, &manifest)?;
+    Ok(manifest)
+}
+
+/// The manifest of the new tree, from the sender.
+pub fn receive(talk: &mut Talk<'_>, digest: Hash) -> Result<Manifest> {
+    talk.sender.send(kind::WANT_MANIFEST, &[])?;
+    // Read piece by piece as it comes; the format bounds what is kept of it.
+    let pieces = Pieces { receiver: talk.receiver, rest: Vec::new(), position: 0 };
+    let manifest = format::read(pieces).or_cannot("understand the manifest from", "the sender")?;
+    if manifest.digest() == digest {
+        return Ok(manifest);
+    }
+    Err(Error::refused("the manifest is not the one that the sender announced"))
+}
+
+/// The frames of a manifest as one stream.
+struct Pieces<'a> {
+    receiver: &'a mut Receiver,
+    rest: Vec<u8>,
+    position: usize,
+}
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.position == self.rest.len() {
+            let frame = self.receiver.receive().map_err(io::Error::other)?;
+            if frame.kind != kind::MANIFEST {
+                return Err(delta::codec::invalid("something else than a manifest"));
+            }
+            (self.rest, self.position) = (frame.content, 0);
+        }
+        let count = buffer.len().min(self.rest.len() - self.position);
+        buffer[..count].copy_from_slice(&self.rest[self.position..self.position + count]);
+        self.position += count;
+        Ok(count)
+    }
+}
