@@ -5,7 +5,7 @@
 //! [`plan::Plan`] compares two of them; [`apply::apply`] carries the plan out on a writable snapshot of the basis. Contents that the basis
 //! does not have come from a tree on this machine ([`update::update`]), or from elsewhere.
 //!
-//! Nothing here knows what a version is.
+//! Of versions know only [`beside`] and [`publish`], which gives a tree its place among them.
 
 pub mod apply;
 pub mod beside;
@@ -21,6 +21,7 @@ pub mod manifest;
 pub mod metadata;
 pub mod plan;
 pub mod predecessors;
+pub mod publish;
 pub mod record;
 pub mod scan;
 pub mod segment;

@@ -1,9 +1,10 @@
 //! Everything about a tree that an upgrade has to keep, as a value.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use crate::codec::Writer;
-use crate::entry::{Entry, Kind, file_name, parent};
+use crate::entry::{Entry, Kind, Metadata, file_name, parent};
 use crate::hash::{Hash, Hasher};
 use crate::record;
 
@@ -45,6 +46,13 @@ impl Manifest {
             previous = &entry.path;
         }
         hasher.finish()
+    }
+
+    /// The names that are not root's alone, or have an attribute: an ACL is one.
+    pub fn owned(&self) -> Vec<PathBuf> {
+        let is_owned = |own: &Metadata| (own.uid, own.gid) != (0, 0) || !own.attributes.is_empty();
+        let owned = self.entries.iter().filter(|entry| is_owned(&entry.metadata));
+        owned.map(|entry| entry.path().to_owned()).collect()
     }
 
     /// Bytes of content, each file once.

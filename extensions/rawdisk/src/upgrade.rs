@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use baserock::atomic;
 use baserock::btrfs::{self, Access};
 use baserock::dir::Dir;
 use baserock::error::{Error, Result};
@@ -17,6 +16,7 @@ use baserock::operations::{self, Remove, SetDefault, full, incoming, loader_limi
 use baserock::undo::Undo;
 use baserock::volume::{Location, Opening, Purpose, Volume};
 use delta::plan::Plan;
+use delta::publish::publish;
 use delta::scan::{ReadAll, scan};
 use delta::{Manifest, Tree, beside, update};
 
@@ -25,8 +25,6 @@ use crate::tree;
 
 /// In the incoming folder: the tree that is being put together.
 const WORK: &str = "tree";
-/// In the incoming folder: what becomes the version's directory.
-const VERSION: &str = "version";
 /// What must stay free: for menus, for the next merge of `/etc`, for the cleaner. Bytes.
 const RESERVE: u64 = 64 << 20;
 
@@ -49,8 +47,9 @@ pub fn upgrade(
     }
     let mut undo = Undo::new();
     undo.push(format!("remove version {label}"), || remove(&volume, label, observer));
-    full::explain(&volume, put(&volume, &tree, label, &default, observer))?;
+    let owned = Some(full::explain(&volume, put(&volume, &tree, label, &default, observer))?.owned());
     let etc = options.merge_etc.then(|| EtcMerge::from_environment(environment)).transpose()?;
+    let etc = etc.map(|etc| EtcMerge { owned, ..etc });
     let deploy = Deploy { label: label.clone(), environment: environment.clone(), etc: etc.clone() };
     operations::deploy(&volume, &deploy, observer)?;
     operations::set_default(&volume, &SetDefault { label: label.clone(), etc }, observer)?;
@@ -116,8 +115,14 @@ fn refuse_unfit(volume: &Volume, label: &Label) -> Result<Label> {
         })
 }
 
-/// Makes `systems/LABEL/orig`: a snapshot of the default's, in which only what differs is written.
-fn put(volume: &Volume, tree: &Dir, label: &Label, default: &Label, observer: &dyn Observer) -> Result<()> {
+/// Makes `systems/LABEL/orig`: a snapshot of the default's, in which only what differs is written. Returns its manifest.
+fn put(
+    volume: &Volume,
+    tree: &Dir,
+    label: &Label,
+    default: &Label,
+    observer: &dyn Observer,
+) -> Result<Manifest> {
     let version = volume.version_dir(default)?;
     let basis = version.dir(ORIG)?;
     observer.phase(format!("comparing {} with {default}", tree.shown("").display()));
@@ -139,7 +144,8 @@ fn put(volume: &Volume, tree: &Dir, label: &Label, default: &Label, observer: &d
     observer.phase(format!("writing what differs to /systems/{label}/{ORIG}"));
     btrfs::snapshot(&basis, &folder, WORK, Access::Writable)?;
     fill(&folder, (tree, &new), (&basis, &old), &plan, observer)?;
-    publish(volume, &folder, label, &new)
+    publish(&folder, WORK, &volume.top().dir(SYSTEMS)?, label, &new)?;
+    Ok(new)
 }
 
 /// Brings the snapshot to what the tree is.
@@ -162,16 +168,6 @@ fn fill(
         done.contents.shared >> 10
     ));
     Ok(())
-}
-
-/// Freezes the tree, and gives it its place among the versions in one step.
-fn publish(volume: &Volume, folder: &Dir, label: &Label, manifest: &Manifest) -> Result<()> {
-    let version = folder.ensure_dir(VERSION, 0o755)?;
-    btrfs::snapshot(&folder.dir(WORK)?, &version, ORIG, Access::ReadOnly)?;
-    beside::store(&version, &version.dir(ORIG)?, manifest)?;
-    btrfs::commit(volume.top())?;
-    atomic::publish(folder, VERSION, &volume.top().dir(SYSTEMS)?, label)?;
-    btrfs::commit(volume.top())
 }
 
 fn read(tree: &Dir, observer: &dyn Observer) -> Result<Manifest> {

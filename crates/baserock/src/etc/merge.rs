@@ -1,6 +1,7 @@
 //! The merge of one version's `/etc` into another's, on disk.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::apply::{self, Staged};
 use super::fingerprint::fingerprint_of_result;
@@ -55,6 +56,8 @@ pub struct Request {
     /// Write everything to disk before the exchange: needed where the new version is complete already, not where its completion is
     /// committed later.
     pub sync: bool,
+    /// All names in the new version's `orig` that are not root's alone or have an ACL, where they are known.
+    pub owned: Option<Vec<PathBuf>>,
 }
 
 /// What a merge did.
@@ -100,7 +103,8 @@ pub fn merge(inputs: &Inputs<'_>, request: &Request, observer: &dyn Observer) ->
         run: inputs.new_run,
         is_complete: request.sync,
     };
-    let reowned = put_in_place(&staged, Reown { moves: &plan.moves, earlier }, place, &record)?;
+    let reown = Reown { moves: &plan.moves, earlier, owned: request.owned.as_deref() };
+    let reowned = put_in_place(&staged, reown, place, &record)?;
     report(&plan.steps, observer);
     Ok(Outcome { steps: plan.steps, record, reowned })
 }
@@ -131,7 +135,7 @@ pub fn put_in_place(staged: &Staged<'_>, reown: Reown<'_>, place: Place<'_>, rec
         undo.push("forget the merge", move || pending::forget(version));
         pending::note(version, staged, record)?;
     }
-    let back = Reown { moves: reown.earlier, earlier: reown.moves };
+    let back = Reown { moves: reown.earlier, earlier: reown.moves, ..reown };
     undo.push("give files back to their owners", move || back.run(orig, run).map(drop));
     let count = reown.run(orig, run)?;
     staged.exchange()?;

@@ -44,7 +44,8 @@ pub fn settle(version: &Dir) -> Result<()> {
         let before = version.read_if_exists(MERGE_RECORD)?;
         let before = before.map(|json| Record::parse(&json, &version.shown(MERGE_RECORD))).transpose()?;
         let moves = before.map_or_else(IdMoves::default, |record| record.moves);
-        Reown { moves: &moves, earlier: &pending.record.moves }.run(&version.dir(ORIG)?, &run)?;
+        Reown { moves: &moves, earlier: &pending.record.moves, owned: None }
+            .run(&version.dir(ORIG)?, &run)?;
     }
     forget(version)
 }

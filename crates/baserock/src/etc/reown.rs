@@ -30,6 +30,8 @@ pub struct Reown<'a> {
     pub moves: &'a IdMoves,
     /// The numbers that an earlier merge gave.
     pub earlier: &'a IdMoves,
+    /// All names in `orig` that are not root's alone or have an ACL, where they are known: then nobody has to look for them.
+    pub owned: Option<&'a [PathBuf]>,
 }
 
 impl Reown<'_> {
@@ -40,8 +42,19 @@ impl Reown<'_> {
         }
         let mount = resolve::mount_id(run.as_fd(), &run.shown(""))?;
         let mut walk = Walk { reown: self, mount, count: 0 };
-        walk.directory(orig, run, true)?;
+        match self.owned.filter(|_| !self.moves_root()) {
+            Some(names) => {
+                let mut names = names.iter().filter(|name| !name.starts_with("etc"));
+                names.try_for_each(|name| walk.known(orig, run, name))?;
+            }
+            None => walk.directory(orig, run, true)?,
+        }
         Ok(walk.count)
+    }
+
+    /// Whether root itself has another number than before.
+    fn moves_root(self) -> bool {
+        [self.moves, self.earlier].iter().any(|moves| (moves.user(0), moves.group(0)) != (0, 0))
     }
 
     /// The owner that a file is to have.
@@ -76,11 +89,44 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// One name, where nobody has to look for it.
+    fn known(&mut self, orig: &Dir, run: &Dir, path: &Path) -> Result<()> {
+        let (mut orig, mut run) = (orig.duplicate()?, run.duplicate()?);
+        for name in path {
+            signal::check()?;
+            if !self.is_inside(&run)? {
+                return Ok(());
+            }
+            let name = Path::new(name);
+            let (Some(built), Some(now)) = (orig.stat_of(name)?, run.stat_of(name)?) else { return Ok(()) };
+            if built.st_mode & libc::S_IFMT != now.st_mode & libc::S_IFMT {
+                return Ok(());
+            }
+            if now.st_mode & libc::S_IFMT != libc::S_IFDIR {
+                return self.one((&orig, &built), (&run, &now), name);
+            }
+            (orig, run) = (orig.dir(name)?, run.dir(name)?);
+        }
+        self.itself(&orig, &run).map(drop)
+    }
+
+    fn is_inside(&self, run: &Dir) -> Result<bool> {
+        Ok(resolve::mount_id(run.as_fd(), &run.shown(""))? == self.mount)
+    }
+
+    /// The directory itself, if nothing is mounted on it; tells whether it is that.
+    fn itself(&mut self, orig: &Dir, run: &Dir) -> Result<bool> {
+        let is_inside = self.is_inside(run)?;
+        if is_inside {
+            self.one((orig, &orig.stat()?), (run, &run.stat()?), Path::new("."))?;
+        }
+        Ok(is_inside)
+    }
+
     fn directory(&mut self, orig: &Dir, run: &Dir, is_top: bool) -> Result<()> {
-        if resolve::mount_id(run.as_fd(), &run.shown(""))? != self.mount {
+        if !self.itself(orig, run)? {
             return Ok(());
         }
-        self.one((orig, &orig.stat()?), (run, &run.stat()?), Path::new("."))?;
         for entry in orig.entries()? {
             signal::check()?;
             if !(is_top && entry.name == "etc") {

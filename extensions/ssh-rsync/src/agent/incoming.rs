@@ -14,6 +14,7 @@ use baserock::resolve::Links;
 use baserock::step::change;
 use baserock::volume::Volume;
 use delta::hash::Hash;
+use delta::publish::VERSION;
 use delta::{Manifest, format};
 use nix::fcntl::OFlag;
 
@@ -28,8 +29,6 @@ const EARLIER: &str = "earlier";
 const CONTENTS: &str = ".baserock-contents";
 /// In the folder: the new tree's manifest.
 const MANIFEST: &str = "manifest";
-/// In the folder: what becomes the version's directory.
-pub const VERSION: &str = "version";
 const LOCK: &str = "lock";
 /// How long to wait for the space of what was deleted.
 const PATIENCE: Duration = Duration::from_secs(60);

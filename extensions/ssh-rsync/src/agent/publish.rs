@@ -1,22 +1,22 @@
 //! The tree becomes a version: frozen, renamed into place, deployed, made the default, by the same operations as anyone's.
 
-use baserock::atomic;
-use baserock::btrfs::{self, Access};
+use std::path::PathBuf;
+
 use baserock::error::{OrCannot, Result};
 use baserock::extension::Environment;
 use baserock::label::Label;
-use baserock::layout::{INCOMING, ORIG, PRIVATE, SYSTEMS};
+use baserock::layout::{INCOMING, PRIVATE, SYSTEMS};
 use baserock::observer::Observer;
 use baserock::operations::etc::{EtcMerge, Merged};
 use baserock::operations::{self, Deploy, Remove, SetDefault};
 use baserock::process::{self, Program};
 use baserock::volume::Purpose;
+use delta::Manifest;
 use delta::apply::Stats;
-use delta::{Manifest, beside};
 use nix::sys::reboot::{RebootMode, reboot};
 
 use super::guard::{self, Present};
-use super::incoming::{TREE, VERSION};
+use super::incoming::TREE;
 use crate::protocol::{Finished, Hello};
 
 /// Freezes the tree and gives it its place among the versions. From then on it is one that is not complete.
@@ -24,15 +24,7 @@ pub fn publish(label: &Label, manifest: &Manifest, observer: &dyn Observer) -> R
     let volume = guard::open(Purpose::Change)?;
     observer.phase(format!("writing {label} to the disk"));
     let folder = volume.top().dir(PRIVATE)?.dir(INCOMING)?.dir(label)?;
-    let version = folder.ensure_dir(VERSION, 0o755)?;
-    // Nobody else has ever had a file of it open, so that it need not be snapshotted to be frozen. Once it is, it cannot be moved.
-    atomic::publish(&folder, TREE, &version, ORIG)?;
-    let orig = version.dir(ORIG)?;
-    btrfs::set_access(&orig, Access::ReadOnly)?;
-    beside::store(&version, &orig, manifest)?;
-    btrfs::commit(volume.top())?;
-    atomic::publish(&folder, VERSION, &volume.top().dir(SYSTEMS)?, label)?;
-    btrfs::commit(volume.top())
+    delta::publish::publish(&folder, TREE, &volume.top().dir(SYSTEMS)?, label, manifest)
 }
 
 /// Deploys the version, where that is not done, makes it the default, and deletes what the push has collected.
@@ -40,13 +32,13 @@ pub fn finish(
     hello: &Hello,
     label: &Label,
     present: Present,
-    stats: Stats,
+    (stats, owned): (Stats, Option<Vec<PathBuf>>),
     observer: &dyn Observer,
 ) -> Result<Finished> {
     let volume = guard::open(Purpose::Change)?;
     let before = volume.default()?.filter(|before| before != label);
     let environment: Environment = hello.deployment.iter().collect();
-    let etc = EtcMerge::from_environment(&environment)?;
+    let etc = EtcMerge { owned, ..EtcMerge::from_environment(&environment)? };
     let merged = if present == Present::Deployed {
         observer.note(format!("version {label} was deployed with this very tree before; it stays as it is"));
         None

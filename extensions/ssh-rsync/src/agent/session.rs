@@ -27,9 +27,9 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     if present == Present::OtherTree {
         publish::remove_other(&label, &observer)?;
     }
-    let stats = if matches!(present, Present::Deployed | Present::SameTree) {
+    let (stats, owned) = if matches!(present, Present::Deployed | Present::SameTree) {
         drop(volume);
-        Stats::default()
+        (Stats::default(), None)
     } else {
         let talk = Talk { sender, receiver: &mut receiver };
         let incoming = Incoming::open(&volume, &label)?;
@@ -39,9 +39,9 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
         publish::publish(&label, &manifest, &observer)?;
         // Until here nobody else may touch what has been put together.
         drop(incoming);
-        stats
+        (stats, Some(manifest.owned()))
     };
-    let finished = publish::finish(&hello, &label, present, stats, &observer)?;
+    let finished = publish::finish(&hello, &label, present, (stats, owned), &observer)?;
     sender.send_json(kind::FINISHED, &finished)?;
     publish::restart(hello.autostart)
 }

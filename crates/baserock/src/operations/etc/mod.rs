@@ -35,6 +35,9 @@ pub struct EtcMerge {
     pub again: bool,
     /// Only plan.
     pub dry_run: bool,
+    /// All names in the new version's `orig` that are not root's alone or have an ACL: who has its manifest knows them, and saves the
+    /// time to look for them.
+    pub owned: Option<Vec<PathBuf>>,
     /// A program that merges instead: `PROGRAM merge OLD NEW`.
     pub program: Option<PathBuf>,
 }
@@ -165,6 +168,7 @@ fn merge_with(
         dry_run: how.dry_run,
         again: how.again,
         sync: durability == Durability::Now,
+        owned: how.owned.clone(),
     };
     let outcome = etc::merge(&inputs, &request, observer)?;
     let moves = &outcome.record.moves;

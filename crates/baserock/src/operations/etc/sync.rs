@@ -68,5 +68,5 @@ fn copy(volume: &Volume, source: &Source<'_>, label: &Label) -> Result<()> {
     staged.sync()?;
     let earlier = earlier.map_or_else(IdMoves::default, |record| record.moves);
     let place = Place { version: &version, orig: &orig, run: &run, is_complete: true };
-    put_in_place(&staged, Reown { moves: &plan.moves, earlier: &earlier }, place, &new).map(drop)
+    put_in_place(&staged, Reown { moves: &plan.moves, earlier: &earlier, owned: None }, place, &new).map(drop)
 }
