@@ -166,12 +166,18 @@ fn index_of(base: &[u8]) -> HashMap<u64, usize> {
     base.chunks_exact(BLOCK).enumerate().map(|(number, block)| (key(block), number * BLOCK)).collect()
 }
 
-/// Tells blocks apart; that two are equal is looked at where it matters.
+/// Tells blocks apart; that two are equal is looked at where it matters. Four chains of words, since each has to wait for its last word.
 fn key(block: &[u8]) -> u64 {
-    let (words, _) = block.as_chunks::<8>();
-    words.iter().fold(0, |key: u64, word| {
-        (key.rotate_left(23) ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    })
+    let mix = |key: u64, word: u64| (key.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let (groups, _) = block.as_chunks::<32>();
+    let mut chains = [0; 4];
+    for group in groups {
+        let (words, _) = group.as_chunks::<8>();
+        for (chain, word) in chains.iter_mut().zip(words) {
+            *chain = mix(*chain, u64::from_le_bytes(*word));
+        }
+    }
+    chains.into_iter().fold(0, mix)
 }
 
 #[cfg(test)]

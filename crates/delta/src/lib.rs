@@ -2,7 +2,7 @@
 //!
 //! A [`manifest::Manifest`] holds what an upgrade has to keep of a tree; [`scan::scan`] makes one, [`beside`] keeps it beside a version, and
 //! [`verify::verify`] tells what a tree has become since.
-//! [`plan::Plan`] compares two of them; [`apply::apply`] carries the plan out on a writable snapshot of the basis. Contents that the basis
+//! [`plan::Plan`] compares two of them; [`apply::Apply`] carries the plan out on a writable snapshot of the basis. Contents that the basis
 //! does not have come from a tree on this machine ([`update::update`]), or from elsewhere.
 //!
 //! Of versions know only [`beside`] and [`publish`], which gives a tree its place among them.

@@ -10,7 +10,7 @@ use baserock::error::{OrCannot, Result};
 use baserock::signal;
 use baserock::step::change;
 
-use crate::apply::{Contents, Stats, Tree, apply};
+use crate::apply::{Apply, Stats, Tree};
 use crate::blocks::{self, Base, Common, Written};
 use crate::entry::{Entry, Kind};
 use crate::hash::changed;
@@ -33,8 +33,13 @@ pub fn update(from: Tree<'_>, basis: Tree<'_>, into: &Dir, report: &dyn Fn(u64))
     let plan = Plan::new(basis.manifest, from.manifest);
     let mut contents =
         Local { from, basis, report, new: Vec::new(), base: Vec::new(), written: Written::default() };
-    let names = apply(&plan, basis, from.manifest, into, &mut contents, &mut plan.wanted.iter().copied())?;
-    Ok(Updated { names, contents: contents.written })
+    let apply = Apply { plan: &plan, basis, new: from.manifest, into };
+    apply.prepare()?;
+    let mut placer = apply.placer();
+    for wanted in &plan.wanted {
+        placer.place(wanted, |dir, name| contents.copy(wanted, dir, name))?;
+    }
+    Ok(Updated { names: apply.finish()?, contents: contents.written })
 }
 
 struct Local<'a> {
@@ -46,8 +51,8 @@ struct Local<'a> {
     written: Written,
 }
 
-impl Contents for Local<'_> {
-    fn put(&mut self, wanted: &Wanted, dir: &Dir, name: &Path) -> Result<()> {
+impl Local<'_> {
+    fn copy(&mut self, wanted: &Wanted, dir: &Dir, name: &Path) -> Result<()> {
         let (target, shown) = (&dir.create(name, 0o600)?, &dir.shown(name));
         let path = self.from.manifest.entries()[wanted.entry].path();
         let (source, source_shown) = (self.from.dir.file(path)?, self.from.dir.shown(path));

@@ -22,6 +22,8 @@ struct State {
 
 /// How much an earlier answer counts beside the next.
 const MEMORY: f64 = 0.7;
+/// How much longer than making an answer sending it may take on a link that has been fast.
+const STILL_FAST: f64 = 4.0;
 /// An answer that is this much of the whole has not been made smaller.
 const INCOMPRESSIBLE: f64 = 0.9;
 
@@ -55,12 +57,14 @@ impl Effort {
             }
             let sending = as_number(bytes) * seconds / sent;
             let making = took.as_secs_f64();
-            // What is compressed already is made at once, and more effort would not make it smaller.
-            if sending > making && as_number(bytes) > as_number(whole) * INCOMPRESSIBLE {
+            // Without a signature an answer is made in a third of the time, and waits for whoever takes it.
+            let is_fast = |most: f64| state.level == 0 && sending < making * most;
+            if as_number(bytes) > as_number(whole) * INCOMPRESSIBLE {
+                // Compressed already: effort does not make it smaller, a signature hardly does, and without one it is made at once.
+                state.is_fast |= is_fast(STILL_FAST);
                 return;
             }
-            // Without a signature an answer is made in a third of the time, and waits for whoever takes it.
-            state.is_fast = state.level == 0 && sending < making * if state.is_fast { 4.0 } else { 0.75 };
+            state.is_fast = is_fast(if state.is_fast { STILL_FAST } else { 1.25 });
             // Over a fast link it stays the least effort until the link has become slow.
             if sending > making * 1.25 && !state.is_fast {
                 state.level = (state.level + 1).min(LEVELS.len() - 1);
@@ -112,6 +116,16 @@ mod tests {
         effort.sent(4 << 20, SECOND / 10);
         effort.made(4 << 20, 4 << 20, SECOND / 100);
         assert_eq!((effort.level(false), effort.is_fast()), (1, true));
+    }
+
+    #[test]
+    fn a_signature_that_saves_nothing_is_not_asked_for_on_a_fast_link() {
+        for (sending, is_fast) in [(2 * SECOND, true), (20 * SECOND, false)] {
+            let effort = Effort::default();
+            effort.sent(4 << 20, sending);
+            effort.made(4 << 20, 4 << 20, SECOND);
+            assert_eq!((effort.level(false), effort.is_fast()), (1, is_fast));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use baserock::copy::copy_data;
 use baserock::dir::Dir;
 use baserock::error::{Error, Result};
 use delta::Manifest;
@@ -18,14 +19,10 @@ pub struct Earlier<'a> {
     buffer: Vec<u8>,
 }
 
-/// A file of an earlier try.
-pub struct Found {
-    /// The file.
-    pub file: File,
-    /// Its name in messages.
-    pub shown: PathBuf,
-    /// Bytes.
-    pub size: u64,
+struct Found {
+    file: File,
+    shown: PathBuf,
+    size: u64,
 }
 
 /// Read at a time.
@@ -52,8 +49,16 @@ impl<'a> Earlier<'a> {
         }
     }
 
+    /// Brings what there is of the content to the folder of another try.
+    pub fn bring(&mut self, wanted: &Wanted, contents: &Dir) -> Result<()> {
+        let Some(Found { file, shown, size }) = self.find(wanted) else { return Ok(()) };
+        let name = wanted.hash.to_string();
+        let (target, target_shown) = (contents.create(&name, 0o600)?, contents.shown(&name));
+        copy_data(&file, &shown, &target, &target_shown, size, &mut self.buffer).map(drop)
+    }
+
     /// The file that has the content, or a part of it, or is to have it.
-    pub fn find(&self, wanted: &Wanted) -> Option<Found> {
+    fn find(&self, wanted: &Wanted) -> Option<Found> {
         let waiting =
             self.contents.as_ref().and_then(|contents| regular(contents, wanted.hash.to_string().as_ref()));
         // Under its name may be what the basis has there.

@@ -8,12 +8,13 @@ use baserock::dir::Dir;
 use baserock::error::{Error, Result};
 use baserock::label::Label;
 use baserock::layout::ORIG;
+use baserock::signal;
 use baserock::volume::Volume;
-use delta::apply::{Stats, apply};
+use delta::apply::{Apply, Stats};
 use delta::hash::Hash;
 use delta::{Manifest, Plan, Tree, metadata};
 
-use super::contents::{Complete, Store};
+use super::contents::Store;
 use super::earlier::Earlier;
 use super::incoming::{Incoming, contents_name};
 use super::receive::Receive;
@@ -64,18 +65,22 @@ pub fn fill(
     let basis = Tree { dir: &orig, manifest: &old };
     let Talk { sender, receiver } = talk;
     let (plan, have, top) = (&plan, &have, volume.top());
-    let mut store = Store::new(contents.duplicate()?);
-    let (complete, arriving) = mpsc::channel();
-    let stats = thread::scope(|scope| {
+    let apply = Apply { plan, basis, new: &manifest, into: &tree };
+    let (prepared, ready) = mpsc::channel();
+    let mut store = Store::new(&contents, apply.placer(), ready);
+    thread::scope(|scope| {
         let receiving = scope.spawn(move || {
-            let mut receive = Receive { sender, receiver, volume: top, basis, known, complete };
-            receive.all(&plan.wanted, &mut store, have)
+            Receive { sender, receiver, volume: top, basis, known }.all(&plan.wanted, &mut store, have)
         });
-        let outcome =
-            apply(plan, basis, &manifest, &tree, &mut Complete(&contents), &mut arriving.into_iter());
-        // What has not come was not put in its place either.
-        join(receiving).and(outcome)
+        let outcome = apply.prepare();
+        if outcome.is_ok() {
+            // Where nobody waits for it, receiving has failed.
+            let _unwanted = prepared.send(());
+        }
+        drop(prepared);
+        outcome.and(join(receiving))
     })?;
+    let stats = apply.finish()?;
     drop(contents);
     tree.remove_tree(&name)?;
     metadata::set_time(&tree, "".as_ref(), &manifest.entries()[0].metadata)?;
@@ -93,13 +98,11 @@ fn begin(
 ) -> Result<(Dir, Dir)> {
     let tree = incoming.begin_tree(orig)?;
     let contents = tree.ensure_dir(name, 0o700)?;
-    let mut store = Store::new(contents.duplicate()?);
-    if let Some(earlier) = earlier {
+    if let Some(mut earlier) = earlier {
         for wanted in plan.wanted.iter().filter(|wanted| have.get(&wanted.hash).is_some_and(|&have| have > 0))
         {
-            if let Some(found) = earlier.find(wanted) {
-                store.take(wanted, &found)?;
-            }
+            signal::check()?;
+            earlier.bring(wanted, &contents)?;
         }
     }
     incoming.forget_earlier()?;

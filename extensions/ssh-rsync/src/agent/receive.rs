@@ -37,24 +37,20 @@ pub struct Receive<'a> {
     pub basis: Tree<'a>,
     /// The beginnings of the hashes of the contents that the sender has.
     pub known: &'a HashSet<u64>,
-    /// Takes every content that is complete.
-    pub complete: mpsc::Sender<Wanted>,
 }
 
 impl Receive<'_> {
-    /// Brings all wanted contents into the store; `have` tells what is there. One that arrives wrong is asked for whole, once. Ends early
-    /// where nobody takes what is complete.
-    pub fn all(&mut self, wanted: &[Wanted], store: &mut Store, have: &HashMap<Hash, u64>) -> Result<()> {
+    /// Brings all wanted contents into the store; `have` tells what is there. One that arrives wrong is asked for whole, once.
+    pub fn all(&mut self, wanted: &[Wanted], store: &mut Store<'_>, have: &HashMap<Hash, u64>) -> Result<()> {
         let missing = wanted.iter().map(|wanted| (wanted, have.get(&wanted.hash).copied().unwrap_or(0)));
         let (missing, there): (Vec<_>, Vec<_>) = missing.partition(|(wanted, have)| *have < wanted.size);
         for (wanted, _) in there {
-            if wanted.size == 0 && !store.write(wanted, 0, &[], None)? {
+            if wanted.size > 0 {
+                store.collected(wanted)?;
+            } else if !store.write(wanted, 0, &[], None)? {
                 return Err(Error::refused(
                     "the manifest names a file without content by the hash of another",
                 ));
-            }
-            if self.complete.send(*wanted).is_err() {
-                return Ok(());
             }
         }
         let wrong = self.units(wanted, missing.into_iter(), store)?;
@@ -75,7 +71,7 @@ impl Receive<'_> {
         &mut self,
         wanted: &[Wanted],
         missing: impl Iterator<Item = (&'w Wanted, u64)>,
-        store: &mut Store,
+        store: &mut Store<'_>,
     ) -> Result<Vec<Wanted>> {
         // A unit travels in one way: what the sender has the predecessor of, apart from what it has not.
         let (known, others): (Vec<_>, Vec<_>) =
@@ -84,14 +80,14 @@ impl Receive<'_> {
             .into_iter()
             .flat_map(|group| units(group.into_iter(), self.basis.manifest))
             .collect();
-        let (basis, volume, complete) = (self.basis, self.volume, self.complete.clone());
+        let (basis, volume) = (self.basis, self.volume);
         thread::scope(|scope| {
             let (answers, to_unpack) = mpsc::sync_channel::<Answer>(WAITING);
             // Two units are unpacked in memory, and no more: one that is being unpacked and one that is being written.
             let (arrived, to_write) = mpsc::sync_channel::<Arrived>(0);
             let (written, free) = mpsc::channel::<Arrived>();
             let (commits, to_commit) = mpsc::sync_channel(0);
-            let writer = Writer::new(basis, wanted, store, commits, complete);
+            let writer = Writer::new(basis, wanted, store, commits);
             let committing = scope.spawn(move || commit(volume, &to_commit));
             let unpacking = scope.spawn(move || unpack(basis, &to_unpack, &arrived, &free));
             let writing = scope.spawn(move || writer.all(&to_write, &written));

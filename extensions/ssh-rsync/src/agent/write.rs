@@ -26,41 +26,35 @@ pub struct Arrived {
 }
 
 /// Writes units.
-pub struct Writer<'a> {
+pub struct Writer<'a, 's> {
     basis: Tree<'a>,
     by_entry: HashMap<usize, &'a Wanted>,
-    store: &'a mut Store,
+    store: &'a mut Store<'s>,
     wrong: Vec<Wanted>,
     /// Bytes since the last commit was asked for.
     fresh: usize,
     commits: SyncSender<()>,
-    complete: Sender<Wanted>,
 }
 
 /// Bytes after which they are committed.
 const COMMIT_AFTER: usize = 64 << 20;
 
-impl<'a> Writer<'a> {
-    /// Of these contents, into the store; now and then it asks for a commit ([`commit`]). `complete` takes every content that has arrived
-    /// to its end.
+impl<'a, 's> Writer<'a, 's> {
+    /// Of these contents, into the store; now and then it asks for a commit ([`commit`]).
     pub fn new(
         basis: Tree<'a>,
         wanted: &'a [Wanted],
-        store: &'a mut Store,
+        store: &'a mut Store<'s>,
         commits: SyncSender<()>,
-        complete: Sender<Wanted>,
     ) -> Self {
         let by_entry = wanted.iter().map(|wanted| (wanted.entry, wanted)).collect();
-        Writer { basis, by_entry, store, wrong: Vec::new(), fresh: 0, commits, complete }
+        Writer { basis, by_entry, store, wrong: Vec::new(), fresh: 0, commits }
     }
 
-    /// Writes all that arrives, and gives it back for its buffers. Returns the contents that are not what their hash says. Ends early where
-    /// nobody takes those that are complete.
+    /// Writes all that arrives, and gives it back for its buffers. Returns the contents that are not what their hash says.
     pub fn all(mut self, arrived: &Receiver<Arrived>, written: &Sender<Arrived>) -> Result<Vec<Wanted>> {
         while let Ok(next) = arrived.recv() {
-            if !self.unit(&next)? {
-                break;
-            }
+            self.unit(&next)?;
             self.fresh += next.new.len();
             // Where the disk is still busy with the last one, the next one takes all.
             if self.fresh >= COMMIT_AFTER && self.commits.try_send(()).is_ok() {
@@ -72,8 +66,7 @@ impl<'a> Writer<'a> {
         Ok(self.wrong)
     }
 
-    /// Returns whether what is complete is wanted.
-    fn unit(&mut self, arrived: &Arrived) -> Result<bool> {
+    fn unit(&mut self, arrived: &Arrived) -> Result<()> {
         let mut position = 0;
         for (piece, place) in arrived.unit.places() {
             let length = piece.old.as_ref().map_or(0, |(_, range)| range.end - range.start);
@@ -83,11 +76,9 @@ impl<'a> Writer<'a> {
             let new = slice(&arrived.new, place.start, place.end - place.start);
             if !self.piece(piece, wanted, new, old)? {
                 self.wrong.push(*wanted);
-            } else if piece.new.end == wanted.size && self.complete.send(*wanted).is_err() {
-                return Ok(false);
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Blocks that the basis has are shared with it.

@@ -1,14 +1,12 @@
 //! Trees of hostile manifests on a disk: nothing outside the tree is touched, and the tree becomes what the manifest says.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use baserock::dir::Dir;
 use baserock::error::Result;
-use delta::apply::{Contents, apply};
+use delta::apply::Apply;
 use delta::entry::{Entry, Kind, Metadata};
 use delta::hash::Hash;
-use delta::plan::Wanted;
 use delta::scan::{ReadAll, scan};
 use delta::{Manifest, Plan, Tree};
 
@@ -43,17 +41,16 @@ fn upgrade(fence: &Fence, basis: &Manifest, new: &Manifest) -> Result<()> {
 }
 
 fn carry_out(plan: &Plan, basis: Tree<'_>, new: &Manifest, into: &Dir) -> Result<()> {
-    apply(plan, basis, new, into, &mut Make, &mut plan.wanted.iter().copied()).map(drop)
-}
-
-struct Make;
-
-impl Contents for Make {
-    fn put(&mut self, wanted: &Wanted, dir: &Dir, name: &Path) -> Result<()> {
+    let apply = Apply { plan, basis, new, into };
+    apply.prepare()?;
+    let mut placer = apply.placer();
+    for wanted in &plan.wanted {
         let bytes =
             (0..=u8::MAX).map(|byte| content(wanted.size, byte)).find(|bytes| Hash::of(bytes) == wanted.hash);
-        dir.write_new(name, 0o600, &bytes.expect("every content can be made")).map(drop)
+        let bytes = bytes.expect("every content can be made");
+        placer.place(wanted, |dir, name| dir.write_new(name, 0o600, &bytes).map(drop))?;
     }
+    apply.finish().map(drop)
 }
 
 fn same(tree: &Dir, manifest: &Manifest) -> Result<()> {

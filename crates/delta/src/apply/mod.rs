@@ -1,0 +1,141 @@
+//! A plan is carried out on a writable snapshot of the basis. There are no decisions left.
+//!
+//! What needs no content comes first ([`Apply::prepare`]); then the contents that the basis does not have get their names, each when it is
+//! there ([`Placer::place`]); then the names that need one of these ([`Apply::finish`]).
+
+mod names;
+mod parents;
+
+use std::path::Path;
+
+use baserock::dir::Dir;
+use baserock::error::Result;
+use baserock::signal;
+
+use self::names::{Names, give_metadata};
+use self::parents::Parents;
+use crate::entry::{Kind, as_path, file_name};
+use crate::manifest::Manifest;
+use crate::metadata;
+use crate::plan::{Make, Plan, Wanted};
+
+/// A tree with what is known of it.
+#[derive(Clone, Copy)]
+pub struct Tree<'a> {
+    /// The tree.
+    pub dir: &'a Dir,
+    /// Its manifest.
+    pub manifest: &'a Manifest,
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Names that the basis did not have.
+    pub added: u64,
+    /// Names whose content, type or link changed.
+    pub changed: u64,
+    /// Names whose owner, mode, times or attributes alone changed.
+    pub metadata: u64,
+    /// Names that the new tree does not have.
+    pub removed: u64,
+}
+
+/// A plan, and what it is carried out on: `into` becomes identical to the tree of the manifest `new`. Names that are in neither manifest
+/// stay.
+#[derive(Clone, Copy)]
+pub struct Apply<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// What it was made for.
+    pub basis: Tree<'a>,
+    /// What the tree is to become.
+    pub new: &'a Manifest,
+    /// A writable snapshot of the basis.
+    pub into: &'a Dir,
+}
+
+impl<'a> Apply<'a> {
+    /// Everything that needs none of the contents that the plan wants.
+    pub fn prepare(self) -> Result<()> {
+        let mut names = Names::new(self);
+        for &index in &self.plan.remove {
+            signal::check()?;
+            names.remove(&self.basis.manifest.entries()[index])?;
+        }
+        for &index in &self.plan.metadata {
+            names.metadata(&self.new.entries()[index])?;
+        }
+        for make in self.plan.make.iter().filter(|make| !self.needs_wanted(make)) {
+            signal::check()?;
+            names.make(*make)?;
+        }
+        Ok(())
+    }
+
+    /// Gives contents their names. All directories are there once the tree is prepared.
+    pub fn placer(self) -> Placer<'a> {
+        Placer { apply: self, parents: Parents::new(self.into) }
+    }
+
+    /// The names of what has got another name already, and the times of the directories. All contents are in their places.
+    pub fn finish(self) -> Result<Stats> {
+        let mut names = Names::new(self);
+        let wanted =
+            |make: &Make| self.plan.wanted.binary_search_by_key(&make.entry, |wanted| wanted.entry).is_ok();
+        for make in self.plan.make.iter().filter(|make| self.needs_wanted(make) && !wanted(make)) {
+            signal::check()?;
+            names.make(*make)?;
+        }
+        let mut parents = Parents::new(self.into);
+        for &index in self.plan.touched.iter().rev() {
+            let entry = &self.new.entries()[index];
+            metadata::set_time(parents.of(&entry.path)?, as_path(file_name(&entry.path)), &entry.metadata)?;
+        }
+        Ok(self.stats())
+    }
+
+    /// Whether the name is that of a content that the plan wants, or a link, which may be one to such a name.
+    fn needs_wanted(self, make: &Make) -> bool {
+        match self.new.entries()[make.entry].kind {
+            Kind::File { .. } => make.same.is_none(),
+            Kind::HardLink(_) => true,
+            _ => false,
+        }
+    }
+
+    fn stats(self) -> Stats {
+        let before = self.basis.manifest.by_path();
+        let is_new = |make: &&Make| !before.contains_key(&*self.new.entries()[make.entry].path);
+        let added = self.plan.make.iter().filter(is_new).count() as u64;
+        Stats {
+            added,
+            changed: self.plan.make.len() as u64 - added,
+            metadata: self.plan.metadata.len() as u64,
+            removed: self.plan.remove.len() as u64,
+        }
+    }
+}
+
+/// Gives contents their names.
+pub struct Placer<'a> {
+    apply: Apply<'a>,
+    parents: Parents<'a>,
+}
+
+impl Placer<'_> {
+    /// Has `make` make the file of a content (a name in a directory, where there is nothing then), and gives it what belongs to it.
+    pub fn place(&mut self, wanted: &Wanted, make: impl FnOnce(&Dir, &Path) -> Result<()>) -> Result<()> {
+        signal::check()?;
+        let entry = &self.apply.new.entries()[wanted.entry];
+        let name = as_path(file_name(&entry.path));
+        let dir = self.parents.of(&entry.path)?;
+        let planned = &self.apply.plan.make;
+        let place = planned.binary_search_by_key(&wanted.entry, |make| make.entry);
+        if place.is_ok_and(|place| planned[place].replaces) {
+            dir.remove_tree(name)?;
+        }
+        make(dir, name)?;
+        give_metadata(dir, entry)
+    }
+}

@@ -1,0 +1,109 @@
+//! Names that go, and names that are made of what is there.
+
+use std::collections::HashMap;
+
+use baserock::copy::copy_data;
+use baserock::dir::Dir;
+use baserock::error::{Error, Result};
+use baserock::step::change;
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{Mode, SFlag, mknodat};
+use nix::unistd::linkat;
+
+use super::Apply;
+use super::parents::{Parents, open};
+use crate::entry::{Entry, Kind, as_path, file_name, parent};
+use crate::hash::Hash;
+use crate::metadata;
+use crate::plan::Make;
+
+/// The names of the new tree.
+pub struct Names<'a> {
+    apply: Apply<'a>,
+    /// Contents that were wanted, and under which entry they are.
+    wanted: HashMap<Hash, usize>,
+    parents: Parents<'a>,
+    buffer: Vec<u8>,
+}
+
+/// Copied at a time where nothing can be shared.
+const BUFFER: usize = 1 << 20;
+
+impl<'a> Names<'a> {
+    /// Those of what the plan is carried out on.
+    pub fn new(apply: Apply<'a>) -> Self {
+        let wanted = apply.plan.wanted.iter().map(|wanted| (wanted.hash, wanted.entry)).collect();
+        Names { apply, wanted, parents: Parents::new(apply.into), buffer: vec![0; BUFFER] }
+    }
+
+    /// Removes a name of the basis.
+    pub fn remove(&mut self, entry: &Entry) -> Result<()> {
+        let name = as_path(file_name(&entry.path));
+        let dir = self.parents.of(&entry.path)?;
+        // A directory on which something was mounted, or a subvolume inside, is not in the manifest with what it holds.
+        if entry.is_directory() { dir.remove_tree(name) } else { dir.remove_file(name) }
+    }
+
+    /// Makes a name, with what belongs to it.
+    pub fn make(&mut self, make: Make) -> Result<()> {
+        let entry = &self.apply.new.entries()[make.entry];
+        let name = as_path(file_name(&entry.path));
+        let dir = self.parents.of(&entry.path)?;
+        if make.replaces {
+            dir.remove_file(name)?;
+        }
+        let node = |kind: SFlag, number: u64| {
+            change("create special file", dir.shown(name), || {
+                mknodat(dir, name, kind, Mode::from_bits_truncate(0o600), number)
+            })
+        };
+        match &entry.kind {
+            Kind::HardLink(first) => return self.link(first, entry),
+            Kind::File { hash, .. } => self.copy(make, entry, *hash)?,
+            Kind::Directory => dir.make_dir(name, 0o700)?,
+            Kind::Symlink(target) => dir.symlink(as_path(target), name)?,
+            Kind::CharacterDevice(number) => node(SFlag::S_IFCHR, *number)?,
+            Kind::BlockDevice(number) => node(SFlag::S_IFBLK, *number)?,
+            Kind::Fifo => node(SFlag::S_IFIFO, 0)?,
+            Kind::Socket => node(SFlag::S_IFSOCK, 0)?,
+        }
+        self.metadata(entry)
+    }
+
+    fn link(&mut self, first: &[u8], entry: &Entry) -> Result<()> {
+        let from = open(self.apply.into, parent(first))?;
+        let name = as_path(file_name(&entry.path));
+        let dir = self.parents.of(&entry.path)?;
+        change("link", dir.shown(name), || {
+            linkat(&from, as_path(file_name(first)), dir, name, AtFlags::empty())
+        })
+    }
+
+    /// A file whose content the basis has, or the new tree under another name.
+    fn copy(&mut self, make: Make, entry: &Entry, hash: Hash) -> Result<()> {
+        let Apply { basis, new, into, .. } = self.apply;
+        let name = as_path(file_name(&entry.path));
+        let dir = self.parents.of(&entry.path)?;
+        let (target, shown) = (dir.create(name, 0o600)?, dir.shown(name));
+        let source = match (make.same, self.wanted.get(&hash)) {
+            (Some(same), _) => Some((basis.dir, &basis.manifest.entries()[same])),
+            (None, wanted) => wanted.map(|&wanted| (into, &new.entries()[wanted])),
+        };
+        let Some((tree, &Entry { kind: Kind::File { size, .. }, ref path, .. })) = source else {
+            return Err(Error::refused(format!("no content for {}", shown.display())));
+        };
+        let path = as_path(path);
+        copy_data(&tree.file(path)?, &tree.shown(path), &target, &shown, size, &mut self.buffer).map(drop)
+    }
+
+    /// Gives a name that stays what belongs to it.
+    pub fn metadata(&mut self, entry: &Entry) -> Result<()> {
+        give_metadata(self.parents.of(&entry.path)?, entry)
+    }
+}
+
+/// Gives an entry in its directory what belongs to it.
+pub fn give_metadata(dir: &Dir, entry: &Entry) -> Result<()> {
+    let is_link = matches!(entry.kind, Kind::Symlink(_));
+    metadata::apply(dir, as_path(file_name(&entry.path)), &entry.metadata, is_link)
+}

@@ -1,0 +1,42 @@
+//! The directories of a tree, by the names in them.
+
+use baserock::dir::Dir;
+use baserock::error::{Error, Result, if_exists};
+
+use crate::entry::{as_path, parent};
+
+/// The directories of a tree.
+pub struct Parents<'a> {
+    tree: &'a Dir,
+    /// The one that was used last: entries come directory by directory.
+    last: Option<(Box<[u8]>, Dir)>,
+}
+
+impl<'a> Parents<'a> {
+    /// Those of this tree.
+    pub fn new(tree: &'a Dir) -> Self {
+        Parents { tree, last: None }
+    }
+
+    /// The opened directory that holds the path; the root holds itself, under the empty name.
+    pub fn of(&mut self, path: &[u8]) -> Result<&Dir> {
+        let wanted = parent(path);
+        let last = match self.last.take() {
+            Some(last) if *last.0 == *wanted => last,
+            _ => (wanted.into(), open(self.tree, wanted)?),
+        };
+        Ok(&self.last.insert(last).1)
+    }
+}
+
+/// Opens a directory that the tree's manifest has.
+pub fn open(tree: &Dir, path: &[u8]) -> Result<Dir> {
+    let opened = if path.is_empty() { tree.duplicate() } else { tree.dir(as_path(path)) };
+    match if_exists(opened)? {
+        Some(dir) => Ok(dir),
+        None => Err(Error::refused(format!(
+            "{} is not what its manifest says; it was changed while it was worked on",
+            tree.shown(as_path(path)).display()
+        ))),
+    }
+}
