@@ -1,10 +1,11 @@
 //! `cargo xtask test`: every test, with what it needs installed first.
 
-use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::{slice, thread};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::fuzz::Fuzz;
 use crate::{build, packages, root};
@@ -53,8 +54,7 @@ impl Test {
             return root::run(cargo(&programs, &REST, &quick).arg("--").args(&self.filter));
         }
         root::run(&mut cargo(&programs, &["--workspace", "--no-run"], &[]))?;
-        let machines = cargo(&programs, &["--workspace"], &booting);
-        beside(machines, || {
+        beside(&programs, booting, || {
             root::run(&mut cargo(&programs, &REST, &others))?;
             println!("looking for inputs that break a reader, for minutes");
             Fuzz::default().run()
@@ -73,18 +73,33 @@ fn cargo(programs: &Path, what: &[&str], suites: &[String]) -> Command {
     test
 }
 
-/// Most machines have one processor to wait for, so they boot beside everything else; what they say is shown at their end.
-fn beside(mut machines: Command, rest: impl FnOnce() -> Result<()>) -> Result<()> {
-    let log = root::target().join("machines.log");
-    let shown = log.display();
-    let file = File::create(&log).with_context(|| format!("cannot write {shown}"))?;
-    println!("booting machines beside the other tests: {shown}");
-    let mut child = machines.stdout(file.try_clone()?).stderr(file).spawn().context("cannot run cargo")?;
-    let outcome = rest();
-    let status = child.wait().context("cannot wait for cargo")?;
-    println!("{}", fs::read_to_string(&log).with_context(|| format!("cannot read {shown}"))?);
-    outcome?;
-    ensure!(status.success(), "the tests that boot machines failed ({status})");
+/// Machines boot beside everything else, which gives them one processor; after that they get a second one.
+fn beside(programs: &Path, booting: Vec<String>, rest: impl FnOnce() -> Result<()>) -> Result<()> {
+    let suites = Mutex::new(booting);
+    thread::scope(|scope| {
+        let machines = scope.spawn(|| boot(programs, &suites));
+        let outcomes =
+            [rest(), boot(programs, &suites), machines.join().unwrap_or_else(|_| bail!("a thread failed"))];
+        outcomes.into_iter().collect()
+    })
+}
+
+/// Runs suites that boot machines, one after the other, while there is one left; what each says is shown at its end.
+fn boot(programs: &Path, suites: &Mutex<Vec<String>>) -> Result<()> {
+    let mut failed = Vec::new();
+    loop {
+        let next = suites.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let Some(suite) = next else { break };
+        println!("booting machines beside the other tests: {suite}");
+        let mut test = cargo(programs, &["--workspace"], slice::from_ref(&suite));
+        let output = test.output().context("cannot run cargo")?;
+        let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+        println!("{suite}:\n{}{}", said[0], said[1]);
+        if !output.status.success() {
+            failed.push(suite);
+        }
+    }
+    ensure!(failed.is_empty(), "tests that boot machines failed: {}", failed.join(" "));
     Ok(())
 }
 
