@@ -355,7 +355,7 @@ fn identity(dir: &Dir) -> Identity {
 }
 
 fn entries(dir: &Dir) -> Vec<Entry> {
-    scan(dir, &mut ReadAll, &|_| {}).expect("a tree that can be read").entries().to_vec()
+    scan(dir, &mut ReadAll, &|_| Ok(())).expect("a tree that can be read").entries().to_vec()
 }
 
 /// The names in a directory, sorted; none where there is no such directory.

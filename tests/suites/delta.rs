@@ -98,7 +98,7 @@ impl Trees {
 }
 
 fn manifest(tree: &Dir) -> Manifest {
-    scan(tree, &mut ReadAll, &|_| {}).unwrap()
+    scan(tree, &mut ReadAll, &|_| Ok(())).unwrap()
 }
 
 #[test]

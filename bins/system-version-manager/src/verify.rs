@@ -85,7 +85,10 @@ impl Verify {
         let show = Show::new(Output::Errors);
         let observer: &dyn Observer = &show;
         observer.phase(format!("reading {}", orig.shown("").display()));
-        let manifest = scan(&orig, &mut ReadAll, &|bytes| observer.progress(bytes, None))?;
+        let manifest = scan(&orig, &mut ReadAll, &|bytes| {
+            observer.progress(bytes, None);
+            Ok(())
+        })?;
         beside::store(&version, &orig, &manifest)?;
         print(&format!("{label}: {} recorded\n", size(&manifest)))
     }
@@ -170,7 +173,10 @@ impl<'a> Version<'a> {
     fn tree(&mut self, orig: &Dir, manifest: &Manifest) -> Result<()> {
         self.observer.phase(format!("reading {}", orig.shown("").display()));
         let total = manifest.bytes();
-        for difference in verify(orig, manifest, &|bytes| self.observer.progress(bytes, Some(total)))? {
+        for difference in verify(orig, manifest, &|bytes| {
+            self.observer.progress(bytes, Some(total));
+            Ok(())
+        })? {
             let path = orig.shown(difference.path()).display().to_string();
             // A name with a newline stays on its line.
             self.findings.push(format!("{}: {difference}", path.escape_debug()));

@@ -121,6 +121,11 @@ fn window_log(bytes: usize) -> u32 {
 /// The largest window that is used: 128 MiB.
 const WINDOW_MAX: u32 = 27;
 
+/// Whether the old bytes are needed to make the new ones of this difference.
+pub fn needs_old(difference: &[u8]) -> bool {
+    difference.first() != Some(&WHOLE)
+}
+
 /// Makes new bytes of differences; keeps its memory as [`Encoder`] does.
 #[derive(Default)]
 pub struct Decoder {

@@ -46,8 +46,8 @@ impl Hashes for ReadAll {
 const SMALL: u64 = 1 << 16;
 
 /// Reads the tree. Does not cross into other mounts: what is mounted in the tree is an empty directory. `report` is called with the bytes of
-/// content seen so far.
-pub fn scan(tree: &Dir, hashes: &mut dyn Hashes, report: &dyn Fn(u64)) -> Result<Manifest> {
+/// content seen so far; an error of it ends the scan.
+pub fn scan(tree: &Dir, hashes: &mut dyn Hashes, report: &dyn Fn(u64) -> Result<()>) -> Result<Manifest> {
     let mount = resolve::mount_id(tree.as_fd(), &tree.shown(""))?;
     thread::scope(|scope| {
         let mut scanner = Scanner {
@@ -89,7 +89,7 @@ fn put_in(hashed: Vec<Hashed>, entries: &mut Vec<Entry>, hashes: &mut dyn Hashes
 
 struct Scanner<'a, 'scope> {
     hashes: &'a mut dyn Hashes,
-    report: &'a dyn Fn(u64),
+    report: &'a dyn Fn(u64) -> Result<()>,
     mount: Option<u64>,
     pool: Pool<'scope>,
     entries: Vec<Entry>,
@@ -115,6 +115,7 @@ impl Scanner<'_, '_> {
             if let Err(error) = self.name(dir, Path::new(&entry.name), &inner, stat.st_dev) {
                 self.hashes.unreadable(&inner, error)?;
             }
+            (self.report)(self.bytes)?;
         }
         Ok(())
     }
@@ -176,7 +177,6 @@ impl Scanner<'_, '_> {
                 hash
             }
         };
-        (self.report)(self.bytes);
         Ok(Kind::File { size, hash })
     }
 }

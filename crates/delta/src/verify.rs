@@ -51,8 +51,12 @@ pub enum How {
 }
 
 /// Compares the tree with its manifest, reading every byte. What cannot be read is a difference, and the rest is still compared. `report`
-/// is called with the bytes seen so far.
-pub fn verify(tree: &Dir, recorded: &Manifest, report: &dyn Fn(u64)) -> Result<Vec<Difference>> {
+/// is called with the bytes seen so far; an error of it, other than of the system, ends this.
+pub fn verify(
+    tree: &Dir,
+    recorded: &Manifest,
+    report: &dyn Fn(u64) -> Result<()>,
+) -> Result<Vec<Difference>> {
     let mut faults = Faults::default();
     let found = scan(tree, &mut faults, report)?;
     let mut differences = compare(recorded, &found, &faults.paths());

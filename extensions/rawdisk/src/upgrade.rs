@@ -171,7 +171,10 @@ fn fill(
 }
 
 fn read(tree: &Dir, observer: &dyn Observer) -> Result<Manifest> {
-    scan(tree, &mut ReadAll, &|bytes| observer.progress(bytes, None))
+    scan(tree, &mut ReadAll, &|bytes| {
+        observer.progress(bytes, None);
+        Ok(())
+    })
 }
 
 /// Said before anything is written: a disk that is too small stays as it is.

@@ -105,9 +105,9 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Frames come from this file; `name` names the other side.
-    pub fn new(file: File, name: &'static str) -> Self {
-        Receiver { from: BufReader::with_capacity(1 << 16, Patient { file, count: 0 }), name }
+    /// Frames come from this file, until they are given up; `name` names the other side.
+    pub fn new(file: File, name: &'static str, given_up: Arc<AtomicBool>) -> Self {
+        Receiver { from: BufReader::with_capacity(1 << 16, Patient { file, count: 0, given_up }), name }
     }
 
     /// The next frame that is no heartbeat. A silence of a minute is an error.
@@ -144,10 +144,11 @@ impl Receiver {
     }
 }
 
-/// Reads that end when nothing comes for too long, or a signal does.
+/// Reads that end when nothing comes for too long, a signal does, or nobody wants them any more.
 struct Patient {
     file: File,
     count: u64,
+    given_up: Arc<AtomicBool>,
 }
 
 impl Read for Patient {
@@ -155,6 +156,9 @@ impl Read for Patient {
         let begun = Instant::now();
         loop {
             signal::check().map_err(|_| io::Error::other("interrupted"))?;
+            if self.given_up.load(Ordering::Relaxed) {
+                return Err(io::Error::other("given up"));
+            }
             let wait = PollTimeout::try_from(LOOK).map_err(io::Error::other)?;
             let ready = match poll(&mut [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)], wait) {
                 Ok(ready) => ready > 0,

@@ -1,5 +1,7 @@
 //! The check before a push: what would be refused is refused now.
 
+use std::sync::Arc;
+
 use baserock::error::{Error, Result};
 use baserock::observer::Observer;
 
@@ -12,7 +14,8 @@ use crate::push::json;
 /// Checks that the target can take the version. Never asks for a password.
 pub fn check(options: &Options, observer: &dyn Observer) -> Result<()> {
     let agents = bootstrap::agents(options.agents.as_deref())?;
-    let mut connection = Connection::open(&options.destination, &agents, Questions::Refused)?;
+    let mut connection =
+        Connection::open(&options.destination, &agents, Questions::Refused, &Arc::default())?;
     let hello = Hello {
         version: VERSION,
         label: options.label.to_string(),

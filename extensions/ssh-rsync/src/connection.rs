@@ -1,6 +1,7 @@
 //! One connection to the target, by the system's ssh: the user's configuration, keys, agent, jump hosts and known hosts count.
 
 use std::io::{Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -43,12 +44,17 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const MOST_COMPLAINTS: usize = 1 << 14;
 
 impl Connection {
-    /// Connects, and starts the agent; where the target does not have this build's, it is sent first.
-    pub fn open(destination: &str, agents: &[Agent], questions: Questions) -> Result<Self> {
-        match Self::attempt(destination, agents, questions, false)? {
+    /// Connects, and starts the agent; where the target does not have this build's, it is sent first. Fails soon after it is given up.
+    pub fn open(
+        destination: &str,
+        agents: &[Agent],
+        questions: Questions,
+        given_up: &Arc<AtomicBool>,
+    ) -> Result<Self> {
+        match Self::attempt(destination, agents, questions, false, given_up)? {
             Some(connection) => Ok(connection),
             // The agent there does not run: damaged by a crash, perhaps.
-            None => Self::attempt(destination, agents, questions, true)?
+            None => Self::attempt(destination, agents, questions, true, given_up)?
                 .ok_or_else(|| Error::refused(format!("the agent does not start on {destination}"))),
         }
     }
@@ -59,6 +65,7 @@ impl Connection {
         agents: &[Agent],
         questions: Questions,
         upload: bool,
+        given_up: &Arc<AtomicBool>,
     ) -> Result<Option<Self>> {
         let token = bootstrap::token()?;
         let batch = if questions == Questions::Refused { "yes" } else { "no" };
@@ -70,7 +77,7 @@ impl Connection {
             .converse()?;
         let Conversation { process, mut stdin, stdout, stderr } = talk;
         let mut ssh = Ssh::listen(process, stderr);
-        let mut receiver = Receiver::new(stdout, "the target");
+        let mut receiver = Receiver::new(stdout, "the target", given_up.clone());
         let mut started = false;
         loop {
             match bootstrap::next_word(receiver.raw(), &token) {
@@ -94,6 +101,9 @@ impl Connection {
                 }
                 Err(_) => {
                     signal::check()?;
+                    if given_up.load(Ordering::Relaxed) {
+                        return Err(Error::refused("connecting was given up"));
+                    }
                     drop(stdin);
                     return match ssh.end(destination) {
                         // ssh tells the end of an agent by a signal as it tells its own failures.

@@ -22,6 +22,7 @@ mod bootstrap;
 mod cache;
 mod channel;
 mod check;
+mod connecting;
 mod connection;
 mod effort;
 mod kept;

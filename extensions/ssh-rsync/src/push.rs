@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::Instant;
 
+use baserock::dir::Dir;
 use baserock::error::{Error, OrCannot, Result};
 use baserock::observer::{Event, Observer};
 use delta::entry::Kind;
@@ -16,14 +17,15 @@ use crate::answer::Answerer;
 use crate::bootstrap;
 use crate::cache::Cache;
 use crate::channel::Sender;
-use crate::connection::{Connection, Questions};
+use crate::connecting::Connecting;
+use crate::connection::Connection;
 use crate::effort::Effort;
 use crate::join;
 use crate::kept::Kept;
 use crate::olds::Olds;
 use crate::options::Options;
 use crate::protocol::{Amount, Finished, Hello, Request, VERSION, kind};
-use crate::source::Source;
+use crate::source::{self, Source};
 use crate::summary::summary;
 
 /// Bytes of a manifest in one frame.
@@ -37,20 +39,15 @@ const REQUESTS: usize = 16;
 pub fn push(tree: &Path, options: &Options, observer: &dyn Observer) -> Result<()> {
     let begun = Instant::now();
     let agents = bootstrap::agents(options.agents.as_deref())?;
-    let mut cache = Cache::load(options.cache.as_deref());
-    let new = Source::read(tree, "TEMP_ROOT", &mut cache, observer)?;
-    let base = options.base_root.as_deref();
-    let base = base.map(|base| Source::read(base, "BASE_ROOT", &mut cache, observer)).transpose()?;
-    if let Some(Err(error)) = options.cache.as_deref().map(|folder| cache.store(folder)) {
-        observer.note(format!("the next push will read everything again: {error}"));
-    }
-    drop(cache);
+    let new = source::open(tree, "TEMP_ROOT")?;
+    let base = options.base_root.as_deref().map(|base| source::open(base, "BASE_ROOT")).transpose()?;
+    observer.phase(format!("connecting to {}", options.destination));
+    let connecting = Connecting::begin(options.destination.clone(), agents);
+    let sources = read(new, base, options, &connecting, observer);
+    let (mut connection, (new, base)) = connecting.end(sources)?;
     let kept = options.cache.as_ref().filter(|_| options.keep > 0);
     let kept = kept.map(|folder| Kept::new(folder.join("contents"), options.keep));
     let olds = Olds::new(base.as_ref(), kept.as_ref())?;
-    observer.phase(format!("connecting to {}", options.destination));
-    let mut connection = Connection::open(&options.destination, &agents, Questions::Allowed)?;
-    drop(agents);
     greet(&connection, options, &new)?;
     let finished = converse(&mut connection, &new, &olds, observer)?;
     if let Some(Err(error)) = kept.as_ref().map(|kept| kept.keep(&new)) {
@@ -61,6 +58,32 @@ pub fn push(tree: &Path, options: &Options, observer: &dyn Observer) -> Result<(
         observer.phase(line);
     }
     Ok(())
+}
+
+/// Reads both trees while the connection is being made. Nothing is drawn before it stands: ssh may be asking for a password.
+fn read(
+    new: Dir,
+    base: Option<Dir>,
+    options: &Options,
+    connecting: &Connecting,
+    observer: &dyn Observer,
+) -> Result<(Source, Option<Source>)> {
+    let report = |bytes| {
+        if connecting.stands()? {
+            observer.progress(bytes, None);
+        }
+        Ok(())
+    };
+    let mut cache = Cache::load(options.cache.as_deref());
+    let mut source = |dir: Dir| {
+        observer.phase(format!("reading {}", dir.shown("").display()));
+        Source::read(dir, &mut cache, &report)
+    };
+    let sources = (source(new)?, base.map(source).transpose()?);
+    if let Some(Err(error)) = options.cache.as_deref().map(|folder| cache.store(folder)) {
+        observer.note(format!("the next push will read everything again: {error}"));
+    }
+    Ok(sources)
 }
 
 fn greet(connection: &Connection, options: &Options, new: &Source) -> Result<()> {

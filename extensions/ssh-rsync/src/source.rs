@@ -5,7 +5,6 @@ use std::path::Path;
 
 use baserock::dir::Dir;
 use baserock::error::{Error, OrCannot, Result};
-use baserock::observer::Observer;
 use delta::entry::Kind;
 use delta::hash::Hash;
 use delta::scan::scan;
@@ -21,22 +20,26 @@ pub struct Source {
     pub manifest: Manifest,
 }
 
+/// Opens a root filesystem; `name` says whose it is.
+pub fn open(path: &Path, name: &str) -> Result<Dir> {
+    let kind = std::fs::metadata(path).or_cannot(format!("open {name}"), path)?;
+    let refused = |what: &str| {
+        Error::refused(format!("{} {what}; {name} is an unpacked root filesystem", path.display()))
+    };
+    if !kind.is_dir() {
+        return Err(refused("is not a directory"));
+    }
+    let dir = Dir::open(path)?;
+    if dir.entries()?.is_empty() {
+        return Err(refused("is empty"));
+    }
+    Ok(dir)
+}
+
 impl Source {
-    /// Reads the root filesystem; what was read before and has not changed is not read again.
-    pub fn read(path: &Path, name: &str, cache: &mut Cache, observer: &dyn Observer) -> Result<Self> {
-        let kind = std::fs::metadata(path).or_cannot(format!("open {name}"), path)?;
-        let refused = |what: &str| {
-            Error::refused(format!("{} {what}; {name} is an unpacked root filesystem", path.display()))
-        };
-        if !kind.is_dir() {
-            return Err(refused("is not a directory"));
-        }
-        let dir = Dir::open(path)?;
-        if dir.entries()?.is_empty() {
-            return Err(refused("is empty"));
-        }
-        observer.phase(format!("reading {}", path.display()));
-        let manifest = scan(&dir, cache, &|bytes| observer.progress(bytes, None))?;
+    /// Reads the tree; what was read before and has not changed is not read again. `report` gets the bytes seen so far, and may end it.
+    pub fn read(dir: Dir, cache: &mut Cache, report: &dyn Fn(u64) -> Result<()>) -> Result<Self> {
+        let manifest = scan(&dir, cache, report)?;
         Ok(Source { dir, manifest })
     }
 

@@ -25,21 +25,37 @@ use crate::volume::{BootPlace, Kind, Volume};
 /// Copied at a time, bytes.
 const BUFFER: usize = 1 << 20;
 
-/// Copies kernel, initramfs and device tree to where the boot loader finds them.
+/// Copies kernel, initramfs and device tree to where the boot loader finds them. They are on the disk after the next commit, and only then
+/// can [`check`] tell whether the boot loader can read them.
 pub fn install(volume: &Volume, label: &Label, files: &BootFiles) -> Result<()> {
     let boot = volume.boot().dir();
     let dir = boot.ensure_dir(SYSTEMS, 0o755)?.ensure_dir(label, 0o755)?;
     let others = [(INITRAMFS, &files.initramfs), (DTB, &files.dtb)];
     let others = others.into_iter().filter_map(|(name, found)| Some((name, found.as_ref()?)));
     for (name, found) in std::iter::once((KERNEL, &files.kernel)).chain(others) {
-        atomic::replace(&dir, name, |temporary| copy(found, &dir, temporary, volume.boot().kind()))?;
+        atomic::replace(&dir, name, |temporary| {
+            copy(found, &dir, temporary, volume.boot().kind()).map(drop)
+        })?;
+    }
+    Ok(())
+}
+
+/// Fails where something that [`install`] made, and that is on the disk, is nothing that the boot loader can read.
+pub fn check(volume: &Volume, label: &Label) -> Result<()> {
+    let Some(dir) = volume.boot().dir().dir_if_exists(layout::version(label))? else { return Ok(()) };
+    for name in [KERNEL, INITRAMFS, DTB] {
+        if dir.has(name)? {
+            check_plain(&dir.file(name)?, &dir.shown(name), volume.boot().kind())?;
+        }
     }
     Ok(())
 }
 
 /// Copies one file to a directory of the boot place, for the boot loader.
 pub fn put(boot: &BootPlace, dir: &Dir, name: &str, found: &Found) -> Result<()> {
-    atomic::replace(dir, name, |temporary| copy(found, dir, temporary, boot.kind()))
+    atomic::replace(dir, name, |temporary| {
+        finish(&copy(found, dir, temporary, boot.kind())?, &dir.shown(temporary), boot.kind())
+    })
 }
 
 /// Removes what [`install`] made. What is not there is fine.
@@ -128,7 +144,7 @@ pub fn commit(boot: &BootPlace) -> Result<()> {
     }
 }
 
-fn copy(found: &Found, dir: &Dir, name: &str, kind: Kind) -> Result<()> {
+fn copy(found: &Found, dir: &Dir, name: &str, kind: Kind) -> Result<File> {
     let shown = dir.shown(name);
     let target = dir.create(name, 0o644)?;
     let mut source = &found.file;
@@ -151,7 +167,7 @@ fn copy(found: &Found, dir: &Dir, name: &str, kind: Kind) -> Result<()> {
             found.shown.display()
         )));
     }
-    finish(&target, &shown, kind)
+    Ok(target)
 }
 
 fn write_plain(mut file: &File, content: &[u8], shown: &Path, kind: Kind) -> Result<()> {
@@ -176,6 +192,10 @@ fn reserve(file: &File, size: u64, shown: &Path, kind: Kind) -> Result<()> {
 /// On the disk, and readable for a loader that knows no compression.
 fn finish(file: &File, shown: &Path, kind: Kind) -> Result<()> {
     atomic::sync(file, shown)?;
+    check_plain(file, shown, kind)
+}
+
+fn check_plain(file: &File, shown: &Path, kind: Kind) -> Result<()> {
     if kind != Kind::Volume || !btrfs::has_encoded_extents(file.as_fd(), shown)? {
         return Ok(());
     }

@@ -73,6 +73,7 @@ fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result
     undo.push(format!("remove what was begun of {label}"), || take_back(volume, label, &version));
     let deployed = build(volume, options, &plan, &version, &mut undo, observer)?;
     commit(volume)?;
+    boot_files::check(volume, label)?;
     signal::check()?;
 
     observer.phase(format!("making {label} bootable"));

@@ -19,7 +19,7 @@ pub fn basis(version: &Dir, orig: &Dir, observer: &dyn Observer) -> Result<Manif
         return Ok(manifest);
     }
     observer.phase(format!("reading {} on the target, once", orig.shown("").display()));
-    let manifest = scan(orig, &mut ReadAll, &|_| {})?;
+    let manifest = scan(orig, &mut ReadAll, &|_| Ok(()))?;
     beside::store(version, orig, &manifest)?;
     Ok(manifest)
 }

@@ -15,6 +15,7 @@ mod write;
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use baserock::error::{Error, OrCannot, Result};
 use baserock::observer::{Event, Observer};
@@ -50,7 +51,7 @@ fn streams(token: &str) -> Result<(Sender, Receiver)> {
     let stdout = dup(io::stdout()).or_cannot("open", "standard output")?;
     let mut stdout = File::from(stdout);
     stdout.write_all(bootstrap::ready(token).as_bytes()).or_cannot("write to", "the sender")?;
-    Ok((Sender::new(stdout, "the sender"), Receiver::new(File::from(stdin), "the sender")))
+    Ok((Sender::new(stdout, "the sender"), Receiver::new(File::from(stdin), "the sender", Arc::default())))
 }
 
 fn serve(sender: &Sender, receiver: Receiver) -> u8 {

@@ -132,7 +132,7 @@ impl Receive<'_> {
             Some(old) if !old.is_empty() => Request { new, old, signature: Vec::new() },
             _ if is_fast => Request { new, ..Request::default() },
             _ => {
-                read_old(self.basis, unit, buffer)?;
+                read_old(self.basis, unit, 0, buffer)?;
                 Request { new, old: Vec::new(), signature: difference::signature(buffer) }
             }
         };

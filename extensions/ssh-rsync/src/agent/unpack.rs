@@ -4,8 +4,9 @@ use std::sync::mpsc::{Receiver, SyncSender};
 
 use baserock::error::{OrCannot, Result};
 use delta::Tree;
-use delta::difference::Decoder;
-use delta::unit::Unit;
+use delta::blocks::BLOCK;
+use delta::difference::{self, Decoder};
+use delta::unit::{GRID, Unit};
 use delta::update::append_piece;
 
 use super::write::Arrived;
@@ -28,7 +29,9 @@ pub fn unpack(
     let mut decoder = Decoder::default();
     while let Ok(Answer { unit, difference }) = answers.recv() {
         let mut next = free.try_recv().unwrap_or_default();
-        read_old(basis, &unit, &mut next.old)?;
+        // Blocks that the basis has too are looked for in any case, and a piece that is shorter has none.
+        let least = if difference::needs_old(&difference) { 0 } else { BLOCK };
+        read_old(basis, &unit, least, &mut next.old)?;
         let size = usize::try_from(unit.new_bytes()).unwrap_or(usize::MAX);
         let decoded = decoder.decode(&difference, &next.old, size, &mut next.new);
         decoded.or_cannot("use what came from", "the sender")?;
@@ -40,10 +43,15 @@ pub fn unpack(
     Ok(())
 }
 
-/// Fills the buffer with the pieces of the basis, each filled up to the grid.
-pub fn read_old(basis: Tree<'_>, unit: &Unit, whole: &mut Vec<u8>) -> Result<()> {
+/// Fills the buffer with the pieces of the basis, each filled up to the grid. Those of less than `least` bytes are left as zeros.
+pub fn read_old(basis: Tree<'_>, unit: &Unit, least: usize, whole: &mut Vec<u8>) -> Result<()> {
     whole.clear();
     for (entry, range) in unit.pieces.iter().filter_map(|piece| piece.old.as_ref()) {
+        let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        if length < least {
+            whole.resize((whole.len() + length).next_multiple_of(GRID), 0);
+            continue;
+        }
         let path = basis.manifest.entries()[*entry].path();
         let (file, shown) = (basis.dir.file(path)?, basis.dir.shown(path));
         append_piece(&file, &shown, range, whole)?;

@@ -29,7 +29,7 @@ pub fn run(bytes: &[u8]) {
 fn upgrade(fence: &Fence, basis: &Manifest, new: &Manifest) -> Result<()> {
     let [old, into] = [fence.inside("old"), fence.inside("new")];
     let empty_dir = fence.inside("empty");
-    let empty = scan(&empty_dir, &mut ReadAll, &|_| {})?;
+    let empty = scan(&empty_dir, &mut ReadAll, &|_| Ok(()))?;
     let nothing = Tree { dir: &empty_dir, manifest: &empty };
     for tree in [&old, &into] {
         carry_out(&Plan::new(&empty, basis), nothing, basis, tree)?;
@@ -54,7 +54,7 @@ fn carry_out(plan: &Plan, basis: Tree<'_>, new: &Manifest, into: &Dir) -> Result
 }
 
 fn same(tree: &Dir, manifest: &Manifest) -> Result<()> {
-    let found = scan(tree, &mut ReadAll, &|_| {})?;
+    let found = scan(tree, &mut ReadAll, &|_| Ok(()))?;
     assert_eq!(told(&found), told(manifest), "left is the tree, right is the manifest");
     Ok(())
 }
