@@ -34,7 +34,8 @@ pub fn install(volume: &Volume, label: &Label, files: &BootFiles) -> Result<()> 
     let others = others.into_iter().filter_map(|(name, found)| Some((name, found.as_ref()?)));
     for (name, found) in std::iter::once((KERNEL, &files.kernel)).chain(others) {
         atomic::replace(&dir, name, |temporary| {
-            copy(found, &dir, temporary, volume.boot().kind()).map(drop)
+            let file = copy(found, &dir, temporary, volume.boot().kind())?;
+            sys::fs::start_writing(file.as_fd()).or_cannot("write", dir.shown(temporary))
         })?;
     }
     Ok(())

@@ -261,15 +261,16 @@ fn build<'v>(
     let shared = prepare_run(volume, &run)?;
     signal::check()?;
 
-    let merged = match (&plan.etc, &plan.old) {
-        (Some(how), Some(old)) => Some(etc::merge_into(volume, old, label, how, observer)?),
-        _ => None,
-    };
-    signal::check()?;
+    // First, since the disk is busy with them while the rest is done.
     if let Some(files) = &plan.files {
         observer.phase(format!("copying /{} and what belongs to it", files.kernel.path.display()));
         boot_files::install(volume, label, files)?;
     }
+    signal::check()?;
+    let merged = match (&plan.etc, &plan.old) {
+        (Some(how), Some(old)) => Some(etc::merge_into(volume, old, label, how, observer)?),
+        _ => None,
+    };
     version.write_new(BOOT_RECORD, 0o644, &plan.record.render())?;
     signal::check()?;
 

@@ -20,6 +20,15 @@ pub fn thaw(any: BorrowedFd<'_>) -> io::Result<()> {
     unsafe { ioctl_number(any, request::FITHAW, 0) }.map(drop)
 }
 
+/// Begins to write the file's dirty pages, and waits for nothing.
+pub fn start_writing(file: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: sync_file_range takes no pointer. A length of zero is the whole file.
+    match unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 // SAFETY: a repr(C) structure of integers.
 unsafe impl Plain for linux_raw_sys::general::file_clone_range {}
 
