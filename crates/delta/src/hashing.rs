@@ -1,6 +1,7 @@
-//! Large files are hashed by threads of their own while the tree is read on.
+//! Files are hashed by threads of their own while the tree is read on.
 
 use std::fs::File;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -16,8 +17,11 @@ use crate::hash::Hash;
 pub const BUFFER: usize = 1 << 18;
 /// Most threads; a disk that needs more to be busy is rare.
 const MOST: usize = 8;
-/// Files that wait for a thread, opened: large ones come many at once.
-const WAITING: usize = 64;
+/// A thread gets so many bytes at once, or so many files: to wake it up takes longer than to hash a small file.
+const BATCH_BYTES: i64 = 1 << 20;
+const BATCH_FILES: usize = 32;
+/// Batches that wait for a thread. Their files are open: with those of the threads fewer than a process may have.
+const WAITING: usize = 4;
 
 /// A file to hash.
 pub struct Job {
@@ -43,13 +47,15 @@ pub struct Hashed {
 
 /// The threads. Dropped before they have finished, they leave what waits.
 pub struct Pool<'scope> {
-    jobs: SyncSender<Job>,
+    jobs: SyncSender<Vec<Job>>,
+    batch: Vec<Job>,
+    batch_bytes: i64,
     threads: Vec<ScopedJoinHandle<'scope, Vec<Hashed>>>,
     wanted: Wanted,
 }
 
 /// Where jobs come from. Shared by all threads.
-type Jobs = Mutex<Receiver<Job>>;
+type Jobs = Mutex<Receiver<Vec<Job>>>;
 
 /// Whether somebody still wants to know.
 struct Wanted(Arc<AtomicBool>);
@@ -71,17 +77,30 @@ impl<'scope> Pool<'scope> {
             let (waiting, wanted) = (waiting.clone(), wanted.clone());
             scope.spawn(move || work(&waiting, &wanted))
         };
-        Pool { jobs, threads: (0..count).map(start).collect(), wanted: Wanted(wanted) }
+        let threads = (0..count).map(start).collect();
+        Pool { jobs, batch: Vec::new(), batch_bytes: 0, threads, wanted: Wanted(wanted) }
     }
 
-    /// Hands a file over, once not too many wait.
-    pub fn hash(&self, job: Job) -> Result<()> {
-        self.jobs.send(job).map_err(|_| failed())
+    /// Takes a file, and hands it over once there are some, and not too many wait.
+    pub fn hash(&mut self, job: Job) -> Result<()> {
+        self.batch_bytes += job.stat.st_size;
+        self.batch.push(job);
+        if self.batch_bytes >= BATCH_BYTES || self.batch.len() >= BATCH_FILES {
+            self.hand_over()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn hand_over(&mut self) -> Result<()> {
+        self.batch_bytes = 0;
+        self.jobs.send(mem::take(&mut self.batch)).map_err(|_| failed())
     }
 
     /// What has come of all files, in the order of their entries.
-    pub fn finish(self) -> Result<Vec<Hashed>> {
-        let Pool { jobs, threads, wanted: _wanted } = self;
+    pub fn finish(mut self) -> Result<Vec<Hashed>> {
+        self.hand_over()?;
+        let Pool { jobs, threads, wanted: _wanted, .. } = self;
         drop(jobs);
         let mut all = Vec::new();
         for thread in threads {
@@ -97,12 +116,14 @@ fn work(jobs: &Jobs, wanted: &AtomicBool) -> Vec<Hashed> {
     let mut done = Vec::new();
     loop {
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { entry, file, stat, shown }) = next else { return done };
-        if !wanted.load(Ordering::Relaxed) {
-            return done;
+        let Ok(batch) = next else { return done };
+        for Job { entry, file, stat, shown } in batch {
+            if !wanted.load(Ordering::Relaxed) {
+                return done;
+            }
+            let hash = Hash::of_file(&file, stat.st_size.cast_unsigned(), &shown, &mut buffer);
+            done.push(Hashed { entry, stat, hash });
         }
-        let hash = Hash::of_file(&file, stat.st_size.cast_unsigned(), &shown, &mut buffer);
-        done.push(Hashed { entry, stat, hash });
     }
 }
 

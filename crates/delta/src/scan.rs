@@ -42,9 +42,6 @@ impl Hashes for ReadAll {
     fn learned(&mut self, _: &FileStat, _: Hash) {}
 }
 
-/// Files of so many bytes are not worth a word to another thread.
-const SMALL: u64 = 1 << 16;
-
 /// Reads the tree. Does not cross into other mounts: what is mounted in the tree is an empty directory. `report` is called with the bytes of
 /// content seen so far; an error of it ends the scan.
 pub fn scan(tree: &Dir, hashes: &mut dyn Hashes, report: &dyn Fn(u64) -> Result<()>) -> Result<Manifest> {
@@ -167,7 +164,7 @@ impl Scanner<'_, '_> {
         let hash = match self.hashes.known(&stat) {
             Some(hash) => hash,
             // Whether a file with more names can be read has to be known before the next name.
-            None if size > SMALL && stat.st_nlink == 1 => {
+            None if stat.st_nlink == 1 => {
                 self.pool.hash(Job { entry: self.entries.len(), file, stat, shown })?;
                 LATER
             }
