@@ -1,7 +1,8 @@
 //! What a push refuses, and what a hostile sender gets.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use baserock_tests::client::Client;
@@ -83,6 +84,23 @@ fn senders_without_an_agent_or_a_key_are_told() {
     fs::create_dir_all(&other).unwrap();
     fs::copy(programs::path("baserock-agent"), other.join("baserock-agent")).unwrap();
     check().refused(&["the target's architecture is x86_64", "agents for riscv64 only"]);
+}
+
+#[test]
+fn connecting_and_reading_end_each_other() {
+    let client = Client::new();
+    let asking = client.programs().join("asking");
+    client.program("ssh", &format!("#!/bin/sh\necho $$ > {}\nexec sleep 600\n", asking.display()));
+    // Files here are shorter than they say, or cannot be read at all.
+    run(&mut client.push(Path::new("/sys/kernel"), "root@asks", "v2")).refused(&["ERROR: ", " /sys/kernel/"]);
+    let process = fs::read_to_string(asking).unwrap();
+    assert!(!Path::new("/proc").join(process.trim()).exists(), "ssh still runs");
+
+    let tree = tempfile::tempdir().unwrap();
+    File::create(tree.path().join("endless")).unwrap().set_len(1 << 42).unwrap();
+    client.program("ssh", "#!/bin/sh\necho ssh: nobody is there >&2\nexit 255\n");
+    run(&mut client.push(tree.path(), "root@nobody", "v2"))
+        .refused(&["cannot connect to root@nobody: ssh: nobody is there"]);
 }
 
 #[test]

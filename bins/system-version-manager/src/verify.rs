@@ -9,6 +9,7 @@ use baserock::dir::Dir;
 use baserock::error::OrCannot;
 use baserock::layout::{self, DTB, INITRAMFS, KERNEL, ORIG};
 use baserock::observer::Observer;
+use baserock::signal;
 use baserock::volume::Volume;
 use baserock_terminal::{Output, Show, print};
 use delta::entry::Kind;
@@ -208,7 +209,7 @@ impl<'a> Version<'a> {
     fn hash(&self, name: &str, shown: &Path) -> baserock::Result<Hash> {
         let file = self.volume.boot().file(self.label, name)?;
         let size = file.metadata().or_cannot("examine", shown)?.len();
-        Hash::of_file(&file, size, shown, &mut vec![0; BUFFER])
+        Hash::of_file(&file, size, shown, &mut vec![0; BUFFER], &signal::check)
     }
 }
 

@@ -6,7 +6,6 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use baserock::error::{Error, OrCannot, Result};
-use baserock::signal;
 use sha2::{Digest, Sha256};
 
 /// The SHA-256 of some bytes.
@@ -20,11 +19,17 @@ impl Hash {
     }
 
     /// Of the first `size` bytes of a file, and those must be all that it has.
-    pub fn of_file(file: &File, size: u64, shown: &Path, buffer: &mut [u8]) -> Result<Self> {
+    pub fn of_file(
+        file: &File,
+        size: u64,
+        shown: &Path,
+        buffer: &mut [u8],
+        go_on: &dyn Fn() -> Result<()>,
+    ) -> Result<Self> {
         let mut hasher = Hasher::default();
         let mut position = 0;
         loop {
-            signal::check()?;
+            go_on()?;
             let count = file.read_at(buffer, position).or_cannot("read", shown)?;
             if count == 0 {
                 break;

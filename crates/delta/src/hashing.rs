@@ -4,11 +4,13 @@ use std::fs::File;
 use std::mem;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::Duration;
 
 use baserock::error::{Error, Result};
+use baserock::signal;
 use nix::sys::stat::FileStat;
 
 use crate::hash::Hash;
@@ -17,6 +19,8 @@ use crate::hash::Hash;
 pub const BUFFER: usize = 1 << 18;
 /// Most threads; a disk that needs more to be busy is rare.
 const MOST: usize = 8;
+/// How often somebody who waits for the threads looks whether there is a reason not to.
+const LOOK: Duration = Duration::from_millis(200);
 /// A thread gets so many bytes at once, or so many files: to wake it up takes longer than to hash a small file.
 const BATCH_BYTES: i64 = 1 << 20;
 const BATCH_FILES: usize = 32;
@@ -50,7 +54,8 @@ pub struct Pool<'scope> {
     jobs: SyncSender<Vec<Job>>,
     batch: Vec<Job>,
     batch_bytes: i64,
-    threads: Vec<ScopedJoinHandle<'scope, Vec<Hashed>>>,
+    results: Receiver<Vec<Hashed>>,
+    threads: Vec<ScopedJoinHandle<'scope, ()>>,
     wanted: Wanted,
 }
 
@@ -71,14 +76,18 @@ impl<'scope> Pool<'scope> {
     pub fn start<'env>(scope: &'scope Scope<'scope, 'env>) -> Self {
         let count = thread::available_parallelism().map_or(1, usize::from).min(MOST);
         let (jobs, waiting) = mpsc::sync_channel(WAITING);
+        let (done, results) = mpsc::channel();
         let waiting = Arc::new(Mutex::new(waiting));
         let wanted = Arc::new(AtomicBool::new(true));
         let start = |_| {
-            let (waiting, wanted) = (waiting.clone(), wanted.clone());
-            scope.spawn(move || work(&waiting, &wanted))
+            let (waiting, wanted, done) = (waiting.clone(), wanted.clone(), done.clone());
+            scope.spawn(move || {
+                // Where nobody waits for it, it is not wanted.
+                let _unwanted = done.send(work(&waiting, &wanted));
+            })
         };
         let threads = (0..count).map(start).collect();
-        Pool { jobs, batch: Vec::new(), batch_bytes: 0, threads, wanted: Wanted(wanted) }
+        Pool { jobs, batch: Vec::new(), batch_bytes: 0, results, threads, wanted: Wanted(wanted) }
     }
 
     /// Takes a file, and hands it over once there are some, and not too many wait.
@@ -97,14 +106,21 @@ impl<'scope> Pool<'scope> {
         self.jobs.send(mem::take(&mut self.batch)).map_err(|_| failed())
     }
 
-    /// What has come of all files, in the order of their entries.
-    pub fn finish(mut self) -> Result<Vec<Hashed>> {
+    /// What has come of all files, in the order of their entries. `go_on` is asked now and then; an error of it ends this.
+    pub fn finish(mut self, go_on: &dyn Fn() -> Result<()>) -> Result<Vec<Hashed>> {
         self.hand_over()?;
-        let Pool { jobs, threads, wanted: _wanted, .. } = self;
+        let Pool { jobs, results, threads, wanted: _wanted, .. } = self;
         drop(jobs);
         let mut all = Vec::new();
+        loop {
+            match results.recv_timeout(LOOK) {
+                Ok(hashed) => all.extend(hashed),
+                Err(RecvTimeoutError::Timeout) => go_on()?,
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
         for thread in threads {
-            all.extend(thread.join().map_err(|_| failed())?);
+            thread.join().map_err(|_| failed())?;
         }
         all.sort_by_key(|hashed| hashed.entry);
         Ok(all)
@@ -114,14 +130,16 @@ impl<'scope> Pool<'scope> {
 fn work(jobs: &Jobs, wanted: &AtomicBool) -> Vec<Hashed> {
     let mut buffer = vec![0; BUFFER];
     let mut done = Vec::new();
+    let go_on = || {
+        signal::check()?;
+        let wanted = wanted.load(Ordering::Relaxed);
+        if wanted { Ok(()) } else { Err(Error::refused("nobody wants the hashes any more")) }
+    };
     loop {
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(batch) = next else { return done };
         for Job { entry, file, stat, shown } in batch {
-            if !wanted.load(Ordering::Relaxed) {
-                return done;
-            }
-            let hash = Hash::of_file(&file, stat.st_size.cast_unsigned(), &shown, &mut buffer);
+            let hash = Hash::of_file(&file, stat.st_size.cast_unsigned(), &shown, &mut buffer, &go_on);
             done.push(Hashed { entry, stat, hash });
         }
     }

@@ -58,8 +58,9 @@ pub fn scan(tree: &Dir, hashes: &mut dyn Hashes, report: &dyn Fn(u64) -> Result<
             buffer: vec![0; BUFFER],
         };
         scanner.directory(tree, Path::new(""), tree.stat()?.st_dev)?;
-        let Scanner { hashes, pool, mut entries, .. } = scanner;
-        put_in(pool.finish()?, &mut entries, hashes)?;
+        let Scanner { hashes, pool, mut entries, bytes, .. } = scanner;
+        let hashed = pool.finish(&|| report(bytes))?;
+        put_in(hashed, &mut entries, hashes)?;
         Manifest::new(entries).map_err(|fault| Error::malformed(tree.shown(""), fault))
     })
 }
@@ -169,7 +170,7 @@ impl Scanner<'_, '_> {
                 LATER
             }
             None => {
-                let hash = Hash::of_file(&file, size, &shown, &mut self.buffer)?;
+                let hash = Hash::of_file(&file, size, &shown, &mut self.buffer, &signal::check)?;
                 self.hashes.learned(&stat, hash);
                 hash
             }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use baserock::copy::copy_data;
 use baserock::dir::Dir;
 use baserock::error::{Error, Result};
+use baserock::signal;
 use delta::Manifest;
 use delta::hash::Hash;
 use delta::plan::Wanted;
@@ -41,7 +42,7 @@ impl<'a> Earlier<'a> {
         if size < wanted.size {
             return Ok(size - size % SEGMENT);
         }
-        match Hash::of_file(&file, wanted.size, &shown, &mut self.buffer) {
+        match Hash::of_file(&file, wanted.size, &shown, &mut self.buffer, &signal::check) {
             Ok(found) if found == wanted.hash => Ok(wanted.size),
             Err(error @ Error::Interrupted(_)) => Err(error),
             // After a power cut a file may be there without what was in it.
