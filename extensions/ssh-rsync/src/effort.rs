@@ -24,6 +24,8 @@ struct State {
 const MEMORY: f64 = 0.7;
 /// How much longer than making an answer sending it may take on a link that has been fast.
 const STILL_FAST: f64 = 4.0;
+/// How much longer than making an answer that did not become smaller, which is quickly made, sending it takes on no fast link.
+const SURELY_SLOW: f64 = 32.0;
 /// An answer that is this much of the whole has not been made smaller.
 const INCOMPRESSIBLE: f64 = 0.9;
 
@@ -62,6 +64,8 @@ impl Effort {
             if as_number(bytes) > as_number(whole) * INCOMPRESSIBLE {
                 // Compressed already: effort does not make it smaller, a signature hardly does, and without one it is made at once.
                 state.is_fast |= is_fast(STILL_FAST);
+                // The first answers are small, and end in a buffer before any link: what they told may be wrong.
+                state.is_fast &= sending < making * SURELY_SLOW;
                 return;
             }
             state.is_fast = is_fast(if state.is_fast { STILL_FAST } else { 1.25 });
@@ -116,6 +120,9 @@ mod tests {
         effort.sent(4 << 20, SECOND / 10);
         effort.made(4 << 20, 4 << 20, SECOND / 100);
         assert_eq!((effort.level(false), effort.is_fast()), (1, true));
+        effort.sent(4 << 20, 2 * SECOND);
+        effort.made(4 << 20, 4 << 20, SECOND / 100);
+        assert!(!effort.is_fast(), "it was a buffer that was fast");
     }
 
     #[test]
