@@ -23,7 +23,8 @@ pub const SECOND: &str = "second";
 /// What every image is written with: the kernel's messages go where a test reads them.
 pub const KERNEL_ARGS: &str = "console=ttyS0";
 
-/// A Debian with the project's programs: the input with what differs laid over it, for this thread and its children, gone with this value.
+/// A Debian with the project's programs, and without what these machines do not need: the input with what differs laid over it, for this
+/// thread and its children, gone with this value.
 pub struct Tree {
     mount: PrivateMount,
     _differences: TempDir,
@@ -46,19 +47,18 @@ impl Tree {
             "cp",
             &["-a", "--remove-destination", &format!("{}/.", text(installed())), text(tree.path())],
         );
+        tree.leave_out();
         tree
     }
 
-    /// Leaves out what a test does not need: documents, languages, and drivers of what these machines do not have.
-    #[must_use]
-    pub fn small(self) -> Tree {
+    /// Documents, languages, and drivers of what these machines do not have.
+    fn leave_out(&self) {
         const MODULES: &str = "usr/lib/modules/*/kernel";
         let script = format!(
             "cd \"$0\"; rm -r usr/share/doc usr/share/man usr/share/locale var/cache/apt var/lib/apt/lists {MODULES}/sound; \
              for name in gpu media infiniband scsi iio staging usb mmc hwmon isdn net/wireless net/ethernet; do rm -r {MODULES}/drivers/$name; done"
         );
         programs::shell("sh", &["-ec", &script, text(self.path())]);
-        self
     }
 
     /// Where it is.

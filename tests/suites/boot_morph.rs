@@ -57,8 +57,7 @@ fn booted_machine_upgrades_itself_from_its_definitions() {
 /// The image of the example, with the definitions in it, and an archive that is both the next version and what the other system is built
 /// from.
 fn made_by_morph() -> Image {
-    let (definitions, tree, image) =
-        (Definitions::example(), Tree::new(Debian::Release).small(), Image::to_be());
+    let (definitions, tree, image) = (Definitions::example(), Tree::new(Debian::Release), Image::to_be());
     fs::create_dir_all(definitions.path("artifacts")).unwrap();
     symlink(tree.path(), definitions.path("artifacts/devel-system-x86_64")).unwrap();
     let location = format!("devel.location={}", image.path().display());

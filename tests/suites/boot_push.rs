@@ -9,7 +9,7 @@ use baserock_tests::programs::run;
 
 #[test]
 fn booted_machine_is_pushed_to_from_outside() {
-    let (release, updated) = (Tree::new(Debian::Release).small(), Tree::new(Debian::Updated).small());
+    let (release, updated) = (Tree::new(Debian::Release), Tree::new(Debian::Updated));
     let image = Image::to_be();
     bootable::write(release.path(), &image.path(), &[("DISK_SIZE", "6G")]).ok();
     let mut machine = Machine::boot(&image.path());

@@ -23,6 +23,9 @@ pub struct Test {
 /// How the names of suites that boot machines begin.
 const BOOTING: &str = "boot_";
 
+/// Those of them that take longest: they are begun first, so that no processor waits for them at the end.
+const LONGEST: [&str; 2] = ["boot_morph", "boot_partitioned"];
+
 /// Other suites that make Debian root filesystems, or take minutes for another reason, by the beginnings of their names.
 const SLOW: [&str; 9] = [
     "chroot_debian",
@@ -46,8 +49,9 @@ impl Test {
         if self.filter.is_some() && !self.quick {
             return root::run(cargo(&programs, &["--workspace"], &[]).arg("--").args(&self.filter));
         }
-        let (booting, others): (Vec<_>, Vec<_>) =
+        let (mut booting, others): (Vec<_>, Vec<_>) =
             build::suites()?.into_iter().partition(|name| name.starts_with(BOOTING));
+        booting.sort_by_key(|name| LONGEST.contains(&name.as_str()));
         if self.quick {
             let (slow, quick): (Vec<_>, Vec<_>) = others.into_iter().partition(|name| is_slow(name));
             println!("left out, since they take minutes: {} {}", slow.join(" "), booting.join(" "));
@@ -84,7 +88,7 @@ fn beside(programs: &Path, booting: Vec<String>, rest: impl FnOnce() -> Result<(
     })
 }
 
-/// Runs suites that boot machines, one after the other, while there is one left; what each says is shown at its end.
+/// Runs suites that boot machines, the last first, while there is one left; what each says is shown at its end.
 fn boot(programs: &Path, suites: &Mutex<Vec<String>>) -> Result<()> {
     let mut failed = Vec::new();
     loop {
