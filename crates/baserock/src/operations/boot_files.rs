@@ -35,7 +35,7 @@ pub fn install(volume: &Volume, label: &Label, files: &BootFiles) -> Result<()> 
     for (name, found) in std::iter::once((KERNEL, &files.kernel)).chain(others) {
         atomic::replace(&dir, name, |temporary| {
             let file = copy(found, &dir, temporary, volume.boot().kind())?;
-            sys::fs::start_writing(file.as_fd()).or_cannot("write", dir.shown(temporary))
+            change("begin to write", dir.shown(temporary), || sys::fs::start_writing(file.as_fd()))
         })?;
     }
     Ok(())
