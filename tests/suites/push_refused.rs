@@ -88,16 +88,18 @@ fn senders_without_an_agent_or_a_key_are_told() {
 
 #[test]
 fn connecting_and_reading_end_each_other() {
-    let client = Client::new();
-    let asking = client.programs().join("asking");
-    client.program("ssh", &format!("#!/bin/sh\necho $$ > {}\nexec sleep 600\n", asking.display()));
-    // Files here are shorter than they say, or cannot be read at all.
-    run(&mut client.push(Path::new("/sys/kernel"), "root@asks", "v2")).refused(&["ERROR: ", " /sys/kernel/"]);
+    let (client, tree) = (Client::new(), tempfile::tempdir().unwrap());
+    let (asking, endless) = (client.programs().join("asking"), tree.path().join("endless"));
+    File::create(&endless).unwrap().set_len(1 << 42).unwrap();
+    // It shortens what is being read, and does not end by itself.
+    let [process, file] = [&asking, &endless].map(|path| path.display());
+    client.program("ssh", &format!("#!/bin/sh\necho $$ > {process}\nsleep 2\n: > {file}\nexec sleep 600\n"));
+    run(&mut client.push(tree.path(), "root@asks", "v2"))
+        .refused(&["ERROR: ", "/endless changed while it was being read"]);
     let process = fs::read_to_string(asking).unwrap();
     assert!(!Path::new("/proc").join(process.trim()).exists(), "ssh still runs");
 
-    let tree = tempfile::tempdir().unwrap();
-    File::create(tree.path().join("endless")).unwrap().set_len(1 << 42).unwrap();
+    File::options().write(true).open(&endless).unwrap().set_len(1 << 42).unwrap();
     client.program("ssh", "#!/bin/sh\necho ssh: nobody is there >&2\nexit 255\n");
     run(&mut client.push(tree.path(), "root@nobody", "v2"))
         .refused(&["cannot connect to root@nobody: ssh: nobody is there"]);
