@@ -174,10 +174,11 @@ impl<'a> Version<'a> {
     fn tree(&mut self, orig: &Dir, manifest: &Manifest) -> Result<()> {
         self.observer.phase(format!("reading {}", orig.shown("").display()));
         let total = manifest.bytes();
-        for difference in verify(orig, manifest, &|bytes| {
+        let report = |bytes| {
             self.observer.progress(bytes, Some(total));
             Ok(())
-        })? {
+        };
+        for difference in verify(orig, manifest, &report)? {
             let path = orig.shown(difference.path()).display().to_string();
             // A name with a newline stays on its line.
             self.findings.push(format!("{}: {difference}", path.escape_debug()));
