@@ -1,4 +1,6 @@
 //! A volume that compresses everything still boots: what boot loaders read is written plain.
+//!
+//! Pace: boots machines
 
 use baserock_tests::bootable;
 use baserock_tests::machine::Machine;

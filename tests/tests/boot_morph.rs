@@ -1,4 +1,6 @@
 //! A machine made from the example definitions upgrades itself with them, tries builds of its own, and rolls back.
+//!
+//! Pace: boots machines, begun first
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

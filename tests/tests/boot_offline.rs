@@ -1,4 +1,6 @@
 //! An image upgraded while the machine is off boots into the new version; the menu on the serial line boots any other.
+//!
+//! Pace: boots machines
 
 use baserock_tests::bootable::{self, Tree};
 use baserock_tests::image::Image;

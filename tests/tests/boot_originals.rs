@@ -1,4 +1,6 @@
 //! Volumes as the original tools laid them out boot, are upgraded from inside, and roll back.
+//!
+//! Pace: boots machines
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,6 @@
 //! Partitioned disks boot, are upgraded from inside, and roll back; with `/boot` on the volume and on filesystems of its own.
+//!
+//! Pace: boots machines, begun first
 
 use std::fs;
 

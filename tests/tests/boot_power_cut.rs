@@ -1,5 +1,7 @@
 //! The power goes while a version is deployed, or made the default; what the disk is then boots in a machine: the old or the new version,
 //! its kernel, its initramfs and its root of the same; and doing it again succeeds.
+//!
+//! Pace: boots machines
 
 use std::path::Path;
 use std::sync::Mutex;

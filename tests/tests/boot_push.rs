@@ -1,4 +1,6 @@
 //! A booted machine is pushed the next point release from outside, boots it, is rolled back, and is pushed again.
+//!
+//! Pace: boots machines
 
 use baserock_tests::bootable::{self, KERNEL_ARGS, Tree};
 use baserock_tests::client::Client;

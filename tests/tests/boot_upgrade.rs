@@ -1,4 +1,6 @@
 //! The whole story on a machine that boots: deployed from inside, rebooted into the new version, rolled back.
+//!
+//! Pace: boots machines
 
 use baserock_tests::bootable;
 use baserock_tests::machine::Machine;

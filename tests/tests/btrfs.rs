@@ -1,4 +1,6 @@
 //! The btrfs floor on a real filesystem.
+//!
+//! Pace: seconds
 
 use std::fs;
 use std::path::Path;

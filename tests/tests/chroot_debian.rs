@@ -1,4 +1,6 @@
 //! A real Debian as a chroot, of root and of an ordinary user.
+//!
+//! Pace: minutes
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};

@@ -1,4 +1,6 @@
 //! Archives from web servers: good ones, and all others.
+//!
+//! Pace: seconds
 
 use std::net::TcpListener;
 use std::process::{Command, Stdio};

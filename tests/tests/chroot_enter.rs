@@ -1,4 +1,6 @@
 //! Entering: what is seen inside, what is not, and how the command's end is told.
+//!
+//! Pace: seconds
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,4 +1,6 @@
 //! The store: adding, listing, switching, cloning, removing, and everything that is refused.
+//!
+//! Pace: seconds
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

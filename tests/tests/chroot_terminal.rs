@@ -1,4 +1,6 @@
 //! A real terminal: signals, job control, size and prompt are those of the shell inside.
+//!
+//! Pace: seconds
 
 use std::process::Command;
 use std::time::{Duration, Instant};

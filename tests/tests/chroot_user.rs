@@ -1,4 +1,6 @@
 //! Chroots of ordinary users, with many ids and with one, and where user namespaces are forbidden.
+//!
+//! Pace: seconds
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};

@@ -1,4 +1,6 @@
 //! Entering installed versions of the system, on a volume that is not running.
+//!
+//! Pace: seconds
 
 use std::fs;
 use std::process::Command;

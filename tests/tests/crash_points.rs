@@ -1,4 +1,6 @@
 //! The power goes at any moment of any operation: a sample of the moments that `cargo xtask crash` checks all of.
+//!
+//! Pace: minutes
 
 use baserock_tests::crash::operations::ALL;
 use baserock_tests::crash::run::{Plan, kept, run};

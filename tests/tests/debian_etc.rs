@@ -1,4 +1,6 @@
 //! The merge on a real /etc: of a Debian release that an administrator has worked on, into its update.
+//!
+//! Pace: minutes
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};

@@ -1,4 +1,6 @@
 //! Trees compared and brought into snapshots, on a real filesystem, checked by rsync.
+//!
+//! Pace: seconds
 
 use std::path::Path;
 

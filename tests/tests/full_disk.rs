@@ -1,5 +1,7 @@
 //! Volumes that fill up under every operation, data or metadata or both, at many points each: nothing is half made, what to do is
 //! said, and removing a version works however full it is.
+//!
+//! Pace: minutes
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;

@@ -1,4 +1,6 @@
 //! Whatever ends a tool, nothing is left: no mount, no loop device, no half-made version; and the same again succeeds.
+//!
+//! Pace: seconds
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,6 @@
 //! What `morph` refuses, and that it says what would be right.
+//!
+//! Pace: seconds
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

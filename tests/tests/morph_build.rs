@@ -1,4 +1,6 @@
 //! `morph build` and `morph gc`, and artifacts that are archives.
+//!
+//! Pace: seconds
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,6 @@
 //! The build extensions that are installed: archives, OCI images, and Debian packages.
+//!
+//! Pace: minutes
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

@@ -1,4 +1,6 @@
 //! `morph check` on the example definitions, and what of them is written to files. Machines have a suite of their own.
+//!
+//! Pace: seconds
 
 use std::fs;
 use std::process::Command;

@@ -2,6 +2,8 @@
 //!
 //! The machine is a version of a real volume. `cycle.sh` and `morph` run beside it instead of in it, where there is no ssh: they reach its
 //! `system-version-manager` by chroot, and itself under the name localhost.
+//!
+//! Pace: seconds
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,6 @@
 //! `morph deploy` with extensions that show what they were given.
+//!
+//! Pace: seconds
 
 use std::fs;
 use std::process::Command;

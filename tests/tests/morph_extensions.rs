@@ -1,4 +1,6 @@
 //! The extensions that are installed, as `morph` runs them.
+//!
+//! Pace: seconds
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

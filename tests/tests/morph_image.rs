@@ -1,4 +1,6 @@
 //! Disk images made from cluster files, with the extension that makes real ones.
+//!
+//! Pace: seconds
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,6 @@
 //! The example definitions on machines: versions of real volumes, reached by ssh under the names that the cluster files give them.
+//!
+//! Pace: seconds
 
 use std::fs;
 

@@ -1,4 +1,6 @@
 //! Pushing to a running system.
+//!
+//! Pace: minutes
 
 use std::fs;
 

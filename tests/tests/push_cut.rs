@@ -1,4 +1,6 @@
 //! Pushes whose connection is cut at a random byte, each continued by the same command.
+//!
+//! Pace: minutes
 
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};

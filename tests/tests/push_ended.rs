@@ -1,4 +1,6 @@
 //! Pushes that end in their middle, whatever ends them: the machine is as it was, and the same command then succeeds.
+//!
+//! Pace: minutes
 
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;

@@ -1,4 +1,6 @@
 //! What the sender keeps of a push makes the next one small, and nothing depends on it.
+//!
+//! Pace: minutes
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,6 @@
 //! What a push refuses, and what a hostile sender gets.
+//!
+//! Pace: minutes
 
 use std::fs::{self, File};
 use std::io::Write;

@@ -1,4 +1,6 @@
 //! Pushes to machines that are set up as people set them up: login shells, mounts, jump hosts, passwords.
+//!
+//! Pace: minutes
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,6 @@
 //! What `rawdisk` refuses: with one line that says why, and nothing made or changed.
+//!
+//! Pace: seconds
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;

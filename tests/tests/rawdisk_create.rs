@@ -1,4 +1,6 @@
 //! Disks as `rawdisk.write` makes them: tables, filesystems, what is where.
+//!
+//! Pace: seconds
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};

@@ -1,4 +1,6 @@
 //! What extlinux cannot read is said with the numbers, before somebody reboots into it.
+//!
+//! Pace: seconds
 
 use std::fs::{self, File};
 

@@ -1,4 +1,6 @@
 //! Disks that have versions get another one, powered off.
+//!
+//! Pace: seconds
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

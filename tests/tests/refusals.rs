@@ -1,4 +1,6 @@
 //! Bad input gets one clear line, and nothing is lost or left behind.
+//!
+//! Pace: seconds
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,6 @@
 //! On a running system: a process tree whose `/` is a version of a real volume.
+//!
+//! Pace: seconds
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

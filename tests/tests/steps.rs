@@ -1,5 +1,7 @@
 //! Every operation with every one of its steps failing, in every way: the volume stays sound, what was begun is undone, and the same
 //! operation then succeeds.
+//!
+//! Pace: minutes
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,7 @@
 //! Writing a new disk with every one of its steps failing, in every way: there is no image then, nothing stays attached, and the same
 //! then succeeds.
+//!
+//! Pace: minutes
 
 use std::fs;
 use std::path::Path;

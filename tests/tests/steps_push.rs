@@ -1,4 +1,6 @@
 //! A push with every step of the agent on the target failing, in every way: the target stays sound, and the same push then succeeds.
+//!
+//! Pace: minutes
 
 use baserock_tests::image::Image;
 use baserock_tests::next::Next;

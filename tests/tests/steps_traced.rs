@@ -1,4 +1,6 @@
 //! No step without a fail point: every system call of an operation that changes its disk is announced by one.
+//!
+//! Pace: minutes
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,6 @@
 //! Eight processes change one volume at the same time, at random: nothing is lost, nobody waits for ever, who is refused hears by whom.
+//!
+//! Pace: minutes
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,6 @@
 //! Versions that somebody wrote to after they were made.
+//!
+//! Pace: seconds
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,6 @@
 //! Disks that no longer give what was written to them: btrfs notices by its checksums, and the tools say which file it is.
+//!
+//! Pace: seconds
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;

@@ -1,4 +1,6 @@
 //! Versions are listed, deployed, chosen and removed on a real volume.
+//!
+//! Pace: seconds
 
 use std::fs;
 

@@ -141,9 +141,9 @@ pub fn names() -> Result<Vec<Program>> {
 }
 
 /// Every suite of tests that is a program of its own.
-pub fn suites() -> Result<Vec<String>> {
+pub fn suites() -> Result<Vec<Target>> {
     let targets = packages()?.into_iter().flat_map(|package| package.targets);
-    Ok(targets.filter(|target| target.is("test")).map(|target| target.name).collect())
+    Ok(targets.filter(|target| target.is("test")).collect())
 }
 
 fn packages() -> Result<Vec<Package>> {
@@ -162,9 +162,13 @@ struct Package {
     targets: Vec<Target>,
 }
 
+/// What cargo builds from one file.
 #[derive(Deserialize)]
-struct Target {
-    name: String,
+pub struct Target {
+    /// Its name.
+    pub name: String,
+    /// That file.
+    pub src_path: PathBuf,
     kind: Vec<String>,
 }
 

@@ -8,6 +8,7 @@ mod fuzz;
 mod install;
 mod packages;
 mod root;
+mod suites;
 mod test;
 mod tidy;
 

@@ -8,6 +8,7 @@ use std::{slice, thread};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::fuzz::Fuzz;
+use crate::suites::{self, Pace, Suite};
 use crate::{build, packages, root};
 
 /// Run all tests, installing the Debian packages that they need first
@@ -20,25 +21,6 @@ pub struct Test {
     filter: Option<String>,
 }
 
-/// How the names of suites that boot machines begin.
-const BOOTING: &str = "boot_";
-
-/// Those of them that take longest: they are begun first, so that no processor waits for them at the end.
-const LONGEST: [&str; 2] = ["boot_morph", "boot_partitioned"];
-
-/// Other suites that make Debian root filesystems, or take minutes for another reason, by the beginnings of their names.
-const SLOW: [&str; 9] = [
-    "chroot_debian",
-    "crash_",
-    "debian_",
-    "full_disk",
-    "merge_oracle",
-    "morph_builders",
-    "push",
-    "steps",
-    "two_at_once",
-];
-
 impl Test {
     /// Runs them.
     pub fn run(&self) -> Result<()> {
@@ -50,20 +32,26 @@ impl Test {
             return root::run(cargo(&programs, &["--workspace"], &[]).arg("--").args(&self.filter));
         }
         let (mut booting, others): (Vec<_>, Vec<_>) =
-            build::suites()?.into_iter().partition(|name| name.starts_with(BOOTING));
-        booting.sort_by_key(|name| LONGEST.contains(&name.as_str()));
+            suites::all()?.into_iter().partition(|suite| suite.pace.boots());
+        booting.sort_by_key(|suite| suite.pace);
+        let booting = names(booting);
         if self.quick {
-            let (slow, quick): (Vec<_>, Vec<_>) = others.into_iter().partition(|name| is_slow(name));
-            println!("left out, since they take minutes: {} {}", slow.join(" "), booting.join(" "));
-            return root::run(cargo(&programs, &REST, &quick).arg("--").args(&self.filter));
+            let (quick, slow): (Vec<_>, Vec<_>) =
+                others.into_iter().partition(|suite| suite.pace == Pace::Seconds);
+            println!("left out, since they take minutes: {} {}", names(slow).join(" "), booting.join(" "));
+            return root::run(cargo(&programs, &REST, &names(quick)).arg("--").args(&self.filter));
         }
         root::run(&mut cargo(&programs, &["--workspace", "--no-run"], &[]))?;
         beside(&programs, booting, || {
-            root::run(&mut cargo(&programs, &REST, &others))?;
+            root::run(&mut cargo(&programs, &REST, &names(others)))?;
             println!("looking for inputs that break a reader, for minutes");
             Fuzz::default().run()
         })
     }
+}
+
+fn names(suites: Vec<Suite>) -> Vec<String> {
+    suites.into_iter().map(|suite| suite.name).collect()
 }
 
 /// What is tested beside named suites.
@@ -105,10 +93,6 @@ fn boot(programs: &Path, suites: &Mutex<Vec<String>>) -> Result<()> {
     }
     ensure!(failed.is_empty(), "tests that boot machines failed: {}", failed.join(" "));
     Ok(())
-}
-
-fn is_slow(suite: &str) -> bool {
-    SLOW.iter().any(|beginning| suite.starts_with(beginning))
 }
 
 fn is_root() -> Result<bool> {

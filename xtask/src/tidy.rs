@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::root;
+use crate::{root, suites};
 
 /// No file is longer, tests included.
 const MAX_LINES: usize = 400;
@@ -66,6 +66,7 @@ pub fn run() -> Result<()> {
         check(file, &text, &mut faults);
     }
     check_map(&mut faults)?;
+    faults.extend(suites::all().err().map(|error| format!("{error:#}")));
     if faults.is_empty() {
         return Ok(());
     }

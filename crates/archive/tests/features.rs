@@ -1,4 +1,6 @@
 //! Everything that belongs to a file arrives, from archives as the usual programs write them.
+//!
+//! Pace: seconds
 
 mod support;
 

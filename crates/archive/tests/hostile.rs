@@ -1,4 +1,6 @@
 //! Archives that want out, or that want too much: nothing outside the new tree is touched, and the message says what was tried.
+//!
+//! Pace: seconds
 
 mod support;
 

@@ -1,4 +1,6 @@
 //! Trees are copied with everything that belongs to them, on the filesystems of this machine and on real btrfs.
+//!
+//! Pace: seconds
 
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};

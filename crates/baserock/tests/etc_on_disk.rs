@@ -1,4 +1,6 @@
 //! What a merge does on disk beyond the cases: owners outside etc, second merges, failures. Needs root.
+//!
+//! Pace: seconds
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};

@@ -1,4 +1,6 @@
 //! The line merge held against `git merge-file`, over random texts with few different lines, where merges go wrong.
+//!
+//! Pace: minutes
 
 use std::fs;
 use std::path::Path;

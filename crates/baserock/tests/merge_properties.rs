@@ -1,4 +1,6 @@
 //! What holds for every merge, on random trees.
+//!
+//! Pace: seconds
 
 use std::collections::BTreeMap;
 

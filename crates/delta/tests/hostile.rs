@@ -1,4 +1,6 @@
 //! Manifests that nobody meant well.
+//!
+//! Pace: seconds
 
 use delta::Manifest;
 use delta::codec::Writer;

@@ -1,4 +1,6 @@
 //! Every input that is kept, through its target.
+//!
+//! Pace: seconds
 
 use std::fs;
 use std::path::{Path, PathBuf};

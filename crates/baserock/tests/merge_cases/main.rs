@@ -1,4 +1,6 @@
 //! Runs every case of `tests/merge-cases`, as values and on disk. The README there tells how to add one.
+//!
+//! Pace: seconds
 
 mod case;
 mod extra;
