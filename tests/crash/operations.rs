@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use baserock::btrfs::{self, Access};
+use system::btrfs::{self, Access};
 
 use super::recording::wait_until_free;
 use super::trees::Trees;

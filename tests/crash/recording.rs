@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use baserock::loopdev;
-use baserock::mount::leave_shared_namespace;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use system::loopdev;
+use system::mount::leave_shared_namespace;
 
 use super::log::Log;
 use crate::programs::shell;

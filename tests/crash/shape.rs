@@ -5,11 +5,11 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use baserock::boot::Menu;
-use baserock::loopdev::LoopDevice;
-use baserock::mount::PrivateMount;
-use baserock::partitions;
 use delta::hash::Hash;
 use nix::mount::MsFlags;
+use system::loopdev::LoopDevice;
+use system::mount::PrivateMount;
+use system::partitions;
 
 use super::content::{self, Content};
 use crate::bootable::volume_offset;

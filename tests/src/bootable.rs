@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use baserock::copy::Copier;
-use baserock::dir::Dir;
-use baserock::mount::PrivateMount;
-use baserock::{btrfs, partitions, superblock};
 use nix::mount::MsFlags;
+use system::copy::Copier;
+use system::dir::Dir;
+use system::mount::PrivateMount;
+use system::{btrfs, partitions, superblock};
 use tempfile::TempDir;
 
 use crate::image::Image;

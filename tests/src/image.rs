@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use baserock::dir::Dir;
-use baserock::loopdev::LoopDevice;
-use baserock::mount::PrivateMount;
-use baserock::partitions;
-use baserock::process::Program;
 use nix::mount::MsFlags;
+use system::dir::Dir;
+use system::loopdev::LoopDevice;
+use system::mount::PrivateMount;
+use system::partitions;
+use system::process::Program;
 use tempfile::TempDir;
 
 use crate::bootable::volume_offset;
@@ -68,7 +68,7 @@ impl Image {
     /// Whether no loop device has it: whoever had it attached is gone, its mounts with it.
     pub fn is_detached(&self) -> bool {
         let file = File::open(self.path()).expect("the image");
-        baserock::loopdev::holder(&file, &self.path()).expect("loop devices").is_none()
+        system::loopdev::holder(&file, &self.path()).expect("loop devices").is_none()
     }
 
     /// Waits until no loop device has it: the kernel lets go of it a moment after the last process that had it mounted is gone.

@@ -7,9 +7,9 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use baserock::error::{Error, OrCannot, Result};
-use baserock::lock::{Lock, Patience};
-use baserock::process::Program;
+use system::error::{Error, OrCannot, Result};
+use system::lock::{Lock, Patience};
+use system::process::Program;
 
 /// The two builds of Debian: an upgrade goes from the first to the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub fn busybox() -> Result<PathBuf> {
             ] {
                 fs::create_dir_all(place.join(dir)).or_cannot("create", place.join(dir))?;
             }
-            let busybox = baserock::process::find("busybox").ok_or_else(|| {
+            let busybox = system::process::find("busybox").ok_or_else(|| {
                 Error::refused("busybox is not installed; install the Debian package busybox-static")
             })?;
             fs::copy(&busybox, place.join("bin/busybox")).or_cannot("copy", &busybox)?;

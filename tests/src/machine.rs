@@ -11,7 +11,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use baserock::process::Program;
+use system::process::Program;
 use tempfile::TempDir;
 
 use crate::inputs;

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use baserock::loopdev::LoopDevice;
-use baserock::mount::PrivateMount;
-use baserock::partitions;
 use nix::mount::{MsFlags, mount};
+use system::loopdev::LoopDevice;
+use system::mount::PrivateMount;
+use system::partitions;
 
 use crate::bootable::volume_offset;
 use crate::image::{Image, Mounted};

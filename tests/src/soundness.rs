@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use baserock::btrfs::{self, Access, Identity};
-use baserock::dir::Dir;
 use baserock::layout::SHARED;
 use delta::entry::Entry;
 use delta::scan::{ReadAll, scan};
+use system::btrfs::{self, Access, Identity};
+use system::dir::Dir;
 
 /// A volume that is mounted: its top level, and where its boot files are (the same, unless `/boot` is a filesystem of its own).
 #[derive(Clone, Copy, Debug)]

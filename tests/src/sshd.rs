@@ -8,8 +8,8 @@ use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use baserock::mount::PrivateMount;
 use nix::mount::MsFlags;
+use system::mount::PrivateMount;
 use tempfile::TempDir;
 
 use crate::inputs;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use baserock::btrfs::{self, Access};
-use baserock::dir::Dir;
+use system::btrfs::{self, Access};
+use system::dir::Dir;
 
 use crate::image::Image;
 use crate::inputs;

@@ -6,11 +6,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use baserock::btrfs::{self, Access};
-use baserock::superblock;
 use baserock_tests::bootable;
 use baserock_tests::image::Image;
 use baserock_tests::machine::Machine;
+use system::btrfs::{self, Access};
+use system::superblock;
 
 /// The menu that the original wrote: one entry, over the link.
 const MENU: &str = "default linux\ntimeout 1\nlabel linux\nkernel /systems/default/kernel\n\

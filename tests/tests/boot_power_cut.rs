@@ -6,7 +6,6 @@
 use std::path::Path;
 use std::sync::Mutex;
 
-use baserock::btrfs;
 use baserock_tests::crash::disk::Rebuilder;
 use baserock_tests::crash::log::Log;
 use baserock_tests::crash::operations::manage;
@@ -17,6 +16,7 @@ use baserock_tests::image::Mounted;
 use baserock_tests::inputs::Debian;
 use baserock_tests::programs::{command, run};
 use baserock_tests::small_guest::{self, Said, Tree};
+use system::btrfs;
 
 /// Moments at which the power goes, of each operation.
 const MOMENTS: usize = 10;

@@ -6,10 +6,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use baserock::btrfs::{self, Access};
-use baserock::copy::Copier;
-use baserock::{loopdev, superblock};
 use baserock_tests::image::Image;
+use system::btrfs::{self, Access};
+use system::copy::Copier;
+use system::{loopdev, superblock};
 
 #[test]
 fn subvolumes_are_made_snapshotted_frozen_and_deleted_with_what_is_inside() {

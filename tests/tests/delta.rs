@@ -4,14 +4,14 @@
 
 use std::path::Path;
 
-use baserock::btrfs::{self, Access};
-use baserock::copy::Copier;
-use baserock::dir::Dir;
-use baserock::process::Program;
 use baserock_tests::image::{Image, Mounted};
 use delta::scan::{ReadAll, scan};
 use delta::update::{Updated, update};
 use delta::{Manifest, Tree, beside};
+use system::btrfs::{self, Access};
+use system::copy::Copier;
+use system::dir::Dir;
+use system::process::Program;
 
 /// Two trees that differ in everything in which trees can differ; each line makes one difference.
 const OLD: &str = r"

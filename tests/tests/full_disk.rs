@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use baserock::dir::Dir;
 use baserock_tests::image::Image;
 use baserock_tests::operations::{self, Operation};
 use baserock_tests::programs::run;
@@ -17,6 +16,7 @@ use baserock_tests::soundness::{Existing, Place, Times};
 use baserock_tests::version::{manage, put_tree};
 use nix::fcntl::{FallocateFlags, fallocate};
 use rustix::fs::{XattrFlags, fsetxattr};
+use system::dir::Dir;
 
 impl Full {
     /// The points between full and enough.
@@ -118,7 +118,7 @@ fn make_room(image: &Image, full: Full, point: u64) {
 }
 
 fn sync(top: &Path) {
-    baserock::btrfs::commit(&Dir::open(top).unwrap()).unwrap();
+    system::btrfs::commit(&Dir::open(top).unwrap()).unwrap();
 }
 
 /// Does the operation at every point, and checks what it leaves.

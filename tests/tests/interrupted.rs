@@ -40,7 +40,7 @@ fn wait_until(what: &str, test: impl Fn() -> bool) {
 
 fn is_detached(image: &Path) -> bool {
     let file = fs::File::open(image).unwrap();
-    baserock::loopdev::holder(&file, image).unwrap().is_none()
+    system::loopdev::holder(&file, image).unwrap().is_none()
 }
 
 #[test]

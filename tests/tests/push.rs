@@ -4,13 +4,13 @@
 
 use std::fs;
 
-use baserock::btrfs::{self, Access};
 use baserock_tests::image::Image;
 use baserock_tests::inputs;
 use baserock_tests::next::Next;
 use baserock_tests::programs::run;
 use baserock_tests::ssh::{Target, quiet};
 use baserock_tests::version::factory_image;
+use system::btrfs::{self, Access};
 
 fn image() -> Image {
     factory_image(3072)

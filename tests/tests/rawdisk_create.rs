@@ -6,12 +6,12 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use baserock::loopdev::LoopDevice;
-use baserock::partitions;
 use baserock_tests::bootable::volume_offset;
 use baserock_tests::image::Image;
 use baserock_tests::inputs;
 use baserock_tests::programs::{Done, command, run, shell};
+use system::loopdev::LoopDevice;
+use system::partitions;
 
 /// A copy of the small tree that a test may change.
 fn tree(place: &Path) -> PathBuf {

@@ -4,11 +4,11 @@
 
 use std::fs::{self, File};
 
-use baserock::loopdev::LoopDevice;
 use baserock_tests::image::{Image, Mounted};
 use baserock_tests::inputs;
 use baserock_tests::programs::{command, run, shell};
 use baserock_tests::version::put_tree;
+use system::loopdev::LoopDevice;
 
 /// An image with extlinux and the small tree.
 fn image(size: &str) -> (Image, String) {

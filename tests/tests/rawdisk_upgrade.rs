@@ -5,11 +5,11 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use baserock::loopdev::LoopDevice;
 use baserock_tests::bootable::volume_offset;
 use baserock_tests::image::{Image, Mounted};
 use baserock_tests::inputs::{self, Debian};
 use baserock_tests::programs::{Done, command, run, shell};
+use system::loopdev::LoopDevice;
 
 /// The small tree, in a place of its own.
 fn tree(place: &Path) -> PathBuf {

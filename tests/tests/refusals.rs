@@ -91,7 +91,7 @@ fn what_cannot_be_removed() {
     manage(&image, &["remove", "factory"]).refused(&["factory", "--force"]);
     let mounted = image.mount("subvol=systems/factory/run");
     let device =
-        baserock::loopdev::holder(&fs::File::open(image.path()).unwrap(), &image.path()).unwrap().unwrap();
+        system::loopdev::holder(&fs::File::open(image.path()).unwrap(), &image.path()).unwrap().unwrap();
     let mut remove = command("system-version-manager");
     remove.arg("--volume").arg(&device).args(["remove", "--force", "factory"]);
     run(&mut remove).refused(&["factory is in use", "process"]);
@@ -135,12 +135,12 @@ fn an_image_that_somebody_else_has() {
     manage(&image, &["list"]).refused(&["attached already", "/dev/loop"]);
     drop(mounted);
     let holder = fs::File::options().read(true).write(true).open(image.path()).unwrap();
-    let lock = baserock::lock::Lock::take(holder, &image.path(), baserock::lock::Patience::Refuse).unwrap();
+    let lock = system::lock::Lock::take(holder, &image.path(), system::lock::Patience::Refuse).unwrap();
     manage(&image, &["set-default", "factory"])
         .refused(&["in use by", &format!("process {}", std::process::id())]);
     drop(lock);
     let machine = fs::File::options().read(true).write(true).open(image.path()).unwrap();
-    baserock::lock::take_record_lock(&machine, &image.path()).unwrap();
+    system::lock::take_record_lock(&machine, &image.path()).unwrap();
     manage(&image, &["list"]).refused(&["in use by"]);
     drop(machine);
     manage(&image, &["list"]).ok();

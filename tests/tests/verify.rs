@@ -6,10 +6,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use baserock::btrfs::{self, Access};
 use baserock_tests::image::Image;
 use baserock_tests::programs::{Done, shell};
 use baserock_tests::version::{factory_image, manage, put_tree};
+use system::btrfs::{self, Access};
 
 fn verify(image: &Image, arguments: &[&str]) -> Done {
     manage(image, &[&["verify"], arguments].concat())
@@ -127,7 +127,7 @@ fn what_stands_beside_the_tree_is_looked_at_too() {
     assert!(findings(&done)[0].starts_with("factory: the boot menu has no entry for it"), "{}", done.stdout);
     change(&|top| {
         btrfs::set_access(
-            &baserock::dir::Dir::open(top.join("systems/factory/orig")).unwrap(),
+            &system::dir::Dir::open(top.join("systems/factory/orig")).unwrap(),
             Access::Writable,
         )
         .unwrap();

@@ -194,7 +194,7 @@ fn a_list_of_100_versions_opens_nothing_below_run_and_starts_nothing() {
             let name = format!("v{number}");
             systems.make_dir(&name, 0o755).unwrap();
             for part in ["orig", "run"] {
-                baserock::btrfs::create(&systems.dir(&name).unwrap(), part).unwrap();
+                system::btrfs::create(&systems.dir(&name).unwrap(), part).unwrap();
             }
         }
     }

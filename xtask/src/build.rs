@@ -39,7 +39,7 @@ impl Purpose {
 }
 
 /// The feature that makes steps fail.
-const FAIL_POINTS: &str = "baserock/fail-points";
+const FAIL_POINTS: &str = "baserock-system/fail-points";
 
 /// A kind of processor that programs are built for.
 pub struct Architecture {

@@ -151,7 +151,7 @@ fn edit(system: &Running, file: &str, from: &str, to: &str) -> Result<()> {
 fn put(top: &Mounted, tree: &Path) -> Result<()> {
     let systems = top.dir().dir("systems")?;
     systems.make_dir("devel", 0o755)?;
-    baserock::btrfs::create(&systems.dir("devel")?, "orig")?;
+    system::btrfs::create(&systems.dir("devel")?, "orig")?;
     let orig = top.path().join("systems/devel/orig");
     root::run(root::command("cp").arg("-a").arg(tree.join(".")).arg(&orig))
 }

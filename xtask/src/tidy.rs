@@ -26,14 +26,14 @@ const RULES: [Rule; 4] = [
     Rule {
         words: &["unsafe {", "unsafe fn", "unsafe impl"],
         inside: &[""],
-        except: &["crates/baserock/src/sys/"],
-        why: "unsafe code lives in crates/baserock/src/sys",
+        except: &["crates/system/src/sys/"],
+        why: "unsafe code lives in crates/system/src/sys",
     },
     Rule {
         words: &["Command::new("],
         inside: &["crates/", "bins/", "extensions/", "tests/fuzz/"],
-        except: &["crates/baserock/src/process.rs", "/tests/", "tests/fuzz/src/targets/merge.rs"],
-        why: "programs are started by crates/baserock/src/process.rs",
+        except: &["crates/system/src/process.rs", "/tests/", "tests/fuzz/src/targets/merge.rs"],
+        why: "programs are started by crates/system/src/process.rs",
     },
     Rule {
         words: &["println!(", "print!(", "eprintln!(", "eprint!(", "dbg!("],

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
 use baserock::Label;
-use baserock::lock::Patience;
 use baserock::operations::etc::{INHERITED_LOCK, MOUNTED_VOLUME};
 use baserock::volume::{Opening, Purpose, Volume};
 use clap::{Parser, Subcommand};
+use system::lock::Patience;
 
 /// Merges /etc between versions of the system.
 ///

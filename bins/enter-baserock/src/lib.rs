@@ -4,16 +4,16 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use baserock::error::{Error, Result};
 use baserock::label::Label;
 use baserock::layout::{RUN, in_version};
-use baserock::lock::Patience;
-use baserock::mount::leave_shared_namespace;
-use baserock::namespace::{Privilege, become_root};
 use baserock::volume::{Opening, Purpose, Volume};
 use baserock_chroots::enter::{Bind, Entry, Failure, enter, state_of};
 use baserock_chroots::{Store, location};
 use clap::Parser;
+use system::error::{Error, Result};
+use system::lock::Patience;
+use system::mount::leave_shared_namespace;
+use system::namespace::{Privilege, become_root};
 
 /// Enters a chroot: a shell there, or a command, with the rest of the machine out of sight but for /src.
 ///

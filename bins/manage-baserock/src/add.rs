@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use anyhow::Result;
-use baserock::error::Error;
 use baserock::extension::parse_size;
 use baserock::label::Label;
-use baserock::observer::Observer;
 use baserock_chroots::{Adding, Store, add};
 use baserock_fetch::{Checksum, Patience, Source};
 use baserock_terminal::{Output, Show};
 use clap::Args;
+use system::error::Error;
+use system::observer::Observer;
 
 /// Add a chroot from a tarball (plain, gz, xz, zst, bz2) or a directory
 #[derive(Debug, Args)]

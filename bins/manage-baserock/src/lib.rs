@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use baserock::label::Label;
-use baserock::namespace::become_root;
 use baserock_chroots::{Force, Store, clone, location, remove};
 use clap::{Parser, Subcommand};
+use system::namespace::become_root;
 
 /// Adds, lists, clones and removes chroots: systems that are used without booting them.
 ///

@@ -4,13 +4,13 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use baserock::copy::Copier;
-use baserock::dir::Dir;
-use baserock::error::OrCannot;
-use baserock::lock::{Lock, Patience};
-use baserock::observer::Silent;
-use baserock::{Error, Result};
 use baserock_archive::{Options, Owners};
+use system::copy::Copier;
+use system::dir::Dir;
+use system::error::OrCannot;
+use system::lock::{Lock, Patience};
+use system::observer::Silent;
+use system::{Error, Result};
 
 /// The folder of artifacts: `NAME/`, or `NAME.tar`, compressed or not.
 #[derive(Clone, Debug)]

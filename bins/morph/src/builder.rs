@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::path::Path;
 
-use baserock::dir::Dir;
-use baserock::error::OrCannot;
 use baserock::extension::Environment;
-use baserock::lock::Patience;
-use baserock::{Error, Result, atomic};
+use system::dir::Dir;
+use system::error::OrCannot;
+use system::lock::Patience;
+use system::{Error, Result, atomic};
 
 use crate::artifacts::{Artifacts, RECORDS};
 use crate::definition::{Build, Definition};

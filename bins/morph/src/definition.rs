@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use baserock::{Error, Result};
 use serde::Deserialize;
+use system::{Error, Result};
 
 use crate::document;
 use crate::parameters::Parameters;

@@ -4,12 +4,12 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use baserock::dir::Dir;
-use baserock::error::{OrCannot, Result};
 use baserock::extension::Environment;
-use baserock::lock::Patience;
 use baserock::meta::{self, DeploymentMeta};
-use baserock::{atomic, signal};
+use system::dir::Dir;
+use system::error::{OrCannot, Result};
+use system::lock::Patience;
+use system::{atomic, signal};
 
 use crate::artifacts::Artifacts;
 use crate::output::Lines;

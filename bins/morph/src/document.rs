@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use baserock::{Error, Result};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use system::{Error, Result};
 
 /// The kind that a file says it is; `None` where it has none or is no YAML map.
 pub fn kind(text: &str) -> Option<String> {

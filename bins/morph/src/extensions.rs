@@ -6,8 +6,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use baserock::error::{OrCannot, if_exists};
-use baserock::{Error, Result};
+use system::error::{OrCannot, if_exists};
+use system::{Error, Result};
 
 use crate::nearest;
 use crate::repository::Repository;

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use baserock::error::{OrCannot, if_exists};
-use baserock::{Error, Result};
 use serde::Deserialize;
+use system::error::{OrCannot, if_exists};
+use system::{Error, Result};
 
 #[derive(Deserialize)]
 struct Help {

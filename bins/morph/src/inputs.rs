@@ -6,9 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use baserock::error::OrCannot;
-use baserock::{Error, Result, signal};
 use sha2::{Digest, Sha256};
+use system::error::OrCannot;
+use system::{Error, Result, signal};
 
 use crate::artifacts;
 use crate::definition::Build;

@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use baserock::extension::{Environment, parse_boolean};
-use baserock::{Error, Result};
+use system::{Error, Result};
 
 use crate::cluster::{Cluster, System};
 use crate::nearest;

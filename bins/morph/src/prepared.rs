@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use baserock::Result;
+use system::Result;
 
 use crate::artifacts::{Artifact, Artifacts};
 use crate::definition::Definition;

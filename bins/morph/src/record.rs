@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use baserock::dir::Dir;
-use baserock::error::{OrCannot, if_exists};
-use baserock::{Error, Result, atomic};
 use serde::{Deserialize, Serialize};
+use system::dir::Dir;
+use system::error::{OrCannot, if_exists};
+use system::{Error, Result, atomic};
 
 /// One artifact's record, in `.morph/NAME.json` among the artifacts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

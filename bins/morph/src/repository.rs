@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use baserock::error::OrCannot;
-use baserock::{Error, Result};
+use system::error::OrCannot;
+use system::{Error, Result};
 
 use crate::artifacts;
 use crate::cluster::Cluster;

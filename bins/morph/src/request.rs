@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use baserock::{Error, Result};
+use system::{Error, Result};
 
 use crate::parameters::Parameters;
 

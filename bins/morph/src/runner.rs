@@ -3,10 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use baserock::dir::Dir;
 use baserock::extension::Environment;
-use baserock::process::{Program, Stream};
-use baserock::{Error, Result};
+use system::dir::Dir;
+use system::process::{Program, Stream};
+use system::{Error, Result};
 
 use crate::output::Lines;
 use crate::parameters::Parameters;

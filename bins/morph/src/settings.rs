@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use baserock::Result;
-use baserock::error::OrCannot;
 use baserock::extension::Environment;
 use clap::Args;
+use system::Result;
+use system::error::OrCannot;
 
 use crate::artifacts::Artifacts;
 use crate::extensions::Extensions;

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::thread;
 
-use baserock::{Error, Result, signal};
+use system::{Error, Result, signal};
 
 use crate::output::Lines;
 use crate::prepared::Prepared;

@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use baserock::dir::Dir;
-use baserock::error::{Error, OrCannot, Result};
-use baserock::lock::{Lock, Patience};
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result};
+use system::lock::{Lock, Patience};
 
 /// A private folder that is removed when this is dropped. It is locked, so that others know that it is in use.
 #[derive(Debug)]

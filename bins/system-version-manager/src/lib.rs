@@ -9,9 +9,9 @@ mod verify;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use baserock::lock::Patience;
 use baserock::volume::{Opening, Purpose, Volume};
 use clap::{Parser, Subcommand};
+use system::lock::Patience;
 
 /// Lists, deploys, removes and switches versions of the system.
 ///

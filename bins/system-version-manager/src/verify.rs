@@ -4,12 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
 use baserock::Label;
-use baserock::btrfs::{self, Access};
-use baserock::dir::Dir;
-use baserock::error::OrCannot;
 use baserock::layout::{self, DTB, INITRAMFS, KERNEL, ORIG};
-use baserock::observer::Observer;
-use baserock::signal;
 use baserock::volume::Volume;
 use baserock_terminal::{Output, Show, print};
 use delta::entry::Kind;
@@ -17,6 +12,11 @@ use delta::hash::Hash;
 use delta::scan::{ReadAll, scan};
 use delta::verify::verify;
 use delta::{Manifest, beside};
+use system::btrfs::{self, Access};
+use system::dir::Dir;
+use system::error::OrCannot;
+use system::observer::Observer;
+use system::signal;
 
 /// Look whether versions are what they were when they were made
 ///
@@ -147,7 +147,7 @@ impl<'a> Version<'a> {
                 ));
                 return Ok(self.findings);
             }
-            Err(error @ baserock::Error::Interrupted(_)) => return Err(error.into()),
+            Err(error @ system::Error::Interrupted(_)) => return Err(error.into()),
             Err(error) => {
                 self.add(&error.to_string());
                 return Ok(self.findings);
@@ -207,7 +207,7 @@ impl<'a> Version<'a> {
         Ok(())
     }
 
-    fn hash(&self, name: &str, shown: &Path) -> baserock::Result<Hash> {
+    fn hash(&self, name: &str, shown: &Path) -> system::Result<Hash> {
         let file = self.volume.boot().file(self.label, name)?;
         let size = file.metadata().or_cannot("examine", shown)?.len();
         Hash::of_file(&file, size, shown, &mut vec![0; BUFFER], &signal::check)

@@ -9,12 +9,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use baserock::dir::Dir;
-use baserock::error::{Error, OrCannot, Result, if_exists};
-use baserock::signal;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{Mode, SFlag, makedev, mknodat};
 use nix::unistd::linkat;
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result, if_exists};
+use system::signal;
 
 use crate::acl::{self, Accounts};
 use crate::member::{Device, Kind, Member, Metadata, Part};

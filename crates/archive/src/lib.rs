@@ -22,10 +22,10 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use baserock::dir::Dir;
-use baserock::error::{Error, Result};
-use baserock::observer::Observer;
-use baserock::signal;
+use system::dir::Dir;
+use system::error::{Error, Result};
+use system::observer::Observer;
+use system::signal;
 
 pub use compression::{Compression, decompressed};
 pub use metadata::Owners;

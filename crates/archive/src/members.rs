@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use baserock::error::{Error, Result};
+use system::error::{Error, Result};
 use tar_core::parse::{Limits, ParseError, ParseEvent, Parser};
 
 use crate::member::Member;

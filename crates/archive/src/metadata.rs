@@ -6,13 +6,13 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use baserock::error::{Error, OrCannot, Result};
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{FchmodatFlags, Mode, UtimensatFlags, fchmod, fchmodat, futimens, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchown, fchownat};
 use rustix::fs::XattrFlags;
 use rustix::io::Errno;
+use system::error::{Error, OrCannot, Result};
 
 use crate::member::Metadata;
 use crate::pax::Time;

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, s
 use std::thread::Scope;
 use std::time::Duration;
 
-use baserock::signal;
+use system::signal;
 
 /// Bytes read at once.
 const CHUNK: usize = 1 << 20;

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use baserock::dir::Dir;
-use baserock::error::{Error, Result};
-use baserock::resolve::Links;
+use system::dir::Dir;
+use system::error::{Error, Result};
+use system::resolve::Links;
 
 use crate::name::Name;
 

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
-use crate::error::{Error, Result};
+use system::error::{Error, Result};
+
 use crate::label::Label;
 
 /// The variables that an extension was given, read by name. Every error names the variable.

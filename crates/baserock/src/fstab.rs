@@ -4,9 +4,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use system::mountinfo::unescape;
+use system::superblock::Uuid;
+
 use crate::layout;
-use crate::mountinfo::unescape;
-use crate::superblock::Uuid;
 
 /// An fstab that renders to the very bytes that it was parsed from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use system::error::Error;
 
 /// The name of a version: one path component, safe in a menu, on a kernel command line and on FAT.
 ///

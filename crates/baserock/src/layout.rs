@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use system::mountinfo::Mount;
+
 use crate::label::Label;
 
 /// The directory of versions.
@@ -55,6 +57,8 @@ pub const MOUNTS: &str = "fstab";
 pub const MENU_DIR: &str = "extlinux";
 /// The boot menu, in [`MENU_DIR`] for U-Boot; a link to it, at the top, for syslinux.
 pub const MENU: &str = "extlinux.conf";
+/// At the top of a boot filesystem: what boot loaders read, in the order in which it is written. The menu is last, since it names the rest.
+pub const BOOT_NAMES: [&str; 2] = [SYSTEMS, MENU_DIR];
 
 /// A version's directory: `systems/LABEL`.
 pub fn version(label: &Label) -> PathBuf {
@@ -77,9 +81,33 @@ pub fn label_of<'p>(path: &'p str, name: &str) -> Option<&'p str> {
     (!label.is_empty() && !label.contains('/')).then_some(label)
 }
 
+/// The version whose `run` is mounted: the running one, if this is the mount at `/`.
+pub fn mounted_version(mount: &Mount) -> Option<Label> {
+    let label = label_of(mount.root.to_str()?, RUN)?;
+    (mount.kind == "btrfs").then(|| Label::existing(label.as_ref())).flatten()
+}
+
 #[cfg(test)]
 mod tests {
+    use system::mountinfo;
+
     use super::*;
+
+    #[test]
+    fn only_the_run_of_a_version_on_btrfs_is_a_mounted_version() {
+        for (root, kind, label) in [
+            ("/systems/factory/run", "btrfs", Some("factory")),
+            ("/", "btrfs", None),
+            ("/@", "btrfs", None),
+            ("/systems/a/orig", "btrfs", None),
+            ("/systems/a/run", "ext4", None),
+        ] {
+            let line = format!("30 1 0:31 {root} / rw - {kind} /dev/vda rw");
+            let mounts = mountinfo::parse(line.as_bytes());
+            let found = mounted_version(mountinfo::root(&mounts).unwrap());
+            assert_eq!(found.as_ref().map(Label::as_str), label, "{line}");
+        }
+    }
 
     #[test]
     fn labels_are_found_in_paths() {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use system::error::{Error, Result};
 
 /// Where it is in a root filesystem.
 pub const PATH: &str = "baserock/deployment.meta";

@@ -6,12 +6,12 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::path::Path;
 
-use baserock::Result;
-use baserock::dir::Dir;
 use baserock::etc::merge::BEFORE_MERGE;
 use baserock::etc::{Inputs, Outcome, Record, Request, merge, scan};
-use baserock::observer::Silent;
 use rustix::fs::{XattrFlags, lgetxattr, lsetxattr};
+use system::Result;
+use system::dir::Dir;
+use system::observer::Silent;
 use tempfile::TempDir;
 
 /// A capability as the kernel stores it: version 2, effective, `CAP_NET_RAW`.

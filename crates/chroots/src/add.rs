@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use baserock::copy::Copier;
-use baserock::dir::Dir;
-use baserock::error::{Error, Result};
 use baserock::label::Label;
-use baserock::namespace::Privilege;
-use baserock::observer::Observer;
-use baserock::resolve::Links;
 use baserock_archive::{Options, Owners, Stats, unpack};
 use baserock_fetch::{Checksum, Hashing, Patience, Source};
 use nix::fcntl::OFlag;
+use system::copy::Copier;
+use system::dir::Dir;
+use system::error::{Error, Result};
+use system::namespace::Privilege;
+use system::observer::Observer;
+use system::resolve::Links;
 
 use crate::record::Record;
 use crate::staging::Staging;

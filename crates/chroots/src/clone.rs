@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use baserock::btrfs::{self, Access};
-use baserock::copy::Copier;
-use baserock::error::Result;
 use baserock::label::Label;
+use system::btrfs::{self, Access};
+use system::copy::Copier;
+use system::error::Result;
 
 use crate::record::Record;
 use crate::staging::Staging;

@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use baserock::dir::Dir;
-use baserock::error::{OrCannot, Result};
 use serde::Serialize;
+use system::dir::Dir;
+use system::error::{OrCannot, Result};
 
 /// A process that is inside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use baserock::dir::Dir;
-use baserock::error::Result;
 use baserock::label::Label;
-use baserock::signal;
 use serde::Serialize;
+use system::dir::Dir;
+use system::error::Result;
+use system::signal;
 
 use crate::inside::{Inside, inside};
 use crate::record::Record;

@@ -2,9 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use baserock::dir::Dir;
-use baserock::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+use system::dir::Dir;
+use system::error::{Error, Result};
 
 /// The file's name beside the tree.
 const FILE: &str = "chroot.json";

@@ -1,7 +1,7 @@
 //! Removing a chroot.
 
-use baserock::error::{Error, Result};
 use baserock::label::Label;
+use system::error::{Error, Result};
 
 use crate::inside::{inside, named};
 use crate::staging;

@@ -5,14 +5,14 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use baserock::dir::Dir;
-use baserock::error::{Error, OrCannot, Result};
 use baserock::label::Label;
-use baserock::lock::{Lock, Patience};
-use baserock::namespace::Privilege;
-use baserock::{atomic, btrfs};
 use nix::errno::Errno;
 use nix::unistd::syncfs;
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result};
+use system::lock::{Lock, Patience};
+use system::namespace::Privilege;
+use system::{atomic, btrfs};
 
 use crate::store::{Store, TREE};
 

@@ -6,14 +6,14 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use baserock::dir::Dir;
-use baserock::error::{Error, OrCannot, Result};
 use baserock::label::Label;
-use baserock::namespace::Privilege;
-use baserock::{atomic, signal};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{AccessFlags, access, fsync};
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result};
+use system::namespace::Privilege;
+use system::{atomic, signal};
 
 /// The link to the default chroot.
 const DEFAULT: &str = "default";
@@ -76,7 +76,7 @@ impl Store {
 
     /// Opens a store that exists, to look at or to enter from; `None` where there is none.
     pub fn existing(path: &Path, privilege: Privilege) -> Result<Option<Self>> {
-        let opened = baserock::error::if_exists(Dir::open(path))?;
+        let opened = system::error::if_exists(Dir::open(path))?;
         Ok(opened.map(|dir| Store { dir, privilege }))
     }
 

@@ -9,11 +9,11 @@
 
 use std::io::Read;
 
-use baserock::atomic;
-use baserock::btrfs::{self, Identity};
-use baserock::dir::Dir;
-use baserock::error::{Error, OrCannot, Result};
 use baserock::layout::MANIFEST;
+use system::atomic;
+use system::btrfs::{self, Identity};
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result};
 
 use crate::codec::invalid;
 use crate::format;

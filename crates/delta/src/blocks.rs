@@ -6,9 +6,9 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use baserock::error::{OrCannot, Result};
-use baserock::step::{self, change};
-use baserock::sys::fs::clone_range;
+use system::error::{OrCannot, Result};
+use system::step::{self, change};
+use system::sys::fs::clone_range;
 
 /// What can be shared: btrfs's sector, 4 KiB.
 pub const BLOCK: usize = 4096;

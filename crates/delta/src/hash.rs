@@ -5,8 +5,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use baserock::error::{Error, OrCannot, Result};
 use sha2::{Digest, Sha256};
+use system::error::{Error, OrCannot, Result};
 
 /// The SHA-256 of some bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
-use baserock::error::{Error, Result};
-use baserock::signal;
 use nix::sys::stat::FileStat;
+use system::error::{Error, Result};
+use system::signal;
 
 use crate::hash::Hash;
 

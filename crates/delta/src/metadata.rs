@@ -3,15 +3,15 @@
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
-use baserock::copy::{xattr, xattr_names};
-use baserock::dir::Dir;
-use baserock::error::{Error, OrCannot, Result};
-use baserock::step::change;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode, UtimensatFlags, fchmodat, fstatat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchownat};
 use rustix::fs::{XattrFlags, lremovexattr, lsetxattr};
+use system::copy::{xattr, xattr_names};
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result};
+use system::step::change;
 
 use crate::entry::{Attribute, Metadata};
 

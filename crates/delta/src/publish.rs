@@ -1,11 +1,11 @@
 //! A tree that has been put together takes its place among the versions.
 
-use baserock::atomic;
-use baserock::btrfs::{self, Access};
-use baserock::dir::Dir;
-use baserock::error::Result;
 use baserock::label::Label;
 use baserock::layout::ORIG;
+use system::atomic;
+use system::btrfs::{self, Access};
+use system::dir::Dir;
+use system::error::Result;
 
 use crate::beside;
 use crate::manifest::Manifest;

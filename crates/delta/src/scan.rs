@@ -6,11 +6,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::thread;
 
-use baserock::dir::Dir;
-use baserock::error::{Error, OrCannot, Result};
-use baserock::resolve;
-use baserock::signal;
 use nix::sys::stat::{FileStat, SFlag, fstat};
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result};
+use system::resolve;
+use system::signal;
 
 use crate::entry::{Entry, Kind};
 use crate::hash::{Hash, changed};

@@ -5,10 +5,10 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use baserock::dir::Dir;
-use baserock::error::{OrCannot, Result};
-use baserock::signal;
-use baserock::step::change;
+use system::dir::Dir;
+use system::error::{OrCannot, Result};
+use system::signal;
+use system::step::change;
 
 use crate::apply::{Apply, Stats, Tree};
 use crate::blocks::{self, Base, Common, Written};

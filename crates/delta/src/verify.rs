@@ -5,9 +5,9 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use baserock::dir::Dir;
-use baserock::error::{Error, Result};
 use nix::sys::stat::FileStat;
+use system::dir::Dir;
+use system::error::{Error, Result};
 
 use crate::entry::{Entry, Kind, Metadata, as_path, parent};
 use crate::hash::Hash;

@@ -4,8 +4,8 @@ use std::fmt;
 use std::io::{self, Read};
 use std::str::FromStr;
 
-use baserock::error::{Error, Result};
 use sha2::{Digest, Sha256};
+use system::error::{Error, Result};
 
 /// A SHA-256 sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use baserock::error::{Error, Result};
-use baserock::signal;
+use system::error::{Error, Result};
+use system::signal;
 use ureq::Body;
 use ureq::http::Response;
 

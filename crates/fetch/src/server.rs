@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use baserock::error::{Error, Result};
+use system::error::{Error, Result};
 use ureq::http::Response;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, Proxy};

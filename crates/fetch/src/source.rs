@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use baserock::error::{Error, OrCannot, Result};
+use system::error::{Error, OrCannot, Result};
 
 use crate::checksum::Checksum;
 use crate::download::Download;

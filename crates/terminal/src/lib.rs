@@ -20,12 +20,12 @@ pub use show::{Output, Show};
 pub fn main(run: impl FnOnce() -> Result<()>) -> ExitCode {
     begin();
     log::start(None);
-    match baserock::signal::catch().map_err(anyhow::Error::from).and_then(|()| run()) {
+    match system::signal::catch().map_err(anyhow::Error::from).and_then(|()| run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             report(&error);
-            ExitCode::from(error.downcast_ref().map_or(1, baserock::Error::exit_code))
+            ExitCode::from(error.downcast_ref().map_or(1, system::Error::exit_code))
         }
     }
 }
@@ -72,7 +72,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 /// where it fails as expected.
 pub fn extension<const N: usize>(
     names: [&str; N],
-    run: impl FnOnce([PathBuf; N], &Environment, &Show) -> baserock::Result<()>,
+    run: impl FnOnce([PathBuf; N], &Environment, &Show) -> system::Result<()>,
 ) -> ExitCode {
     begin();
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
@@ -82,7 +82,7 @@ pub fn extension<const N: usize>(
     };
     let environment: Environment = std::env::vars_os().collect();
     let show = Show::new(Output::Lines);
-    let begun = log::wanted(&environment).map(log::start).and_then(|()| baserock::signal::catch());
+    let begun = log::wanted(&environment).map(log::start).and_then(|()| system::signal::catch());
     match begun.and_then(|()| run(arguments, &environment, &show)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io;
 use std::sync::Mutex;
 
-use baserock::error::{OrCannot, Result};
 use baserock::extension::Environment;
+use system::error::{OrCannot, Result};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::io::{self, IsTerminal};
 
-use baserock::observer::{Event, Finding, Level, Observer};
 use indicatif::{ProgressBar, ProgressStyle};
+use system::observer::{Event, Finding, Level, Observer};
 
 use crate::log::SHOWN;
 use crate::{complain, say};

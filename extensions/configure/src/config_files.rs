@@ -4,11 +4,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use baserock::dir::Dir;
-use baserock::error::OrCannot;
 use baserock::extension::Environment;
-use baserock::observer::Observer;
-use baserock::{Error, Result, atomic};
+use system::dir::Dir;
+use system::error::OrCannot;
+use system::observer::Observer;
+use system::{Error, Result, atomic};
 
 use crate::tree::{self, Access, Tree};
 

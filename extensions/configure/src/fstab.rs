@@ -4,7 +4,7 @@ use std::path::Path;
 
 use baserock::extension::Environment;
 use baserock::fstab::{Fstab, Line};
-use baserock::{Error, Result};
+use system::{Error, Result};
 
 use crate::tree::{self, Access, Tree};
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use baserock::extension::Environment;
-use baserock::{Error, Result};
+use system::{Error, Result};
 
 use crate::tree::{self, Access, Tree};
 

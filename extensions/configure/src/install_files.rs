@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use baserock::error::OrCannot;
 use baserock::extension::{Environment, paths};
-use baserock::observer::Observer;
-use baserock::{Error, Result, atomic};
+use system::error::OrCannot;
+use system::observer::Observer;
+use system::{Error, Result, atomic};
 
 use crate::manifest::{self, Entry, Kind};
 use crate::tree::{self, Tree};

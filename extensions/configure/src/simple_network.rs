@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use baserock::extension::Environment;
-use baserock::observer::Observer;
-use baserock::{Error, Result};
+use system::observer::Observer;
+use system::{Error, Result};
 
 use crate::network::{self, Interface};
 use crate::tree::{self, Access, Tree};

@@ -5,12 +5,12 @@ use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, fchown};
 use std::path::Path;
 
-use baserock::dir::Dir;
-use baserock::error::OrCannot;
-use baserock::resolve::Links;
-use baserock::{Error, Result, atomic};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, Uid};
+use system::dir::Dir;
+use system::error::OrCannot;
+use system::resolve::Links;
+use system::{Error, Result, atomic};
 
 /// A root filesystem. Links in its paths are followed as if it were booted, so that none leads out of it.
 #[derive(Debug)]

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use baserock::btrfs::{self, Access};
-use baserock::copy::set_times;
-use baserock::dir::Dir;
-use baserock::error::Result;
 use baserock::volume::{Kind, Volume};
 use nix::sys::stat::FileStat;
+use system::btrfs::{self, Access};
+use system::copy::set_times;
+use system::dir::Dir;
+use system::error::Result;
 
 /// Gives everything on the volume and its boot place that changed since `begun` the time `epoch`, in seconds since 1970.
 pub fn times(volume: &Volume, begun: SystemTime, epoch: u64) -> Result<()> {

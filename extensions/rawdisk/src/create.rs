@@ -3,20 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use baserock::btrfs;
-use baserock::copy::Copier;
-use baserock::dir::Dir;
-use baserock::error::{Error, OrCannot, Result};
 use baserock::extension::Environment;
 use baserock::label::Label;
 use baserock::layout::{self, MOUNTS, ORIG, PRIVATE};
-use baserock::lock::Patience;
-use baserock::loopdev::LoopDevice;
-use baserock::observer::Observer;
 use baserock::operations::{self, Deploy, boot_loader, deploy, loader_limits};
-use baserock::partitions;
 use baserock::volume::{Location, Opening, Purpose, Volume};
 use delta::beside;
+use system::btrfs;
+use system::copy::Copier;
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result};
+use system::lock::Patience;
+use system::loopdev::LoopDevice;
+use system::observer::Observer;
+use system::partitions;
 
 use crate::disk::{Disk, Partitioned};
 use crate::identity::Identity;

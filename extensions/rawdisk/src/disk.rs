@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::path::Path;
 
-use baserock::error::{Error, OrCannot, Result};
 use baserock::operations::boot_loader;
 use baserock::volume::Kind;
+use system::error::{Error, OrCannot, Result};
 
 use crate::layout::{Layout, Placed};
 use crate::options::Options;

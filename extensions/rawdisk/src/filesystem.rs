@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use baserock::error::Result;
-use baserock::process::Program;
+use system::error::Result;
+use system::process::Program;
 
 use crate::identity::Identity;
 use crate::layout::Placed;

@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
-use baserock::copy::Copier;
-use baserock::dir::Dir;
-use baserock::error::{Result, if_exists};
-use baserock::fat::Mirror;
-use baserock::loopdev::LoopDevice;
-use baserock::mount::PrivateMount;
-use baserock::observer::Observer;
-use baserock::step::change;
+use baserock::layout;
 use nix::mount::MsFlags;
 use nix::unistd::syncfs;
+use system::copy::Copier;
+use system::dir::Dir;
+use system::error::{Result, if_exists};
+use system::fat::Mirror;
+use system::loopdev::LoopDevice;
+use system::mount::PrivateMount;
+use system::observer::Observer;
+use system::step::change;
 
 use crate::disk::Partitioned;
 use crate::layout::Placed;
@@ -31,7 +32,7 @@ pub fn fill(
     observer.phase(format!("filling partition {} ({})", placed.partition.number, place.display()));
     let source = if_exists(tree.dir(inside))?;
     if placed.partition.is_fat() {
-        let mirror = Mirror::new(device.path().to_owned(), Some(device))?;
+        let mirror = Mirror::new(device.path().to_owned(), Some(device), &layout::BOOT_NAMES)?;
         copy(source.as_ref(), &Dir::open(mirror.path())?.shown_as(place), place, parts)?;
         return mirror.push();
     }

@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::io::Read;
 
-use baserock::error::{OrCannot, Result};
-use baserock::superblock::Uuid;
 use sha2::{Digest, Sha256};
+use system::error::{OrCannot, Result};
+use system::superblock::Uuid;
 
 /// Where identities come from.
 #[derive(Clone, Debug)]

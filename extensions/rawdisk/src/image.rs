@@ -4,13 +4,13 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
-use baserock::dir::Dir;
-use baserock::error::{Error, Result};
-use baserock::step::change;
-use baserock::undo::Undo;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::unistd::{fsync, linkat};
+use system::dir::Dir;
+use system::error::{Error, Result};
+use system::step::change;
+use system::undo::Undo;
 
 /// An image that is being made. Until it is published it goes away with the process, also after `kill -9`.
 pub struct NewImage {

@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::path::Path;
 
-use baserock::error::{Error, Result};
-use baserock::partitions::SECTOR;
+use system::error::{Error, Result};
+use system::partitions::SECTOR;
 
 use crate::partition_file::{Partition, PartitionFile, RawFile, Size, Table};
 

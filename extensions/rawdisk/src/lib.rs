@@ -20,9 +20,9 @@ mod upgrade;
 
 use std::path::Path;
 
-use baserock::error::Result;
 use baserock::extension::Environment;
-use baserock::observer::Observer;
+use system::error::Result;
+use system::observer::Observer;
 
 use disk::Disk;
 use options::Options;

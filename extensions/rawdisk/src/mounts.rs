@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use baserock::partitions::Partition;
+use system::partitions::Partition;
 
 use crate::disk::Partitioned;
 

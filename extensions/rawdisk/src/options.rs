@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use baserock::error::{Error, Result};
 use baserock::extension::Environment;
 use baserock::label::Label;
+use system::error::{Error, Result};
 
 /// The parameters of rawdisk, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]

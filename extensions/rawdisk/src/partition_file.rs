@@ -7,7 +7,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use baserock::error::{Error, Result};
+use system::error::{Error, Result};
 
 /// A disk as it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

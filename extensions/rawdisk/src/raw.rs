@@ -4,10 +4,10 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use baserock::dir::Dir;
-use baserock::error::{Error, OrCannot, Result, if_exists};
-use baserock::resolve::Links;
-use baserock::step::change;
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result, if_exists};
+use system::resolve::Links;
+use system::step::change;
 
 use crate::layout::PlacedFile;
 

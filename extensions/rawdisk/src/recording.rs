@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use baserock::dir::Dir;
-use baserock::error::{Error, Result};
 use delta::Manifest;
 use delta::scan::{ReadAll, scan};
+use system::dir::Dir;
+use system::error::{Error, Result};
 
 /// Makes the manifest of the tree in a thread of its own while `copy` runs, which fails as a whole where either does.
 pub fn beside(tree: &Dir, copy: impl FnOnce() -> Result<()>) -> Result<Manifest> {

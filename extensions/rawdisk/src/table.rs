@@ -4,13 +4,13 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use baserock::dir::Dir;
-use baserock::error::{Error, OrCannot, Result};
-use baserock::partitions::SECTOR;
-use baserock::resolve::Links;
-use baserock::step::{self, change};
 use gptman::{GPT, GPTPartitionEntry};
 use mbrman::{MBR, MBRPartitionEntry};
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result};
+use system::partitions::SECTOR;
+use system::resolve::Links;
+use system::step::{self, change};
 
 use crate::identity::Identity;
 use crate::layout::{Layout, Placed};
@@ -52,7 +52,7 @@ pub fn boot_code(table: Table, tree: &Dir) -> Result<Vec<u8>> {
     for root in [tree, &Dir::open("/")?] {
         for place in PLACES {
             let Some(file) =
-                baserock::error::if_exists(root.file_with(Path::new(place).join(name), Links::InRoot))?
+                system::error::if_exists(root.file_with(Path::new(place).join(name), Links::InRoot))?
             else {
                 continue;
             };

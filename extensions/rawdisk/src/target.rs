@@ -5,10 +5,10 @@ use std::io::{ErrorKind, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use baserock::error::{Error, OrCannot, Result};
-use baserock::process::Program;
-use baserock::step::change;
 use nix::fcntl::OFlag;
+use system::error::{Error, OrCannot, Result};
+use system::process::Program;
+use system::step::change;
 
 use crate::image::NewImage;
 

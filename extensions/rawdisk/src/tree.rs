@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use baserock::dir::Dir;
-use baserock::error::{Error, OrCannot, Result};
-use baserock::signal;
 use nix::sys::stat::{FileStat, SFlag};
 use sha2::{Digest, Sha256};
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result};
+use system::signal;
 
 /// How much a tree holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

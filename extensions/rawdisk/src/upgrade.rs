@@ -2,23 +2,23 @@
 
 use std::path::Path;
 
-use baserock::btrfs::{self, Access};
-use baserock::dir::Dir;
-use baserock::error::{Error, Result};
 use baserock::extension::Environment;
 use baserock::label::Label;
 use baserock::layout::{self, INCOMING, ORIG, PRIVATE, SYSTEMS};
-use baserock::lock::Patience;
-use baserock::observer::Observer;
 use baserock::operations::deploy::{self, Deploy};
 use baserock::operations::etc::EtcMerge;
 use baserock::operations::{self, Remove, SetDefault, full, incoming, loader_limits};
-use baserock::undo::Undo;
 use baserock::volume::{Location, Opening, Purpose, Volume};
 use delta::plan::Plan;
 use delta::publish::publish;
 use delta::scan::{ReadAll, scan};
 use delta::{Manifest, Tree, beside, update};
+use system::btrfs::{self, Access};
+use system::dir::Dir;
+use system::error::{Error, Result};
+use system::lock::Patience;
+use system::observer::Observer;
+use system::undo::Undo;
 
 use crate::options::Options;
 use crate::tree;

@@ -3,12 +3,12 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use baserock::error::{Error, OrCannot, Result};
 use delta::Tree;
 use delta::difference::{Encoder, Old};
 use delta::entry::Kind;
 use delta::segment::SEGMENT;
 use delta::update::append_piece;
+use system::error::{Error, OrCannot, Result};
 
 use crate::effort::Effort;
 use crate::olds::Olds;

@@ -8,9 +8,9 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use baserock::error::{Error, OrCannot, Result};
 use delta::codec::Reader;
 use delta::hash::Hash;
+use system::error::{Error, OrCannot, Result};
 
 /// An agent for one kind of processor.
 pub struct Agent {

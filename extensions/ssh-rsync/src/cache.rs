@@ -5,13 +5,13 @@ use std::io::Read;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use baserock::atomic;
-use baserock::dir::Dir;
-use baserock::error::Result;
 use delta::codec::{Reader, Writer};
 use delta::hash::Hash;
 use delta::scan::Hashes;
 use nix::sys::stat::FileStat;
+use system::atomic;
+use system::dir::Dir;
+use system::error::Result;
 
 /// Device, inode, size, modification and change, the times in nanoseconds.
 type Key = [u64; 5];
@@ -41,7 +41,7 @@ impl Cache {
 
     /// Keeps what was seen in the folder.
     pub fn store(&self, folder: &Path) -> Result<()> {
-        use baserock::error::OrCannot;
+        use system::error::OrCannot;
         if self.seen.iter().all(|(key, hash)| self.known.get(key) == Some(hash)) {
             return Ok(());
         }

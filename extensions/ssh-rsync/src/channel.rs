@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use baserock::error::{Error, OrCannot, Result};
-use baserock::signal;
 use delta::frame::{self, Frame};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
+use system::error::{Error, OrCannot, Result};
+use system::signal;
 
 use crate::protocol::{HEARTBEAT, SILENCE, kind};
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use baserock::error::{Error, Result};
-use baserock::observer::Observer;
+use system::error::{Error, Result};
+use system::observer::Observer;
 
 use crate::bootstrap;
 use crate::connection::{Connection, Questions};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use baserock::error::{Error, Result};
+use system::error::{Error, Result};
 
 use crate::bootstrap::Agent;
 use crate::connection::{Connection, Questions};

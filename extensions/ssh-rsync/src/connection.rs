@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use baserock::error::{Error, OrCannot, Result};
-use baserock::process::{Conversation, Process, Program};
-use baserock::signal;
 use delta::frame::Frame;
+use system::error::{Error, OrCannot, Result};
+use system::process::{Conversation, Process, Program};
+use system::signal;
 
 use crate::bootstrap::{self, Agent, Word};
 use crate::channel::{Heart, Receiver, Sender};

@@ -11,13 +11,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use baserock::atomic;
-use baserock::copy::copy_data;
-use baserock::dir::Dir;
-use baserock::error::{OrCannot, Result};
-use baserock::signal;
 use delta::hash::Hash;
 use delta::predecessors::SMALLEST;
+use system::atomic;
+use system::copy::copy_data;
+use system::dir::Dir;
+use system::error::{OrCannot, Result};
+use system::signal;
 
 use crate::source::Source;
 

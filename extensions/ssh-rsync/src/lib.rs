@@ -37,9 +37,9 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::thread::ScopedJoinHandle;
 
-use baserock::error::{Error, Result};
 use baserock::extension::Environment;
-use baserock::observer::Observer;
+use system::error::{Error, Result};
+use system::observer::Observer;
 
 /// Pushes the root filesystem `tree` to the machine at `location`, as the environment says.
 pub fn write(

@@ -5,10 +5,10 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use baserock::error::{Error, Result};
 use delta::hash::Hash;
 use delta::unit::MOST_OLD;
 use delta::update::append_piece;
+use system::error::{Error, Result};
 
 use crate::kept::Kept;
 use crate::source::Source;

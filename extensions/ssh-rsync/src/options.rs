@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use baserock::error::{Error, Result};
 use baserock::extension::Environment;
 use baserock::label::Label;
+use system::error::{Error, Result};
 
 /// The parameters of a push, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]

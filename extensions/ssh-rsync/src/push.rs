@@ -6,12 +6,12 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::Instant;
 
-use baserock::dir::Dir;
-use baserock::error::{Error, OrCannot, Result};
-use baserock::observer::{Event, Observer};
 use delta::entry::Kind;
 use delta::format;
 use delta::frame::Frame;
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result};
+use system::observer::{Event, Observer};
 
 use crate::answer::Answerer;
 use crate::bootstrap;

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use baserock::dir::Dir;
-use baserock::error::{Error, OrCannot, Result};
 use delta::entry::Kind;
 use delta::hash::Hash;
 use delta::scan::scan;
 use delta::{Manifest, Tree};
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result};
 
 use crate::cache::Cache;
 

@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::path::Path;
 
-use baserock::dir::Dir;
-use baserock::error::OrCannot;
 use baserock::extension::Environment;
-use baserock::observer::Observer;
-use baserock::{Error, Result};
 use baserock_archive::{Options, Owners};
+use system::dir::Dir;
+use system::error::OrCannot;
+use system::observer::Observer;
+use system::{Error, Result};
 
 use crate::{layers, oci};
 

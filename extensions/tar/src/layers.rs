@@ -4,11 +4,11 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use baserock::copy::{Owners, copy_metadata};
-use baserock::dir::Dir;
-use baserock::observer::Observer;
-use baserock::{Result, atomic};
 use nix::sys::stat::SFlag;
+use system::copy::{Owners, copy_metadata};
+use system::dir::Dir;
+use system::observer::Observer;
+use system::{Result, atomic};
 
 use crate::{build, oci};
 

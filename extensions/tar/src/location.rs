@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use baserock::{Error, Result};
+use system::{Error, Result};
 
 /// Endings of archives, and GNU tar's option for each.
 const ENDINGS: [(&str, Option<&str>); 9] = [

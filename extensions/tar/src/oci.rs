@@ -4,11 +4,11 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use baserock::error::OrCannot;
-use baserock::{Error, Result, signal};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+use system::error::OrCannot;
+use system::{Error, Result, signal};
 
 /// A reference to a blob.
 #[derive(Clone, Debug, Deserialize)]

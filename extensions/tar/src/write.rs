@@ -3,11 +3,11 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use baserock::error::OrCannot;
 use baserock::extension::Environment;
-use baserock::observer::Observer;
-use baserock::process::Program;
-use baserock::{Error, Result};
+use system::error::OrCannot;
+use system::observer::Observer;
+use system::process::Program;
+use system::{Error, Result};
 
 use crate::location::compression;
 

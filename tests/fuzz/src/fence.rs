@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use baserock::dir::Dir;
+use system::dir::Dir;
 use tempfile::TempDir;
 
 /// The folder. It is removed when this is dropped.

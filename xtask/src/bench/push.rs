@@ -5,11 +5,11 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use baserock::btrfs;
 use baserock_tests::image::Image;
 use baserock_tests::inputs::{self, Debian};
 use baserock_tests::ssh::Target;
 use baserock_tests::version;
+use system::btrfs;
 
 use super::link::Link;
 use super::measure::{measure, settle};

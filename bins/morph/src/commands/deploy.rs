@@ -2,9 +2,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use baserock::Error;
 use baserock::extension::Environment;
 use clap::Args;
+use system::Error;
 
 use super::selection::Selection;
 use crate::builder;

@@ -2,10 +2,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Result;
-use baserock::dir::Dir;
 use baserock::extension::Environment;
-use baserock::lock::Patience;
 use clap::Args;
+use system::dir::Dir;
+use system::lock::Patience;
 
 use crate::artifacts::Artifacts;
 use crate::builder::PREVIOUS;

@@ -38,7 +38,7 @@ impl Selection {
         let prepared = plan(&cluster, &request, &mode)?
             .into_iter()
             .map(|deployment| Prepared::find(deployment, &repository, &extensions))
-            .collect::<baserock::Result<_>>()?;
+            .collect::<system::Result<_>>()?;
         Ok((repository, prepared))
     }
 }

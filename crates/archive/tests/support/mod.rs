@@ -4,10 +4,10 @@ use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 
-use baserock::dir::Dir;
-use baserock::error::Result;
-use baserock::observer::Silent;
 use baserock_archive::{Options, Owners, Stats};
+use system::dir::Dir;
+use system::error::Result;
+use system::observer::Silent;
 use tar_core::{EntryType, Header};
 
 /// Everything as archived.

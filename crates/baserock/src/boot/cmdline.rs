@@ -1,6 +1,7 @@
 //! The kernel's command line.
 
-use crate::error::{Error, Result};
+use system::error::{Error, Result};
+
 use crate::label::Label;
 
 /// The longest command line that x86 kernels take, in bytes.

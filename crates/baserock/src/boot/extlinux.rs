@@ -1,8 +1,9 @@
 //! The menu that extlinux and U-Boot read, rendered from the versions' records.
 
+use system::error::Result;
+
 use super::menu::{Directive, Entry, Menu};
 use super::{BootRecord, cmdline};
-use crate::error::Result;
 use crate::label::Label;
 use crate::layout::{DEFAULT, DTB, INITRAMFS, KERNEL, SYSTEMS};
 

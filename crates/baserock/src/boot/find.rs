@@ -6,11 +6,11 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result, if_exists};
+use system::resolve::Links;
 
 use super::Parameters;
-use crate::dir::Dir;
-use crate::error::{Error, OrCannot, Result, if_exists};
-use crate::resolve::Links;
 
 /// The files that a version boots with, open for reading.
 #[derive(Debug)]

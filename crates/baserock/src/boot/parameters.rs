@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::error::{Error, Result};
+use system::error::{Error, Result};
+
 use crate::extension::Environment;
 use crate::meta::DeploymentMeta;
 

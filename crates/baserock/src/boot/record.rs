@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use system::error::{Error, Result};
 
 /// The boot parameters in force when a version was deployed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,16 +7,16 @@ use nix::sys::stat::{FchmodatFlags, Mode, SFlag, UtimensatFlags, fchmodat, mknod
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchownat};
 use rustix::fs::{XattrFlags, lsetxattr};
+use system::copy::copy_data;
+use system::dir::Dir;
+use system::error::Result;
+use system::step::change;
+use system::undo::tidy;
+use system::{atomic, signal};
 
 use super::path::EtcPath;
 use super::scan::fd_path;
 use super::tree::{Kind, Meta, Node, Tree};
-use crate::copy::copy_data;
-use crate::dir::Dir;
-use crate::error::Result;
-use crate::step::change;
-use crate::undo::tidy;
-use crate::{atomic, signal};
 
 /// The directory, in a version.
 pub const ETC: &str = "etc";

@@ -1,10 +1,11 @@
 //! Changes that did not merge: `FILE.orig` and `FILE.rej`, and conflicts that are carried from one merge to the next.
 
+use system::error::Result;
+
 use super::path::EtcPath;
 use super::record::{Conflict, Record};
 use super::reject::{texts, unified_diff};
 use super::tree::{Kind, Node, Tree};
-use crate::error::Result;
 
 /// The longest file name, in bytes.
 const LONGEST_NAME: usize = 255;

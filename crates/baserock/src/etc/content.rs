@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::dir::Dir;
-use crate::error::{OrCannot, Result};
+use system::dir::Dir;
+use system::error::{OrCannot, Result};
 
 /// Files up to this size (in bytes) are held in memory.
 pub const SMALL: u64 = 64 * 1024;

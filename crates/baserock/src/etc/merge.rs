@@ -3,6 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use system::atomic;
+use system::dir::Dir;
+use system::error::{Error, Result};
+use system::observer::Observer;
+use system::undo::{Undo, tidy};
+
 use super::apply::{self, Staged};
 use super::fingerprint::fingerprint_of_result;
 use super::ids::IdMoves;
@@ -14,12 +20,7 @@ use super::reown::Reown;
 use super::scan;
 use super::step::Step;
 use super::tree::{Kind, Node, Tree};
-use crate::atomic;
-use crate::dir::Dir;
-use crate::error::{Error, Result};
 use crate::layout::MERGE_RECORD;
-use crate::observer::Observer;
-use crate::undo::{Undo, tidy};
 
 /// The directories and records that a merge reads, and the one that it changes.
 #[derive(Debug)]

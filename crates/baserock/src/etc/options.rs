@@ -2,8 +2,9 @@
 
 use std::str::FromStr;
 
+use system::error::Error;
+
 use super::path::EtcPath;
-use crate::error::Error;
 
 /// How a merge is done.
 #[derive(Clone, Debug, Default)]

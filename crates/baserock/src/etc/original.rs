@@ -1,10 +1,11 @@
 //! `--original-rules`: the merge of the original tools, for who depends on it.
 
+use system::error::{Error, Result};
+
 use super::path::EtcPath;
 use super::rules::{Decision, Three, decide};
 use super::step::Action;
 use super::tree::{Kind, Node};
-use crate::error::{Error, Result};
 
 /// Merges one path as the original tools did: what the user deleted comes back, what the new version dropped stays, and any
 /// difference in type is an error.

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use system::error::Error;
 
 /// A path relative to `etc`: no leading slash, no `.` or `..`; the empty path is `etc` itself.
 ///

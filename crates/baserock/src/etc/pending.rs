@@ -1,14 +1,14 @@
 //! A merge that is taking its place in a complete version: what tells, after a crash, whether it has.
 
 use serde::{Deserialize, Serialize};
+use system::atomic;
+use system::dir::Dir;
+use system::error::{Error, Result};
 
 use super::apply::{ETC, Staged};
 use super::ids::IdMoves;
 use super::record::Record;
 use super::reown::Reown;
-use crate::atomic;
-use crate::dir::Dir;
-use crate::error::{Error, Result};
 use crate::layout::{MERGE_RECORD, MERGING, ORIG, RUN};
 
 /// The record of a merge, and the directory that it made.

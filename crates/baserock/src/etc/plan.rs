@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use system::error::{Error, Result};
+
 use super::accounts::{self, Accounts};
 use super::conflict::{Carried, Places, Rejected, carry, take_tool_files};
 use super::fingerprint::fingerprint_of_user;
@@ -16,7 +18,6 @@ use super::rules::{Decision, Three, decide};
 use super::step::{Action, Step};
 use super::structure;
 use super::tree::{Kind, Node, Tree};
-use crate::error::{Error, Result};
 
 /// The three trees of a merge.
 #[derive(Clone, Debug, Default)]

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use system::error::{Error, Result};
 
 use super::fingerprint::{fingerprint_of_result, fingerprint_of_user};
 use super::ids::IdMoves;
 use super::path::EtcPath;
 use super::step::Step;
 use super::tree::{Kind, Node, Tree};
-use crate::error::{Error, Result};
 
 /// What was done in a merge, for the next one and for the user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

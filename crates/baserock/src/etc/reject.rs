@@ -1,11 +1,11 @@
 //! What a `.rej` holds: the whole change that the user had made, as a unified diff.
 
 use diffy::{DiffOptions, Hunk, HunkRange, Line};
+use system::error::Result;
 
 use super::content::Content;
 use super::merge3::is_text;
 use super::path::EtcPath;
-use crate::error::Result;
 
 /// Files above this size (in bytes) are not compared by lines.
 pub const LARGEST_TEXT: u64 = 64 * 1024 * 1024;

@@ -8,14 +8,14 @@ use nix::fcntl::AtFlags;
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode, fchmodat};
 use nix::unistd::{Gid, Uid, fchownat};
 use rustix::fs::{XattrFlags, lsetxattr};
+use system::copy::{xattr, xattr_names};
+use system::dir::Dir;
+use system::error::Result;
+use system::step::change;
+use system::{resolve, signal};
 
 use super::ids::{ACLS, IdMoves};
 use super::scan::fd_path;
-use crate::copy::{xattr, xattr_names};
-use crate::dir::Dir;
-use crate::error::Result;
-use crate::step::change;
-use crate::{resolve, signal};
 
 /// The attributes that a change of owner clears.
 const CAPABILITY: &CStr = c"security.capability";

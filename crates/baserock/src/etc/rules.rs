@@ -1,12 +1,13 @@
 //! What becomes of one path: the table of the merge, as a function from three nodes to a decision.
 
+use system::error::Result;
+
 use super::conflict::Rejected;
 use super::merge3;
 use super::metadata;
 use super::reject::texts;
 use super::step::Action;
 use super::tree::{Kind, Node};
-use crate::error::Result;
 
 /// One path in the three trees.
 #[derive(Clone, Copy)]

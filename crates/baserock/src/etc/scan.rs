@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::sys::stat::FileStat;
+use system::copy::{xattr, xattr_names};
+use system::dir::Dir;
+use system::error::Result;
+use system::{resolve, signal};
 
 use super::content::Content;
 use super::path::EtcPath;
 use super::tree::{Kind, Meta, Node, Tree, Xattrs};
-use crate::copy::{xattr, xattr_names};
-use crate::dir::Dir;
-use crate::error::Result;
-use crate::{resolve, signal};
 
 /// Reads everything below `root`. Large files stay on disk and are read again when they are needed, so nobody may write to them.
 pub fn read(root: Dir) -> Result<Tree> {

@@ -1,5 +1,7 @@
 //! Copying one version's `/etc` over another's.
 
+use system::error::Result;
+
 use super::accounts;
 use super::fingerprint::fingerprint_of_user;
 use super::identity::{Class, class};
@@ -7,7 +9,6 @@ use super::path::EtcPath;
 use super::plan::{Plan, Trees};
 use super::record::Record;
 use super::tree::{Kind, Node};
-use crate::error::Result;
 
 /// Plans to put the canonical version's `etc` into another version.
 ///

@@ -5,13 +5,13 @@ use std::fs::File;
 
 use nix::fcntl::{FallocateFlags, OFlag, fallocate};
 use rustix::fs::{XattrFlags, fsetxattr};
+use system::btrfs;
+use system::dir::Dir;
+use system::error::Result;
+use system::resolve::Links;
+use system::step::change;
 
-use crate::btrfs;
-use crate::dir::Dir;
-use crate::error::Result;
 use crate::layout::{BALLAST, METADATA_BALLAST, PRIVATE};
-use crate::resolve::Links;
-use crate::step::change;
 use crate::volume::Volume;
 
 /// Of data: the menu and its directory fit many times.

@@ -8,18 +8,18 @@ use std::path::Path;
 
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::unistd::syncfs;
+use system::atomic;
+use system::btrfs;
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result, if_exists};
+use system::step::change;
+use system::sys;
+use system::undo::{Undo, tidy};
 
 use super::ballast;
-use crate::atomic;
 use crate::boot::find::{BootFiles, Found};
-use crate::btrfs;
-use crate::dir::Dir;
-use crate::error::{Error, OrCannot, Result, if_exists};
 use crate::label::Label;
 use crate::layout::{self, DTB, INITRAMFS, KERNEL, SYSTEMS};
-use crate::step::change;
-use crate::sys;
-use crate::undo::{Undo, tidy};
 use crate::volume::{BootPlace, Kind, Volume};
 
 /// Copied at a time, bytes.

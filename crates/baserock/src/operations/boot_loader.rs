@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::path::Path;
 
+use system::error::{Error, Result};
+use system::process::{self, Program};
+
 use super::boot_files;
 use crate::boot::find::Found;
-use crate::error::{Error, Result};
 use crate::layout::MENU_DIR;
-use crate::process::{self, Program};
 use crate::volume::{Kind, Volume};
 
 /// The installers, each in the Debian package of its name, and the package of the modules; all come from one build.

@@ -2,25 +2,26 @@
 
 use std::path::Path;
 
+use system::atomic;
+use system::btrfs::{self, Access};
+use system::copy::Owners;
+use system::dir::Dir;
+use system::error::{Error, Result};
+use system::observer::Observer;
+use system::resolve::Links;
+use system::signal;
+use system::undo::{Undo, tidy};
+
 use super::etc::{EtcMerge, Merged};
 use super::{ballast, boot_files, etc, full, loader_limits, marker, menu, repair, state};
-use crate::atomic;
 use crate::boot::find::{BootFiles, boot_files as find_boot_files};
 use crate::boot::parameters::MenuFormat;
 use crate::boot::{BootRecord, Menu, Parameters, cmdline};
-use crate::btrfs::{self, Access};
-use crate::copy::Owners;
-use crate::dir::Dir;
-use crate::error::{Error, Result};
 use crate::extension::Environment;
 use crate::fstab::Fstab;
 use crate::label::Label;
 use crate::layout::{self, BOOT_RECORD, INCOMPLETE, ORIG, RUN};
 use crate::meta::{self, DeploymentMeta};
-use crate::observer::Observer;
-use crate::resolve::Links;
-use crate::signal;
-use crate::undo::{Undo, tidy};
 use crate::volume::{Kind, Volume};
 
 /// What to deploy, and how.
@@ -192,7 +193,7 @@ fn plan(volume: &Volume, options: &Deploy, orig: &Dir, default: Option<&Label>) 
 }
 
 fn deployment_meta(orig: &Dir) -> Result<DeploymentMeta> {
-    let Some(bytes) = crate::error::if_exists(orig.file_with(meta::PATH, Links::InRoot))? else {
+    let Some(bytes) = system::error::if_exists(orig.file_with(meta::PATH, Links::InRoot))? else {
         return Ok(DeploymentMeta::default());
     };
     let shown = orig.shown(meta::PATH);

@@ -1,7 +1,8 @@
 //! What to say when a volume is full: how full, and what can go.
 
-use crate::btrfs;
-use crate::error::{Error, Result};
+use system::btrfs;
+use system::error::{Error, Result};
+
 use crate::label::Label;
 use crate::volume::{Version, Volume};
 

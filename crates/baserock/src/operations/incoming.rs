@@ -1,8 +1,9 @@
 //! The folders in which versions are put together before they stand: `/.baserock/incoming/LABEL`.
 
-use crate::btrfs;
-use crate::dir::Dir;
-use crate::error::Result;
+use system::btrfs;
+use system::dir::Dir;
+use system::error::Result;
+
 use crate::layout::{INCOMING, PRIVATE};
 use crate::volume::Volume;
 

@@ -1,7 +1,8 @@
 //! What extlinux cannot read of btrfs, said with the numbers before somebody reboots into it.
 
-use crate::btrfs;
-use crate::error::Result;
+use system::btrfs;
+use system::error::Result;
+
 use crate::volume::{Kind, Volume};
 
 /// Chunks that extlinux reads at most.

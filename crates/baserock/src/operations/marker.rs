@@ -1,9 +1,10 @@
 //! The marker of a version that is not complete: committed before the first change, removed after everything else is.
 
-use crate::atomic;
-use crate::btrfs;
-use crate::dir::Dir;
-use crate::error::Result;
+use system::atomic;
+use system::btrfs;
+use system::dir::Dir;
+use system::error::Result;
+
 use crate::layout::{BOOT_RECORD, INCOMPLETE, MERGE_RECORD, MERGING, RUN};
 
 /// What a deployment makes in a version's directory, boot files aside: what the marker covers.

@@ -1,9 +1,10 @@
 //! The boot menu, rendered from the complete versions. Its rename is the switch.
 
+use system::atomic;
+use system::error::{Error, Result, if_exists};
+
 use super::boot_files;
-use crate::atomic;
 use crate::boot::{BootRecord, Menu, extlinux};
-use crate::error::{Error, Result, if_exists};
 use crate::label::Label;
 use crate::layout::{DEFAULT, SYSTEMS};
 use crate::volume::Volume;

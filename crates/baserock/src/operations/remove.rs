@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use system::btrfs;
+use system::error::{Error, Result};
+use system::observer::Observer;
+
 use super::{ballast, boot_files, full, incoming, menu, repair};
-use crate::btrfs;
-use crate::error::{Error, Result};
 use crate::label::Label;
 use crate::layout::{self, ORIG, RUN, SYSTEMS};
-use crate::observer::Observer;
 use crate::volume::Volume;
 
 /// What to remove.

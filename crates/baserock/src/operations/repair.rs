@@ -1,10 +1,11 @@
 //! Before anything is changed: what a crash, the original tools or a person left otherwise than it should be.
 
+use system::error::Result;
+use system::observer::Observer;
+
 use super::{ballast, menu, sweep};
 use crate::boot::extlinux;
-use crate::error::Result;
 use crate::label::Label;
-use crate::observer::Observer;
 use crate::volume::Volume;
 
 /// Makes menu, link and ballast what they should be, and removes what is half done. Every operation begins with this. Returns the

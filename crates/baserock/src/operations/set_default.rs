@@ -1,11 +1,12 @@
 //! Choosing the version that boots next.
 
+use system::btrfs;
+use system::error::Result;
+use system::observer::Observer;
+
 use super::etc::{self, EtcMerge, Merged};
 use super::{full, menu, repair};
-use crate::btrfs;
-use crate::error::Result;
 use crate::label::Label;
-use crate::observer::Observer;
 use crate::volume::{Kind, Volume};
 
 /// What to choose.

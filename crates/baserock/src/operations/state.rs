@@ -4,16 +4,17 @@ use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::atomic;
-use crate::btrfs;
-use crate::copy::{Copier, Owners, set_times};
-use crate::dir::Dir;
-use crate::error::{OrCannot, Result};
+use system::atomic;
+use system::btrfs;
+use system::copy::{Copier, Owners, set_times};
+use system::dir::Dir;
+use system::error::{OrCannot, Result};
+use system::observer::Observer;
+use system::signal;
+use system::undo::Undo;
+
 use crate::fstab::{Fstab, Line};
 use crate::layout::{self, ADDING, MOUNTS, PRIVATE, SHARED, STATE};
-use crate::observer::Observer;
-use crate::signal;
-use crate::undo::Undo;
 use crate::volume::Volume;
 
 /// Package databases tell what a *version* has installed; adding to them would make them lie about every other one.
@@ -166,7 +167,7 @@ impl Addition<'_> {
         let parent = path.parent().unwrap_or(Path::new(""));
         let above = self.target.dir_with(
             if parent.as_os_str().is_empty() { Path::new(".") } else { parent },
-            crate::resolve::Links::Refuse,
+            system::resolve::Links::Refuse,
         )?;
         // What existed is not touched: not even the times of the directories that get something new.
         let (target, before) = (self.target, [above.stat()?, self.target.stat()?]);

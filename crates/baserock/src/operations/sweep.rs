@@ -3,12 +3,13 @@
 
 use std::path::Path;
 
+use system::atomic::temporary_name;
+use system::btrfs;
+use system::copy::set_times;
+use system::dir::Dir;
+use system::error::Result;
+
 use super::{etc as operations_etc, incoming, marker};
-use crate::atomic::temporary_name;
-use crate::btrfs;
-use crate::copy::set_times;
-use crate::dir::Dir;
-use crate::error::Result;
 use crate::etc::{self, apply::ETC};
 use crate::layout::{
     ADDING, BOOT_RECORD, DEFAULT, ETC_BEFORE_SYNC, MANIFEST, MENU, MENU_DIR, MERGE_RECORD, MERGING, PRIVATE,

@@ -3,14 +3,15 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use system::dir::Dir;
+use system::error::{Error, Result};
+use system::fat::Mirror;
+use system::loopdev::LoopDevice;
+use system::mount::PrivateMount;
+
 use crate::boot::Menu;
-use crate::dir::Dir;
-use crate::error::{Error, Result};
-use crate::fat::Mirror;
 use crate::label::Label;
 use crate::layout::{self, MENU, MENU_DIR};
-use crate::loopdev::LoopDevice;
-use crate::mount::PrivateMount;
 
 /// The directory with the menu and `systems/LABEL/{kernel,initramfs,dtb}`.
 #[derive(Debug)]

@@ -5,19 +5,19 @@ use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
 use nix::mount::MsFlags;
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result, if_exists};
+use system::fat::Mirror;
+use system::loopdev::LoopDevice;
+use system::mount::PrivateMount;
+use system::partitions::{self, Partition};
+use system::superblock::{self, Uuid};
 
 use super::boot_place::BootPlace;
 use super::open::{Opening, flags, no_volume};
 use super::{Purpose, Volume};
-use crate::dir::Dir;
-use crate::error::{Error, OrCannot, Result, if_exists};
-use crate::fat::Mirror;
 use crate::fstab::{Fstab, Line};
 use crate::layout::{self, MOUNTS, PRIVATE, RUN, SYSTEMS};
-use crate::loopdev::LoopDevice;
-use crate::mount::PrivateMount;
-use crate::partitions::{self, Partition};
-use crate::superblock::{self, Uuid};
 
 /// A disk or image that is open, with the partitions of its table.
 struct Disk<'d> {
@@ -93,7 +93,7 @@ impl Disk<'_> {
         })?;
         let (path, device) = self.attach(partition)?;
         if matches!(kind, "vfat" | "msdos") {
-            return BootPlace::mirrored(Mirror::new(path, device)?);
+            return BootPlace::mirrored(Mirror::new(path, device, &layout::BOOT_NAMES)?);
         }
         BootPlace::mounted(PrivateMount::new(&path, kind, flags(opening) | MsFlags::MS_NOEXEC, "")?, device)
     }

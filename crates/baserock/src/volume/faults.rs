@@ -1,8 +1,9 @@
 //! What can be wrong with a version beside its tree.
 
+use system::btrfs::{self, Access};
+use system::error::Result;
+
 use super::{Volume, version};
-use crate::btrfs::{self, Access};
-use crate::error::Result;
 use crate::label::Label;
 use crate::layout::{self, KERNEL, ORIG};
 

@@ -5,12 +5,13 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use system::error::{Error, OrCannot, Result};
+use system::mountinfo::{self, Mount};
+use system::resolve;
+
 use super::Volume;
-use crate::error::{Error, OrCannot, Result};
 use crate::label::Label;
 use crate::layout;
-use crate::mountinfo::{self, Mount};
-use crate::resolve;
 
 /// Fails where a process has something of the version mounted.
 pub(super) fn refuse(volume: &Volume, label: &Label) -> Result<()> {

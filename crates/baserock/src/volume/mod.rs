@@ -13,17 +13,17 @@ use std::path::PathBuf;
 pub use boot_place::{BootPlace, Kind};
 pub use location::Location;
 pub use open::{Opening, Purpose};
+use system::dir::Dir;
+use system::error::{Error, Result, if_exists};
+use system::lock::Lock;
+use system::loopdev::LoopDevice;
+use system::mount::PrivateMount;
+use system::superblock::Uuid;
 pub use version::Version;
 
 use crate::boot::{BootRecord, Menu, extlinux};
-use crate::dir::Dir;
-use crate::error::{Error, Result, if_exists};
 use crate::label::Label;
 use crate::layout::{self, DEFAULT, SYSTEMS};
-use crate::lock::Lock;
-use crate::loopdev::LoopDevice;
-use crate::mount::PrivateMount;
-use crate::superblock::Uuid;
 
 /// A volume that is open, and locked where it was opened to be changed.
 ///
@@ -150,6 +150,6 @@ impl Volume {
         let (image, name) = (self.image.take(), self.name.clone());
         // Unmounted first: that writes, too.
         drop(self);
-        image.map_or(Ok(()), |image| crate::atomic::sync(image.file(), &name))
+        image.map_or(Ok(()), |image| system::atomic::sync(image.file(), &name))
     }
 }

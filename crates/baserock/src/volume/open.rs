@@ -7,22 +7,22 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 use nix::mount::MsFlags;
+use system::btrfs;
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result};
+use system::lock::{self, Lock, Patience};
+use system::loopdev;
+use system::mount::PrivateMount;
+use system::mountinfo::{self, Mount};
+use system::resolve::Links;
+use system::superblock::{self, Superblock};
 
 use super::boot_place::{BootPlace, Kind};
 use super::disk;
 use super::live::own_mounts;
 use super::{Location, Volume};
-use crate::btrfs;
-use crate::dir::Dir;
-use crate::error::{Error, OrCannot, Result};
 use crate::label::Label;
-use crate::layout::{LOCK, PRIVATE, STATE, SYSTEMS};
-use crate::lock::{self, Lock, Patience};
-use crate::loopdev;
-use crate::mount::PrivateMount;
-use crate::mountinfo::{self, Mount};
-use crate::resolve::Links;
-use crate::superblock::{self, Superblock};
+use crate::layout::{self, LOCK, PRIVATE, STATE, SYSTEMS};
 
 /// What the volume is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +125,7 @@ fn require_root(name: &Path) -> Result<()> {
 fn running() -> Result<Volume> {
     let mounts = own_mounts()?;
     let root = mountinfo::root(&mounts).ok_or_else(|| not_baserock("nothing is mounted at /"))?;
-    let here = root.version().ok_or_else(|| {
+    let here = layout::mounted_version(root).ok_or_else(|| {
         let subvolume =
             if root.kind == "btrfs" { format!(", subvolume {}", root.root.display()) } else { String::new() };
         not_baserock(&format!("/ is {} on {}{subvolume}", root.kind, root.source.display()))
@@ -150,7 +150,7 @@ fn not_baserock(what: &str) -> Error {
 /// The version that process 1 runs, where it is on the same volume: inside an entered version `/` is another one.
 fn booted(root: &Mount) -> Option<Label> {
     let mounts = mountinfo::parse(&fs::read("/proc/1/mountinfo").ok()?);
-    mountinfo::root(&mounts).filter(|first| first.device == root.device)?.version()
+    mountinfo::root(&mounts).filter(|first| first.device == root.device).and_then(layout::mounted_version)
 }
 
 /// The block device of the running volume: the one that was mounted, else one that the kernel names.

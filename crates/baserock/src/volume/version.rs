@@ -1,11 +1,11 @@
 //! Which versions are on a volume, and which of them are complete.
 
 use serde::Serialize;
+use system::dir::Dir;
+use system::error::Result;
 
 use super::Volume;
 use crate::boot::BootRecord;
-use crate::dir::Dir;
-use crate::error::Result;
 use crate::label::Label;
 use crate::layout::{self, BOOT_RECORD, INCOMPLETE, INITRAMFS, KERNEL, ORIG, RUN, SYSTEMS};
 

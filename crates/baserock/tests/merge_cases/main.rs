@@ -7,13 +7,13 @@ mod extra;
 
 use std::path::{Path, PathBuf};
 
-use baserock::dir::Dir;
 use baserock::etc::merge::record_of;
 use baserock::etc::{
     EtcPath, Inputs, Node, Plan, Record, Request, Step, Tree, Trees, apply, merge, plan, scan,
 };
-use baserock::observer::Silent;
 use case::{Round, listing, rounds};
+use system::dir::Dir;
+use system::observer::Silent;
 
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/merge-cases");

@@ -5,9 +5,9 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use baserock::error::{Error, OrCannot, Result};
-use baserock::namespace::Privilege;
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+use system::error::{Error, OrCannot, Result};
+use system::namespace::Privilege;
 
 /// The shell of an account that names none.
 const SHELL: &str = "/bin/sh";

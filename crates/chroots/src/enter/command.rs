@@ -5,9 +5,9 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use baserock::error::{Error, OrCannot, Result};
-use baserock::process::become_program;
 use nix::unistd::{AccessFlags, access};
+use system::error::{Error, OrCannot, Result};
+use system::process::become_program;
 
 use super::Failure;
 use super::account::Account;

@@ -3,11 +3,11 @@
 use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 
-use baserock::dir::Dir;
-use baserock::error::Result;
-use baserock::namespace::Privilege;
 use nix::mount::MsFlags;
 use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, makedev, mknodat};
+use system::dir::Dir;
+use system::error::Result;
+use system::namespace::Privilege;
 
 use super::mounts::memory;
 use super::tree::Tree;

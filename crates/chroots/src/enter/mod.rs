@@ -16,9 +16,9 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use baserock::dir::Dir;
-use baserock::error::{Error, Result};
-use baserock::namespace::Privilege;
+use system::dir::Dir;
+use system::error::{Error, Result};
+use system::namespace::Privilege;
 
 pub use mounts::Bind;
 pub use version::state_of;

@@ -5,11 +5,11 @@ use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use baserock::error::{Error, OrCannot, Result};
-use baserock::namespace::Privilege;
 use nix::mount::MsFlags;
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use nix::sys::statvfs::{FsFlags, statvfs};
+use system::error::{Error, OrCannot, Result};
+use system::namespace::Privilege;
 
 use super::tree::{Place, Tree};
 

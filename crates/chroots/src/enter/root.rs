@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use baserock::dir::Dir;
-use baserock::error::{Error, OrCannot, Result};
-use baserock::mount::leave_shared_namespace;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::pivot_root;
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result};
+use system::mount::leave_shared_namespace;
 
 use super::tree::Tree;
 use super::{Entry, devices, mounts};

@@ -3,11 +3,11 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use baserock::dir::Dir;
-use baserock::error::{Error, OrCannot, Result};
-use baserock::resolve::Links;
 use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result};
+use system::resolve::Links;
 
 /// As many links to places that do not exist as are followed.
 const MOST_LINKS: u32 = 8;

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use baserock::dir::Dir;
-use baserock::error::{Result, if_exists};
 use baserock::fstab::{Fstab, Line};
 use baserock::volume::Volume;
+use system::dir::Dir;
+use system::error::{Result, if_exists};
 
 use super::State;
 

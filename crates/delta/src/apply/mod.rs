@@ -8,9 +8,9 @@ mod parents;
 
 use std::path::Path;
 
-use baserock::dir::Dir;
-use baserock::error::Result;
-use baserock::signal;
+use system::dir::Dir;
+use system::error::Result;
+use system::signal;
 
 use self::names::{Names, give_metadata};
 use self::parents::Parents;

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use baserock::copy::copy_data;
-use baserock::dir::Dir;
-use baserock::error::{Error, Result};
-use baserock::step::change;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{Mode, SFlag, mknodat};
 use nix::unistd::linkat;
+use system::copy::copy_data;
+use system::dir::Dir;
+use system::error::{Error, Result};
+use system::step::change;
 
 use super::Apply;
 use super::parents::{Parents, open};

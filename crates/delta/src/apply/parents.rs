@@ -1,7 +1,7 @@
 //! The directories of a tree, by the names in them.
 
-use baserock::dir::Dir;
-use baserock::error::{Error, Result, if_exists};
+use system::dir::Dir;
+use system::error::{Error, Result, if_exists};
 
 use crate::entry::{as_path, parent};
 

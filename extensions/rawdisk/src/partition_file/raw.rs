@@ -2,9 +2,9 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use baserock::error::{Error, Result};
 use baserock::extension::{parse_boolean, parse_size};
 use serde::Deserialize;
+use system::error::{Error, Result};
 
 use super::{DEFAULT_KIND, DEFAULT_START, Partition, PartitionFile, RawFile, Size, Table};
 

@@ -6,16 +6,16 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::mpsc::Receiver;
 
-use baserock::atomic;
-use baserock::dir::Dir;
-use baserock::error::{Error, OrCannot, Result};
-use baserock::resolve::Links;
-use baserock::step::change;
 use delta::apply::Placer;
 use delta::blocks::{self, Base};
 use delta::hash::{Hash, Hasher};
 use delta::plan::Wanted;
 use nix::fcntl::OFlag;
+use system::atomic;
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result};
+use system::resolve::Links;
+use system::step::change;
 
 /// Contents, and their names.
 pub struct Store<'a> {

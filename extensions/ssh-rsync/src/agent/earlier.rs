@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use baserock::copy::copy_data;
-use baserock::dir::Dir;
-use baserock::error::{Error, Result};
-use baserock::signal;
 use delta::Manifest;
 use delta::hash::Hash;
 use delta::plan::Wanted;
 use delta::segment::SEGMENT;
+use system::copy::copy_data;
+use system::dir::Dir;
+use system::error::{Error, Result};
+use system::signal;
 
 /// The tree of an earlier try.
 pub struct Earlier<'a> {

@@ -4,15 +4,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::mpsc;
 use std::thread;
 
-use baserock::dir::Dir;
-use baserock::error::{Error, Result};
 use baserock::label::Label;
 use baserock::layout::ORIG;
-use baserock::signal;
 use baserock::volume::Volume;
 use delta::apply::{Apply, Stats};
 use delta::hash::Hash;
 use delta::{Manifest, Plan, Tree, metadata};
+use system::dir::Dir;
+use system::error::{Error, Result};
+use system::signal;
 
 use super::contents::Store;
 use super::earlier::Earlier;

@@ -1,12 +1,12 @@
 //! Whether this machine can take the version at all.
 
-use baserock::error::{Error, OrCannot, Result};
 use baserock::label::Label;
 use baserock::layout;
-use baserock::lock::Patience;
 use baserock::volume::{Location, Opening, Purpose, Volume};
 use delta::beside;
 use delta::hash::Hash;
+use system::error::{Error, OrCannot, Result};
+use system::lock::Patience;
 
 /// The oldest kernel whose btrfs has what is needed: 4.19.
 const OLDEST: (u32, u32) = (4, 19);

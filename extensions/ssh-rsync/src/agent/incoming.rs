@@ -4,19 +4,19 @@ use std::fs::File;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use baserock::btrfs::{self, Access};
-use baserock::dir::Dir;
-use baserock::error::{Error, OrCannot, Result};
 use baserock::label::Label;
 use baserock::layout::{INCOMING, PRIVATE};
-use baserock::lock::{Lock, Patience};
-use baserock::resolve::Links;
-use baserock::step::change;
 use baserock::volume::Volume;
 use delta::hash::Hash;
 use delta::publish::VERSION;
 use delta::{Manifest, format};
 use nix::fcntl::OFlag;
+use system::btrfs::{self, Access};
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result};
+use system::lock::{Lock, Patience};
+use system::resolve::Links;
+use system::step::change;
 
 use crate::protocol::SILENCE;
 

@@ -2,12 +2,12 @@
 
 use std::io::{self, Read};
 
-use baserock::dir::Dir;
-use baserock::error::{Error, OrCannot, Result};
-use baserock::observer::Observer;
 use delta::hash::Hash;
 use delta::scan::{ReadAll, scan};
 use delta::{Manifest, beside, format};
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result};
+use system::observer::Observer;
 
 use super::session::Talk;
 use crate::channel::Receiver;

@@ -17,10 +17,10 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use baserock::error::{Error, OrCannot, Result};
-use baserock::observer::{Event, Observer};
 use nix::sys::stat::Mode;
 use nix::unistd::dup;
+use system::error::{Error, OrCannot, Result};
+use system::observer::{Event, Observer};
 
 use crate::bootstrap;
 use crate::channel::{Receiver, Sender};
@@ -44,7 +44,7 @@ fn streams(token: &str) -> Result<(Sender, Receiver)> {
             "this program is started by ssh-rsync.write on another machine; run that instead",
         ));
     }
-    baserock::signal::catch()?;
+    system::signal::catch()?;
     // The shell that brought this program here has kept it secret; what it makes from now on is not.
     nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     let stdin = dup(io::stdin()).or_cannot("open", "standard input")?;

@@ -2,18 +2,18 @@
 
 use std::path::PathBuf;
 
-use baserock::error::{OrCannot, Result};
 use baserock::extension::Environment;
 use baserock::label::Label;
 use baserock::layout::{INCOMING, PRIVATE, SYSTEMS};
-use baserock::observer::Observer;
 use baserock::operations::etc::{EtcMerge, Merged};
 use baserock::operations::{self, Deploy, Remove, SetDefault};
-use baserock::process::{self, Program};
 use baserock::volume::Purpose;
 use delta::Manifest;
 use delta::apply::Stats;
 use nix::sys::reboot::{RebootMode, reboot};
+use system::error::{OrCannot, Result};
+use system::observer::Observer;
+use system::process::{self, Program};
 
 use super::guard::{self, Present};
 use super::incoming::TREE;

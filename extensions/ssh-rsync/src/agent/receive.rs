@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
-use baserock::dir::Dir;
-use baserock::error::{Error, Result};
 use delta::Tree;
 use delta::difference;
 use delta::entry::Kind;
 use delta::hash::Hash;
 use delta::plan::Wanted;
 use delta::unit::{Unit, units};
+use system::dir::Dir;
+use system::error::{Error, Result};
 
 use super::contents::Store;
 use super::unpack::{Answer, read_old, unpack};

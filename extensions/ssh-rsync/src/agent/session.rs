@@ -2,11 +2,11 @@
 
 use std::io;
 
-use baserock::error::{Error, OrCannot, Result};
 use baserock::label::Label;
 use baserock::volume::Purpose;
 use delta::apply::Stats;
 use delta::hash::Hash;
+use system::error::{Error, OrCannot, Result};
 
 use super::fill::fill;
 use super::guard::{self, Present};

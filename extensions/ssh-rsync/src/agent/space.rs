@@ -1,10 +1,10 @@
 //! Whether there is room, before anything is written.
 
-use baserock::btrfs;
-use baserock::error::{Error, Result};
 use baserock::label::Label;
 use baserock::volume::Volume;
 use delta::plan::{Plan, Wanted};
+use system::btrfs;
+use system::error::{Error, Result};
 
 /// Kept for the live system: the larger of this and a twentieth.
 const RESERVE: u64 = 512 << 20;

@@ -2,12 +2,12 @@
 
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use baserock::error::{OrCannot, Result};
 use delta::Tree;
 use delta::blocks::BLOCK;
 use delta::difference::{self, Decoder};
 use delta::unit::{GRID, Unit};
 use delta::update::append_piece;
+use system::error::{OrCannot, Result};
 
 use super::write::Arrived;
 

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
 
-use baserock::dir::Dir;
-use baserock::error::{OrCannot, Result};
-use baserock::sys::btrfs;
 use delta::Tree;
 use delta::blocks::{BLOCK, Base, Common};
 use delta::plan::Wanted;
 use delta::unit::{GRID, Piece, Unit};
+use system::dir::Dir;
+use system::error::{OrCannot, Result};
+use system::sys::btrfs;
 
 use super::contents::Store;
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use baserock::dir::Dir;
-use baserock::error::Result;
 use delta::apply::Apply;
 use delta::entry::{Entry, Kind, Metadata};
 use delta::hash::Hash;
 use delta::scan::{ReadAll, scan};
 use delta::{Manifest, Plan, Tree};
+use system::dir::Dir;
+use system::error::Result;
 
 use crate::entries::{content, entries, with_contents};
 use crate::fence::Fence;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use baserock::observer::Silent;
 use baserock_archive::{Options, Owners, unpack};
+use system::observer::Silent;
 
 use crate::fence::Fence;
 use crate::parts::choice;

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use baserock::error::Result;
-use baserock::{partitions, superblock};
 use rawdisk::layout::Layout;
 use rawdisk::partition_file::{PartitionFile, RawFile};
+use system::error::Result;
+use system::{partitions, superblock};
 
 use crate::parts::choice;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use baserock::etc::fstab;
 use baserock::fstab::{Fstab, Line};
-use baserock::superblock::Uuid;
+use system::superblock::Uuid;
 
 use crate::parts::parts;
 

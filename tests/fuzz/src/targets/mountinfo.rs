@@ -4,14 +4,14 @@ use std::path::Path;
 
 use baserock::label::Label;
 use baserock::layout::{self, ORIG};
-use baserock::mountinfo;
+use system::mountinfo;
 
 /// A whole mountinfo.
 pub fn run(bytes: &[u8]) {
     let mounts = mountinfo::parse(bytes);
     assert!(mounts.len() <= bytes.split(|&byte| byte == b'\n').count());
     for mount in &mounts {
-        if let Some(label) = mount.version() {
+        if let Some(label) = layout::mounted_version(mount) {
             assert_eq!(Label::existing(label.as_str().as_ref()), Some(label.clone()));
             assert_eq!(mount.root, Path::new("/").join(layout::in_version(&label, layout::RUN)));
         }

@@ -4,9 +4,9 @@ use std::fmt::Debug;
 use std::path::Path;
 
 use baserock::boot::BootRecord;
-use baserock::error::Result;
 use baserock::etc::Record;
 use baserock::meta::DeploymentMeta;
+use system::error::Result;
 
 /// Any of them.
 pub fn run(bytes: &[u8]) {

@@ -7,13 +7,14 @@ mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use system::error::Result;
+
 use self::merge::{Form, Names};
 use self::table::Table;
 use super::content::Content;
 use super::ids::IdMoves;
 use super::path::EtcPath;
 use super::tree::Tree;
-use crate::error::Result;
 
 /// The files of the unit.
 pub const FILES: [&str; 6] = ["passwd", "group", "shadow", "gshadow", "subuid", "subgid"];

@@ -4,12 +4,12 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 
 use nix::unistd::dup;
+use system::error::{OrCannot, Result};
+use system::observer::Observer;
+use system::process::Program;
 
 use super::Merged;
-use crate::error::{OrCannot, Result};
 use crate::label::Label;
-use crate::observer::Observer;
-use crate::process::Program;
 use crate::volume::Volume;
 
 /// The variable with the place where the volume is mounted for the program.

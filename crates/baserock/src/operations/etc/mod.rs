@@ -11,17 +11,17 @@ pub use sync::sync;
 
 pub(super) use snapshot::MERGING;
 
-use crate::copy::Owners;
-use crate::dir::Dir;
-use crate::error::{Error, Result};
 use crate::etc::{self, EtcPath, Inputs, Options, Outcome, Record, Request};
 use crate::extension::Environment;
 use crate::fstab::Fstab;
 use crate::label::Label;
 use crate::layout::{MERGE_RECORD, ORIG, RUN};
-use crate::observer::Observer;
 use crate::operations::{full, state, sweep};
 use crate::volume::Volume;
+use system::copy::Owners;
+use system::dir::Dir;
+use system::error::{Error, Result};
+use system::observer::Observer;
 
 /// The variable that names a program to merge instead of the library.
 const PROGRAM: &str = "BASEROCK_SYSTEM_CONFIG_SYNC";

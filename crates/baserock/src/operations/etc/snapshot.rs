@@ -1,11 +1,12 @@
 //! A version's `run` as it is at one moment, while its programs go on writing.
 
-use crate::btrfs::{self, Access};
-use crate::dir::Dir;
-use crate::error::Result;
+use system::btrfs::{self, Access};
+use system::dir::Dir;
+use system::error::Result;
+use system::undo::tidy;
+
 use crate::label::Label;
 use crate::layout::{PRIVATE, RUN};
-use crate::undo::tidy;
 use crate::volume::Volume;
 
 /// What begins the names of snapshots, in [`PRIVATE`].

@@ -1,8 +1,10 @@
 //! One version's `/etc` for all.
 
+use system::dir::Dir;
+use system::error::Result;
+use system::observer::Observer;
+
 use super::{record, snapshot, without_orig};
-use crate::dir::Dir;
-use crate::error::Result;
 use crate::etc::apply::Staged;
 use crate::etc::fingerprint::fingerprint_of_user;
 use crate::etc::ids::IdMoves;
@@ -12,7 +14,6 @@ use crate::etc::sync::plan_sync;
 use crate::etc::{Record, Trees};
 use crate::label::Label;
 use crate::layout::{ETC_BEFORE_SYNC, ORIG, RUN};
-use crate::observer::Observer;
 use crate::operations::{full, sweep};
 use crate::volume::Volume;
 

@@ -1,11 +1,8 @@
-//! `/proc/PID/mountinfo`: what is mounted where, and which version is running.
+//! `/proc/PID/mountinfo`: what is mounted where.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-
-use crate::label::Label;
-use crate::layout::{self, RUN};
 
 /// One line of mountinfo (proc(5)).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,14 +34,6 @@ pub fn root(mounts: &[Mount]) -> Option<&Mount> {
 /// The mount that is seen at this very path, if it is a mount point: the last of those there.
 pub fn at<'m>(mounts: &'m [Mount], target: &Path) -> Option<&'m Mount> {
     mounts.iter().rev().find(|mount| mount.target == target)
-}
-
-impl Mount {
-    /// The version whose `run` is mounted here: the one that runs, where this is the mount at `/`.
-    pub fn version(&self) -> Option<Label> {
-        let label = layout::label_of(self.root.to_str()?, RUN)?;
-        (self.kind == "btrfs").then(|| Label::existing(label.as_ref())).flatten()
-    }
 }
 
 fn parse_line(line: &[u8]) -> Option<Mount> {
@@ -91,23 +80,13 @@ broken line
 ";
 
     #[test]
-    fn the_running_version_is_the_root_of_the_last_mount_at_slash() {
+    fn the_last_mount_at_a_place_is_the_one_that_is_seen() {
         let mounts = parse(RUNNING);
         assert_eq!(mounts.len(), 5);
-        assert_eq!(root(&mounts).unwrap().version().unwrap().as_str(), "factory");
+        assert_eq!(root(&mounts).unwrap().root, Path::new("/systems/factory/run"));
         assert_eq!(root(&mounts).unwrap().source, Path::new("/dev/vda"));
         assert_eq!(at(&mounts, Path::new("/var")).unwrap().root, Path::new("/state/var"));
         assert!(at(&mounts, Path::new("/mnt/with space")).is_some());
-    }
-
-    #[test]
-    fn anything_else_is_no_version() {
-        for (root, kind) in
-            [("/", "btrfs"), ("/@", "btrfs"), ("/systems/a/orig", "btrfs"), ("/systems/a/run", "ext4")]
-        {
-            let line = format!("30 1 0:31 {root} / rw - {kind} /dev/vda rw");
-            assert_eq!(super::root(&parse(line.as_bytes())).unwrap().version(), None, "{line}");
-        }
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use baserock::copy::{Copier, copy_data};
-use baserock::dir::Dir;
+use system::copy::{Copier, copy_data};
+use system::dir::Dir;
 
 fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap();

@@ -1,8 +1,8 @@
 //! FAT filesystems without the kernel's help: read and written by mtools, since the kernel at hand may not know FAT.
 //!
 //! A [`Mirror`] is an ordinary directory in memory with what the FAT has below some names. Operations work on the directory;
-//! [`Mirror::push`] brings the FAT up to it. FAT has no rename that replaces, so a power cut during a push may leave the menu
-//! missing: the next operation rebuilds it.
+//! [`Mirror::push`] brings the FAT up to it. FAT has no rename that replaces, so a power cut during a push may leave a changed file
+//! missing.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,7 +13,6 @@ use nix::mount::MsFlags;
 
 use crate::dir::Dir;
 use crate::error::Result;
-use crate::layout::{MENU_DIR, SYSTEMS};
 use crate::loopdev::LoopDevice;
 use crate::mount::PrivateMount;
 use crate::process::Program;
@@ -28,6 +27,7 @@ pub struct Mirror {
     known: RefCell<Tree>,
     mount: PrivateMount,
     device: PathBuf,
+    names: &'static [&'static str],
     _attached: Option<LoopDevice>,
 }
 
@@ -43,12 +43,17 @@ struct State {
 }
 
 impl Mirror {
-    /// Mirrors what boot loaders use of the FAT on `device`, which goes away with the mirror where it is `attached` for it.
-    pub fn new(device: PathBuf, attached: Option<LoopDevice>) -> Result<Self> {
+    /// Mirrors these names at the top of the FAT on `device`. [`Mirror::push`] writes them in this order, after everything else. An
+    /// `attached` device is detached with the mirror.
+    pub fn new(
+        device: PathBuf,
+        attached: Option<LoopDevice>,
+        names: &'static [&'static str],
+    ) -> Result<Self> {
         let mount = PrivateMount::new(Path::new("baserock-fat"), "tmpfs", MsFlags::empty(), "mode=700")?;
-        let mirror = Mirror { known: RefCell::default(), mount, device, _attached: attached };
+        let mirror = Mirror { known: RefCell::default(), mount, device, names, _attached: attached };
         let there = mirror.names()?;
-        for name in [MENU_DIR, SYSTEMS] {
+        for name in names {
             if there.iter().any(|there| there.eq_ignore_ascii_case(name)) {
                 mirror
                     .tool("mcopy")
@@ -72,19 +77,20 @@ impl Mirror {
         &self.device
     }
 
-    /// Makes the FAT what the directory is: new files first, then the menu, then what is gone; then waits for the disk.
+    /// Makes the FAT what the directory is: new files are written before old ones are removed. Then waits for the disk.
     pub fn push(&self) -> Result<()> {
         let (now, before) = (self.tree()?, self.known.borrow().clone());
         let is_new = |path: &PathBuf, state: &Option<State>| before.get(path) != Some(state);
         for (path, _) in now.iter().filter(|(path, state)| state.is_none() && is_new(path, state)) {
             self.tool("mmd").arg(inside(path)).run()?;
         }
-        let (menu, files): (Vec<_>, Vec<_>) = now
+        let mut files: Vec<_> = now
             .iter()
             .filter(|(path, state)| state.is_some() && is_new(path, state))
             .map(|(path, _)| path)
-            .partition(|path| path.starts_with(MENU_DIR));
-        for path in files.into_iter().chain(menu) {
+            .collect();
+        files.sort_by_key(|path| self.names.iter().position(|name| path.starts_with(name)));
+        for path in files {
             self.tool("mcopy").args(["-o", "-m"]).arg(self.path().join(path)).arg(inside(path)).run()?;
         }
         // Backwards: what is in a directory before the directory.

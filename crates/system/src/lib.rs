@@ -1,0 +1,27 @@
+//! The ground floor: each module does one thing to a Linux machine, and is named after it. None of them knows what a version is.
+//!
+//! Every change of the disk is one call of [`step::change`], so that tests can make each of them fail. All `unsafe` code is in [`sys`], and
+//! [`process`] is the only module that starts programs. The library never prints: it reports through an [`observer::Observer`].
+
+pub mod atomic;
+pub mod btrfs;
+pub mod copy;
+pub mod dir;
+pub mod error;
+pub mod fat;
+pub mod lock;
+pub mod loopdev;
+pub mod mount;
+pub mod mountinfo;
+pub mod namespace;
+pub mod observer;
+pub mod partitions;
+pub mod process;
+pub mod resolve;
+pub mod signal;
+pub mod step;
+pub mod superblock;
+pub mod sys;
+pub mod undo;
+
+pub use error::{Error, Result};
