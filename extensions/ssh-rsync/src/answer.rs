@@ -1,4 +1,4 @@
-//! The sender's answer to a request: the unit's new bytes as a difference, at the effort that the link is worth.
+//! The sender's answer to a request: the new bytes of the unit as a difference, compressed with the effort that suits the link.
 
 use std::ops::Range;
 use std::time::Instant;
@@ -11,14 +11,14 @@ use delta::update::append_piece;
 use system::error::{Error, OrCannot, Result};
 
 use crate::effort::Effort;
-use crate::olds::Olds;
+use crate::old_contents::OldContents;
 use crate::protocol::Request;
 use crate::source::Source;
 
-/// What the sender answers from.
+/// Makes the answers of a push.
 pub struct Answerer<'a> {
     new: Tree<'a>,
-    olds: &'a Olds<'a>,
+    old_contents: &'a OldContents<'a>,
     effort: &'a Effort,
     encoder: Encoder,
     buffer: Vec<u8>,
@@ -26,11 +26,11 @@ pub struct Answerer<'a> {
 }
 
 impl<'a> Answerer<'a> {
-    /// From the new tree, and from what is here of the target's basis.
-    pub fn new(new: &'a Source, olds: &'a Olds<'a>, effort: &'a Effort) -> Self {
+    /// Answers from the new tree, and from the old contents that the sender has.
+    pub fn new(new: &'a Source, old_contents: &'a OldContents<'a>, effort: &'a Effort) -> Self {
         Answerer {
             new: new.tree(),
-            olds,
+            old_contents,
             effort,
             encoder: Encoder::default(),
             buffer: Vec::new(),
@@ -38,12 +38,12 @@ impl<'a> Answerer<'a> {
         }
     }
 
-    /// The answer.
+    /// The answer to a request.
     pub fn answer(&mut self, request: &Request) -> Result<Vec<u8>> {
         let begun = Instant::now();
         read(self.new, &request.new, &mut self.buffer)?;
         let level = self.effort.level(!request.old.is_empty());
-        let has_old = !request.old.is_empty() && self.olds.read(&request.old, &mut self.old)?;
+        let has_old = !request.old.is_empty() && self.old_contents.read(&request.old, &mut self.old)?;
         let signature: &[u8] = if self.effort.is_fast() { &[] } else { &request.signature };
         let old = if has_old { Old::Bytes(&self.old) } else { Old::Signature(signature) };
         let made = self.encoder.encode(&self.buffer, &old, level);
@@ -61,7 +61,7 @@ impl<'a> Answerer<'a> {
     }
 }
 
-/// Fills the buffer with the bytes of the pieces, each filled up to the grid.
+/// Fills the buffer with the bytes of the pieces, each padded to the grid.
 fn read(tree: Tree<'_>, pieces: &[(usize, Range<u64>)], whole: &mut Vec<u8>) -> Result<()> {
     whole.clear();
     for (index, range) in pieces {

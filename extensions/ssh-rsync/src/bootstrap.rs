@@ -1,8 +1,8 @@
-//! Getting the agent to run on a machine that has a shell.
+//! Starts the agent on a machine that has a shell.
 //!
-//! One line of POSIX shell, in single quotes that every login shell understands. It looks for this build's agent by its hash and size; where
-//! there is none it asks for it, takes it from standard input into a folder that only root can enter, and becomes it. What a login shell prints
-//! before is skipped: everything that counts begins with a token that was made up for this connection.
+//! The command is one line of POSIX shell in single quotes, which every login shell understands. It looks for the agent of this build by
+//! hash and size. If there is none, the command asks for it and reads it from standard input into a folder that only root can enter. Then
+//! it becomes the agent. The output of a login shell is skipped: each line that counts has a random token of this connection.
 
 use std::fs;
 use std::io::{self, Read};
@@ -14,17 +14,17 @@ use system::error::{Error, OrCannot, Result};
 
 /// An agent for one kind of processor.
 pub struct Agent {
-    /// As `uname -m` says it.
+    /// As `uname -m` prints it.
     pub architecture: String,
     /// The program.
     pub program: Vec<u8>,
     hash: Hash,
 }
 
-/// What the shell on the target says, after the token.
+/// The message of the target's shell after the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Word {
-    /// The shell becomes the agent, which is there.
+    /// The agent is there, and the shell becomes it.
     Start,
     /// The agent runs; frames follow.
     Ready,
@@ -32,22 +32,22 @@ pub enum Word {
     Send(String),
     /// There is no agent for this architecture.
     Unknown(String),
-    /// There is no folder that programs can be run from.
+    /// There is no folder from which programs can be run.
     NoPlace,
 }
 
-/// Where the target keeps agents: in the state that versions share, else in the version. Both are root's alone; neither is a place where
-/// `noexec` is usual.
+/// The folders in which the target keeps agents: one in the state that versions share, else one in the version. Only root can enter them,
+/// and `noexec` is unusual for both.
 const PLACES: &str = "/root/.baserock /.baserock";
 
 /// The architectures for which agents may have been built.
 const ARCHITECTURES: [&str; 4] = ["x86_64", "aarch64", "armv7l", "riscv64"];
 
-/// Most of what a login shell may print before anything else, bytes.
+/// Most bytes that a login shell may print before the token.
 const MOST_PREAMBLE: usize = 1 << 20;
 
-/// The agents that are installed: `ARCHITECTURE/baserock-agent` in `folder`, or in the folder `agents` beside this program, or, for this
-/// machine's own architecture, `baserock-agent` beside this program.
+/// Reads the installed agents: `ARCHITECTURE/baserock-agent` in `folder`, by default the folder `agents` beside this program. For this
+/// machine's own architecture, `baserock-agent` beside this program will do as well.
 pub fn agents(folder: Option<&Path>) -> Result<Vec<Agent>> {
     let own = std::env::current_exe().or_cannot("find", "this program")?;
     let beside = own.parent().map(PathBuf::from).unwrap_or_default();
@@ -86,8 +86,8 @@ pub fn command(agents: &[Agent], token: &str, upload: bool) -> String {
              exec $f {token}; done; "
         )
     };
-    // Not every shell's `-x` knows of mounts with noexec, so files are run to see. An empty one is an empty script to every shell, and
-    // the agent exits with 1 where it is not given a token.
+    // In some shells `[ -x ]` is true on a mount with noexec, so the file is run instead. An empty file is an empty script to every
+    // shell, and the agent exits with 1 if it gets no token.
     format!(
         "exec sh -c 'umask 077; m=$(uname -m); case $m in {} *) echo {token} unknown $m; exit 1;; esac; \
          whole() {{ [ $(wc -c <$1) -eq $n ]; }}; runs() {{ $1 </dev/null >/dev/null 2>&1; [ $? -lt 2 ]; }}; {look}\
@@ -100,12 +100,12 @@ pub fn command(agents: &[Agent], token: &str, upload: bool) -> String {
     )
 }
 
-/// What the agent prints when it runs.
+/// The line that the agent prints when it has started.
 pub fn ready(token: &str) -> String {
     format!("{token} ready\n")
 }
 
-/// Reads up to the next line with the token; what comes before is the login shell's.
+/// Reads up to the next line with the token. The lines before it come from the login shell.
 pub fn next_word(from: &mut impl Read, token: &str) -> io::Result<Word> {
     let mut line = Vec::new();
     for _ in 0..MOST_PREAMBLE {
@@ -122,7 +122,7 @@ pub fn next_word(from: &mut impl Read, token: &str) -> io::Result<Word> {
     Err(io::ErrorKind::UnexpectedEof.into())
 }
 
-/// A prompt or an escape sequence may stand before the token in its line.
+/// Parses a line. A prompt or an escape sequence may stand before the token.
 fn word(line: &str, token: &str) -> Option<Word> {
     let (_, said) = line.split_once(token)?;
     let mut words = said.split_whitespace();
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_login_shell_prints_is_skipped() {
+    fn output_of_a_login_shell_is_skipped() {
         let said = b"Welcome!\n\x1b[1mbaserock-1 is the best\ntoken-x\n$ token-7 send x86_64\nFRAMES";
         let mut from = said.as_slice();
         assert_eq!(next_word(&mut from, "token-7").unwrap(), Word::Send("x86_64".into()));

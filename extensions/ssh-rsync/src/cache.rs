@@ -1,4 +1,4 @@
-//! The hashes of files that the sender has read before, by what the kernel says of them.
+//! The hashes of files that the sender has read before. A file is recognised by its device, inode, size and times.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -13,11 +13,11 @@ use system::atomic;
 use system::dir::Dir;
 use system::error::Result;
 
-/// Device, inode, size, modification and change, the times in nanoseconds.
+/// Device, inode, size, and the times of modification and change in nanoseconds.
 type Key = [u64; 5];
 
-/// What is known. Of a tree that was read, only what was seen this time is kept.
-pub struct Cache {
+/// The hashes of earlier pushes, and those that were computed in this one.
+pub struct HashCache {
     known: HashMap<Key, Hash>,
     seen: HashMap<Key, Hash>,
     now: u64,
@@ -25,21 +25,21 @@ pub struct Cache {
 
 const FILE: &str = "hashes";
 const MAGIC: [u8; 8] = *b"BRHASH\0\x01";
-/// Most files that are remembered.
+/// Most hashes that are kept.
 const MOST: usize = 1 << 21;
-/// A file that changed so shortly before it is read may change once more without its times telling: nanoseconds.
+/// Nanoseconds. A file that changed so recently may change again without a change of its times, so its hash is not kept.
 const TOO_FRESH: u64 = 2_000_000_000;
 
-impl Cache {
-    /// What the folder has; one that is missing or damaged knows nothing.
+impl HashCache {
+    /// Loads the hashes in the folder. A missing or damaged file counts as empty.
     pub fn load(folder: Option<&Path>) -> Self {
         let known = folder.and_then(|folder| std::fs::read(folder.join(FILE)).ok());
         let known = known.and_then(|bytes| read(&bytes)).unwrap_or_default();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        Cache { known, seen: HashMap::new(), now: u64::try_from(now).unwrap_or(0) }
+        HashCache { known, seen: HashMap::new(), now: u64::try_from(now).unwrap_or(0) }
     }
 
-    /// Keeps what was seen in the folder.
+    /// Writes the hashes to the folder.
     pub fn store(&self, folder: &Path) -> Result<()> {
         use system::error::OrCannot;
         if self.seen.iter().all(|(key, hash)| self.known.get(key) == Some(hash)) {
@@ -48,7 +48,7 @@ impl Cache {
         std::fs::create_dir_all(folder).or_cannot("create", folder)?;
         let mut to = Writer::default();
         to.raw(&MAGIC);
-        // What was seen in other trees is worth as much, as long as there is room.
+        // Hashes of other trees are kept while there is room.
         let others = self.known.iter().filter(|(key, _)| !self.seen.contains_key(*key));
         for (key, hash) in self.seen.iter().chain(others).take(MOST) {
             for &part in key {
@@ -94,7 +94,7 @@ fn key(stat: &FileStat) -> Key {
     ]
 }
 
-impl Hashes for Cache {
+impl Hashes for HashCache {
     fn known(&self, stat: &FileStat) -> Option<Hash> {
         self.known.get(&key(stat)).copied()
     }

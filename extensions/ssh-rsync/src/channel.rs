@@ -1,4 +1,4 @@
-//! Frames over two pipes: counted, with heartbeats, and with an end to patience.
+//! Frames over two pipes, with byte counts, heartbeats, and a limit on silence.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
@@ -16,7 +16,7 @@ use system::signal;
 
 use crate::protocol::{HEARTBEAT, SILENCE, kind};
 
-/// The end that frames go into. Its copies are the same end.
+/// The end that sends frames. All clones are the same end.
 #[derive(Clone)]
 pub struct Sender {
     file: Arc<Mutex<File>>,
@@ -24,11 +24,11 @@ pub struct Sender {
     to: &'static str,
 }
 
-/// How often a waiting reader looks for signals, and a heart whether it is still wanted.
+/// How often a waiting reader checks for signals, and the thread of the heartbeats checks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(200);
 
 impl Sender {
-    /// Frames go into this file; `to` names the other side.
+    /// Sends frames into this file; `to` names the other side.
     pub fn new(file: File, to: &'static str) -> Self {
         Sender { file: Arc::new(Mutex::new(file)), sent: Arc::default(), to }
     }
@@ -36,7 +36,7 @@ impl Sender {
     /// Sends a frame.
     pub fn send(&self, kind: u8, content: &[u8]) -> Result<()> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        frame::write(&mut Counting { file: &mut file, count: &self.sent }, kind, content)
+        frame::write(&mut CountingWriter { file: &mut file, count: &self.sent }, kind, content)
             .or_cannot("write to", self.to)
     }
 
@@ -51,8 +51,8 @@ impl Sender {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// From now on says that this side is there, until the result is dropped.
-    pub fn beat(&self) -> Heart {
+    /// Sends heartbeats until the result is dropped.
+    pub fn send_heartbeats(&self) -> Heartbeats {
         let stop = Arc::new(AtomicBool::new(false));
         let (sender, stopped) = (self.clone(), stop.clone());
         thread::spawn(move || {
@@ -61,32 +61,32 @@ impl Sender {
                 thread::sleep(LOOK);
                 if last.elapsed() >= HEARTBEAT {
                     last = Instant::now();
-                    // Whoever has something to say will find that the other side is gone.
+                    // The next message will fail too, and its sender reports that the other side is gone.
                     if sender.send(kind::HEARTBEAT, &[]).is_err() {
                         return;
                     }
                 }
             }
         });
-        Heart(stop)
+        Heartbeats(stop)
     }
 }
 
-/// Beats until it is dropped.
-pub struct Heart(Arc<AtomicBool>);
+/// Heartbeats are sent until this is dropped.
+pub struct Heartbeats(Arc<AtomicBool>);
 
-impl Drop for Heart {
+impl Drop for Heartbeats {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
-struct Counting<'a> {
+struct CountingWriter<'a> {
     file: &'a mut File,
     count: &'a AtomicU64,
 }
 
-impl Write for Counting<'_> {
+impl Write for CountingWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.file.write(bytes)?;
         self.count.fetch_add(count as u64, Ordering::Relaxed);
@@ -98,19 +98,19 @@ impl Write for Counting<'_> {
     }
 }
 
-/// The end that frames come out of.
+/// The end that receives frames.
 pub struct Receiver {
-    from: BufReader<Patient>,
+    from: BufReader<PatientReader>,
     name: &'static str,
 }
 
 impl Receiver {
-    /// Frames come from this file, until they are given up; `name` names the other side.
+    /// Receives frames from this file until `given_up` is set; `name` names the other side.
     pub fn new(file: File, name: &'static str, given_up: Arc<AtomicBool>) -> Self {
-        Receiver { from: BufReader::with_capacity(1 << 16, Patient { file, count: 0, given_up }), name }
+        Receiver { from: BufReader::with_capacity(1 << 16, PatientReader { file, count: 0, given_up }), name }
     }
 
-    /// The next frame that is no heartbeat. A silence of a minute is an error.
+    /// The next frame that is not a heartbeat. A silence of a minute is an error.
     pub fn receive(&mut self) -> Result<Frame> {
         loop {
             let frame = frame::read(&mut self.from).map_err(|error| self.explain(error))?;
@@ -125,7 +125,7 @@ impl Receiver {
         self.from.get_ref().count
     }
 
-    /// What comes before the frames.
+    /// The bytes before the first frame.
     pub fn raw(&mut self) -> &mut impl Read {
         &mut self.from
     }
@@ -144,14 +144,14 @@ impl Receiver {
     }
 }
 
-/// Reads that end when nothing comes for too long, a signal does, or nobody wants them any more.
-struct Patient {
+/// A reader that fails when the other side is silent for too long, when a signal comes, and when it is given up.
+struct PatientReader {
     file: File,
     count: u64,
     given_up: Arc<AtomicBool>,
 }
 
-impl Read for Patient {
+impl Read for PatientReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let begun = Instant::now();
         loop {

@@ -1,4 +1,4 @@
-//! The check before a push: what would be refused is refused now.
+//! The check before a push. It refuses what the push would refuse.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub fn check(options: &Options, observer: &dyn Observer) -> Result<()> {
             kind::READY => return Ok(()),
             kind::EVENT => observer.event(json(&frame)?),
             kind::FAILED => return Err(Error::refused(String::from_utf8_lossy(&frame.content))),
-            other => return Err(Error::refused(format!("the target says something unknown ({other})"))),
+            other => return Err(Error::refused(format!("the target sent an unknown message ({other})"))),
         }
     }
 }

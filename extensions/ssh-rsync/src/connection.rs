@@ -1,4 +1,4 @@
-//! One connection to the target, by the system's ssh: the user's configuration, keys, agent, jump hosts and known hosts count.
+//! One connection to the target. The system's ssh makes it, with the user's configuration, keys, agent, jump hosts and known hosts.
 
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,39 +12,40 @@ use system::process::{Conversation, Process, Program};
 use system::signal;
 
 use crate::bootstrap::{self, Agent, Word};
-use crate::channel::{Heart, Receiver, Sender};
+use crate::channel::{Heartbeats, Receiver, Sender};
 
 /// Whether ssh may ask the user for passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Questions {
-    /// As it likes.
+    /// It may ask.
     Allowed,
-    /// Never: where it would have to, it fails.
+    /// It does not ask, and fails if it would have to.
     Refused,
 }
 
-/// An agent that runs on the target, and talks.
+/// A connection to an agent that runs on the target.
 pub struct Connection {
     sender: Sender,
     receiver: Receiver,
-    _heart: Heart,
+    _heartbeats: Heartbeats,
     ssh: Ssh,
 }
 
-/// The program that connects, and what it complains of.
+/// The process of ssh, and its messages.
 struct Ssh {
     process: Option<Process>,
     complaints: Arc<Mutex<Vec<u8>>>,
     listener: Option<JoinHandle<()>>,
 }
 
-/// How long ssh, which has closed its output, may take to say why.
+/// How long to wait for ssh's last message after it has closed its output.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// Last bytes of ssh's complaints that are kept.
+/// Most bytes of ssh's messages that are kept, from the end.
 const MOST_COMPLAINTS: usize = 1 << 14;
 
 impl Connection {
-    /// Connects, and starts the agent; where the target does not have this build's, it is sent first. Fails soon after it is given up.
+    /// Connects and starts the agent, which is sent first if the target does not have the agent of this build. Fails soon after `given_up`
+    /// is set.
     pub fn open(
         destination: &str,
         agents: &[Agent],
@@ -53,13 +54,13 @@ impl Connection {
     ) -> Result<Self> {
         match Self::attempt(destination, agents, questions, false, given_up)? {
             Some(connection) => Ok(connection),
-            // The agent there does not run: damaged by a crash, perhaps.
+            // The agent that the target has does not run. A crash may have damaged it, so it is sent again.
             None => Self::attempt(destination, agents, questions, true, given_up)?
                 .ok_or_else(|| Error::refused(format!("the agent does not start on {destination}"))),
         }
     }
 
-    /// `None` where the connection stands and the agent does not start.
+    /// `None` if the connection is made but the agent does not start.
     fn attempt(
         destination: &str,
         agents: &[Agent],
@@ -106,7 +107,7 @@ impl Connection {
                     }
                     drop(stdin);
                     return match ssh.end(destination) {
-                        // ssh tells the end of an agent by a signal as it tells its own failures.
+                        // ssh exits with 255 if it fails itself, and also if a signal ended the agent.
                         Err(Error::Refused(_)) if started => Ok(None),
                         outcome => outcome.map(|()| None),
                     };
@@ -115,15 +116,15 @@ impl Connection {
         }
         ssh.forget();
         let sender = Sender::new(stdin, "the target");
-        Ok(Some(Connection { _heart: sender.beat(), sender, receiver, ssh }))
+        Ok(Some(Connection { _heartbeats: sender.send_heartbeats(), sender, receiver, ssh }))
     }
 
-    /// The end that frames go into.
+    /// The end that sends frames.
     pub fn sender(&self) -> Sender {
         self.sender.clone()
     }
 
-    /// The next frame. Where the connection has ended, ssh's own words are in the error.
+    /// The next frame. If the connection has ended, the error contains ssh's last message.
     pub fn receive(&mut self) -> Result<Frame> {
         self.receiver.receive().map_err(|error| {
             self.ssh.hear_out();
@@ -142,7 +143,7 @@ impl Connection {
 fn unsupported(architecture: &str, agents: &[Agent]) -> Error {
     let there: Vec<&str> = agents.iter().map(|agent| agent.architecture.as_str()).collect();
     Error::refused(format!(
-        "the target's architecture is {architecture}, and there are agents for {} only",
+        "the target's architecture is {architecture}, but there are agents only for {}",
         there.join(", ")
     ))
 }
@@ -163,12 +164,12 @@ impl Ssh {
         Ssh { process: Some(process), complaints, listener: Some(listener) }
     }
 
-    /// What was said so far is the login shell's, and no reason for what happens later.
+    /// Forgets the messages so far: they come from the login shell, and explain nothing that happens later.
     fn forget(&self) {
         self.complaints.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Gives ssh, which says why it ends after it has closed its output, a moment to say so.
+    /// Waits a moment for ssh's last message. ssh closes its output before it writes the reason.
     fn hear_out(&self) {
         let begun = Instant::now();
         while self.listener.as_ref().is_some_and(|listener| !listener.is_finished())
@@ -178,14 +179,15 @@ impl Ssh {
         }
     }
 
-    /// The last line that ssh has written, where it has.
+    /// The last line that ssh has written, if any.
     fn said(&self) -> Option<String> {
         let heard = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
         let text = String::from_utf8_lossy(&heard).into_owned();
         text.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
     }
 
-    /// Waits for ssh, which has closed its output; 255 is ssh's own failure, everything else that of the far shell.
+    /// Waits for the end of ssh after it has closed its output. Exit code 255 is ssh's own failure; any other comes from the target's
+    /// shell.
     fn end(&mut self, destination: &str) -> Result<()> {
         let outcome = self.process.take().map_or(Ok(()), |process| process.wait(&[]));
         if let Some(Err(_)) = self.listener.take().map(JoinHandle::join) {
@@ -193,7 +195,7 @@ impl Ssh {
         }
         match outcome {
             Err(Error::Program { status, .. }) if status.ends_with(" 255") => {
-                let reason = self.said().unwrap_or_else(|| "ssh says nothing".to_owned());
+                let reason = self.said().unwrap_or_else(|| "ssh gave no reason".to_owned());
                 Err(Error::refused(format!("cannot connect to {destination}: {reason}")))
             }
             _ => Ok(()),

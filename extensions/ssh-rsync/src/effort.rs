@@ -1,32 +1,33 @@
-//! How hard to make answers small: as hard as the link takes to send what comes of it.
+//! The effort to compress answers. It rises while sending answers takes longer than making them.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-/// zstd's levels, from quick to small. The last is left out with a prefix: it would take too much memory.
+/// zstd's levels, from the fastest to the strongest. The last two are not used with a prefix: they would take too much memory.
 const LEVELS: [i32; 6] = [1, 3, 6, 9, 12, 15];
 
-/// The level of the next answer, from what making and sending the last ones took. Shared by those who make and those who send.
+/// Chooses the level of the next answer from the times that it took to make and to send the last ones. The thread that makes answers and
+/// the thread that sends them share it.
 #[derive(Default)]
 pub struct Effort(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     level: usize,
-    /// Whether looking for what the target has takes longer than sending it.
+    /// Whether sending bytes takes less time than finding out which of them the target has.
     is_fast: bool,
-    /// Of the last answers, the latest counting most: bytes, and seconds on their way.
+    /// Bytes of the last answers, and seconds that it took to send them. Newer answers count more.
     sent: (f64, f64),
 }
 
-/// How much an earlier answer counts beside the next.
+/// Each new answer multiplies the weight of the earlier ones by this.
 const MEMORY: f64 = 0.7;
-/// How much longer than making an answer sending it may take on a link that has been fast.
+/// A fast link stays fast until sending an answer takes this many times as long as making it.
 const STILL_FAST: f64 = 4.0;
-/// How much longer than making an answer that did not become smaller, which is quickly made, sending it takes on no fast link.
+/// A link is slow when sending an incompressible answer takes this many times as long as making it.
 const SURELY_SLOW: f64 = 32.0;
-/// An answer that is this much of the whole has not been made smaller.
+/// An answer is incompressible if it is larger than this share of the bytes that it was made from.
 const INCOMPRESSIBLE: f64 = 0.9;
 
 impl Effort {
@@ -41,7 +42,7 @@ impl Effort {
         self.with(|state| state.is_fast)
     }
 
-    /// An answer has been sent.
+    /// Records that an answer of so many bytes has been sent.
     pub fn sent(&self, bytes: usize, took: Duration) {
         self.with(|state| {
             state.sent.0 = state.sent.0 * MEMORY + as_number(bytes);
@@ -49,8 +50,8 @@ impl Effort {
         });
     }
 
-    /// An answer of so many bytes has been made from `whole` bytes. Where sending it takes longer than that, the next gets more effort;
-    /// where it takes much less, less.
+    /// Records that an answer of so many bytes has been made from `whole` bytes. The next answer gets more effort if sending this one takes
+    /// longer than making it, and less effort if sending takes much less time.
     pub fn made(&self, whole: usize, bytes: usize, took: Duration) {
         self.with(|state| {
             let (sent, seconds) = state.sent;
@@ -59,17 +60,19 @@ impl Effort {
             }
             let sending = as_number(bytes) * seconds / sent;
             let making = took.as_secs_f64();
-            // Without a signature an answer is made in a third of the time, and waits for whoever takes it.
+            // Without signatures, answers are made in a third of the time, and sending them includes waiting for the target. So a
+            // link that is fast already gets a higher limit.
             let is_fast = |most: f64| state.level == 0 && sending < making * most;
             if as_number(bytes) > as_number(whole) * INCOMPRESSIBLE {
-                // Compressed already: effort does not make it smaller, a signature hardly does, and without one it is made at once.
+                // The content is compressed already. More effort does not make it smaller, a signature hardly does, and without a
+                // signature the answer is made at once.
                 state.is_fast |= is_fast(STILL_FAST);
-                // The first answers are small, and end in a buffer before any link: what they told may be wrong.
+                // The first answers are small and only fill a buffer before the link, so the link may have seemed too fast.
                 state.is_fast &= sending < making * SURELY_SLOW;
                 return;
             }
             state.is_fast = is_fast(if state.is_fast { STILL_FAST } else { 1.25 });
-            // Over a fast link it stays the least effort until the link has become slow.
+            // A fast link keeps the least effort until it has become slow.
             if sending > making * 1.25 && !state.is_fast {
                 state.level = (state.level + 1).min(LEVELS.len() - 1);
             } else if sending < making * 0.75 {
@@ -109,11 +112,11 @@ mod tests {
         assert_eq!((effort.level(false), effort.is_fast()), (1, true));
         effort.sent(1 << 20, 20 * SECOND);
         effort.made(4 << 20, 1 << 20, SECOND);
-        assert!(!effort.is_fast(), "it has become slow");
+        assert!(!effort.is_fast(), "the link has become slow");
     }
 
     #[test]
-    fn what_is_compressed_already_changes_nothing() {
+    fn compressed_content_does_not_change_the_level() {
         let effort = Effort::default();
         effort.sent(1 << 20, SECOND / 100);
         effort.made(4 << 20, 1 << 20, SECOND);
@@ -122,7 +125,7 @@ mod tests {
         assert_eq!((effort.level(false), effort.is_fast()), (1, true));
         effort.sent(4 << 20, 2 * SECOND);
         effort.made(4 << 20, 4 << 20, SECOND / 100);
-        assert!(!effort.is_fast(), "it was a buffer that was fast");
+        assert!(!effort.is_fast(), "only the buffer was fast");
     }
 
     #[test]
@@ -136,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn where_both_take_as_long_it_stays() {
+    fn the_level_stays_where_making_and_sending_take_as_long() {
         let effort = Effort::default();
         for _ in 0..3 {
             effort.sent(1 << 20, 2 * SECOND);

@@ -5,8 +5,8 @@
 //! Hello                    ->
 //!                          <-    Ready (only a check), or WantManifest, or Contents
 //! Manifest                 ->
-//!                          <-    Contents: how much is missing, how much of it is there
-//! Known                    ->    where anything is missing: the old contents that the sender has
+//!                          <-    Contents: how many bytes the basis lacks, and how many of them have arrived before
+//! Known                    ->    if anything is missing: which old contents the sender has
 //!                          <-    Request: pieces, and a signature of the basis; a few at a time
 //! Answer, in order         ->
 //!                          <-    Event, any time
@@ -22,12 +22,12 @@ mod bootstrap;
 mod cache;
 mod channel;
 mod check;
-mod connecting;
 mod connection;
 mod effort;
-mod kept;
-mod olds;
+mod kept_contents;
+mod old_contents;
 mod options;
+mod pending_connection;
 pub mod protocol;
 mod push;
 mod source;
@@ -52,12 +52,12 @@ pub fn write(
     push::push(tree, &options, observer)
 }
 
-/// Refuses what [`write()`] would refuse before it sends anything.
+/// Makes the checks that [`write()`] makes before it sends anything.
 pub fn check(location: &OsStr, environment: &Environment, observer: &dyn Observer) -> Result<()> {
     check::check(&options::Options::new(location, environment)?, observer)
 }
 
-/// What came of a thread.
+/// Waits for a thread and returns its result; a panic becomes an error.
 fn join<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
-    thread.join().unwrap_or_else(|_| Err(Error::refused("a part of this program has failed")))
+    thread.join().unwrap_or_else(|_| Err(Error::refused("a thread of this program has failed")))
 }

@@ -1,4 +1,4 @@
-//! What the arguments and the environment ask for.
+//! The parameters of a push, from the arguments and the environment.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -17,19 +17,19 @@ pub struct Options {
     pub label: Label,
     /// Whether the machine reboots into it at the end.
     pub autostart: bool,
-    /// A tree that the target's basis was made from.
+    /// The tree from which the target's basis was made.
     pub base_root: Option<PathBuf>,
-    /// Where the agents are.
+    /// The folder of the agents.
     pub agents: Option<PathBuf>,
-    /// Where the sender keeps the hashes of what it has read, and the contents of what it has pushed.
+    /// The folder in which the sender keeps the hashes of files that it has read, and the contents that it has pushed.
     pub cache: Option<PathBuf>,
-    /// Most bytes of contents that it keeps; none unless somebody wants it, since it takes their disk and some seconds.
+    /// Most bytes of contents that the sender keeps. The default is 0, because keeping them takes disk space and some seconds.
     pub keep: u64,
     /// The parameters of the deployment, as the target's own tools take them.
     pub deployment: BTreeMap<String, String>,
 }
 
-/// What a deployment on the target looks at.
+/// The variables that a deployment on the target reads.
 const FORWARDED: [&str; 9] = [
     "KERNEL_PATH",
     "INITRAMFS_PATH",
@@ -43,7 +43,7 @@ const FORWARDED: [&str; 9] = [
 ];
 
 impl Options {
-    /// Parses; every error names its variable.
+    /// Parses the parameters. An error names the variable.
     pub fn new(location: &OsStr, environment: &Environment) -> Result<Self> {
         if !environment.boolean("UPGRADE", false)? {
             return Err(Error::refused(

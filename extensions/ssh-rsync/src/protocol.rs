@@ -1,4 +1,4 @@
-//! What sender and agent say to each other.
+//! The messages between sender and agent.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,22 +10,22 @@ use delta::codec::{Reader, Writer, invalid};
 use delta::hash::Hash;
 use serde::{Deserialize, Serialize};
 
-/// The version of the protocol. Sender and agent are of one build; this is to be sure.
+/// The version of the protocol. Sender and agent are normally of one build; comparing this makes sure.
 pub const VERSION: u32 = 1;
-/// How often each side says that it is there.
+/// How often each side sends a heartbeat.
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
-/// After so long a silence the other side is gone.
+/// A side that has been silent for so long is taken to be gone.
 pub const SILENCE: Duration = Duration::from_secs(60);
 
 /// The kinds of frames.
 pub mod kind {
-    /// I am here.
+    /// Both: a sign of life.
     pub const HEARTBEAT: u8 = 0;
     /// Sender: [`super::Hello`] as JSON.
     pub const HELLO: u8 = 1;
-    /// Agent: a check went well.
+    /// Agent: the check has passed.
     pub const READY: u8 = 2;
-    /// Agent: send the manifest.
+    /// Agent: asks for the manifest.
     pub const WANT_MANIFEST: u8 = 3;
     /// Sender: the manifest (`delta::format`), in as many frames as it takes.
     pub const MANIFEST: u8 = 4;
@@ -39,15 +39,15 @@ pub mod kind {
     pub const EVENT: u8 = 8;
     /// Agent: [`super::Finished`] as JSON. The last frame.
     pub const FINISHED: u8 = 9;
-    /// Agent: why not, as text. The last frame.
+    /// Agent: the reason of its failure, as text. The last frame.
     pub const FAILED: u8 = 10;
-    /// Sender, where contents are missing: the beginnings of the hashes of all that it has beside the new tree's, eight bytes each.
+    /// Sender, if contents are missing: the first eight bytes of the hash of each old content that it has.
     pub const KNOWN: u8 = 11;
-    /// Sender: an answer as [`ANSWER`], over a link on which signatures take more time than they save.
+    /// Sender: an answer like [`ANSWER`], over a link on which signatures take more time than they save.
     pub const QUICK_ANSWER: u8 = 12;
 }
 
-/// What the sender wants.
+/// The sender's request for a push or a check.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Hello {
     /// [`VERSION`].
@@ -62,12 +62,12 @@ pub struct Hello {
     pub deployment: BTreeMap<String, String>,
 }
 
-/// How much there is to send.
+/// The amount of content to be sent.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Amount {
     /// Bytes of content that the basis does not have.
     pub bytes: u64,
-    /// Of these, bytes that an earlier try has brought.
+    /// The part of these bytes that an earlier try has brought.
     pub there: u64,
 }
 
@@ -78,7 +78,7 @@ impl Amount {
     }
 }
 
-/// What was done.
+/// The result of a push.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Finished {
     /// Names added.
@@ -89,12 +89,12 @@ pub struct Finished {
     pub removed: u64,
     /// Files in `/etc` with conflicts, relative to it.
     pub conflicts: Vec<String>,
-    /// What the default was before.
+    /// The default before, if it was another version.
     pub before: Option<String>,
 }
 
 impl Finished {
-    /// Numbers of what was done.
+    /// A result with these numbers.
     pub fn new(stats: Stats) -> Self {
         Finished {
             added: stats.added,
@@ -106,23 +106,23 @@ impl Finished {
     }
 }
 
-/// A unit that the agent wants.
+/// The agent's request for a unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
-    /// In the new manifest, and which bytes.
+    /// The new bytes: entries of the new manifest, and a range of bytes in each.
     pub new: Vec<(usize, Range<u64>)>,
-    /// The basis as contents that the sender has, and which bytes of them; where there are none, the signature counts.
+    /// The bytes of the basis: contents that the sender has, and a range of bytes in each. If there are none, the signature counts.
     pub old: Vec<(Hash, Range<u64>)>,
-    /// `delta::difference::signature` of the basis; may be empty.
+    /// The signature (`delta::difference::signature`) of the bytes of the basis; may be empty.
     pub signature: Vec<u8>,
 }
 
-/// Most pieces of one request; a unit of nothing but the smallest files has fewer.
+/// Most pieces of one request. Even a unit of only the smallest files has fewer.
 const MOST_PIECES: usize = 1 << 16;
 const MOST_SIGNATURE: usize = 1 << 20;
 
 impl Request {
-    /// As bytes.
+    /// The request as bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut to = Writer::default();
         to.number(self.new.len() as u64);
@@ -139,7 +139,7 @@ impl Request {
         to.0
     }
 
-    /// From bytes that are not trusted.
+    /// Reads a request from bytes that are not trusted.
     pub fn read(bytes: &[u8]) -> io::Result<Self> {
         let mut from = Reader(bytes);
         let mut request = Request::default();

@@ -15,24 +15,24 @@ use system::observer::{Event, Observer};
 
 use crate::answer::Answerer;
 use crate::bootstrap;
-use crate::cache::Cache;
+use crate::cache::HashCache;
 use crate::channel::Sender;
-use crate::connecting::Connecting;
 use crate::connection::Connection;
 use crate::effort::Effort;
 use crate::join;
-use crate::kept::Kept;
-use crate::olds::Olds;
+use crate::kept_contents::KeptContents;
+use crate::old_contents::OldContents;
 use crate::options::Options;
+use crate::pending_connection::PendingConnection;
 use crate::protocol::{Amount, Finished, Hello, Request, VERSION, kind};
 use crate::source::{self, Source};
 use crate::summary::summary;
 
 /// Bytes of a manifest in one frame.
 const PORTION: usize = 1 << 18;
-/// Answers that wait for the link.
+/// Most answers that wait to be sent.
 const WAITING: usize = 2;
-/// Requests that wait for their answer; the agent sends no more than a few.
+/// Most requests that wait to be answered; the agent sends only a few ahead.
 const REQUESTS: usize = 16;
 
 /// Pushes the tree.
@@ -42,14 +42,14 @@ pub fn push(tree: &Path, options: &Options, observer: &dyn Observer) -> Result<(
     let new = source::open(tree, "TEMP_ROOT")?;
     let base = options.base_root.as_deref().map(|base| source::open(base, "BASE_ROOT")).transpose()?;
     observer.phase(format!("connecting to {}", options.destination));
-    let connecting = Connecting::begin(options.destination.clone(), agents);
+    let connecting = PendingConnection::begin(options.destination.clone(), agents);
     let sources = read(new, base, options, &connecting, observer);
     let (mut connection, (new, base)) = connecting.end(sources)?;
     let kept = options.cache.as_ref().filter(|_| options.keep > 0);
-    let kept = kept.map(|folder| Kept::new(folder.join("contents"), options.keep));
-    let olds = Olds::new(base.as_ref(), kept.as_ref())?;
+    let kept = kept.map(|folder| KeptContents::new(folder.join("contents"), options.keep));
+    let old_contents = OldContents::new(base.as_ref(), kept.as_ref())?;
     greet(&connection, options, &new)?;
-    let finished = converse(&mut connection, &new, &olds, observer)?;
+    let finished = converse(&mut connection, &new, &old_contents, observer)?;
     if let Some(Err(error)) = kept.as_ref().map(|kept| kept.keep(&new)) {
         observer.note(format!("the next push will have to send more: {error}"));
     }
@@ -60,21 +60,21 @@ pub fn push(tree: &Path, options: &Options, observer: &dyn Observer) -> Result<(
     Ok(())
 }
 
-/// Reads both trees while the connection is being made. Nothing is drawn before it stands: ssh may be asking for a password.
+/// Reads both trees while the connection is being made. Progress is shown only after that, because ssh may be asking for a password.
 fn read(
     new: Dir,
     base: Option<Dir>,
     options: &Options,
-    connecting: &Connecting,
+    connecting: &PendingConnection,
     observer: &dyn Observer,
 ) -> Result<(Source, Option<Source>)> {
     let report = |bytes| {
-        if connecting.stands()? {
+        if connecting.is_done()? {
             observer.progress(bytes, None);
         }
         Ok(())
     };
-    let mut cache = Cache::load(options.cache.as_deref());
+    let mut cache = HashCache::load(options.cache.as_deref());
     let mut source = |dir: Dir| {
         observer.phase(format!("reading {}", dir.shown("").display()));
         Source::read(dir, &mut cache, &report)
@@ -97,11 +97,11 @@ fn greet(connection: &Connection, options: &Options, new: &Source) -> Result<()>
     connection.sender().send_json(kind::HELLO, &hello)
 }
 
-/// Answers what the agent asks, until it has finished.
+/// Answers the agent's requests until it has finished.
 fn converse(
     connection: &mut Connection,
     new: &Source,
-    olds: &Olds<'_>,
+    old_contents: &OldContents<'_>,
     observer: &dyn Observer,
 ) -> Result<Finished> {
     let sender = connection.sender();
@@ -109,13 +109,13 @@ fn converse(
     thread::scope(|scope| {
         let (requests, asked) = mpsc::sync_channel::<Request>(REQUESTS);
         let (answers, made) = mpsc::sync_channel::<Vec<u8>>(WAITING);
-        let answerer = Answerer::new(new, olds, effort);
+        let answerer = Answerer::new(new, old_contents, effort);
         let encoder = scope.spawn(move || encode(answerer, &asked, &answers));
         let writer = scope.spawn(move || write(&sender, &made, effort));
-        let outcome = listen(connection, new, olds, &requests, observer);
+        let outcome = listen(connection, new, old_contents, &requests, observer);
         drop(requests);
         let threads = [encoder, writer].map(join);
-        // The reason why an answer could not be made says more than that the other side waits for it in vain.
+        // If an answer could not be made, that is the cause, and the failure of the conversation only follows from it.
         match (outcome, threads) {
             (Err(Error::Interrupted(signal)), _) => Err(Error::Interrupted(signal)),
             (Err(_), [Err(reason), _]) => Err(reason),
@@ -150,20 +150,21 @@ fn write(sender: &Sender, made: &Receiver<Vec<u8>>, effort: &Effort) -> Result<(
 fn listen(
     connection: &mut Connection,
     new: &Source,
-    olds: &Olds<'_>,
+    old_contents: &OldContents<'_>,
     requests: &SyncSender<Request>,
     observer: &dyn Observer,
 ) -> Result<Finished> {
     let mut amount = Amount { bytes: 0, there: 0 };
     loop {
-        let frame = connection.receive().map_err(how_to_go_on)?;
+        let frame = connection.receive().map_err(with_advice)?;
         match frame.kind {
             kind::WANT_MANIFEST => send_manifest(&connection.sender(), new)?,
             kind::CONTENTS => {
                 amount = json(&frame)?;
                 tell_amount(amount, new, observer);
                 if amount.is_missing() {
-                    let known: Vec<u8> = olds.known().into_iter().flat_map(u64::to_le_bytes).collect();
+                    let known: Vec<u8> =
+                        old_contents.known().into_iter().flat_map(u64::to_le_bytes).collect();
                     connection.sender().send(kind::KNOWN, &known)?;
                 }
             }
@@ -171,24 +172,26 @@ fn listen(
                 let request = Request::read(&frame.content).or_cannot("read from", "the target")?;
                 amount.there += request.new.iter().map(|(_, range)| range.end - range.start).sum::<u64>();
                 observer.progress(amount.there, Some(amount.bytes));
-                requests.send(request).map_err(|_| Error::refused("nobody answers the target any more"))?;
+                requests
+                    .send(request)
+                    .map_err(|_| Error::refused("the thread that makes answers has ended"))?;
             }
             kind::EVENT => observer.event(json::<Event>(&frame)?),
             kind::FINISHED => return json(&frame),
             kind::FAILED => return Err(Error::refused(String::from_utf8_lossy(&frame.content))),
-            other => return Err(Error::refused(format!("the target says something unknown ({other})"))),
+            other => return Err(Error::refused(format!("the target sent an unknown message ({other})"))),
         }
     }
 }
 
-fn how_to_go_on(error: Error) -> Error {
+fn with_advice(error: Error) -> Error {
     match error {
         Error::Refused(text) => Error::Refused(format!("{text}; run it again: what has arrived is kept")),
         other => other,
     }
 }
 
-/// The value in a frame.
+/// Parses the value in a frame.
 pub fn json<T: serde::de::DeserializeOwned>(frame: &Frame) -> Result<T> {
     serde_json::from_slice(&frame.content).map_err(std::io::Error::from).or_cannot("read from", "the target")
 }

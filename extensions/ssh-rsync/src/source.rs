@@ -1,4 +1,4 @@
-//! The trees on the sender's side: read, measured, and their contents by hash.
+//! The trees on the sender's side, and their contents by hash.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,17 +10,17 @@ use delta::{Manifest, Tree};
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 
-use crate::cache::Cache;
+use crate::cache::HashCache;
 
 /// A tree that has been read.
 pub struct Source {
     /// The tree.
     pub dir: Dir,
-    /// What it holds.
+    /// Its manifest.
     pub manifest: Manifest,
 }
 
-/// Opens a root filesystem; `name` says whose it is.
+/// Opens a root filesystem; `name` is the parameter that gave its path.
 pub fn open(path: &Path, name: &str) -> Result<Dir> {
     let kind = std::fs::metadata(path).or_cannot(format!("open {name}"), path)?;
     let refused = |what: &str| {
@@ -37,18 +37,19 @@ pub fn open(path: &Path, name: &str) -> Result<Dir> {
 }
 
 impl Source {
-    /// Reads the tree; what was read before and has not changed is not read again. `report` gets the bytes seen so far, and may end it.
-    pub fn read(dir: Dir, cache: &mut Cache, report: &dyn Fn(u64) -> Result<()>) -> Result<Self> {
+    /// Reads the tree, except for files that the cache knows. `report` is called with the bytes seen so far; an error of it ends the
+    /// reading.
+    pub fn read(dir: Dir, cache: &mut HashCache, report: &dyn Fn(u64) -> Result<()>) -> Result<Self> {
         let manifest = scan(&dir, cache, report)?;
         Ok(Source { dir, manifest })
     }
 
-    /// The tree as the engine takes it.
+    /// The tree in the form that `delta` takes.
     pub fn tree(&self) -> Tree<'_> {
         Tree { dir: &self.dir, manifest: &self.manifest }
     }
 
-    /// Bytes of the file that is this entry of the manifest; none for anything else.
+    /// The size of the file at this index of the manifest; 0 for anything that is not a file.
     pub fn size(&self, index: usize) -> u64 {
         match self.manifest.entries()[index].kind {
             Kind::File { size, .. } => size,
@@ -56,7 +57,7 @@ impl Source {
         }
     }
 
-    /// Where each content is.
+    /// For each content the index in the manifest of a file that has it.
     pub fn contents(&self) -> HashMap<Hash, usize> {
         let hash = |(index, entry): (usize, &delta::entry::Entry)| match entry.kind {
             Kind::File { hash, .. } => Some((hash, index)),

@@ -1,4 +1,4 @@
-//! What a push tells at its end.
+//! The summary of a push.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The contents that arrive: each under its name in the new tree once it is complete and verified. One that comes in several parts is
-//! collected in a folder until then, in a file named by its hash.
+//! The contents that arrive. Each gets its name in the new tree when it is complete and verified. Until then, the parts of a large content
+//! are collected in a folder, in a file named by the hash.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -17,11 +17,11 @@ use system::error::{Error, OrCannot, Result};
 use system::resolve::Links;
 use system::step::change;
 
-/// Contents, and their names.
+/// Writes contents and gives them their names.
 pub struct Store<'a> {
     dir: &'a Dir,
     placer: Placer<'a>,
-    /// Tells when the tree is prepared for them.
+    /// Signals that the tree is prepared for the names.
     prepared: Option<Receiver<()>>,
     open: Option<Open>,
     buffer: Vec<u8>,
@@ -35,17 +35,17 @@ struct Open {
     position: u64,
 }
 
-/// Read at a time.
+/// Bytes read at a time.
 const BUFFER: usize = 1 << 20;
 
 impl<'a> Store<'a> {
-    /// Collects in this folder of the tree that the placer knows; nothing gets its name before `prepared` says so.
+    /// Collects contents in `dir`, a folder in the placer's tree. No content gets its name before `prepared` signals.
     pub fn new(dir: &'a Dir, placer: Placer<'a>, prepared: Receiver<()>) -> Self {
         Store { dir, placer, prepared: Some(prepared), open: None, buffer: vec![0; BUFFER] }
     }
 
-    /// The next bytes of a content, from `start` on, in order. Returns whether, at its end, the content is what its hash says; one that is not
-    /// is thrown away.
+    /// Writes the next bytes of a content, at `start`. Returns `false` if the content is now complete and does not match its hash; it is
+    /// then deleted.
     pub fn write(
         &mut self,
         wanted: &Wanted,
@@ -64,7 +64,7 @@ impl<'a> Store<'a> {
             _ => self.begin(wanted, start, &name)?,
         };
         blocks::write(&open.file, &shown, start, bytes, base)?;
-        // The length tells the next try how much is there; zeros at the end of what came are a hole, and not there yet.
+        // The next try learns from the length how much is there. Zeros at the end are left out as a hole and do not extend the file.
         set_length(&open.file, &shown, end)?;
         open.hasher.add(bytes);
         open.position = end;
@@ -92,7 +92,7 @@ impl<'a> Store<'a> {
         Ok(true)
     }
 
-    /// Gives its name to a content that is complete in the folder: the file itself, both are in the same subvolume.
+    /// Gives its name to a content that is complete in the folder. The file is moved, because folder and tree are in one subvolume.
     pub fn collected(&mut self, wanted: &Wanted) -> Result<()> {
         self.wait_until_prepared()?;
         self.placer.place(wanted, |dir, name| atomic::publish(self.dir, wanted.hash.to_string(), dir, name))
@@ -122,7 +122,7 @@ impl<'a> Store<'a> {
     }
 }
 
-/// A length that the file has is not set again: btrfs would write the file out, and wait for that.
+/// Sets the length of a file, unless the file has it already: btrfs would write the file out, and wait for that.
 fn set_length(file: &File, shown: &Path, length: u64) -> Result<()> {
     if file.metadata().or_cannot("examine", shown)?.len() == length {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What an earlier try has got: contents that wait for their names, and files that have theirs already.
+//! The contents that an earlier try has received: some wait for their names, others are in the tree already.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use system::error::{Error, Result};
 use system::signal;
 
 /// The tree of an earlier try.
-pub struct Earlier<'a> {
+pub struct EarlierTry<'a> {
     tree: Dir,
     contents: Option<Dir>,
     new: &'a Manifest,
@@ -26,17 +26,17 @@ struct Found {
     size: u64,
 }
 
-/// Read at a time.
+/// Bytes read at a time.
 const BUFFER: usize = 1 << 20;
 
-impl<'a> Earlier<'a> {
-    /// That of a try to make the tree of this manifest; `contents` is the name of the folder of contents in it.
+impl<'a> EarlierTry<'a> {
+    /// The tree of an earlier try to make the tree of this manifest; `contents` is the name of its folder of contents.
     pub fn new(tree: Dir, contents: &str, new: &'a Manifest) -> Result<Self> {
         let contents = tree.dir_if_exists(contents)?;
-        Ok(Earlier { tree, contents, new, buffer: vec![0; BUFFER] })
+        Ok(EarlierTry { tree, contents, new, buffer: vec![0; BUFFER] })
     }
 
-    /// How much of the content is there, verified where it is complete: all of it, or a number of segments.
+    /// How many bytes of the content are there: all of them, which are verified, or a number of segments, which are not.
     pub fn have(&mut self, wanted: &Wanted) -> Result<u64> {
         let Some(Found { file, shown, size }) = self.find(wanted) else { return Ok(0) };
         if size < wanted.size {
@@ -45,12 +45,12 @@ impl<'a> Earlier<'a> {
         match Hash::of_file(&file, wanted.size, &shown, &mut self.buffer, &signal::check) {
             Ok(found) if found == wanted.hash => Ok(wanted.size),
             Err(error @ Error::Interrupted(_)) => Err(error),
-            // After a power cut a file may be there without what was in it.
+            // After a power cut a file may have lost its content.
             _ => Ok(0),
         }
     }
 
-    /// Brings what there is of the content to the folder of another try.
+    /// Copies the part of the content that is there into the folder of another try.
     pub fn bring(&mut self, wanted: &Wanted, contents: &Dir) -> Result<()> {
         let Some(Found { file, shown, size }) = self.find(wanted) else { return Ok(()) };
         let name = wanted.hash.to_string();
@@ -58,18 +58,18 @@ impl<'a> Earlier<'a> {
         copy_data(&file, &shown, &target, &target_shown, size, &mut self.buffer).map(drop)
     }
 
-    /// The file that has the content, or a part of it, or is to have it.
+    /// The file that has the content or a part of it, as far as its name and size tell.
     fn find(&self, wanted: &Wanted) -> Option<Found> {
         let waiting =
             self.contents.as_ref().and_then(|contents| regular(contents, wanted.hash.to_string().as_ref()));
-        // Under its name may be what the basis has there.
+        // The file in the tree may still be that of the basis; only its hash tells.
         let named = || regular(&self.tree, self.new.entries()[wanted.entry].path());
         waiting.or_else(|| named().filter(|found| found.size == wanted.size))
     }
 }
 
-/// The regular file of this path. One that cannot be opened counts as none, it is sent again; and what is no regular file is not opened, of
-/// a device that would be more than looking.
+/// The regular file of this path. A file that cannot be opened counts as missing, and is sent again. Nothing else is opened, because
+/// opening a device can have effects.
 fn regular(dir: &Dir, path: &Path) -> Option<Found> {
     let shown = dir.shown(path);
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());

@@ -1,4 +1,4 @@
-//! Filling the incoming folder: what is missing is received, and the new tree is put together as it arrives.
+//! Fills the incoming folder: the missing contents are received while the new tree is put together.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::mpsc;
@@ -15,30 +15,30 @@ use system::error::{Error, Result};
 use system::signal;
 
 use super::contents::Store;
-use super::earlier::Earlier;
+use super::earlier::EarlierTry;
 use super::incoming::{Incoming, contents_name};
 use super::receive::Receive;
-use super::session::Talk;
+use super::session::Channel;
 use super::{Forward, manifests, space};
 use crate::channel::Receiver;
 use crate::join;
 use crate::protocol::{Amount, kind};
 
-/// Most hashes that a sender may know.
+/// Most hashes that a sender may announce.
 const MOST_KNOWN: usize = 1 << 21;
 
-/// Puts the new tree together in the incoming folder. Returns its manifest, and what was done.
+/// Puts the new tree together in the incoming folder. Returns its manifest, and the numbers of changed names.
 pub fn fill(
     volume: &Volume,
     label: &Label,
     incoming: &Incoming,
     digest: Hash,
-    mut talk: Talk<'_>,
+    mut channel: Channel<'_>,
     observer: &Forward,
 ) -> Result<(Manifest, Stats)> {
     let manifest = match incoming.manifest(digest)? {
         Some(manifest) => manifest,
-        None => manifests::receive(&mut talk, digest)?,
+        None => manifests::receive(&mut channel, digest)?,
     };
     let default = volume.default()?.or_else(|| volume.running().cloned());
     let default = default.ok_or_else(|| Error::refused("the target has no version to start from"))?;
@@ -48,7 +48,7 @@ pub fn fill(
     let plan = Plan::new(&old, &manifest);
     let name = contents_name([&old, &manifest]);
     let earlier = incoming.earlier(&orig)?;
-    let mut earlier = earlier.map(|tree| Earlier::new(tree, &name, &manifest)).transpose()?;
+    let mut earlier = earlier.map(|tree| EarlierTry::new(tree, &name, &manifest)).transpose()?;
     let mut have = HashMap::new();
     if let Some(earlier) = &mut earlier {
         for wanted in &plan.wanted {
@@ -59,11 +59,11 @@ pub fn fill(
     incoming.keep_manifest(&manifest)?;
     let (tree, contents) = begin(incoming, &orig, &name, &plan, earlier, &have)?;
     let amount = Amount { bytes: plan.wanted_bytes(), there: have.values().sum() };
-    talk.sender.send_json(kind::CONTENTS, &amount)?;
-    let known = &if amount.is_missing() { known(talk.receiver)? } else { HashSet::new() };
+    channel.sender.send_json(kind::CONTENTS, &amount)?;
+    let known = &if amount.is_missing() { known(channel.receiver)? } else { HashSet::new() };
 
     let basis = Tree { dir: &orig, manifest: &old };
-    let Talk { sender, receiver } = talk;
+    let Channel { sender, receiver } = channel;
     let (plan, have, top) = (&plan, &have, volume.top());
     let apply = Apply { plan, basis, new: &manifest, into: &tree };
     let (prepared, ready) = mpsc::channel();
@@ -74,7 +74,7 @@ pub fn fill(
         });
         let outcome = apply.prepare();
         if outcome.is_ok() {
-            // Where nobody waits for it, receiving has failed.
+            // This fails only if the other thread has failed, and `join` returns its error.
             let _unwanted = prepared.send(());
         }
         drop(prepared);
@@ -87,13 +87,13 @@ pub fn fill(
     Ok((manifest, stats))
 }
 
-/// Begins the new tree, with what has arrived in an earlier try. Returns it, and its folder of contents.
+/// Begins the new tree, with the contents that an earlier try received. Returns the tree, and its folder of contents.
 fn begin(
     incoming: &Incoming,
     orig: &Dir,
     name: &str,
     plan: &Plan,
-    earlier: Option<Earlier<'_>>,
+    earlier: Option<EarlierTry<'_>>,
     have: &HashMap<Hash, u64>,
 ) -> Result<(Dir, Dir)> {
     let tree = incoming.begin_tree(orig)?;

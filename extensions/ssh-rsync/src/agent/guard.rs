@@ -1,4 +1,4 @@
-//! Whether this machine can take the version at all.
+//! Checks that this machine can take the version.
 
 use baserock::label::Label;
 use baserock::layout;
@@ -8,19 +8,19 @@ use delta::hash::Hash;
 use system::error::{Error, OrCannot, Result};
 use system::lock::Patience;
 
-/// The oldest kernel whose btrfs has what is needed: 4.19.
+/// The oldest kernel whose btrfs is sufficient: 4.19.
 const OLDEST: (u32, u32) = (4, 19);
 
-/// What stands under the label already.
+/// The state of the label on the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Present {
-    /// Nothing.
+    /// There is nothing.
     Nothing,
-    /// This very tree, deployed: from a push of whose end the sender has not heard.
+    /// The same tree, deployed. The push that brought it has ended, but its sender did not learn that.
     Deployed,
-    /// This very tree, from a push whose deployment did not end.
+    /// The same tree, from a push that did not finish the deployment.
     SameTree,
-    /// Another tree from such a push.
+    /// Another tree, from such a push.
     OtherTree,
 }
 
@@ -44,7 +44,7 @@ fn kernel() -> Result<()> {
     )))
 }
 
-/// Looks under the label; what must not be touched there is refused.
+/// Examines the label, and refuses one whose version must not be touched.
 pub fn look(volume: &Volume, label: &Label, digest: Option<Hash>) -> Result<Present> {
     let Some(version) = volume.top().dir_if_exists(layout::version(label))? else {
         return Ok(Present::Nothing);

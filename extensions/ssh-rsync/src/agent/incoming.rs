@@ -1,4 +1,5 @@
-//! The folder in which a push collects what arrives: `/.baserock/incoming/LABEL`. It is no version, and a broken push leaves it for the next.
+//! The folder in which a push collects contents: `/.baserock/incoming/LABEL`. It is not a version. A broken push leaves it for the next
+//! push.
 
 use std::fs::File;
 use std::io::Write;
@@ -20,17 +21,17 @@ use system::step::change;
 
 use crate::protocol::SILENCE;
 
-/// In the folder: the subvolume in which the new tree is put together: a snapshot of the basis, and one more folder in its root, of
-/// contents that have arrived and do not have their names yet.
+/// In the folder: the subvolume in which the new tree is put together. It is a snapshot of the basis with one more folder in its root, for
+/// contents that do not have their names yet.
 pub const TREE: &str = "tree";
-/// In the folder: the tree of an earlier try, until what has arrived is in the new one.
+/// In the folder: the tree of an earlier try, until its contents have been taken over into the new tree.
 const EARLIER: &str = "earlier";
 /// In the root of the tree: the folder of contents, each named by its hash.
 const CONTENTS: &str = ".baserock-contents";
 /// In the folder: the new tree's manifest.
 const MANIFEST: &str = "manifest";
 const LOCK: &str = "lock";
-/// How long to wait for the space of what was deleted.
+/// How long to wait until the space of deleted subvolumes is free.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The folder of one label, locked.
@@ -39,7 +40,7 @@ pub struct Incoming {
     _lock: Lock,
 }
 
-/// The name of the folder of contents among those of two trees: one that neither has.
+/// A name for the folder of contents that neither of two trees has.
 pub fn contents_name(trees: [&Manifest; 2]) -> String {
     let mut name = CONTENTS.to_owned();
     while trees.iter().any(|tree| tree.entries().iter().any(|entry| *entry.path == *name.as_bytes())) {
@@ -49,7 +50,8 @@ pub fn contents_name(trees: [&Manifest; 2]) -> String {
 }
 
 impl Incoming {
-    /// Opens the folder, made where it is not there. An agent whose sender has gone silently holds it for a minute yet: that is waited for.
+    /// Opens the folder, and makes it if necessary. An agent whose sender has vanished holds the lock for one more minute, so this waits
+    /// that long.
     pub fn open(volume: &Volume, label: &Label) -> Result<Self> {
         let private = volume.top().ensure_dir(PRIVATE, 0o700)?;
         let dir = private.ensure_dir(INCOMING, 0o700)?.ensure_dir(label, 0o700)?;
@@ -57,7 +59,7 @@ impl Incoming {
         Ok(Incoming { dir, _lock: lock })
     }
 
-    /// The manifest from an earlier try, if that was of the same tree; what there is of another is deleted.
+    /// The manifest of an earlier try, if that was for the same tree. Everything of a try for another tree is deleted.
     pub fn manifest(&self, digest: Hash) -> Result<Option<Manifest>> {
         let bytes = self.dir.read_if_exists(MANIFEST)?;
         let manifest = bytes.and_then(|bytes| format::read(bytes.as_slice()).ok());
@@ -75,15 +77,15 @@ impl Incoming {
         self.dir.write_new(MANIFEST, 0o600, &bytes).map(drop)
     }
 
-    /// The tree of an earlier try. What there is of a try that began with another basis, or with what this one was before, is deleted.
+    /// The tree of an earlier try. It is deleted if it was begun from another basis, or before the basis was changed.
     pub fn earlier(&self, orig: &Dir) -> Result<Option<Dir>> {
-        // Where there are both, taking over what has arrived was not ended.
+        // If both exist, the last try was ended while it took contents over from `EARLIER`.
         if !self.dir.has(EARLIER)? && self.dir.has(TREE)? {
             self.dir.rename(TREE, EARLIER)?;
         }
         let Some(earlier) = self.dir.dir_if_exists(EARLIER)? else { return Ok(None) };
         let ((parent, made), orig) = (btrfs::origin(&earlier)?, btrfs::identity(orig)?);
-        // The plan is made for what the basis is now.
+        // The plan is made for the basis as it is now.
         if parent == orig.uuid && orig.ctransid <= made {
             return Ok(Some(earlier));
         }
@@ -91,7 +93,7 @@ impl Incoming {
         self.clear().map(|()| None)
     }
 
-    /// Begins the new tree: a snapshot of the basis.
+    /// Begins the new tree as a snapshot of the basis.
     pub fn begin_tree(&self, orig: &Dir) -> Result<Dir> {
         let mut deleted = Vec::new();
         btrfs::remove(&self.dir, TREE, &mut deleted)?;
@@ -100,7 +102,7 @@ impl Incoming {
         self.dir.dir(TREE)
     }
 
-    /// Deletes the tree of an earlier try: what it had is in the new one.
+    /// Deletes the tree of an earlier try. Its contents are in the new tree now.
     pub fn forget_earlier(&self) -> Result<()> {
         btrfs::remove(&self.dir, EARLIER, &mut Vec::new())
     }
@@ -112,7 +114,7 @@ impl Incoming {
         for name in [TREE, EARLIER, VERSION] {
             btrfs::remove(&self.dir, name, &mut deleted)?;
         }
-        // What is asked next is how much space there is.
+        // The next step checks how much space is free.
         btrfs::wait_until_freed(&self.dir, &deleted, PATIENCE).map(drop)
     }
 }
@@ -128,7 +130,7 @@ fn lock(dir: &Dir, label: &Label) -> Result<Lock> {
             }
             Err(Error::Busy { .. }) => std::thread::sleep(Duration::from_millis(200)),
             Ok(lock) => {
-                // For those who look who it is.
+                // For an administrator who wants to know which process it is.
                 change("write", dir.shown(LOCK), || writeln!(lock.file(), "{}", std::process::id()))?;
                 return Ok(lock);
             }

@@ -1,4 +1,4 @@
-//! The manifests that the target works with: of its basis, and of what the sender has.
+//! The manifests that the target works with: those of its basis and of the new tree.
 
 use std::io::{self, Read};
 
@@ -9,11 +9,11 @@ use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 use system::observer::Observer;
 
-use super::session::Talk;
+use super::session::Channel;
 use crate::channel::Receiver;
 use crate::protocol::kind;
 
-/// The manifest of the basis: the one beside it, or one made now and kept.
+/// The manifest of the basis: the one beside it, or else one that is made now and kept there.
 pub fn basis(version: &Dir, orig: &Dir, observer: &dyn Observer) -> Result<Manifest> {
     if let Some(manifest) = beside::load(version, orig)? {
         return Ok(manifest);
@@ -24,11 +24,11 @@ pub fn basis(version: &Dir, orig: &Dir, observer: &dyn Observer) -> Result<Manif
     Ok(manifest)
 }
 
-/// The manifest of the new tree, from the sender.
-pub fn receive(talk: &mut Talk<'_>, digest: Hash) -> Result<Manifest> {
-    talk.sender.send(kind::WANT_MANIFEST, &[])?;
-    // Read piece by piece as it comes; the format bounds what is kept of it.
-    let pieces = Pieces { receiver: talk.receiver, rest: Vec::new(), position: 0 };
+/// Receives the manifest of the new tree.
+pub fn receive(channel: &mut Channel<'_>, digest: Hash) -> Result<Manifest> {
+    channel.sender.send(kind::WANT_MANIFEST, &[])?;
+    // It is parsed while it arrives, and the format limits the memory that it takes.
+    let pieces = Pieces { receiver: channel.receiver, rest: Vec::new(), position: 0 };
     let manifest = format::read(pieces).or_cannot("understand the manifest from", "the sender")?;
     if manifest.digest() == digest {
         return Ok(manifest);
@@ -48,7 +48,7 @@ impl Read for Pieces<'_> {
         if self.position == self.rest.len() {
             let frame = self.receiver.receive().map_err(io::Error::other)?;
             if frame.kind != kind::MANIFEST {
-                return Err(delta::codec::invalid("something else than a manifest"));
+                return Err(delta::codec::invalid("a message that is not a manifest"));
             }
             (self.rest, self.position) = (frame.content, 0);
         }

@@ -1,4 +1,4 @@
-//! The target's side: it takes what is missing, makes the version, and trusts nothing that it is sent.
+//! The target's side. It receives the missing contents, makes the version, and trusts nothing that it receives.
 
 mod contents;
 mod earlier;
@@ -31,7 +31,7 @@ pub fn main(token: &str) -> u8 {
     match streams(token) {
         Ok((sender, receiver)) => serve(&sender, receiver),
         Err(error) => {
-            // Nothing else hears this agent yet.
+            // There is no other way yet to report the error.
             let _gone = writeln!(io::stderr(), "{error}");
             1
         }
@@ -45,7 +45,7 @@ fn streams(token: &str) -> Result<(Sender, Receiver)> {
         ));
     }
     system::signal::catch()?;
-    // The shell that brought this program here has kept it secret; what it makes from now on is not.
+    // The shell has set a umask that keeps the file of the agent private. The files that the agent makes need the usual one.
     nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     let stdin = dup(io::stdin()).or_cannot("open", "standard input")?;
     let stdout = dup(io::stdout()).or_cannot("open", "standard output")?;
@@ -55,10 +55,10 @@ fn streams(token: &str) -> Result<(Sender, Receiver)> {
 }
 
 fn serve(sender: &Sender, receiver: Receiver) -> u8 {
-    let _heart = sender.beat();
+    let _heartbeats = sender.send_heartbeats();
     let Err(error) = session::run(sender, receiver) else { return 0 };
     tracing::error!("{error}");
-    // Where the sender has gone there is nobody left to tell.
+    // If the sender has gone, nobody is left to be told.
     let _gone = sender.send(kind::FAILED, error.to_string().as_bytes());
     error.exit_code()
 }
@@ -68,7 +68,7 @@ struct Forward(Sender);
 
 impl Observer for Forward {
     fn event(&self, event: Event) {
-        // A sender that has gone is noticed when something is expected from it.
+        // If the sender has gone, the next attempt to receive from it fails.
         let _gone = self.0.send_json(kind::EVENT, &event);
     }
 }

@@ -1,4 +1,5 @@
-//! The tree becomes a version: frozen, renamed into place, deployed, made the default, by the same operations as anyone's.
+//! Makes the tree a version: it is frozen, renamed into place, deployed, and made the default, with the same operations as any other
+//! version.
 
 use std::path::PathBuf;
 
@@ -19,7 +20,7 @@ use super::guard::{self, Present};
 use super::incoming::TREE;
 use crate::protocol::{Finished, Hello};
 
-/// Freezes the tree and gives it its place among the versions. From then on it is one that is not complete.
+/// Freezes the tree and moves it to the versions. It is then an incomplete version.
 pub fn publish(label: &Label, manifest: &Manifest, observer: &dyn Observer) -> Result<()> {
     let volume = guard::open(Purpose::Change)?;
     observer.phase(format!("writing {label} to the disk"));
@@ -27,7 +28,7 @@ pub fn publish(label: &Label, manifest: &Manifest, observer: &dyn Observer) -> R
     delta::publish::publish(&folder, TREE, &volume.top().dir(SYSTEMS)?, label, manifest)
 }
 
-/// Deploys the version, where that is not done, makes it the default, and deletes what the push has collected.
+/// Deploys the version unless that has been done, makes it the default, and deletes the folder of the push.
 pub fn finish(
     hello: &Hello,
     label: &Label,
@@ -58,13 +59,13 @@ fn conflicts(merged: Merged) -> Vec<String> {
     conflicts.into_iter().map(|conflict| conflict.path.to_string()).collect()
 }
 
-/// Removes a version of the label that another push has left incomplete.
+/// Removes the incomplete version that another push has left under the label.
 pub fn remove_other(label: &Label, observer: &dyn Observer) -> Result<()> {
     let volume = guard::open(Purpose::Change)?;
     operations::remove(&volume, &Remove { label: label.clone(), force: true }, observer)
 }
 
-/// Reboots the machine, where that is wanted, in the way that its init knows.
+/// Reboots the machine if that is wanted, in the way of its init system.
 pub fn restart(wanted: bool) -> Result<()> {
     if !wanted {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Asking for what is missing, a few units ahead, and passing on what comes.
+//! Requests the missing contents, a few units ahead, and passes the answers on.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::mpsc::{self, SyncSender};
@@ -15,17 +15,17 @@ use system::error::{Error, Result};
 
 use super::contents::Store;
 use super::unpack::{Answer, read_old, unpack};
-use super::write::{Arrived, Writer, commit};
+use super::write::{ReceivedUnit, Writer, commit};
 use crate::channel::{Receiver, Sender};
 use crate::join;
 use crate::protocol::{Request, kind};
 
-/// Units that are asked for before the first of them has come: enough to keep a slow link busy, few enough for anybody's memory.
+/// Units that are requested before the first of them has arrived: enough to keep a slow link busy, and few enough for a small memory.
 const AHEAD: usize = 4;
-/// Answers that wait until they are unpacked: the sender is not to take this machine's slowness for the link's.
+/// Answers that wait until they are unpacked. Without them, the sender would take a slow machine for a slow link.
 const WAITING: usize = 2;
 
-/// What arrives, from whom, and what it is compared to.
+/// The state of receiving.
 pub struct Receive<'a> {
     /// To the sender.
     pub sender: &'a Sender,
@@ -33,14 +33,15 @@ pub struct Receive<'a> {
     pub receiver: &'a mut Receiver,
     /// The volume.
     pub volume: &'a Dir,
-    /// What the new tree is made from.
+    /// The tree that the new tree is made from.
     pub basis: Tree<'a>,
-    /// The beginnings of the hashes of the contents that the sender has.
+    /// The first eight bytes of the hash of each old content that the sender has.
     pub known: &'a HashSet<u64>,
 }
 
 impl Receive<'_> {
-    /// Brings all wanted contents into the store; `have` tells what is there. One that arrives wrong is asked for whole, once.
+    /// Brings all wanted contents into the store; `have` tells how many bytes of each are there. A content that arrives damaged is
+    /// requested once more, without a basis.
     pub fn all(&mut self, wanted: &[Wanted], store: &mut Store<'_>, have: &HashMap<Hash, u64>) -> Result<()> {
         let missing = wanted.iter().map(|wanted| (wanted, have.get(&wanted.hash).copied().unwrap_or(0)));
         let (missing, there): (Vec<_>, Vec<_>) = missing.partition(|(wanted, have)| *have < wanted.size);
@@ -59,21 +60,22 @@ impl Receive<'_> {
         match wrong.first() {
             None => Ok(()),
             Some(wanted) => Err(Error::refused(format!(
-                "a file of {} bytes has arrived damaged twice; try again, and look whether TEMP_ROOT is being written to",
+                "a file of {} bytes has arrived damaged twice; check that nothing writes to TEMP_ROOT, and try again",
                 wanted.size
             ))),
         }
     }
 
-    /// Returns the contents that arrived and are not what their hash says. While one unit is received, the one
-    /// before is unpacked, and the one before that is written.
+    /// Returns the contents that arrived and do not match their hash. While one unit is received, the one before is unpacked, and the one
+    /// before that is written.
     fn units<'w>(
         &mut self,
         wanted: &[Wanted],
         missing: impl Iterator<Item = (&'w Wanted, u64)>,
         store: &mut Store<'_>,
     ) -> Result<Vec<Wanted>> {
-        // A unit travels in one way: what the sender has the predecessor of, apart from what it has not.
+        // A whole unit is compressed against old contents that the sender has, or against a signature. So contents whose predecessor the
+        // sender has are not put in one unit with others.
         let (known, others): (Vec<_>, Vec<_>) =
             missing.partition(|(wanted, _)| wanted.like.is_some_and(|like| self.known_hash(like).is_some()));
         let units: VecDeque<Unit> = [known, others]
@@ -83,9 +85,9 @@ impl Receive<'_> {
         let (basis, volume) = (self.basis, self.volume);
         thread::scope(|scope| {
             let (answers, to_unpack) = mpsc::sync_channel::<Answer>(WAITING);
-            // Two units are unpacked in memory, and no more: one that is being unpacked and one that is being written.
-            let (arrived, to_write) = mpsc::sync_channel::<Arrived>(0);
-            let (written, free) = mpsc::channel::<Arrived>();
+            // At most two unpacked units are in memory: one that is being unpacked and one that is being written.
+            let (arrived, to_write) = mpsc::sync_channel::<ReceivedUnit>(0);
+            let (written, free) = mpsc::channel::<ReceivedUnit>();
             let (commits, to_commit) = mpsc::sync_channel(0);
             let writer = Writer::new(basis, wanted, store, commits);
             let committing = scope.spawn(move || commit(volume, &to_commit));
@@ -94,13 +96,13 @@ impl Receive<'_> {
             let received = self.receive(units, &answers);
             drop(answers);
             let (unpacked, wrong, committed) = (join(unpacking), join(writing), join(committing));
-            // Whoever is further on ends the others by ending.
+            // A thread that fails ends the threads before it, so the error of the last one is the cause.
             let wrong = wrong?;
             committed.and(unpacked).and(received).map(|()| wrong)
         })
     }
 
-    /// Ends early where those who take the answers have.
+    /// Requests the units and receives the answers. Ends early if the thread that unpacks them has ended.
     fn receive(&mut self, mut units: VecDeque<Unit>, answers: &SyncSender<Answer>) -> Result<()> {
         let mut asked: VecDeque<Unit> = VecDeque::new();
         let (mut is_fast, mut buffer) = (false, Vec::new());
@@ -115,7 +117,7 @@ impl Receive<'_> {
             is_fast = match frame.kind {
                 kind::ANSWER => false,
                 kind::QUICK_ANSWER => true,
-                other => return Err(Error::refused(format!("the sender says something unknown ({other})"))),
+                other => return Err(Error::refused(format!("the sender sent an unknown message ({other})"))),
             };
             if answers.send(Answer { unit, difference: frame.content }).is_err() {
                 return Ok(());
@@ -123,7 +125,7 @@ impl Receive<'_> {
         }
     }
 
-    /// Asks for a unit; where the link is fast without a signature, which would take longer than what it saves.
+    /// Requests a unit. On a fast link the request has no signature, because that would take more time than it saves.
     fn ask(&self, unit: &Unit, is_fast: bool, buffer: &mut Vec<u8>) -> Result<()> {
         let new = unit.pieces.iter().map(|piece| (piece.entry, piece.new.clone())).collect();
         let olds = unit.pieces.iter().filter_map(|piece| piece.old.as_ref());
@@ -139,7 +141,7 @@ impl Receive<'_> {
         self.sender.send(kind::REQUEST, &request.to_bytes())
     }
 
-    /// The hash of a file of the basis, where the sender has that content.
+    /// The hash of a file of the basis, if the sender has its content.
     fn known_hash(&self, entry: usize) -> Option<Hash> {
         match self.basis.manifest.entries()[entry].kind {
             Kind::File { hash, .. } if self.known.contains(&hash.short()) => Some(hash),

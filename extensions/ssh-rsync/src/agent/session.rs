@@ -1,4 +1,4 @@
-//! One push, from the first word to the last.
+//! One push, from the first message to the last.
 
 use std::io;
 
@@ -15,7 +15,7 @@ use super::{Forward, publish};
 use crate::channel::{Receiver, Sender};
 use crate::protocol::{Hello, VERSION, kind};
 
-/// Does what the sender asks for.
+/// Carries out the sender's request.
 pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     let hello = hello(&mut receiver)?;
     let label: Label = hello.label.parse()?;
@@ -31,13 +31,13 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
         drop(volume);
         (Stats::default(), None)
     } else {
-        let talk = Talk { sender, receiver: &mut receiver };
+        let channel = Channel { sender, receiver: &mut receiver };
         let incoming = Incoming::open(&volume, &label)?;
-        let (manifest, stats) = fill(&volume, &label, &incoming, digest, talk, &observer)?;
-        // What is renamed has to be under one mount, and the lock comes with another.
+        let (manifest, stats) = fill(&volume, &label, &incoming, digest, channel, &observer)?;
+        // `publish` opens the volume again, because the lock comes with a mount of its own, and a rename has to stay within one mount.
         drop(volume);
         publish::publish(&label, &manifest, &observer)?;
-        // Until here nobody else may touch what has been put together.
+        // The lock of the folder is held until its tree has become a version.
         drop(incoming);
         (stats, Some(manifest.owned()))
     };
@@ -46,8 +46,8 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     publish::restart(hello.autostart)
 }
 
-/// The connection.
-pub struct Talk<'a> {
+/// The two ends of the connection.
+pub struct Channel<'a> {
     /// To the sender.
     pub sender: &'a Sender,
     /// From the sender.
@@ -60,11 +60,11 @@ fn hello(receiver: &mut Receiver) -> Result<Hello> {
         kind::HELLO => serde_json::from_slice(&frame.content)
             .map_err(io::Error::from)
             .or_cannot("understand", "the sender")?,
-        other => return Err(Error::refused(format!("the sender begins with something unknown ({other})"))),
+        other => return Err(Error::refused(format!("the sender began with an unknown message ({other})"))),
     };
     if hello.version != VERSION {
         return Err(Error::refused(format!(
-            "the sender talks version {} of the protocol, and this agent version {VERSION}",
+            "the sender uses version {} of the protocol, and this agent uses version {VERSION}",
             hello.version
         )));
     }

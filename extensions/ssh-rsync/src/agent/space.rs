@@ -1,4 +1,4 @@
-//! Whether there is room, before anything is written.
+//! Checks that there is room before anything is written.
 
 use baserock::label::Label;
 use baserock::volume::Volume;
@@ -6,13 +6,14 @@ use delta::plan::{Plan, Wanted};
 use system::btrfs;
 use system::error::{Error, Result};
 
-/// Kept for the live system: the larger of this and a twentieth.
+/// Bytes that are kept free for the running system: this, or a twentieth of the volume if that is more.
 const RESERVE: u64 = 512 << 20;
-/// Metadata of a name, kept twice, generously.
+/// Bytes of metadata for one name: a generous estimate, since btrfs writes metadata twice.
 const PER_NAME: u64 = 2048;
 const SECTOR: u64 = 4096;
 
-/// Fails, with numbers and what could be removed, where the plan does not fit. `there` tells how much of a content is there already.
+/// Fails if there is no room for the plan, and names the versions that could be removed. `there` tells how many bytes of a content are
+/// there already.
 pub fn check(volume: &Volume, label: &Label, plan: &Plan, there: impl Fn(&Wanted) -> u64) -> Result<()> {
     let missing = |wanted: &Wanted| wanted.size.saturating_sub(there(wanted)).next_multiple_of(SECTOR);
     let contents: u64 = plan.wanted.iter().map(missing).fold(0, u64::saturating_add);

@@ -1,4 +1,4 @@
-//! Unpacking what has arrived, while the next is received and the last is written.
+//! Unpacks the answers. Meanwhile the next answer is received and the last unit is written.
 
 use std::sync::mpsc::{Receiver, SyncSender};
 
@@ -9,27 +9,29 @@ use delta::unit::{GRID, Unit};
 use delta::update::append_piece;
 use system::error::{OrCannot, Result};
 
-use super::write::Arrived;
+use super::write::ReceivedUnit;
 
-/// What the sender has answered.
+/// An answer of the sender.
 pub struct Answer {
-    /// To which request.
+    /// The requested unit.
     pub unit: Unit,
-    /// The difference of its new bytes to those of the basis.
+    /// The new bytes of the unit, as a difference to those of the basis.
     pub difference: Vec<u8>,
 }
 
-/// Unpacks all answers. The buffers of what has been written come back for the next. Ends early where nobody takes what it unpacks.
+/// Unpacks all answers. Units that have been written come back through `free`, so that their buffers are used again. Ends early if the
+/// thread that writes the units has ended.
 pub fn unpack(
     basis: Tree<'_>,
     answers: &Receiver<Answer>,
-    arrived: &SyncSender<Arrived>,
-    free: &Receiver<Arrived>,
+    arrived: &SyncSender<ReceivedUnit>,
+    free: &Receiver<ReceivedUnit>,
 ) -> Result<()> {
     let mut decoder = Decoder::default();
     while let Ok(Answer { unit, difference }) = answers.recv() {
         let mut next = free.try_recv().unwrap_or_default();
-        // Blocks that the basis has too are looked for in any case, and a piece that is shorter has none.
+        // The old bytes are read even if the difference does not need them: the blocks that they have in common with the new ones are
+        // shared. Pieces shorter than a block have none.
         let least = if difference::needs_old(&difference) { 0 } else { BLOCK };
         read_old(basis, &unit, least, &mut next.old)?;
         let size = usize::try_from(unit.new_bytes()).unwrap_or(usize::MAX);
@@ -43,7 +45,7 @@ pub fn unpack(
     Ok(())
 }
 
-/// Fills the buffer with the pieces of the basis, each filled up to the grid. Those of less than `least` bytes are left as zeros.
+/// Fills the buffer with the pieces of the basis, each padded to the grid. Zeros take the place of pieces shorter than `least` bytes.
 pub fn read_old(basis: Tree<'_>, unit: &Unit, least: usize, whole: &mut Vec<u8>) -> Result<()> {
     whole.clear();
     for (entry, range) in unit.pieces.iter().filter_map(|piece| piece.old.as_ref()) {

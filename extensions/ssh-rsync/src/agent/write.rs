@@ -1,4 +1,4 @@
-//! Writing what has arrived into the store, while the next is received.
+//! Writes the units that have arrived into the store. Meanwhile the next ones are received and unpacked.
 
 use std::collections::HashMap;
 use std::os::fd::AsFd;
@@ -14,14 +14,14 @@ use system::sys::btrfs;
 
 use super::contents::Store;
 
-/// A unit that has arrived. Its buffers are used again for the next.
+/// A unit that has arrived and is unpacked. Its buffers are used again for a later unit.
 #[derive(Default)]
-pub struct Arrived {
-    /// What it is.
+pub struct ReceivedUnit {
+    /// The unit.
     pub unit: Unit,
-    /// The new bytes of its pieces, as [`delta::unit`] has them.
+    /// The new bytes of its pieces, in the layout of [`delta::unit`].
     pub new: Vec<u8>,
-    /// Those of the basis.
+    /// The bytes of the basis, in the same layout.
     pub old: Vec<u8>,
 }
 
@@ -31,16 +31,16 @@ pub struct Writer<'a, 's> {
     by_entry: HashMap<usize, &'a Wanted>,
     store: &'a mut Store<'s>,
     wrong: Vec<Wanted>,
-    /// Bytes since the last commit was asked for.
+    /// Bytes written since the last commit was requested.
     fresh: usize,
     commits: SyncSender<()>,
 }
 
-/// Bytes after which they are committed.
+/// Bytes after which a commit is requested.
 const COMMIT_AFTER: usize = 64 << 20;
 
 impl<'a, 's> Writer<'a, 's> {
-    /// Of these contents, into the store; now and then it asks for a commit ([`commit`]).
+    /// Writes these contents into the store, and requests a commit ([`commit`]) now and then.
     pub fn new(
         basis: Tree<'a>,
         wanted: &'a [Wanted],
@@ -51,22 +51,27 @@ impl<'a, 's> Writer<'a, 's> {
         Writer { basis, by_entry, store, wrong: Vec::new(), fresh: 0, commits }
     }
 
-    /// Writes all that arrives, and gives it back for its buffers. Returns the contents that are not what their hash says.
-    pub fn all(mut self, arrived: &Receiver<Arrived>, written: &Sender<Arrived>) -> Result<Vec<Wanted>> {
+    /// Writes all units that arrive, and gives them back so that their buffers are used again. Returns the contents that do not match their
+    /// hash.
+    pub fn all(
+        mut self,
+        arrived: &Receiver<ReceivedUnit>,
+        written: &Sender<ReceivedUnit>,
+    ) -> Result<Vec<Wanted>> {
         while let Ok(next) = arrived.recv() {
             self.unit(&next)?;
             self.fresh += next.new.len();
-            // Where the disk is still busy with the last one, the next one takes all.
+            // If the last commit is not done yet, these bytes are left to a later one.
             if self.fresh >= COMMIT_AFTER && self.commits.try_send(()).is_ok() {
                 self.fresh = 0;
             }
-            // After the last unit nobody wants them any more.
+            // After the last unit the buffers are not needed any more.
             let _unwanted = written.send(next);
         }
         Ok(self.wrong)
     }
 
-    fn unit(&mut self, arrived: &Arrived) -> Result<()> {
+    fn unit(&mut self, arrived: &ReceivedUnit) -> Result<()> {
         let mut position = 0;
         for (piece, place) in arrived.unit.places() {
             let length = piece.old.as_ref().map_or(0, |(_, range)| range.end - range.start);
@@ -81,7 +86,7 @@ impl<'a, 's> Writer<'a, 's> {
         Ok(())
     }
 
-    /// Blocks that the basis has are shared with it.
+    /// Writes a piece. Blocks that the basis has are shared with it.
     fn piece(&mut self, piece: &Piece, wanted: &Wanted, new: &[u8], old: &[u8]) -> Result<bool> {
         if let Some((entry, range)) = piece.old.as_ref().filter(|_| old.len() >= BLOCK) {
             let common = Common::of(new, old);
@@ -95,8 +100,8 @@ impl<'a, 's> Writer<'a, 's> {
     }
 }
 
-/// Commits while more is written, so that a power cut takes little of what has arrived, and the end does not have to wait for all of it.
-/// Changes nothing by itself: the kernel would do it, later.
+/// Commits while more is written. A power cut then loses little, and the end of the push does not have to wait for all of it. This is no
+/// step of its own, because the kernel would do the same later.
 pub fn commit(volume: &Dir, asked: &Receiver<()>) -> Result<()> {
     while asked.recv().is_ok() {
         btrfs::sync(volume.as_fd()).or_cannot("commit", volume.shown(""))?;

@@ -1,4 +1,4 @@
-//! What runs on the machine that is upgraded. Started by the other side over ssh, and talks with that alone.
+//! The program that runs on the machine that is upgraded. The sender starts it over ssh, and it talks to the sender only.
 
 use std::process::ExitCode;
 

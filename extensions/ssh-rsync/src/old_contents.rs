@@ -1,4 +1,4 @@
-//! The old contents that the sender has: of the tree that `BASE_ROOT` names, and those that it keeps from earlier pushes.
+//! The old contents that the sender has: those of the tree in `BASE_ROOT`, and those that it keeps from earlier pushes.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -10,25 +10,25 @@ use delta::unit::MOST_OLD;
 use delta::update::append_piece;
 use system::error::{Error, Result};
 
-use crate::kept::Kept;
+use crate::kept_contents::KeptContents;
 use crate::source::Source;
 
 /// Old contents, by their hashes.
 #[derive(Default)]
-pub struct Olds<'a> {
+pub struct OldContents<'a> {
     base: Option<(&'a Source, HashMap<Hash, usize>)>,
-    kept: Option<(&'a Kept, HashSet<Hash>)>,
+    kept: Option<(&'a KeptContents, HashSet<Hash>)>,
 }
 
-impl<'a> Olds<'a> {
-    /// Those of a tree, and those that are kept.
-    pub fn new(base: Option<&'a Source>, kept: Option<&'a Kept>) -> Result<Self> {
+impl<'a> OldContents<'a> {
+    /// The contents of a tree, and the kept ones.
+    pub fn new(base: Option<&'a Source>, kept: Option<&'a KeptContents>) -> Result<Self> {
         let kept =
             kept.map(|kept| Ok::<_, Error>((kept, kept.hashes()?.into_iter().collect()))).transpose()?;
-        Ok(Olds { base: base.map(|base| (base, base.contents())), kept })
+        Ok(OldContents { base: base.map(|base| (base, base.contents())), kept })
     }
 
-    /// The beginnings of all hashes, in order.
+    /// The first eight bytes of every hash as a number, sorted.
     pub fn known(&self) -> Vec<u64> {
         let base = self.base.iter().flat_map(|(_, contents)| contents.keys());
         let kept = self.kept.iter().flat_map(|(_, hashes)| hashes);
@@ -38,8 +38,8 @@ impl<'a> Olds<'a> {
         known
     }
 
-    /// Fills the buffer with the bytes of the pieces, each filled up to the grid. Returns whether all could be read: another push may have
-    /// let go of one.
+    /// Fills the buffer with the bytes of the pieces, each padded to the grid. Returns `false` if one cannot be read: another push may have
+    /// removed it.
     pub fn read(&self, pieces: &[(Hash, Range<u64>)], whole: &mut Vec<u8>) -> Result<bool> {
         whole.clear();
         for (hash, range) in pieces {
@@ -49,7 +49,7 @@ impl<'a> Olds<'a> {
             }
             let append = |(file, shown): (File, PathBuf)| append_piece(&file, &shown, range, whole);
             if let Err(error) = self.file(*hash).and_then(append) {
-                tracing::warn!("an old content is gone: {error}");
+                tracing::warn!("an old content cannot be read: {error}");
                 return Ok(false);
             }
         }

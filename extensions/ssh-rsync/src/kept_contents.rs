@@ -1,8 +1,8 @@
-//! Contents of earlier pushes that the sender keeps, so that the next push of what follows them is small.
+//! Contents of earlier pushes. The sender keeps them so that the next push can send differences to them.
 //!
-//! A folder with one file a content, named by its hash; shared with the tree that was pushed where the filesystem can share. What was
-//! pushed last stays, what was not pushed for the longest time goes first when the folder is full. Nothing depends on it: a content that is
-//! damaged makes an answer that the target finds to be wrong and asks for again.
+//! The folder has one file for each content, named by its hash. The file shares its blocks with the tree that was pushed, if the filesystem
+//! can share. When the folder is full, the contents whose last push is longest ago are removed first. Nothing depends on the folder: a
+//! damaged content makes a wrong answer, and the target notices that and asks again.
 
 use std::collections::HashMap;
 use std::fs::{self, File, Permissions};
@@ -21,8 +21,8 @@ use system::signal;
 
 use crate::source::Source;
 
-/// The folder.
-pub struct Kept {
+/// The folder of kept contents.
+pub struct KeptContents {
     folder: PathBuf,
     most: u64,
 }
@@ -34,18 +34,18 @@ struct Content {
     used: SystemTime,
 }
 
-/// In the folder: the digest of the tree that was kept last.
+/// The file in the folder with the digest of the tree that was kept last.
 const LAST: &str = "last";
-/// Copied at a time.
+/// Bytes copied at a time.
 const BUFFER: usize = 1 << 20;
 
-impl Kept {
-    /// The contents in `folder`, which need not exist, of at most so many bytes in all.
+impl KeptContents {
+    /// The contents in `folder`, which need not exist yet. They take at most `most` bytes together.
     pub fn new(folder: PathBuf, most: u64) -> Self {
-        Kept { folder, most }
+        KeptContents { folder, most }
     }
 
-    /// What is there.
+    /// The hashes of all contents in the folder.
     pub fn hashes(&self) -> Result<Vec<Hash>> {
         Ok(self.contents()?.into_keys().collect())
     }
@@ -56,7 +56,7 @@ impl Kept {
         File::open(&path).or_cannot("open", &path)
     }
 
-    /// Keeps what the tree holds, and lets go of what is too much.
+    /// Keeps the contents of the tree, and removes older ones for which there is no room.
     pub fn keep(&self, tree: &Source) -> Result<()> {
         let digest = tree.manifest.digest().to_string();
         let last = self.folder.join(LAST);
@@ -91,7 +91,7 @@ impl Kept {
         atomic::write(&dir, LAST, 0o600, digest.as_bytes())
     }
 
-    /// Removes what was used before `now`, the longest unused first, until it fits into what the last tree has left.
+    /// Removes contents that were last used before `now`, the longest unused first, until the rest fits into `room` bytes.
     fn shrink(&self, mut room: u64, now: SystemTime) -> Result<()> {
         let mut others: Vec<Content> =
             self.contents()?.into_values().filter(|content| content.used < now).collect();
@@ -123,7 +123,7 @@ impl Kept {
     }
 }
 
-/// Copies a file of the tree; it has its name only when it is complete.
+/// Copies a file of the tree. The copy gets its name when it is complete.
 fn copy(
     tree: &Source,
     index: usize,

@@ -1,4 +1,4 @@
-//! A connection that is being made while the trees are read.
+//! The connection is made by a thread while the trees are read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,14 +9,14 @@ use system::error::{Error, Result};
 use crate::bootstrap::Agent;
 use crate::connection::{Connection, Questions};
 
-/// A connection that a thread of its own makes; ssh may ask its user something meanwhile. Dropped, it is given up.
-pub struct Connecting {
+/// A connection that a thread is making. ssh may ask its user for a password meanwhile. Dropping this gives the connection up.
+pub struct PendingConnection {
     thread: Option<JoinHandle<Result<Connection>>>,
     given_up: Arc<AtomicBool>,
     failed: Arc<AtomicBool>,
 }
 
-impl Connecting {
+impl PendingConnection {
     /// Begins to connect.
     pub fn begin(destination: String, agents: Vec<Agent>) -> Self {
         let [given_up, failed] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
@@ -26,21 +26,22 @@ impl Connecting {
             has_failed.store(outcome.is_err(), Ordering::Relaxed);
             outcome
         });
-        Connecting { thread: Some(thread), given_up, failed }
+        PendingConnection { thread: Some(thread), given_up, failed }
     }
 
-    /// Whether it stands, and nothing will be asked any more. Fails where there will be none; why, [`Connecting::end`] says.
-    pub fn stands(&self) -> Result<bool> {
+    /// Whether the connection is made, so that ssh asks nothing any more. Fails if connecting has failed; [`PendingConnection::end`] then
+    /// returns the reason.
+    pub fn is_done(&self) -> Result<bool> {
         if self.failed.load(Ordering::Relaxed) {
             return Err(Error::refused("there is no connection"));
         }
         Ok(self.thread.as_ref().is_none_or(JoinHandle::is_finished))
     }
 
-    /// The connection, once it stands, and what came of what was done meanwhile. Why there is no connection says more than that the other
-    /// was ended for it.
+    /// Waits for the connection, and returns it with the result of the work that was done meanwhile. If connecting has failed, its error is
+    /// returned: that work was then ended because of it.
     pub fn end<T>(self, meanwhile: Result<T>) -> Result<(Connection, T)> {
-        match self.stands() {
+        match self.is_done() {
             Ok(_) => meanwhile.and_then(|value| Ok((self.wait()?, value))),
             Err(_) => self.wait().and_then(|connection| Ok((connection, meanwhile?))),
         }
@@ -54,11 +55,11 @@ impl Connecting {
     }
 }
 
-impl Drop for Connecting {
+impl Drop for PendingConnection {
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
         self.given_up.store(true, Ordering::Relaxed);
-        // What it says of its being given up is no news.
-        let _known = thread.join();
+        // The thread can only report that it was given up.
+        let _given_up = thread.join();
     }
 }
