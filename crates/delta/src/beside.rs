@@ -1,4 +1,4 @@
-//! The manifest that stands beside a complete tree, and when to trust it.
+//! The manifest beside a complete tree. It is trusted only if the tree has not changed since.
 //!
 //! ```text
 //! 8 bytes    "BRBOUND", and the version: 1
@@ -21,7 +21,7 @@ use crate::manifest::Manifest;
 
 const MAGIC: [u8; 8] = *b"BRBOUND\x01";
 
-/// Writes the manifest of the version's tree beside it. The tree is committed before, and never written to again.
+/// Commits the version's tree and writes its manifest beside it. The tree must never be written to again.
 pub fn store(version: &Dir, tree: &Dir, manifest: &Manifest) -> Result<()> {
     btrfs::commit(tree)?;
     let mut bytes = head(&btrfs::identity(tree)?).to_vec();
@@ -29,16 +29,16 @@ pub fn store(version: &Dir, tree: &Dir, manifest: &Manifest) -> Result<()> {
     atomic::write(version, MANIFEST, 0o600, &bytes)
 }
 
-/// What stands beside a tree.
+/// A manifest that was found beside a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beside {
     /// The manifest.
     pub manifest: Manifest,
-    /// Whether it is of the tree as it is now: nobody has written to that since, or put another in its place.
+    /// Whether it describes the tree as it is now: the tree was not written to since, and not replaced by another.
     pub is_current: bool,
 }
 
-/// The manifest beside the version's tree, where it is of the tree as it is now. One that is damaged counts as none.
+/// The manifest beside the version's tree, if it describes the tree as it is now. A damaged manifest counts as missing.
 pub fn load(version: &Dir, tree: &Dir) -> Result<Option<Manifest>> {
     match examine(version, tree) {
         Err(Error::Malformed { .. }) => Ok(None),
@@ -46,7 +46,7 @@ pub fn load(version: &Dir, tree: &Dir) -> Result<Option<Manifest>> {
     }
 }
 
-/// The manifest beside the version's tree, of whatever state of the tree it is; `None` where there is none.
+/// The manifest beside the version's tree, even if the tree has changed since; `None` if there is no manifest.
 pub fn examine(version: &Dir, tree: &Dir) -> Result<Option<Beside>> {
     if !version.has(MANIFEST)? {
         return Ok(None);
@@ -58,7 +58,7 @@ pub fn examine(version: &Dir, tree: &Dir) -> Result<Option<Beside>> {
         if found[..8] == MAGIC { format::read(file) } else { Err(invalid("not the manifest of a version")) }
     });
     let manifest = match read {
-        // What the disk cannot give is no matter of the format.
+        // The operating system's errors are errors of the disk, not of the format.
         Err(error) if error.raw_os_error().is_some() => Err(error).or_cannot("read", shown)?,
         Err(error) => return Err(Error::malformed(shown, error.to_string())),
         Ok(manifest) => manifest,

@@ -1,4 +1,4 @@
-//! A new content on the disk: blocks that the basis has are shared with it, the others are written.
+//! Writes a new content to the disk. Blocks that the basis has are shared with it, the others are written.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -10,35 +10,35 @@ use system::error::{OrCannot, Result};
 use system::step::{self, change};
 use system::sys::fs::clone_range;
 
-/// What can be shared: btrfs's sector, 4 KiB.
+/// The unit of sharing: btrfs's sector, 4 KiB.
 pub const BLOCK: usize = 4096;
 
-/// A part of a file of the basis on the disk, and what a new content has in common with it.
+/// A part of a file of the basis on the disk, and its blocks that a new content has in common with it.
 pub struct Base<'a> {
     /// The file.
     pub file: &'a File,
-    /// Where the part begins in it: a multiple of [`BLOCK`].
+    /// The offset of the part in the file: a multiple of [`BLOCK`].
     pub start: u64,
-    /// What can be shared.
+    /// The blocks that can be shared.
     pub common: Common,
 }
 
-/// The ranges of whole blocks that a new content and a part of the basis have in common, each wherever it is.
+/// The ranges of whole blocks that a new content and a part of the basis have in common, at the same place or at others.
 pub struct Common(Vec<Run>);
 
 impl Common {
-    /// What `new` has in common with `old`.
+    /// The blocks that `new` has in common with `old`.
     pub fn of(new: &[u8], old: &[u8]) -> Self {
         Common(runs(new, old))
     }
 
-    /// Whether there is nothing.
+    /// Whether they have no block in common.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// How a content came to the disk.
+/// The numbers of bytes that were shared and written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// Bytes that are shared with the basis.
@@ -65,7 +65,7 @@ pub fn write(
 ) -> Result<Written> {
     let mut runs = Vec::new();
     let mut outcome = Written::default();
-    // Shared first: afterwards there is nothing in memory that the kernel would have to write out before it can share.
+    // Sharing comes first: if data were in memory already, the kernel would have to write it out before it can share.
     if let Some(base) = base {
         for &run in &base.common.0 {
             if share(base, target, shown, offset, run)? {
@@ -83,7 +83,7 @@ pub fn write(
     Ok(outcome)
 }
 
-/// Whether the kernel shared the range; it refuses between files that are stored in different ways.
+/// Shares a range. Returns `false` if the kernel refuses, which it does between files that are stored in different ways.
 fn share(base: &Base<'_>, target: &File, shown: &Path, offset: u64, run: Run) -> Result<bool> {
     let (from, to) = (base.start + run.base as u64, offset + run.new as u64);
     step::here("share blocks with", shown).or_cannot("share blocks with", shown)?;
@@ -148,7 +148,7 @@ fn runs(new: &[u8], base: &[u8]) -> Vec<Run> {
         let at = number * BLOCK;
         let next = runs.last().map(|run| run.base + (at - run.new));
         let has = |&place: &usize| base.get(place..place + BLOCK) == Some(block);
-        // Where the last one was found, or at the same place; only then anywhere.
+        // A block is looked for after the last one found, then at its own place, and only then anywhere.
         let found = next.filter(has).or_else(|| Some(at).filter(has)).or_else(|| {
             let index = index.get_or_insert_with(|| index_of(base));
             index.get(&key(block)).copied().filter(has)
@@ -166,7 +166,8 @@ fn index_of(base: &[u8]) -> HashMap<u64, usize> {
     base.chunks_exact(BLOCK).enumerate().map(|(number, block)| (key(block), number * BLOCK)).collect()
 }
 
-/// Tells blocks apart; that two are equal is looked at where it matters. Four chains of words, since each has to wait for its last word.
+/// A hash that tells blocks apart; the caller compares the bytes of blocks with equal hashes. It uses four independent chains, because each
+/// step of a chain has to wait for the one before.
 fn key(block: &[u8]) -> u64 {
     let mix = |key: u64, word: u64| (key.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let (groups, _) = block.as_chunks::<32>();

@@ -1,4 +1,4 @@
-//! Numbers and bytes as they stand in manifests and messages: LEB128 numbers, byte strings with their length in front.
+//! The encoding of numbers and bytes in manifests and messages: LEB128 numbers, and byte strings with their length in front.
 
 use std::io::{self, Read};
 
@@ -33,7 +33,7 @@ impl Writer {
     }
 }
 
-/// Takes values from a stream that is not trusted. What does not fit the format is [`io::ErrorKind::InvalidData`].
+/// Reads values from a stream that is not trusted. Bytes that do not fit the format are [`io::ErrorKind::InvalidData`].
 pub struct Reader<R>(pub R);
 
 impl<R: Read> Reader<R> {
@@ -78,12 +78,12 @@ impl<R: Read> Reader<R> {
     pub fn bytes(&mut self, most: usize) -> io::Result<Vec<u8>> {
         let length = self.count(most)?;
         let mut value = Vec::new();
-        // Read as it comes: a length is only a claim.
+        // No memory is reserved for the length, because it is only a claim.
         (&mut self.0).take(length as u64).read_to_end(&mut value)?;
         if value.len() == length { Ok(value) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
-    /// So many bytes.
+    /// `N` bytes.
     pub fn raw<const N: usize>(&mut self) -> io::Result<[u8; N]> {
         let mut value = [0; N];
         self.0.read_exact(&mut value)?;
@@ -91,7 +91,7 @@ impl<R: Read> Reader<R> {
     }
 }
 
-/// An error in the data, not in reading it.
+/// An error in the data, not in the reading.
 pub fn invalid(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
 }

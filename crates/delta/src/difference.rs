@@ -1,4 +1,4 @@
-//! One buffer as the difference to another.
+//! The difference between two buffers, as bytes.
 //!
 //! ```text
 //! 1 byte     method: 0 whole, 1 delta, 2 prefix
@@ -7,7 +7,7 @@
 //!            2: the new bytes, compressed with the old ones as prefix
 //! ```
 //!
-//! Nothing in here proves that the new bytes are right: they are hashed when they are complete.
+//! Nothing here proves that the new bytes are right. Their hash is checked when they are complete.
 
 use std::io;
 
@@ -17,7 +17,7 @@ use zstd::zstd_safe::{CCtx, CParameter, DCtx, ErrorCode, compress_bound, get_err
 use crate::codec::invalid;
 use crate::unit::GRID;
 
-/// What the sender knows of the old bytes.
+/// The sender's knowledge of the old bytes.
 pub enum Old<'a> {
     /// Nothing.
     Unknown,
@@ -31,9 +31,10 @@ const WHOLE: u8 = 0;
 const DELTA: u8 = 1;
 const PREFIX: u8 = 2;
 
-/// Bytes of the strong hash in a signature: with those of the weak one, one pair of blocks in 2^56 is taken for equal, and then noticed.
+/// Bytes of the strong hash in a signature. Together with the weak hash, one pair of different blocks in 2^56 is taken for equal; the hash
+/// of the whole content then shows that.
 const STRONG: u32 = 3;
-/// Bytes of a block, as the signature's head has it.
+/// Bytes of a block, in the type of the signature's head.
 const BLOCK: u32 = 1024;
 const _: () = assert!(BLOCK as usize == GRID);
 /// librsync's number for signatures with MD4.
@@ -59,7 +60,7 @@ fn parse_signature(bytes: &[u8]) -> io::Result<Signature> {
     Signature::deserialize(whole).map_err(|_| invalid("a signature that cannot be read"))
 }
 
-/// Makes differences. What it needs for that it keeps from one to the next: memory that is new each time is what takes longest.
+/// Makes differences. It keeps its buffers from one difference to the next, because new memory each time would take longest.
 #[derive(Default)]
 pub struct Encoder {
     context: CCtx<'static>,
@@ -68,7 +69,7 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// The new bytes as a difference to the old ones, compressed at this level of zstd.
+    /// Makes the difference of the new bytes to the old ones, compressed at this level of zstd.
     pub fn encode(&mut self, new: &[u8], old: &Old<'_>, level: i32) -> io::Result<Vec<u8>> {
         match old {
             Old::Bytes(old) if !old.is_empty() => {
@@ -113,7 +114,7 @@ fn failed(code: ErrorCode) -> io::Error {
     invalid(&format!("something that zstd refuses ({})", get_error_name(code)))
 }
 
-/// The window that reaches over so many bytes; zstd's smallest is 10, and nothing here is longer than 2^27.
+/// The logarithm of the window that spans so many bytes. zstd's smallest is 10, and no buffer here is longer than 2^27.
 fn window_log(bytes: usize) -> u32 {
     (usize::BITS - bytes.leading_zeros()).clamp(10, WINDOW_MAX)
 }
@@ -126,7 +127,7 @@ pub fn needs_old(difference: &[u8]) -> bool {
     difference.first() != Some(&WHOLE)
 }
 
-/// Makes new bytes of differences; keeps its memory as [`Encoder`] does.
+/// Makes new bytes from differences. It keeps its buffers as [`Encoder`] does.
 #[derive(Default)]
 pub struct Decoder {
     context: DCtx<'static>,
@@ -134,7 +135,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Replaces what is in `new` by the `size` new bytes from a difference that is not trusted, and the old bytes.
+    /// Fills `new` with the `size` new bytes, made from the old bytes and a difference that is not trusted.
     pub fn decode(
         &mut self,
         difference: &[u8],
@@ -152,7 +153,7 @@ impl Decoder {
                 decompress(&mut context, rest, size, new)?;
             }
             DELTA => {
-                // Worst case of a delta: every block a literal of its own.
+                // In the worst case, every block of a delta is a literal of its own.
                 decompress(&mut self.context, rest, size + size / 8 + 1024, &mut self.delta)?;
                 new.reserve(size);
                 apply_limited(old, &self.delta, new, size)
@@ -164,7 +165,7 @@ impl Decoder {
     }
 }
 
-/// Straight into the buffer, which takes no more than `most` bytes and what it had room for before.
+/// Decompresses into the buffer. It grows to at most `most` bytes, unless it has more room already.
 fn decompress(context: &mut DCtx<'_>, bytes: &[u8], most: usize, into: &mut Vec<u8>) -> io::Result<()> {
     into.clear();
     into.reserve(most);

@@ -1,4 +1,4 @@
-//! What a manifest says of one name.
+//! The entry of one name in a manifest.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -6,18 +6,18 @@ use std::path::Path;
 
 use crate::hash::Hash;
 
-/// One name in a tree, with all that belongs to it.
+/// One name in a tree, with all that an upgrade has to keep of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Relative to the tree's root, which itself is the empty path.
+    /// Relative to the tree's root. The root itself is the empty path.
     pub path: Box<[u8]>,
-    /// What it is.
+    /// Its type, and its content.
     pub kind: Kind,
-    /// Owner, mode, times, attributes. Those of the first name count where several are one file.
+    /// Owner, mode, time, attributes. If a file has several names, those of the first name count.
     pub metadata: Metadata,
 }
 
-/// What a name is.
+/// The type of a name, and its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A directory.
@@ -26,12 +26,12 @@ pub enum Kind {
     File {
         /// Bytes.
         size: u64,
-        /// Of the content.
+        /// The hash of the content.
         hash: Hash,
     },
-    /// A symbolic link to this.
+    /// A symbolic link to this target.
     Symlink(Box<[u8]>),
-    /// One more name of the file that was first at this path.
+    /// One more name of a file; this is its first name.
     HardLink(Box<[u8]>),
     /// A character device of this number.
     CharacterDevice(u64),
@@ -43,7 +43,7 @@ pub enum Kind {
     Socket,
 }
 
-/// What belongs to a file beside its content. ACLs and capabilities are attributes.
+/// Owner, mode, time and attributes of a name. ACLs and capabilities are attributes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
     /// Permission bits, set-id bits and the sticky bit.
@@ -52,9 +52,9 @@ pub struct Metadata {
     pub uid: u32,
     /// Group.
     pub gid: u32,
-    /// When it was last modified: seconds since 1970.
+    /// The time of the last modification: seconds since 1970.
     pub seconds: i64,
-    /// And nanoseconds.
+    /// The nanoseconds of that time.
     pub nanoseconds: u32,
     /// Extended attributes, sorted by name.
     pub attributes: Vec<Attribute>,
@@ -80,7 +80,7 @@ pub fn as_path(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
 }
 
-/// The directory that holds the path; the root is the empty path, and holds itself.
+/// The directory that holds the path. The root is the empty path, and holds itself.
 pub fn parent(path: &[u8]) -> &[u8] {
     path.iter().rposition(|&byte| byte == b'/').map_or(&[], |slash| &path[..slash])
 }

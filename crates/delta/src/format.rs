@@ -19,13 +19,13 @@ use crate::manifest::Manifest;
 use crate::record;
 
 const MAGIC: [u8; 8] = *b"BRMANIF\x01";
-/// Most entries of one tree: what 4 GiB of them would take is no operating system any more.
+/// Most entries of one tree. A tree with more, which would take 4 GiB of memory, is no operating system.
 const MAX_ENTRIES: usize = 1 << 24;
-/// From where on a manifest's growth is looked at, bytes in memory.
+/// A manifest that takes less memory than this may grow without limit, bytes.
 const SMALL: u64 = 32 << 20;
-/// How much more than itself a manifest may take in memory: a tree of nothing but symbolic links takes 40 times as much.
+/// A larger manifest may take this many times its compressed size in memory. A tree of only symbolic links takes 40 times as much.
 const GROWTH: u64 = 200;
-/// Hashes do not compress, paths do at once.
+/// zstd's level. A higher one gains nothing: hashes do not compress, and paths compress at any level.
 const LEVEL: i32 = 3;
 
 /// Writes the manifest.
@@ -61,7 +61,7 @@ pub fn read(from: impl Read) -> io::Result<Manifest> {
     let mut from = Reader(BufReader::new(Counted { from, taken: &taken }));
     let magic: [u8; 8] = from.raw()?;
     if magic[..7] != MAGIC[..7] {
-        return Err(invalid("this is no manifest"));
+        return Err(invalid("this is not a manifest"));
     }
     if magic[7] != MAGIC[7] {
         return Err(invalid(&format!(
@@ -88,19 +88,19 @@ fn read_entries(from: impl Read, count: usize, taken: &Cell<u64>) -> io::Result<
         let entry = record::read(&mut from, previous)?;
         held += size(&entry);
         if held > SMALL && held / GROWTH > taken.get() {
-            return Err(invalid("a manifest that grows beyond all measure"));
+            return Err(invalid("a manifest that takes too much memory"));
         }
         entries.push(entry);
     }
     let mut from = from.0;
-    // Also makes the decoder read the end of its frame.
+    // This also makes the decoder read the end of its frame.
     if from.from.read(&mut [0])? != 0 {
         return Err(invalid("more entries than were announced"));
     }
     Ok((entries, from.hasher.finish()))
 }
 
-/// What the entry takes in memory, bytes.
+/// The bytes that the entry takes in memory.
 fn size(entry: &Entry) -> u64 {
     let target =
         if let Kind::Symlink(target) | Kind::HardLink(target) = &entry.kind { target.len() } else { 0 };
@@ -109,7 +109,7 @@ fn size(entry: &Entry) -> u64 {
     (size_of::<Entry>() + entry.path.len() + target + attributes) as u64
 }
 
-/// Counts what is read through it.
+/// A reader that counts its bytes.
 struct Counted<'a, R> {
     from: R,
     taken: &'a Cell<u64>,
@@ -123,7 +123,7 @@ impl<R: Read> Read for Counted<'_, R> {
     }
 }
 
-/// Hashes what is read through it.
+/// A reader that hashes its bytes.
 struct Hashing<R> {
     from: R,
     hasher: Hasher,

@@ -1,7 +1,7 @@
-//! Messages on a pipe, each in a frame that is checked: against faults, not against forgers, whom ssh keeps away.
+//! Messages on a pipe, each in a frame with a checksum. It protects against faults; ssh protects against forgers.
 //!
 //! ```text
-//! 1 byte     kind; what the kinds mean is said by those who talk
+//! 1 byte     kind; its meaning belongs to the protocol that uses the frames
 //! 4 bytes    length of the content, little-endian, at most 32 MiB
 //! 4 bytes    CRC-32 of kind, length and content, little-endian
 //!            the content
@@ -14,16 +14,16 @@ use crate::codec::invalid;
 /// A message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// What it means.
+    /// Its kind.
     pub kind: u8,
-    /// What it says.
+    /// Its content.
     pub content: Vec<u8>,
 }
 
-/// Longest content, bytes.
+/// The longest content, bytes.
 pub const MAX_CONTENT: usize = 32 << 20;
 const HEAD: usize = 9;
-/// Bytes for which there is memory before they have come.
+/// Memory is reserved for so many bytes before they arrive.
 const PORTION: usize = 1 << 20;
 
 /// Writes one message and flushes.

@@ -13,12 +13,12 @@ use system::error::{Error, OrCannot, Result};
 pub struct Hash(pub [u8; 32]);
 
 impl Hash {
-    /// Of these bytes.
+    /// The hash of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Hash(Sha256::digest(bytes).into())
     }
 
-    /// Of the first `size` bytes of a file, and those must be all that it has.
+    /// The hash of a file, which must have exactly `size` bytes.
     pub fn of_file(
         file: &File,
         size: u64,
@@ -40,7 +40,7 @@ impl Hash {
         if position == size { Ok(hasher.finish()) } else { Err(changed(shown)) }
     }
 
-    /// From 64 lower-case hexadecimal digits, as it is displayed.
+    /// Parses 64 lower-case hexadecimal digits, the form in which a hash is displayed.
     pub fn parse(text: &str) -> Option<Self> {
         let digit = |byte: &u8| (*byte as char).to_digit(16).filter(|_| !byte.is_ascii_uppercase());
         let digits: Vec<u32> = text.as_bytes().iter().map(digit).collect::<Option<_>>()?;
@@ -50,7 +50,7 @@ impl Hash {
         bytes.try_into().ok().map(Hash)
     }
 
-    /// The first eight bytes, as a number: enough to tell the contents of one tree apart.
+    /// The first eight bytes as a number. They are enough to tell the contents of one tree apart.
     pub fn short(&self) -> u64 {
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&self.0[..8]);
@@ -70,7 +70,7 @@ impl fmt::Debug for Hash {
     }
 }
 
-/// A hash of bytes that come piece by piece.
+/// Computes a hash of bytes that come piece by piece.
 #[derive(Clone, Default)]
 pub struct Hasher(Sha256);
 
@@ -86,7 +86,7 @@ impl Hasher {
     }
 }
 
-/// The error for a file that somebody writes to while it is read.
+/// The error for a file that changes while it is read.
 pub(crate) fn changed(path: &Path) -> Error {
     Error::refused(format!(
         "{} changed while it was being read; try again when nothing writes to it",

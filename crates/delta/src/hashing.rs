@@ -1,4 +1,4 @@
-//! Files are hashed by threads of their own while the tree is read on.
+//! Hashes files in threads of their own while the scan of the tree goes on.
 
 use std::fs::File;
 use std::mem;
@@ -17,39 +17,39 @@ use crate::hash::Hash;
 
 /// Bytes read at a time.
 pub const BUFFER: usize = 1 << 18;
-/// Most threads; a disk that needs more to be busy is rare.
+/// Most threads. More of them rarely make a disk faster.
 const MOST: usize = 8;
-/// How often somebody who waits for the threads looks whether there is a reason not to.
+/// How often the thread that waits for the hashes asks whether it is to go on.
 const LOOK: Duration = Duration::from_millis(200);
-/// A thread gets so many bytes at once, or so many files: to wake it up takes longer than to hash a small file.
+/// A thread gets files in batches of so many bytes or so many files, because waking it up takes longer than hashing a small file.
 const BATCH_BYTES: i64 = 1 << 20;
 const BATCH_FILES: usize = 32;
-/// Batches that wait for a thread. Their files are open: with those of the threads fewer than a process may have.
+/// Most batches that wait for a thread. Their files are open, and a process may have only so many open files.
 const WAITING: usize = 4;
 
 /// A file to hash.
 pub struct Job {
-    /// Which entry it is.
+    /// The index of its entry.
     pub entry: usize,
     /// The file.
     pub file: File,
-    /// What the kernel says of it.
+    /// Its metadata.
     pub stat: FileStat,
     /// Its name in messages.
     pub shown: PathBuf,
 }
 
-/// What came of it.
+/// The result of a job.
 pub struct Hashed {
-    /// Which entry it is.
+    /// The index of its entry.
     pub entry: usize,
-    /// What the kernel said of it before.
+    /// The metadata of the file before it was read.
     pub stat: FileStat,
     /// Its hash.
     pub hash: Result<Hash>,
 }
 
-/// The threads. Dropped before they have finished, they leave what waits.
+/// The threads. If this is dropped before they have finished, they leave the waiting jobs.
 pub struct Pool<'scope> {
     jobs: SyncSender<Vec<Job>>,
     batch: Vec<Job>,
@@ -59,10 +59,10 @@ pub struct Pool<'scope> {
     wanted: Wanted,
 }
 
-/// Where jobs come from. Shared by all threads.
+/// The source of jobs, shared by all threads.
 type Jobs = Mutex<Receiver<Vec<Job>>>;
 
-/// Whether somebody still wants to know.
+/// Whether the hashes are still wanted.
 struct Wanted(Arc<AtomicBool>);
 
 impl Drop for Wanted {
@@ -82,7 +82,7 @@ impl<'scope> Pool<'scope> {
         let start = |_| {
             let (waiting, wanted, done) = (waiting.clone(), wanted.clone(), done.clone());
             scope.spawn(move || {
-                // Where nobody waits for it, it is not wanted.
+                // If nobody receives the hashes, they are not wanted any more.
                 let _unwanted = done.send(work(&waiting, &wanted));
             })
         };
@@ -90,7 +90,7 @@ impl<'scope> Pool<'scope> {
         Pool { jobs, batch: Vec::new(), batch_bytes: 0, results, threads, wanted: Wanted(wanted) }
     }
 
-    /// Takes a file, and hands it over once there are some, and not too many wait.
+    /// Takes a file. Once a batch is full, it is handed to the threads; this waits if they have too much to do.
     pub fn hash(&mut self, job: Job) -> Result<()> {
         self.batch_bytes += job.stat.st_size;
         self.batch.push(job);
@@ -106,7 +106,7 @@ impl<'scope> Pool<'scope> {
         self.jobs.send(mem::take(&mut self.batch)).map_err(|_| failed())
     }
 
-    /// What has come of all files, in the order of their entries. `go_on` is asked now and then; an error of it ends this.
+    /// Waits for the hashes of all files, in the order of their entries. `go_on` is called now and then; an error of it ends the wait.
     pub fn finish(mut self, go_on: &dyn Fn() -> Result<()>) -> Result<Vec<Hashed>> {
         self.hand_over()?;
         let Pool { jobs, results, threads, wanted: _wanted, .. } = self;
@@ -133,7 +133,7 @@ fn work(jobs: &Jobs, wanted: &AtomicBool) -> Vec<Hashed> {
     let go_on = || {
         signal::check()?;
         let wanted = wanted.load(Ordering::Relaxed);
-        if wanted { Ok(()) } else { Err(Error::refused("nobody wants the hashes any more")) }
+        if wanted { Ok(()) } else { Err(Error::refused("the hashes are not wanted any more")) }
     };
     loop {
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();

@@ -1,11 +1,11 @@
-//! Two trees become a stream of differences, and that becomes a tree.
+//! Turns one tree into another by a stream of differences.
 //!
-//! A [`manifest::Manifest`] holds what an upgrade has to keep of a tree; [`scan::scan`] makes one, [`beside`] keeps it beside a version, and
-//! [`verify::verify`] tells what a tree has become since.
-//! [`plan::Plan`] compares two of them; [`apply::Apply`] carries the plan out on a writable snapshot of the basis. Contents that the basis
-//! does not have come from a tree on this machine ([`update::update`]), or from elsewhere.
+//! A [`manifest::Manifest`] describes everything of a tree that an upgrade has to keep. [`scan::scan`] makes a manifest, [`beside`] keeps
+//! it beside a version, and [`verify::verify`] compares it with the tree later. [`plan::Plan`] compares two manifests. [`apply::Apply`]
+//! carries the plan out on a writable snapshot of the basis. Contents that the basis does not have come from a tree on this machine
+//! ([`update::update`]), or from elsewhere.
 //!
-//! Of versions know only [`beside`] and [`publish`], which gives a tree its place among them.
+//! Only [`beside`] and [`publish`] know of versions; [`publish`] moves a tree to the versions.
 
 pub mod apply;
 pub mod beside;

@@ -1,4 +1,4 @@
-//! Everything about a tree that an upgrade has to keep, as a value.
+//! The manifest of a tree: everything that an upgrade has to keep, as a value.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use crate::entry::{Entry, Kind, Metadata, file_name, parent};
 use crate::hash::{Hash, Hasher};
 use crate::record;
 
-/// The entries of a tree: the root first, a directory before what is in it.
+/// The entries of a tree: the root first, and each directory before the names in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manifest {
     entries: Vec<Entry>,
@@ -18,8 +18,8 @@ pub struct Manifest {
 pub const MAX_PATH: usize = 4095;
 
 impl Manifest {
-    /// Entries in order. What no filesystem tree can be is named: a path that leaves the tree, a name twice or without a directory, a hard
-    /// link to something that did not come before it.
+    /// A manifest of these entries, which are in order. Entries that no tree can have are refused: a path that leaves the tree, a name
+    /// twice or without a directory, a hard link to a file that does not come before it.
     pub fn new(entries: Vec<Entry>) -> Result<Self, String> {
         check(&entries)?;
         Ok(Manifest { entries })
@@ -30,12 +30,12 @@ impl Manifest {
         &self.entries
     }
 
-    /// Where each path is in [`Manifest::entries`].
+    /// The index in [`Manifest::entries`] of each path.
     pub fn by_path(&self) -> HashMap<&[u8], usize> {
         self.entries.iter().enumerate().map(|(index, entry)| (&*entry.path, index)).collect()
     }
 
-    /// What tells this tree from another: two trees with the same digest are identical in all that a manifest holds.
+    /// The digest of the tree. Two trees with the same digest are identical in all that a manifest holds.
     pub fn digest(&self) -> Hash {
         let mut hasher = Hasher::default();
         let mut previous: &[u8] = &[];
@@ -48,7 +48,7 @@ impl Manifest {
         hasher.finish()
     }
 
-    /// The names that are not root's alone, or have an attribute: an ACL is one.
+    /// The names whose owner or group is not root, or that have an attribute. An ACL is an attribute.
     pub fn owned(&self) -> Vec<PathBuf> {
         let is_owned = |own: &Metadata| (own.uid, own.gid) != (0, 0) || !own.attributes.is_empty();
         let owned = self.entries.iter().filter(|entry| is_owned(&entry.metadata));
@@ -62,7 +62,7 @@ impl Manifest {
     }
 }
 
-const NO_ROOT: &str = "the first entry, and only that, has to be the root directory";
+const NO_ROOT: &str = "the first entry, and no other, has to be the root directory";
 
 fn check(entries: &[Entry]) -> Result<(), String> {
     let shown = |path: &[u8]| String::from_utf8_lossy(path).into_owned();

@@ -1,4 +1,4 @@
-//! What belongs to a file beside its content: read from one, given to another.
+//! Reads the metadata of a file, and applies it to another.
 
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use system::step::change;
 
 use crate::entry::{Attribute, Metadata};
 
-/// Reads the metadata of `name` in `dir` (empty: the directory itself), a link's own.
+/// Reads the metadata of `name` in `dir` (empty: the directory itself). Symbolic links are not followed.
 pub fn read(dir: &Dir, name: &Path, stat: &FileStat) -> Result<Metadata> {
     let shown = dir.shown(name);
     let out_of_range = |_| Error::refused(format!("{} has a time that cannot be kept", shown.display()));
@@ -29,8 +29,8 @@ pub fn read(dir: &Dir, name: &Path, stat: &FileStat) -> Result<Metadata> {
     })
 }
 
-/// Gives the metadata to `name` in `dir` (empty: the directory itself), in the order in which nothing undoes another. What it has of it
-/// already is not set again, and attributes that are not in it are removed.
+/// Applies the metadata to `name` in `dir` (empty: the directory itself), in an order in which no part undoes another. An owner and a mode
+/// that are right already are not set again. Attributes that the metadata does not have are removed.
 pub fn apply(dir: &Dir, name: &Path, metadata: &Metadata, is_link: bool) -> Result<()> {
     let shown = dir.shown(name);
     let own = own_name(name);
@@ -52,7 +52,7 @@ pub fn apply(dir: &Dir, name: &Path, metadata: &Metadata, is_link: bool) -> Resu
     set_time(dir, name, metadata)
 }
 
-/// Sets the time of last modification alone: what is done to a directory's entries changes it.
+/// Sets only the time of last modification. A directory needs that after changes of its entries.
 pub fn set_time(dir: &Dir, name: &Path, metadata: &Metadata) -> Result<()> {
     let modified = TimeSpec::new(metadata.seconds, metadata.nanoseconds.into());
     change("set times of", dir.shown(name), || {
@@ -84,7 +84,7 @@ fn apply_attributes(target: &Path, shown: &Path, wanted: &[Attribute]) -> Result
 }
 
 fn c_name(name: &[u8], shown: &Path) -> Result<CString> {
-    CString::new(name).map_err(|_| Error::malformed(shown, "an attribute whose name is no name"))
+    CString::new(name).map_err(|_| Error::malformed(shown, "an attribute with an invalid name"))
 }
 
 fn attributes(path: &Path, shown: &Path) -> Result<Vec<Attribute>> {

@@ -1,4 +1,4 @@
-//! What has to be done to one tree so that it becomes another: decided on manifests, done by [`crate::apply`].
+//! The plan that turns one tree into another. It is made from two manifests, and [`crate::apply`] carries it out.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,16 +7,16 @@ use crate::hash::Hash;
 use crate::manifest::Manifest;
 use crate::predecessors::Predecessors;
 
-/// The steps from the basis to the new tree. Numbers are places in the manifests' entries.
+/// The steps from the basis to the new tree. Numbers are indices of the manifests' entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// In the basis: names to remove, what is in a directory before the directory.
+    /// In the basis: names to remove. The names in a directory come before the directory.
     pub remove: Vec<usize>,
-    /// In the new tree, in order: names to make or to make anew.
+    /// In the new tree: names to make or to replace, in order.
     pub make: Vec<Make>,
-    /// In the new tree: names whose metadata alone has changed.
+    /// In the new tree: names of which only the metadata has changed.
     pub metadata: Vec<usize>,
-    /// In the new tree: directories in which something is made or removed, so that their times have to be set at the end.
+    /// In the new tree: directories in which names are made or removed. Their times have to be set at the end.
     pub touched: Vec<usize>,
     /// Contents that the basis does not have, each once.
     pub wanted: Vec<Wanted>,
@@ -25,11 +25,11 @@ pub struct Plan {
 /// A name to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Make {
-    /// In the new tree.
+    /// In the new tree: the entry.
     pub entry: usize,
     /// For a file: in the basis, a file with the same content.
     pub same: Option<usize>,
-    /// Whether the basis has something else under the name, which has to go first.
+    /// Whether the basis has something else under the name, which has to be removed first.
     pub replaces: bool,
 }
 
@@ -47,7 +47,7 @@ pub struct Wanted {
 }
 
 impl Plan {
-    /// The way from `basis` to `new`.
+    /// The plan that turns `basis` into `new`.
     pub fn new(basis: &Manifest, new: &Manifest) -> Self {
         Planner::new(basis, new).plan()
     }
@@ -69,9 +69,9 @@ struct Planner<'a> {
     old_paths: HashMap<&'a [u8], usize>,
     contents: HashMap<Hash, usize>,
     predecessors: Predecessors<'a>,
-    /// First names that get a new inode: the other names of that file have to follow.
+    /// First names that get a new inode. The other names of those files have to be made anew too.
     remade: HashSet<&'a [u8]>,
-    /// Where in the plan each wanted content is.
+    /// The index in the plan of each wanted content.
     asked: HashMap<Hash, usize>,
     touched: HashSet<&'a [u8]>,
     plan: Plan,
@@ -102,7 +102,7 @@ impl<'a> Planner<'a> {
         let new_paths = self.new.by_path();
         for (index, old) in self.basis.entries().iter().enumerate().rev() {
             let after = new_paths.get(&*old.path).map(|&index| &self.new.entries()[index]);
-            // A file is replaced by a rename; a directory can neither replace nor be replaced.
+            // A file of the basis is replaced when the new file is made. A directory cannot replace a file, nor a file a directory.
             if after.is_none_or(|after| after.is_directory() != old.is_directory()) {
                 self.plan.remove.push(index);
                 self.touched.insert(parent(&old.path));
@@ -121,7 +121,7 @@ impl<'a> Planner<'a> {
         let before = self.old_paths.get(&*entry.path).map(|&index| &self.basis.entries()[index]);
         match before {
             Some(before) if self.stays(before, entry) => {
-                // Whatever another name of a file says: the first name's counts.
+                // A hard link has no metadata of its own: that of the first name counts.
                 if before.metadata != entry.metadata && !matches!(entry.kind, Kind::HardLink(_)) {
                     self.plan.metadata.push(index);
                 }
@@ -131,10 +131,10 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Whether the inode that the snapshot has under this name can stay.
+    /// Whether this name keeps the inode that it has in the snapshot.
     fn stays(&self, before: &Entry, entry: &Entry) -> bool {
         match &entry.kind {
-            // Another name's metadata is the first name's, which is treated there.
+            // If the first name gets a new inode, this name has to be linked to it again.
             Kind::HardLink(first) => before.kind == entry.kind && !self.remade.contains(&**first),
             kind => before.kind == *kind,
         }
@@ -157,7 +157,7 @@ impl<'a> Planner<'a> {
         self.plan.make.push(Make { entry: index, same, replaces });
     }
 
-    /// Each content once; of several names that have it, the one with the best predecessor counts.
+    /// Adds a content to the plan, once. Of several names with this content, the one with the best predecessor counts.
     fn want(&mut self, wanted: Wanted) {
         let Some(&place) = self.asked.get(&wanted.hash) else {
             self.asked.insert(wanted.hash, self.plan.wanted.len());

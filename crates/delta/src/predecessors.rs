@@ -1,24 +1,24 @@
-//! Which file of the basis a new content was most probably made from.
+//! Finds the file of the basis from which a new content was most probably made.
 //!
-//! The same path, if there is one. Else a file of the same name, versions in names put aside (`libcrypto.so.3.0.20` and
-//! `libcrypto.so.3.0.22`), whose path has most in common: an upgrade of the kernel renames `lib/modules/6.1.0-50` to `6.1.0-56`, and
-//! each of the 4,000 modules has to find the one that it replaces.
+//! This is the file at the same path, if there is one. Otherwise it is a file of the same name, without regard to digits
+//! (`libcrypto.so.3.0.20` and `libcrypto.so.3.0.22`): the one whose path has most in common. An upgrade of the kernel, for example,
+//! renames `lib/modules/6.1.0-50` to `6.1.0-56`, and each of the 4,000 modules has to find the one that it replaces.
 
 use std::collections::HashMap;
 
 use crate::entry::{Entry, Kind, file_name};
 use crate::manifest::Manifest;
 
-/// Files of the basis, to be found by what their paths have in common.
+/// The files of the basis, by path and by name without digits.
 pub struct Predecessors<'a> {
     basis: &'a Manifest,
     by_path: HashMap<&'a [u8], usize>,
     by_shape: HashMap<Vec<u8>, Vec<usize>>,
 }
 
-/// As many files of one name are compared, and no more: in some trees every directory has an `index.html`.
+/// Most files of one name that are compared. In some trees every directory has an `index.html`.
 const MOST_CANDIDATES: usize = 256;
-/// Smaller files cost more to describe than to send.
+/// A smaller file has no predecessor, because to describe one costs more than to send the file.
 pub const SMALLEST: u64 = 256;
 
 impl<'a> Predecessors<'a> {
@@ -54,12 +54,12 @@ impl<'a> Predecessors<'a> {
     }
 }
 
-/// The bytes without digits: what stays the same between versions.
+/// The path without digits, which stays the same between versions.
 fn shape(path: &[u8]) -> Vec<u8> {
     path.iter().copied().filter(|byte| !byte.is_ascii_digit()).collect()
 }
 
-/// How many bytes two paths share at their beginning and their end.
+/// The number of bytes that two paths share at their beginning and their end.
 fn in_common(one: &[u8], other: &[u8]) -> usize {
     let front = one.iter().zip(other).take_while(|(a, b)| a == b).count();
     let back = one.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count();

@@ -1,4 +1,4 @@
-//! A tree that has been put together takes its place among the versions.
+//! Moves a tree that has been put together to the versions.
 
 use baserock::label::Label;
 use baserock::layout::ORIG;
@@ -10,14 +10,14 @@ use system::error::Result;
 use crate::beside;
 use crate::manifest::Manifest;
 
-/// In the folder where a tree is put together: what becomes the version's directory.
+/// In the folder where a tree is put together: the directory that becomes the version's.
 pub const VERSION: &str = "version";
 
-/// Freezes the subvolume `tree` in `folder`, and renames it to the `orig` of a version that is not complete, in one step, its manifest beside
-/// it. Nobody may have a file in it open for writing.
+/// Makes the subvolume `tree` in `folder` the frozen `orig` of a version, with its manifest beside it. The version is not complete yet; it
+/// appears among the others in one step. No file in the tree may be open for writing.
 pub fn publish(folder: &Dir, tree: &str, systems: &Dir, label: &Label, manifest: &Manifest) -> Result<()> {
     let version = folder.ensure_dir(VERSION, 0o755)?;
-    // Once it is frozen it cannot be moved.
+    // A frozen subvolume cannot be moved, so it is moved first.
     atomic::publish(folder, tree, &version, ORIG)?;
     let orig = version.dir(ORIG)?;
     btrfs::set_access(&orig, Access::ReadOnly)?;

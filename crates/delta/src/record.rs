@@ -16,9 +16,9 @@ use crate::entry::{Attribute, Entry, Kind, Metadata};
 use crate::hash::Hash;
 use crate::manifest::MAX_PATH;
 
-/// Longest attribute value, bytes; the kernel's limit.
+/// The longest value of an attribute, bytes: the kernel's limit.
 const MAX_ATTRIBUTE: usize = 1 << 16;
-/// Most attributes of one file; more do not fit where filesystems keep them.
+/// Most attributes of one file. Filesystems have no room for more.
 const MAX_ATTRIBUTES: usize = 1 << 10;
 
 /// Appends the entry; `previous` is the path of the one before it.
@@ -65,7 +65,7 @@ fn write_metadata(to: &mut Writer, metadata: &Metadata) {
     }
 }
 
-/// Takes the next entry.
+/// Reads the next entry.
 pub fn read<R: Read>(from: &mut Reader<R>, previous: &[u8]) -> io::Result<Entry> {
     let shared = from.count(previous.len().min(MAX_PATH))?;
     let mut path = previous[..shared].to_vec();
@@ -101,14 +101,14 @@ fn read_metadata<R: Read>(from: &mut Reader<R>) -> io::Result<Metadata> {
     if metadata.mode > 0o7777 || metadata.nanoseconds >= 1_000_000_000 {
         return Err(invalid("a mode or a time that no file can have"));
     }
-    // The kernel takes this number for "leave it as it is".
+    // For the kernel this number means "do not change the owner".
     if metadata.uid == u32::MAX || metadata.gid == u32::MAX {
         return Err(invalid("an owner that no file can have"));
     }
     for _ in 0..from.count(MAX_ATTRIBUTES)? {
         let attribute: Attribute = (from.bytes(255)?.into(), from.bytes(MAX_ATTRIBUTE)?.into());
         if attribute.0.contains(&0) || attribute.0.is_empty() {
-            return Err(invalid("an attribute whose name is no name"));
+            return Err(invalid("an attribute with an invalid name"));
         }
         if metadata.attributes.last().is_some_and(|(previous, _)| *previous >= attribute.0) {
             return Err(invalid("attributes that are not sorted by name"));

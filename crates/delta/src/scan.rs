@@ -1,4 +1,4 @@
-//! A tree on a disk becomes a manifest.
+//! Makes the manifest of a tree on a disk.
 
 use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd;
@@ -18,20 +18,20 @@ use crate::hashing::{BUFFER, Hashed, Job, Pool};
 use crate::manifest::Manifest;
 use crate::metadata;
 
-/// Contents whose hashes are known without reading them.
+/// A source of hashes that are known without reading the files.
 pub trait Hashes {
-    /// The hash of the file that looks like this, where it is known.
+    /// The hash of the file with this metadata, if it is known.
     fn known(&self, stat: &FileStat) -> Option<Hash>;
-    /// The file that looks like this has that hash.
+    /// Tells the hash of the file with this metadata.
     fn learned(&mut self, stat: &FileStat, hash: Hash);
 
-    /// A name that cannot be read: an error ends the scan, otherwise the manifest is without it.
+    /// Tells a name that cannot be read. An error ends the scan; otherwise the manifest leaves the name out.
     fn unreadable(&mut self, _path: &Path, error: Error) -> Result<()> {
         Err(error)
     }
 }
 
-/// Every file is read.
+/// No hash is known: every file is read.
 pub struct ReadAll;
 
 impl Hashes for ReadAll {
@@ -42,7 +42,7 @@ impl Hashes for ReadAll {
     fn learned(&mut self, _: &FileStat, _: Hash) {}
 }
 
-/// Reads the tree. Does not cross into other mounts: what is mounted in the tree is an empty directory. `report` is called with the bytes of
+/// Reads the tree. Other mounts are not entered: a mount point in the tree is an empty directory. `report` is called with the bytes of
 /// content seen so far; an error of it ends the scan.
 pub fn scan(tree: &Dir, hashes: &mut dyn Hashes, report: &dyn Fn(u64) -> Result<()>) -> Result<Manifest> {
     let mount = resolve::mount_id(tree.as_fd(), &tree.shown(""))?;
@@ -65,7 +65,7 @@ pub fn scan(tree: &Dir, hashes: &mut dyn Hashes, report: &dyn Fn(u64) -> Result<
     })
 }
 
-/// Gives the entries the hashes that were made meanwhile; those of a file that could not be read go.
+/// Puts the hashes that were made meanwhile into the entries, and removes the entries of files that could not be read.
 fn put_in(hashed: Vec<Hashed>, entries: &mut Vec<Entry>, hashes: &mut dyn Hashes) -> Result<()> {
     let mut unreadable = HashSet::new();
     for Hashed { entry, stat, hash } in hashed {
@@ -124,7 +124,7 @@ impl Scanner<'_, '_> {
             return self.directory(&dir.dir(name)?, path, device);
         }
         let metadata = metadata::read(dir, name, &stat)?;
-        // Last, since the hash that is made meanwhile is that of the next entry.
+        // This comes last, because a hash that is still being made belongs to the entry that is pushed next.
         let kind = self.kind(dir, name, &stat)?;
         if stat.st_nlink > 1 {
             self.first_names.entry((stat.st_dev, stat.st_ino)).or_insert_with(|| bytes(path));
@@ -133,7 +133,7 @@ impl Scanner<'_, '_> {
         Ok(())
     }
 
-    /// Kernels that do not tell the mount tell the device, which differs for a nested subvolume too.
+    /// Old kernels do not tell the mount. The device is compared instead, which differs for a nested subvolume too.
     fn is_other_mount(&self, dir: &Dir, stat: &FileStat, device_above: u64) -> Result<bool> {
         Ok(match (self.mount, resolve::mount_id(dir.as_fd(), &dir.shown(""))?) {
             (Some(top), Some(here)) => top != here,
@@ -152,7 +152,7 @@ impl Scanner<'_, '_> {
             SFlag::S_IFBLK => Kind::BlockDevice(stat.st_rdev),
             SFlag::S_IFIFO => Kind::Fifo,
             SFlag::S_IFSOCK => Kind::Socket,
-            _ => return Err(Error::malformed(dir.shown(name), "a file of a type that nobody knows")),
+            _ => return Err(Error::malformed(dir.shown(name), "a file of an unknown type")),
         })
     }
 
@@ -164,7 +164,7 @@ impl Scanner<'_, '_> {
         self.bytes += size;
         let hash = match self.hashes.known(&stat) {
             Some(hash) => hash,
-            // Whether a file with more names can be read has to be known before the next name.
+            // A file with more names is read at once: whether it can be read has to be known before its next name.
             None if stat.st_nlink == 1 => {
                 self.pool.hash(Job { entry: self.entries.len(), file, stat, shown })?;
                 LATER

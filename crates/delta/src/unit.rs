@@ -1,7 +1,7 @@
-//! Contents travel in units of a few MiB: many small files together, large ones in segments.
+//! Contents are sent in units of a few MiB: many small files together, large files in segments.
 //!
-//! A unit is one buffer: its pieces one after the other, each filled up with zeros to a multiple of [`GRID`], so that what did not
-//! change between two files begins at the same place of the grid in both. The pieces of the basis make a second buffer the same way.
+//! A unit is one buffer. It holds its pieces one after the other, each padded with zeros to a multiple of [`GRID`]. Bytes that are the same
+//! in two files then have the same offset from the grid in both. The pieces of the basis make a second buffer in the same way.
 
 use std::ops::Range;
 
@@ -15,18 +15,18 @@ pub const GRID: usize = 1024;
 /// Most bytes of the basis in one unit.
 pub const MOST_OLD: u64 = SEGMENT + (4 << 20);
 
-/// A part of a content, and of the file in the basis that is most like it.
+/// A part of a content, and the matching part of the file in the basis that is most like it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// In the new tree.
+    /// In the new tree: the entry.
     pub entry: usize,
-    /// Which bytes of it.
+    /// The range of its bytes.
     pub new: Range<u64>,
-    /// In the basis, and which bytes of that.
+    /// In the basis: the entry, and the range of its bytes.
     pub old: Option<(usize, Range<u64>)>,
 }
 
-/// Pieces that travel together.
+/// Pieces that are sent together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unit {
     /// At most [`SEGMENT`] bytes of new content together, and [`MOST_OLD`] bytes of the basis.
@@ -43,7 +43,7 @@ impl Unit {
         self.pieces.iter().filter_map(|piece| piece.old.as_ref()).map(|(_, range)| padded(range)).sum()
     }
 
-    /// Where each piece is in the buffer of the unit.
+    /// The range of each piece in the buffer of the unit.
     pub fn places(&self) -> impl Iterator<Item = (&Piece, Range<u64>)> {
         self.pieces.iter().scan(0, |position, piece| {
             let start = *position;
@@ -53,12 +53,13 @@ impl Unit {
     }
 }
 
-/// The length, up to a multiple of the grid.
+/// The length of the range, rounded up to a multiple of the grid.
 pub fn padded(range: &Range<u64>) -> u64 {
     (range.end - range.start).next_multiple_of(GRID as u64)
 }
 
-/// The units of the wanted contents; of each, the bytes before `have` are there already, a multiple of [`SEGMENT`] or all.
+/// The units of the wanted contents. The number beside each content tells how many of its bytes are there already: a multiple of
+/// [`SEGMENT`], or all.
 pub fn units<'a>(wanted: impl Iterator<Item = (&'a Wanted, u64)>, basis: &Manifest) -> Vec<Unit> {
     let mut units = vec![Unit::default()];
     for (wanted, have) in wanted {

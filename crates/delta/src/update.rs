@@ -1,4 +1,4 @@
-//! A tree on this machine's disks is brought into a snapshot, block by block.
+//! Brings a tree on this machine's disks into a snapshot, block by block.
 
 use std::fs::File;
 use std::ops::Range;
@@ -18,17 +18,17 @@ use crate::plan::{Plan, Wanted};
 use crate::segment::{self, window};
 use crate::unit::GRID;
 
-/// What an update did.
+/// The result of an update.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Updated {
-    /// Names.
+    /// The numbers of changed names.
     pub names: Stats,
     /// Contents that the basis did not have as whole files.
     pub contents: Written,
 }
 
-/// Makes `into`, a writable snapshot of the basis, identical to the tree `from`. Of files that differ, the blocks that the basis has
-/// somewhere in the file that they were made from stay shared with it. `report` is called with the bytes of content done so far.
+/// Makes `into`, a writable snapshot of the basis, identical to the tree `from`. The blocks of a changed file that its predecessor in the
+/// basis has too, at any place nearby, stay shared with it. `report` is called with the bytes of content done so far.
 pub fn update(from: Tree<'_>, basis: Tree<'_>, into: &Dir, report: &dyn Fn(u64)) -> Result<Updated> {
     let plan = Plan::new(basis.manifest, from.manifest);
     let mut contents =
@@ -82,13 +82,13 @@ impl Local<'_> {
     }
 }
 
-/// Replaces the buffer with so many bytes of the file; a file that has fewer was changed meanwhile.
+/// Fills the buffer with so many bytes of the file. A file that has fewer was changed meanwhile.
 fn read_range(file: &File, shown: &Path, start: u64, length: u64, buffer: &mut Vec<u8>) -> Result<()> {
     buffer.clear();
     append_range(file, shown, start, length, buffer)
 }
 
-/// Adds a piece of the file to the buffer, filled up to the grid of units.
+/// Appends a piece of the file to the buffer, padded to the grid of units.
 pub fn append_piece(file: &File, shown: &Path, range: &Range<u64>, buffer: &mut Vec<u8>) -> Result<()> {
     append_range(file, shown, range.start, range.end - range.start, buffer)?;
     buffer.resize(buffer.len().next_multiple_of(GRID), 0);

@@ -1,4 +1,4 @@
-//! What a tree has become since its manifest was made.
+//! Compares a tree with the manifest that was made of it earlier.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -14,44 +14,44 @@ use crate::hash::Hash;
 use crate::manifest::Manifest;
 use crate::scan::{Hashes, scan};
 
-/// A name that is not what the manifest says.
+/// A name that differs from the manifest.
 #[derive(Debug)]
 pub struct Difference {
-    /// Relative to the tree's root, which itself is the empty path.
+    /// Relative to the tree's root. The root itself is the empty path.
     pub path: Box<[u8]>,
-    /// In what it differs, at least one.
-    pub how: Vec<How>,
+    /// The differences; there is at least one.
+    pub mismatches: Vec<Mismatch>,
 }
 
-/// In what a name differs. Where there are two values, the first is the manifest's.
+/// One difference between a name and the manifest. If there are two values, the first is the manifest's.
 #[derive(Debug)]
-pub enum How {
-    /// It is not there.
+pub enum Mismatch {
+    /// The tree does not have it.
     Missing,
     /// The manifest does not have it.
     Added,
-    /// The disk does not give it.
+    /// It cannot be read.
     Unreadable(Error),
     /// It is of another type.
     Type(&'static str, &'static str),
-    /// The bytes of a file are others.
+    /// The bytes of a file differ.
     Content,
-    /// A link leads elsewhere, a device has another number.
+    /// A link has another target, or a device another number.
     Target,
-    /// It is one file with other names.
+    /// It is a hard link to other names.
     Links,
     /// Permission bits.
     Mode(u32, u32),
     /// Owner and group.
     Owner((u32, u32), (u32, u32)),
-    /// When it was last modified.
+    /// The time of the last modification.
     Time,
-    /// Extended attributes, ACLs and capabilities among them, by name.
+    /// The names of extended attributes that differ; ACLs and capabilities are among them.
     Attributes(Vec<String>),
 }
 
-/// Compares the tree with its manifest, reading every byte. What cannot be read is a difference, and the rest is still compared. `report`
-/// is called with the bytes seen so far; an error of it, other than of the system, ends this.
+/// Compares the tree with its manifest, and reads every byte. A name that cannot be read is a difference, and the rest is still compared.
+/// `report` is called with the bytes seen so far. Its error ends the comparison, unless it is an error of the operating system.
 pub fn verify(
     tree: &Dir,
     recorded: &Manifest,
@@ -60,13 +60,13 @@ pub fn verify(
     let mut faults = Faults::default();
     let found = scan(tree, &mut faults, report)?;
     let mut differences = compare(recorded, &found, &faults.paths());
-    let unreadable = |(path, error)| Difference { path, how: vec![How::Unreadable(error)] };
+    let unreadable = |(path, error)| Difference { path, mismatches: vec![Mismatch::Unreadable(error)] };
     differences.extend(faults.0.into_iter().map(unreadable));
     differences.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(differences)
 }
 
-/// What could not be read, and why.
+/// The names that could not be read, and the errors.
 #[derive(Default)]
 struct Faults(Vec<(Box<[u8]>, Error)>);
 
@@ -84,7 +84,7 @@ impl Hashes for Faults {
     fn learned(&mut self, _: &FileStat, _: Hash) {}
 
     fn unreadable(&mut self, path: &Path, error: Error) -> Result<()> {
-        // A signal, or a file that somebody writes to: no fault of the disk's.
+        // A signal, or a change of the file while it is read, is no fault of the disk.
         if error.os_error().is_none() {
             return Err(error);
         }
@@ -93,33 +93,33 @@ impl Hashes for Faults {
     }
 }
 
-/// What differs between two manifests of one tree; nothing is said of names at or below the unreadable ones.
+/// The differences between two manifests of one tree, without the names at or below unreadable ones.
 fn compare(recorded: &Manifest, found: &Manifest, unreadable: &BTreeSet<&[u8]>) -> Vec<Difference> {
     let (old, new) = (recorded.by_path(), found.by_path());
     let mut links = Links::default();
     let mut differences = Vec::new();
-    let mut add = |entry: &Entry, how: Vec<How>| {
-        if !how.is_empty() {
-            differences.push(Difference { path: entry.path.clone(), how });
+    let mut add = |entry: &Entry, mismatches: Vec<Mismatch>| {
+        if !mismatches.is_empty() {
+            differences.push(Difference { path: entry.path.clone(), mismatches });
         }
     };
     for entry in recorded.entries().iter().filter(|entry| !is_below(&entry.path, unreadable)) {
         let Some(&index) = new.get(&*entry.path) else {
-            add(entry, vec![How::Missing]);
+            add(entry, vec![Mismatch::Missing]);
             continue;
         };
         let now = &found.entries()[index];
-        let mut how = Vec::new();
+        let mut mismatches = Vec::new();
         if links.differ(first(entry), first(now)) {
-            how.push(How::Links);
+            mismatches.push(Mismatch::Links);
         }
         let (was, is) = (&recorded.entries()[old[first(entry)]], &found.entries()[new[first(now)]]);
-        how.extend(of_kind(&was.kind, &is.kind));
-        of_metadata(&was.metadata, &is.metadata, &mut how);
-        add(entry, how);
+        mismatches.extend(of_kind(&was.kind, &is.kind));
+        of_metadata(&was.metadata, &is.metadata, &mut mismatches);
+        add(entry, mismatches);
     }
     for entry in found.entries().iter().filter(|entry| !old.contains_key(&*entry.path)) {
-        add(entry, vec![How::Added]);
+        add(entry, vec![Mismatch::Added]);
     }
     differences
 }
@@ -135,12 +135,12 @@ fn is_below(path: &[u8], unreadable: &BTreeSet<&[u8]>) -> bool {
     }
 }
 
-/// The first name of the file that the entry is a name of.
+/// The first name of the entry's file.
 fn first(entry: &Entry) -> &[u8] {
     if let Kind::HardLink(first) = &entry.kind { first } else { &entry.path }
 }
 
-/// Which file of the one tree is which of the other.
+/// Which file of one tree is which file of the other, by first names.
 #[derive(Default)]
 struct Links<'a> {
     now: HashMap<&'a [u8], &'a [u8]>,
@@ -148,7 +148,7 @@ struct Links<'a> {
 }
 
 impl<'a> Links<'a> {
-    /// Whether another name has already told that these two are not the same file.
+    /// Whether another name has shown already that these two are different files.
     fn differ(&mut self, was: &'a [u8], is: &'a [u8]) -> bool {
         let now = *self.now.entry(was).or_insert(is);
         let then = *self.then.entry(is).or_insert(was);
@@ -156,15 +156,15 @@ impl<'a> Links<'a> {
     }
 }
 
-fn of_kind(was: &Kind, is: &Kind) -> Option<How> {
+fn of_kind(was: &Kind, is: &Kind) -> Option<Mismatch> {
     if was == is {
         return None;
     }
     let (before, after) = (name(was), name(is));
     Some(match was {
-        _ if before != after => How::Type(before, after),
-        Kind::File { .. } => How::Content,
-        _ => How::Target,
+        _ if before != after => Mismatch::Type(before, after),
+        Kind::File { .. } => Mismatch::Content,
+        _ => Mismatch::Target,
     })
 }
 
@@ -180,15 +180,15 @@ fn name(kind: &Kind) -> &'static str {
     }
 }
 
-fn of_metadata(was: &Metadata, is: &Metadata, how: &mut Vec<How>) {
+fn of_metadata(was: &Metadata, is: &Metadata, mismatches: &mut Vec<Mismatch>) {
     if was.mode != is.mode {
-        how.push(How::Mode(was.mode, is.mode));
+        mismatches.push(Mismatch::Mode(was.mode, is.mode));
     }
     if (was.uid, was.gid) != (is.uid, is.gid) {
-        how.push(How::Owner((was.uid, was.gid), (is.uid, is.gid)));
+        mismatches.push(Mismatch::Owner((was.uid, was.gid), (is.uid, is.gid)));
     }
     if (was.seconds, was.nanoseconds) != (is.seconds, is.nanoseconds) {
-        how.push(How::Time);
+        mismatches.push(Mismatch::Time);
     }
     let differing: BTreeSet<_> = was
         .attributes
@@ -198,37 +198,37 @@ fn of_metadata(was: &Metadata, is: &Metadata, how: &mut Vec<How>) {
         .map(|(name, _)| String::from_utf8_lossy(name).into_owned())
         .collect();
     if !differing.is_empty() {
-        how.push(How::Attributes(differing.into_iter().collect()));
+        mismatches.push(Mismatch::Attributes(differing.into_iter().collect()));
     }
 }
 
 impl fmt::Display for Difference {
-    /// What differs, in one line, without the path.
+    /// The differences in one line, without the path.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, how) in self.how.iter().enumerate() {
+        for (number, mismatch) in self.mismatches.iter().enumerate() {
             if number > 0 {
                 f.write_str(", ")?;
             }
-            how.fmt(f)?;
+            mismatch.fmt(f)?;
         }
         Ok(())
     }
 }
 
-impl fmt::Display for How {
+impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            How::Missing => f.write_str("missing"),
-            How::Added => f.write_str("added"),
-            How::Unreadable(error) => write!(f, "cannot be read ({})", error.reason()),
-            How::Type(was, is) => write!(f, "{is}, was {was}"),
-            How::Content => f.write_str("content"),
-            How::Target => f.write_str("target"),
-            How::Links => f.write_str("hard links"),
-            How::Mode(was, is) => write!(f, "mode {is:o}, was {was:o}"),
-            How::Owner(was, is) => write!(f, "owner {}:{}, was {}:{}", is.0, is.1, was.0, was.1),
-            How::Time => f.write_str("time"),
-            How::Attributes(names) => write!(f, "attributes {}", names.join(" ")),
+            Mismatch::Missing => f.write_str("missing"),
+            Mismatch::Added => f.write_str("added"),
+            Mismatch::Unreadable(error) => write!(f, "cannot be read ({})", error.reason()),
+            Mismatch::Type(was, is) => write!(f, "{is}, was {was}"),
+            Mismatch::Content => f.write_str("content"),
+            Mismatch::Target => f.write_str("target"),
+            Mismatch::Links => f.write_str("hard links"),
+            Mismatch::Mode(was, is) => write!(f, "mode {is:o}, was {was:o}"),
+            Mismatch::Owner(was, is) => write!(f, "owner {}:{}, was {}:{}", is.0, is.1, was.0, was.1),
+            Mismatch::Time => f.write_str("time"),
+            Mismatch::Attributes(names) => write!(f, "attributes {}", names.join(" ")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Manifests that nobody meant well.
+//! Hostile manifests, differences and frames.
 //!
 //! Pace: seconds
 
@@ -71,14 +71,14 @@ proptest! {
         let mut bytes = format::to_bytes(&manifest).unwrap();
         let place = place.index(bytes.len());
         bytes[place] ^= change;
-        // A byte that says nothing (a flag that the decompressor ignores) may differ, if the manifest is the same then.
+        // A byte without meaning (a flag that the decompressor ignores) may differ, if the manifest is the same then.
         if let Ok(back) = format::read(bytes.as_slice()) {
             prop_assert_eq!(back, manifest);
         }
     }
 
     #[test]
-    fn what_is_cut_off_is_an_error(manifest in manifest(), place in any::<prop::sample::Index>()) {
+    fn a_truncated_manifest_is_an_error(manifest in manifest(), place in any::<prop::sample::Index>()) {
         let bytes = format::to_bytes(&manifest).unwrap();
         prop_assert!(format::read(&bytes[..place.index(bytes.len())]).is_err());
     }
@@ -121,7 +121,7 @@ fn trees_that_cannot_be_are_refused() {
     }
 }
 
-/// What reading entries says of these, which are written as they are.
+/// The error of reading these entries, which are written unchecked.
 fn refusal(entries: &[Entry]) -> String {
     let mut records = Writer::default();
     let mut previous: &[u8] = &[];
@@ -158,7 +158,7 @@ fn a_small_manifest_does_not_take_gigabytes_of_memory() {
     let path = "d/".repeat(2000);
     let root = std::iter::once(entry("", Kind::Directory));
     let bomb: Vec<_> = root.chain((0..10_000).map(|_| entry(&path, Kind::Directory))).collect();
-    assert_eq!(refusal(&bomb), "a manifest that grows beyond all measure");
+    assert_eq!(refusal(&bomb), "a manifest that takes too much memory");
 }
 
 /// Two buffers that have something in common.

@@ -1,7 +1,7 @@
-//! A plan is carried out on a writable snapshot of the basis. There are no decisions left.
+//! Carries out a plan on a writable snapshot of the basis. All decisions are in the plan.
 //!
-//! What needs no content comes first ([`Apply::prepare`]); then the contents that the basis does not have get their names, each when it is
-//! there ([`Placer::place`]); then the names that need one of these ([`Apply::finish`]).
+//! Names that need no missing content come first ([`Apply::prepare`]). Then each content that the basis does not have gets its name when it
+//! has arrived ([`Placer::place`]). Last come the other names of those contents ([`Apply::finish`]).
 
 mod names;
 mod parents;
@@ -19,7 +19,7 @@ use crate::manifest::Manifest;
 use crate::metadata;
 use crate::plan::{Make, Plan, Wanted};
 
-/// A tree with what is known of it.
+/// A tree and its manifest.
 #[derive(Clone, Copy)]
 pub struct Tree<'a> {
     /// The tree.
@@ -28,7 +28,7 @@ pub struct Tree<'a> {
     pub manifest: &'a Manifest,
 }
 
-/// What was done.
+/// The numbers of names that an update changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Names that the basis did not have.
@@ -41,22 +41,21 @@ pub struct Stats {
     pub removed: u64,
 }
 
-/// A plan, and what it is carried out on: `into` becomes identical to the tree of the manifest `new`. Names that are in neither manifest
-/// stay.
+/// A plan and its trees. `into` becomes identical to the tree of the manifest `new`. Names that are in neither manifest stay.
 #[derive(Clone, Copy)]
 pub struct Apply<'a> {
     /// The plan.
     pub plan: &'a Plan,
-    /// What it was made for.
+    /// The tree for which the plan was made.
     pub basis: Tree<'a>,
-    /// What the tree is to become.
+    /// The manifest of the new tree.
     pub new: &'a Manifest,
     /// A writable snapshot of the basis.
     pub into: &'a Dir,
 }
 
 impl<'a> Apply<'a> {
-    /// Everything that needs none of the contents that the plan wants.
+    /// Carries out all that needs none of the wanted contents.
     pub fn prepare(self) -> Result<()> {
         let mut names = Names::new(self);
         for &index in &self.plan.remove {
@@ -73,12 +72,12 @@ impl<'a> Apply<'a> {
         Ok(())
     }
 
-    /// Gives contents their names. All directories are there once the tree is prepared.
+    /// The placer that gives contents their names. The tree has to be prepared, so that all directories exist.
     pub fn placer(self) -> Placer<'a> {
         Placer { apply: self, parents: Parents::new(self.into) }
     }
 
-    /// The names of what has got another name already, and the times of the directories. All contents are in their places.
+    /// Makes the other names of wanted contents and the hard links, and sets the times of directories. All contents must have been placed.
     pub fn finish(self) -> Result<Stats> {
         let mut names = Names::new(self);
         let wanted =
@@ -95,7 +94,7 @@ impl<'a> Apply<'a> {
         Ok(self.stats())
     }
 
-    /// Whether the name is that of a content that the plan wants, or a link, which may be one to such a name.
+    /// Whether the name has to wait for a wanted content. A hard link always waits, because its first name may do so.
     fn needs_wanted(self, make: &Make) -> bool {
         match self.new.entries()[make.entry].kind {
             Kind::File { .. } => make.same.is_none(),
@@ -117,14 +116,14 @@ impl<'a> Apply<'a> {
     }
 }
 
-/// Gives contents their names.
+/// Gives wanted contents their names.
 pub struct Placer<'a> {
     apply: Apply<'a>,
     parents: Parents<'a>,
 }
 
 impl Placer<'_> {
-    /// Has `make` make the file of a content (a name in a directory, where there is nothing then), and gives it what belongs to it.
+    /// Calls `make` to make the file of a content, and gives it its metadata. `make` gets a directory and a name that is free.
     pub fn place(&mut self, wanted: &Wanted, make: impl FnOnce(&Dir, &Path) -> Result<()>) -> Result<()> {
         signal::check()?;
         let entry = &self.apply.new.entries()[wanted.entry];

@@ -1,4 +1,4 @@
-//! Names that go, and names that are made of what is there.
+//! Removes names, and makes names whose contents are there.
 
 use std::collections::HashMap;
 
@@ -17,20 +17,20 @@ use crate::hash::Hash;
 use crate::metadata;
 use crate::plan::Make;
 
-/// The names of the new tree.
+/// Makes the names of the new tree.
 pub struct Names<'a> {
     apply: Apply<'a>,
-    /// Contents that were wanted, and under which entry they are.
+    /// The wanted contents, and the entry that has each.
     wanted: HashMap<Hash, usize>,
     parents: Parents<'a>,
     buffer: Vec<u8>,
 }
 
-/// Copied at a time where nothing can be shared.
+/// Bytes copied at a time where blocks cannot be shared.
 const BUFFER: usize = 1 << 20;
 
 impl<'a> Names<'a> {
-    /// Those of what the plan is carried out on.
+    /// Makes the names of this plan.
     pub fn new(apply: Apply<'a>) -> Self {
         let wanted = apply.plan.wanted.iter().map(|wanted| (wanted.hash, wanted.entry)).collect();
         Names { apply, wanted, parents: Parents::new(apply.into), buffer: vec![0; BUFFER] }
@@ -40,11 +40,11 @@ impl<'a> Names<'a> {
     pub fn remove(&mut self, entry: &Entry) -> Result<()> {
         let name = as_path(file_name(&entry.path));
         let dir = self.parents.of(&entry.path)?;
-        // A directory on which something was mounted, or a subvolume inside, is not in the manifest with what it holds.
+        // The manifest does not list the content of a directory that was a mount point, or of a subvolume inside the tree.
         if entry.is_directory() { dir.remove_tree(name) } else { dir.remove_file(name) }
     }
 
-    /// Makes a name, with what belongs to it.
+    /// Makes a name, with its metadata.
     pub fn make(&mut self, make: Make) -> Result<()> {
         let entry = &self.apply.new.entries()[make.entry];
         let name = as_path(file_name(&entry.path));
@@ -79,7 +79,7 @@ impl<'a> Names<'a> {
         })
     }
 
-    /// A file whose content the basis has, or the new tree under another name.
+    /// Copies a file whose content is in the basis, or in the new tree under another name.
     fn copy(&mut self, make: Make, entry: &Entry, hash: Hash) -> Result<()> {
         let Apply { basis, new, into, .. } = self.apply;
         let name = as_path(file_name(&entry.path));
@@ -96,13 +96,13 @@ impl<'a> Names<'a> {
         copy_data(&tree.file(path)?, &tree.shown(path), &target, &shown, size, &mut self.buffer).map(drop)
     }
 
-    /// Gives a name that stays what belongs to it.
+    /// Sets the metadata of a name that stays.
     pub fn metadata(&mut self, entry: &Entry) -> Result<()> {
         give_metadata(self.parents.of(&entry.path)?, entry)
     }
 }
 
-/// Gives an entry in its directory what belongs to it.
+/// Sets the metadata of an entry in its directory.
 pub fn give_metadata(dir: &Dir, entry: &Entry) -> Result<()> {
     let is_link = matches!(entry.kind, Kind::Symlink(_));
     metadata::apply(dir, as_path(file_name(&entry.path)), &entry.metadata, is_link)

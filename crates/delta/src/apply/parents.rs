@@ -1,4 +1,4 @@
-//! The directories of a tree, by the names in them.
+//! The parent directories of a tree's names, opened.
 
 use system::dir::Dir;
 use system::error::{Error, Result, if_exists};
@@ -8,17 +8,17 @@ use crate::entry::{as_path, parent};
 /// The directories of a tree.
 pub struct Parents<'a> {
     tree: &'a Dir,
-    /// The one that was used last: entries come directory by directory.
+    /// The last one is kept open, because entries come directory by directory.
     last: Option<(Box<[u8]>, Dir)>,
 }
 
 impl<'a> Parents<'a> {
-    /// Those of this tree.
+    /// The directories of this tree.
     pub fn new(tree: &'a Dir) -> Self {
         Parents { tree, last: None }
     }
 
-    /// The opened directory that holds the path; the root holds itself, under the empty name.
+    /// The opened directory that holds the path. The root holds itself, under the empty name.
     pub fn of(&mut self, path: &[u8]) -> Result<&Dir> {
         let wanted = parent(path);
         let last = match self.last.take() {
@@ -35,7 +35,7 @@ pub fn open(tree: &Dir, path: &[u8]) -> Result<Dir> {
     match if_exists(opened)? {
         Some(dir) => Ok(dir),
         None => Err(Error::refused(format!(
-            "{} is not what its manifest says; it was changed while it was worked on",
+            "{} does not match its manifest; something has changed the tree meanwhile",
             tree.shown(as_path(path)).display()
         ))),
     }
