@@ -1,9 +1,10 @@
 //! `merge`: one version's /etc into another's.
 
 use anyhow::Result;
-use baserock::etc::{Outcome, Take};
+use baserock::etc::Take;
 use baserock::extension::Environment;
 use baserock::operations::etc::{self, EtcMerge};
+use baserock::rootfs::etc::Outcome;
 use baserock::volume::Volume;
 use baserock_terminal::{Output, Show, print};
 

@@ -3,6 +3,7 @@
 //! The modules stand on floors, and a module uses only what stands on a floor below it:
 //!
 //! - **values** compute: [`label`], [`layout`], [`extension`], [`meta`], [`fstab`], [`boot`], the rules in [`etc`];
+//! - **rootfs** reads and changes root filesystems as opened directories, without knowing volumes: [`rootfs`];
 //! - **volume** answers questions about an opened volume: [`volume`];
 //! - **operations** order the steps, and undo them on failure: [`operations`].
 //!
@@ -16,6 +17,7 @@ pub mod label;
 pub mod layout;
 pub mod meta;
 pub mod operations;
+pub mod rootfs;
 pub mod volume;
 
 pub use label::Label;

@@ -6,8 +6,9 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::path::Path;
 
-use baserock::etc::merge::BEFORE_MERGE;
-use baserock::etc::{Inputs, Outcome, Record, Request, merge, scan};
+use baserock::etc::Record;
+use baserock::rootfs::etc::merge::BEFORE_MERGE;
+use baserock::rootfs::etc::{Inputs, Outcome, Request, merge, scan};
 use rustix::fs::{XattrFlags, lgetxattr, lsetxattr};
 use system::Result;
 use system::dir::Dir;

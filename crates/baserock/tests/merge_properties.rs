@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use baserock::etc::merge::record_of;
 use baserock::etc::{Action, EtcPath, Kind, Node, Options, Plan, Step, Tree, Trees, plan};
 use proptest::prelude::*;
 
@@ -110,7 +109,7 @@ proptest! {
     #[test]
     fn an_upgrade_to_the_same_changes_nothing_and_names_every_open_conflict(v1 in tree(), user in tree(), v2 in tree()) {
         let first = merged(&v1, &user, &v2);
-        let record = record_of(&first, "old");
+        let record = first.record("old");
         let trees = Trees { v1: v2.clone(), user: first.result.clone(), v2: v2.clone() };
         let second = plan(trees, Some(&record), &Options::default()).unwrap();
         prop_assert_eq!(shape(&second.result), shape(&first.result));

@@ -1,8 +1,7 @@
-//! Booting as values: what a version boots with, the kernel's command line, the menu.
+//! Booting as values: the parameters of a version, the kernel's command line, the menu.
 
 pub mod cmdline;
 pub mod extlinux;
-pub mod find;
 pub mod menu;
 pub mod parameters;
 pub mod record;

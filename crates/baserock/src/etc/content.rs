@@ -1,15 +1,12 @@
 //! What a regular file holds: small ones in memory, large ones as size and SHA-256, read again on demand.
 
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::fmt::Debug;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use system::dir::Dir;
-use system::error::{OrCannot, Result};
+use system::error::Result;
 
 /// Files up to this size (in bytes) are held in memory.
 pub const SMALL: u64 = 64 * 1024;
@@ -23,36 +20,35 @@ pub enum Content {
     /// The bytes themselves.
     Memory(Arc<[u8]>),
     /// A file on disk that nobody writes to while the value lives.
-    Disk(Arc<Stored>),
+    Disk(Arc<Large>),
 }
 
 /// A large file on disk.
 #[derive(Debug)]
-pub struct Stored {
-    root: Arc<Dir>,
-    path: PathBuf,
-    size: u64,
-    sum: Sum,
+pub struct Large {
+    /// Its size in bytes.
+    pub size: u64,
+    /// The SHA-256 of its bytes.
+    pub sum: Sum,
+    /// The file itself.
+    pub file: Box<dyn Stored>,
+}
+
+/// How a large file is read again.
+pub trait Stored: Debug + Send + Sync {
+    /// All its bytes.
+    fn bytes(&self) -> Result<Vec<u8>>;
+
+    /// The file, opened, to clone it instead of reading it.
+    fn open(&self) -> Result<OwnedFd>;
 }
 
 impl Content {
-    /// Reads the regular file `path` below `root`, which has about `size` bytes.
-    pub fn read(root: &Arc<Dir>, path: &Path, file: &File, size: u64) -> Result<Self> {
-        let shown = root.shown(path);
-        if size <= SMALL {
-            let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-            (&mut &*file).read_to_end(&mut bytes).or_cannot("read", shown)?;
-            return Ok(bytes.into());
-        }
-        let (size, sum) = hash(file, &shown)?;
-        Ok(Content::Disk(Arc::new(Stored { root: root.clone(), path: path.to_owned(), size, sum })))
-    }
-
     /// Size in bytes.
     pub fn size(&self) -> u64 {
         match self {
             Content::Memory(bytes) => bytes.len() as u64,
-            Content::Disk(stored) => stored.size,
+            Content::Disk(large) => large.size,
         }
     }
 
@@ -60,7 +56,7 @@ impl Content {
     pub fn sum(&self) -> Sum {
         match self {
             Content::Memory(bytes) => Sha256::digest(bytes).into(),
-            Content::Disk(stored) => stored.sum,
+            Content::Disk(large) => large.sum,
         }
     }
 
@@ -68,15 +64,15 @@ impl Content {
     pub fn bytes(&self) -> Result<Arc<[u8]>> {
         match self {
             Content::Memory(bytes) => Ok(bytes.clone()),
-            Content::Disk(stored) => Ok(stored.root.read(&stored.path)?.into()),
+            Content::Disk(large) => Ok(large.file.bytes()?.into()),
         }
     }
 
-    /// A large file, opened, to clone it instead of reading it; `None` for one in memory.
-    pub fn open(&self) -> Result<Option<File>> {
+    /// The large file; `None` for one in memory.
+    pub fn large(&self) -> Option<&Large> {
         match self {
-            Content::Memory(_) => Ok(None),
-            Content::Disk(stored) => stored.root.file(&stored.path).map(Some),
+            Content::Memory(_) => None,
+            Content::Disk(large) => Some(large),
         }
     }
 }
@@ -103,36 +99,3 @@ impl PartialEq for Content {
 }
 
 impl Eq for Content {}
-
-fn hash(file: &File, path: &Path) -> Result<(u64, Sum)> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 128 * 1024];
-    let mut size = 0;
-    loop {
-        let count = file.read_at(&mut buffer, size).or_cannot("read", path)?;
-        if count == 0 {
-            return Ok((size, hasher.finalize().into()));
-        }
-        hasher.update(&buffer[..count]);
-        size += count as u64;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn equal_bytes_are_equal_in_memory_and_on_disk() {
-        let folder = tempfile::tempdir().unwrap();
-        let bytes = vec![7; 200_000];
-        std::fs::write(folder.path().join("large"), &bytes).unwrap();
-        let root = Arc::new(Dir::open(folder.path()).unwrap());
-        let file = root.file("large").unwrap();
-        let stored = Content::read(&root, "large".as_ref(), &file, 200_000).unwrap();
-        assert!(stored.open().unwrap().is_some());
-        assert_eq!(stored, Content::from(bytes.clone()));
-        assert_ne!(stored, Content::from(vec![8; 200_000]));
-        assert_eq!(&stored.bytes().unwrap()[..], &bytes[..]);
-    }
-}

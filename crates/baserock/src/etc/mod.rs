@@ -1,11 +1,10 @@
-//! Merging /etc: three trees in, a plan out; then the plan is carried out.
+//! Merging /etc as values: three trees in, a plan out. [`crate::rootfs::etc`] reads the trees and carries the plan out.
 //!
 //! V1 is the old version's `etc` as it was built, VU is what the user made of it, V2 is the new version's as built. The rules
-//! ([`rules`], [`accounts`], [`fstab`], [`identity`], [`original`]) know values only. No change of the user's is lost without being
+//! are in [`rules`], [`accounts`], [`fstab`], [`identity`] and [`original`]. No change of the user's is lost without being
 //! named: it is in the result, or in a `.rej` that stays listed until somebody resolves it.
 
 pub mod accounts;
-pub mod apply;
 pub mod conflict;
 pub mod content;
 pub mod diff;
@@ -13,25 +12,20 @@ pub mod fingerprint;
 pub mod fstab;
 pub mod identity;
 pub mod ids;
-pub mod merge;
 pub mod merge3;
 pub mod metadata;
 pub mod options;
 pub mod original;
 pub mod path;
-pub mod pending;
 pub mod plan;
 pub mod record;
 pub mod reject;
-pub mod reown;
 pub mod rules;
-pub mod scan;
 pub mod step;
 pub mod structure;
 pub mod sync;
 pub mod tree;
 
-pub use merge::{Inputs, Outcome, Request, merge};
 pub use options::{Options, Side, Take};
 pub use path::EtcPath;
 pub use plan::{Plan, Trees, plan};

@@ -6,14 +6,14 @@ use system::error::{Error, Result};
 
 use super::accounts::{self, Accounts};
 use super::conflict::{Carried, Places, Rejected, carry, take_tool_files};
-use super::fingerprint::fingerprint_of_user;
+use super::fingerprint::{fingerprint_of_result, fingerprint_of_user};
 use super::fstab;
 use super::identity::{Class, class};
 use super::ids::IdMoves;
 use super::options::{Options, Side};
 use super::original::decide_original;
 use super::path::EtcPath;
-use super::record::{Conflict, Record};
+use super::record::{Conflict, Record, sum};
 use super::rules::{Decision, Three, decide};
 use super::step::{Action, Step};
 use super::structure;
@@ -43,6 +43,24 @@ pub struct Plan {
     pub moves: IdMoves,
     /// Fingerprint of the old version's `etc` as the user left it.
     pub user: String,
+}
+
+impl Plan {
+    /// The record of the plan, once it is carried out; `old` is the label of the version that is merged from.
+    pub fn record(&self, old: &str) -> Record {
+        let made = self.conflicts.iter().flat_map(|conflict| conflict.orig.iter().chain([&conflict.rej]));
+        let made: BTreeMap<_, _> =
+            made.filter_map(|path| Some((path.clone(), sum(self.result.get(path)?)))).collect();
+        Record {
+            old: old.to_owned(),
+            steps: self.steps.iter().filter(|step| !step.is_simply_new()).cloned().collect(),
+            conflicts: self.conflicts.clone(),
+            made,
+            moves: self.moves.clone(),
+            user: self.user.clone(),
+            result: fingerprint_of_result(&self.result),
+        }
+    }
 }
 
 /// Plans the merge of three trees. `earlier` is the record of the merge that made the old version's `etc`, if one did.

@@ -17,9 +17,9 @@ use system::sys;
 use system::undo::{Undo, tidy};
 
 use super::ballast;
-use crate::boot::find::{BootFiles, Found};
 use crate::label::Label;
 use crate::layout::{self, DTB, INITRAMFS, KERNEL, SYSTEMS};
+use crate::rootfs::kernel::{BootFiles, Found};
 use crate::volume::{BootPlace, Kind, Volume};
 
 /// Copied at a time, bytes.

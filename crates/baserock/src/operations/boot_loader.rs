@@ -7,8 +7,8 @@ use system::error::{Error, Result};
 use system::process::{self, Program};
 
 use super::boot_files;
-use crate::boot::find::Found;
 use crate::layout::MENU_DIR;
+use crate::rootfs::kernel::Found;
 use crate::volume::{Kind, Volume};
 
 /// The installers, each in the Debian package of its name, and the package of the modules; all come from one build.

@@ -14,7 +14,6 @@ use system::undo::{Undo, tidy};
 
 use super::etc::{EtcMerge, Merged};
 use super::{ballast, boot_files, etc, full, loader_limits, marker, menu, repair, state};
-use crate::boot::find::{BootFiles, boot_files as find_boot_files};
 use crate::boot::parameters::MenuFormat;
 use crate::boot::{BootRecord, Menu, Parameters, cmdline};
 use crate::extension::Environment;
@@ -22,6 +21,7 @@ use crate::fstab::Fstab;
 use crate::label::Label;
 use crate::layout::{self, BOOT_RECORD, INCOMPLETE, ORIG, RUN};
 use crate::meta::{self, DeploymentMeta};
+use crate::rootfs::kernel::{BootFiles, boot_files as find_boot_files};
 use crate::volume::{Kind, Volume};
 
 /// What to deploy, and how.

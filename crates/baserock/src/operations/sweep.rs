@@ -10,16 +10,16 @@ use system::dir::Dir;
 use system::error::Result;
 
 use super::{etc as operations_etc, incoming, marker};
-use crate::etc::{self, apply::ETC};
 use crate::layout::{
     ADDING, BOOT_RECORD, DEFAULT, ETC_BEFORE_SYNC, MANIFEST, MENU, MENU_DIR, MERGE_RECORD, MERGING, PRIVATE,
     RUN, SHARED, STATE, SYSTEMS,
 };
+use crate::rootfs::etc::merge::BEFORE_MERGE;
+use crate::rootfs::etc::{pending, staged::ETC};
 use crate::volume::Volume;
 
 /// What is replaced in a complete version's directory.
-const REPLACED: [&str; 6] =
-    [BOOT_RECORD, MANIFEST, MERGE_RECORD, MERGING, ETC_BEFORE_SYNC, etc::merge::BEFORE_MERGE];
+const REPLACED: [&str; 6] = [BOOT_RECORD, MANIFEST, MERGE_RECORD, MERGING, ETC_BEFORE_SYNC, BEFORE_MERGE];
 
 /// Ends or removes everything that is half done in complete versions, the shared state and the menu. Incomplete versions are their
 /// marker's.
@@ -49,7 +49,7 @@ pub fn sweep(volume: &Volume) -> Result<()> {
 }
 
 fn version(dir: &Dir) -> Result<()> {
-    etc::pending::settle(dir)?;
+    pending::settle(dir)?;
     marker::discard_thawed(dir)?;
     for name in REPLACED {
         dir.remove_tree(temporary_name(name))?;

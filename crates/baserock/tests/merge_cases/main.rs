@@ -7,10 +7,8 @@ mod extra;
 
 use std::path::{Path, PathBuf};
 
-use baserock::etc::merge::record_of;
-use baserock::etc::{
-    EtcPath, Inputs, Node, Plan, Record, Request, Step, Tree, Trees, apply, merge, plan, scan,
-};
+use baserock::etc::{EtcPath, Node, Plan, Record, Step, Tree, Trees, plan};
+use baserock::rootfs::etc::{Inputs, Request, merge, scan, staged};
 use case::{Round, listing, rounds};
 use system::dir::Dir;
 use system::observer::Silent;
@@ -88,7 +86,7 @@ fn through_json(record: &Record) -> Record {
 fn every_case_as_values() {
     run_all(|trees, earlier, round| {
         let made: Plan = plan(trees, earlier, &round.options).map_err(|error| error.to_string())?;
-        let record = through_json(&record_of(&made, "old"));
+        let record = through_json(&made.record("old"));
         Ok((made.result, named(&record), record))
     });
 }
@@ -102,7 +100,7 @@ fn every_case_on_disk() {
         for (name, tree) in [("v1", &trees.v1), ("vuser", &trees.user), ("v2", &trees.v2), ("run", &trees.v2)]
         {
             root.make_dir(name, 0o755).unwrap();
-            apply::write(tree, &root.dir(name).unwrap(), "etc").unwrap();
+            staged::write(tree, &root.dir(name).unwrap(), "etc").unwrap();
         }
         let [v1, user, v2, run] = ["v1", "vuser", "v2", "run"].map(|name| root.dir(name).unwrap());
         let inputs = Inputs {

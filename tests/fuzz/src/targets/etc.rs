@@ -1,7 +1,6 @@
 //! Whole trees of `/etc`: accounts, fstab, identity, files that the tools made; no change of the user's is lost.
 
 use baserock::etc::accounts::is_account_file;
-use baserock::etc::merge::record_of;
 use baserock::etc::{Action, EtcPath, Kind, Node, Options, Plan, Tree, Trees, plan};
 
 /// Names that have rules of their own, and some that have none.
@@ -97,7 +96,7 @@ fn is_accounted_for(plan: &Plan, user: &Tree, path: &EtcPath) -> bool {
 
 /// An upgrade to the same keeps what was merged, and names every open conflict again.
 fn again(first: &Plan, v2: &Tree) {
-    let record = record_of(first, "old");
+    let record = first.record("old");
     let trees = Trees { v1: v2.clone(), user: first.result.clone(), v2: v2.clone() };
     let second = plan(trees, Some(&record), &Options::default()).expect("the same trees merge");
     for (path, node) in first.result.iter() {

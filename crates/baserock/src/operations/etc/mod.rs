@@ -11,12 +11,13 @@ pub use sync::sync;
 
 pub(super) use snapshot::MERGING;
 
-use crate::etc::{self, EtcPath, Inputs, Options, Outcome, Record, Request};
+use crate::etc::{EtcPath, Options, Record};
 use crate::extension::Environment;
 use crate::fstab::Fstab;
 use crate::label::Label;
 use crate::layout::{MERGE_RECORD, ORIG, RUN};
 use crate::operations::{full, state, sweep};
+use crate::rootfs::etc::{self as etc_on_disk, Inputs, Outcome, Request};
 use crate::volume::Volume;
 use system::copy::Owners;
 use system::dir::Dir;
@@ -123,7 +124,7 @@ pub(super) fn merge_again(
     let Some(record) = record(volume, new)?.filter(|record| record.old == old.as_str()) else {
         return Ok(None);
     };
-    let etc_of = |label| etc::merge::read_etc(&volume.version_dir(label)?.dir(RUN)?);
+    let etc_of = |label| etc_on_disk::merge::read_etc(&volume.version_dir(label)?.dir(RUN)?);
     if !record.user_changed(&etc_of(old)?) {
         return Ok(None);
     }
@@ -170,7 +171,7 @@ fn merge_with(
         sync: durability == Durability::Now,
         owned: how.owned.clone(),
     };
-    let outcome = etc::merge(&inputs, &request, observer)?;
+    let outcome = etc_on_disk::merge(&inputs, &request, observer)?;
     let moves = &outcome.record.moves;
     let owners = Owners { users: moves.users.clone(), groups: moves.groups.clone() };
     Ok(Merged { outcome: Some(outcome), owners })

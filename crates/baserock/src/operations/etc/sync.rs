@@ -5,16 +5,16 @@ use system::error::Result;
 use system::observer::Observer;
 
 use super::{record, snapshot, without_orig};
-use crate::etc::apply::Staged;
 use crate::etc::fingerprint::fingerprint_of_user;
 use crate::etc::ids::IdMoves;
-use crate::etc::merge::{Place, put_in_place, read_etc, record_of, replace_copy};
-use crate::etc::reown::Reown;
 use crate::etc::sync::plan_sync;
 use crate::etc::{Record, Trees};
 use crate::label::Label;
 use crate::layout::{ETC_BEFORE_SYNC, ORIG, RUN};
 use crate::operations::{full, sweep};
+use crate::rootfs::etc::merge::{Place, put_in_place, read_etc, replace_copy};
+use crate::rootfs::etc::reown::Reown;
+use crate::rootfs::etc::staged::Staged;
 use crate::volume::Volume;
 
 /// Copies the canonical version's `/etc` over that of every other version but the running one. What was there is kept as
@@ -59,7 +59,7 @@ fn copy(volume: &Volume, source: &Source<'_>, label: &Label) -> Result<()> {
     let trees = Trees { v1: read_etc(source.orig)?, user: read_etc(source.run)?, v2: read_etc(&orig)? };
     let plan = plan_sync(trees, source.record)?;
     let (now, earlier) = (read_etc(&run)?, record(volume, label)?);
-    let new = record_of(&plan, source.label.as_str());
+    let new = plan.record(source.label.as_str());
     if earlier.as_ref() == Some(&new) && fingerprint_of_user(&now) == fingerprint_of_user(&plan.result) {
         // A sync before this one has done it, and has kept what there was before.
         return Ok(());

@@ -1,5 +1,6 @@
 //! Writing a tree to disk, and putting it in the place of `etc` in one step.
 
+use std::fs::File;
 use std::path::Path;
 
 use nix::fcntl::AtFlags;
@@ -14,9 +15,9 @@ use system::step::change;
 use system::undo::tidy;
 use system::{atomic, signal};
 
-use super::path::EtcPath;
 use super::scan::fd_path;
-use super::tree::{Kind, Meta, Node, Tree};
+use crate::etc::EtcPath;
+use crate::etc::tree::{Kind, Meta, Node, Tree};
 
 /// The directory, in a version.
 pub const ETC: &str = "etc";
@@ -95,10 +96,11 @@ fn make(root: &Dir, path: &EtcPath, node: &Node, buffer: &mut [u8]) -> Result<()
                 mknodat(root, name, kind, Mode::from_bits_truncate(0o600), *device)
             })?;
         }
-        Kind::File(content) => match content.open()? {
-            Some(source) => {
+        Kind::File(content) => match content.large() {
+            Some(large) => {
+                let source = File::from(large.file.open()?);
                 let (target, shown) = (root.create(name, 0o600)?, root.shown(name));
-                copy_data(&source, &shown, &target, &shown, content.size(), buffer)?;
+                copy_data(&source, &shown, &target, &shown, large.size, buffer)?;
             }
             None => drop(root.write_new(name, 0o600, &content.bytes()?)?),
         },

@@ -10,7 +10,7 @@ use system::dir::Dir;
 use system::error::{Error, OrCannot, Result, if_exists};
 use system::resolve::Links;
 
-use super::Parameters;
+use crate::boot::Parameters;
 
 /// The files that a version boots with, open for reading.
 #[derive(Debug)]

@@ -12,9 +12,9 @@ use system::dir::Dir;
 use system::error::Result;
 use system::{resolve, signal};
 
-use super::content::Content;
-use super::path::EtcPath;
-use super::tree::{Kind, Meta, Node, Tree, Xattrs};
+use super::stored;
+use crate::etc::EtcPath;
+use crate::etc::tree::{Kind, Meta, Node, Tree, Xattrs};
 
 /// Reads everything below `root`. Large files stay on disk and are read again when they are needed, so nobody may write to them.
 pub fn read(root: Dir) -> Result<Tree> {
@@ -50,7 +50,7 @@ impl Scan {
             libc::S_IFDIR => return self.subdirectory(&dir.dir(name)?, path, &stat),
             libc::S_IFREG => {
                 let file = dir.file(name)?;
-                let content = Content::read(&self.root, path.as_path(), &file, stat.st_size.cast_unsigned())?;
+                let content = stored::read(&self.root, path.as_path(), &file, stat.st_size.cast_unsigned())?;
                 self.node(&path, Kind::File(content), &stat, &fd_path(dir).join(name))?
             }
             libc::S_IFLNK => {

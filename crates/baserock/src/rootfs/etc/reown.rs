@@ -14,8 +14,8 @@ use system::error::Result;
 use system::step::change;
 use system::{resolve, signal};
 
-use super::ids::{ACLS, IdMoves};
 use super::scan::fd_path;
+use crate::etc::ids::{ACLS, IdMoves};
 
 /// The attributes that a change of owner clears.
 const CAPABILITY: &CStr = c"security.capability";

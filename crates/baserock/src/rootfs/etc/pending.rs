@@ -5,10 +5,10 @@ use system::atomic;
 use system::dir::Dir;
 use system::error::{Error, Result};
 
-use super::apply::{ETC, Staged};
-use super::ids::IdMoves;
-use super::record::Record;
 use super::reown::Reown;
+use super::staged::{ETC, Staged};
+use crate::etc::Record;
+use crate::etc::ids::IdMoves;
 use crate::layout::{MERGE_RECORD, MERGING, ORIG, RUN};
 
 /// The record of a merge, and the directory that it made.

@@ -1,6 +1,5 @@
 //! The merge of one version's `/etc` into another's, on disk.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use system::atomic;
@@ -9,17 +8,12 @@ use system::error::{Error, Result};
 use system::observer::Observer;
 use system::undo::{Undo, tidy};
 
-use super::apply::{self, Staged};
-use super::fingerprint::fingerprint_of_result;
-use super::ids::IdMoves;
-use super::options::Options;
-use super::pending;
-use super::plan::{Plan, Trees, plan};
-use super::record::{Record, sum};
 use super::reown::Reown;
-use super::scan;
-use super::step::Step;
-use super::tree::{Kind, Node, Tree};
+use super::staged::{self, Staged};
+use super::{pending, scan};
+use crate::etc::fingerprint::fingerprint_of_result;
+use crate::etc::ids::IdMoves;
+use crate::etc::{EtcPath, Kind, Node, Options, Record, Step, Tree, Trees, plan};
 use crate::layout::MERGE_RECORD;
 
 /// The directories and records that a merge reads, and the one that it changes.
@@ -85,7 +79,7 @@ pub fn merge(inputs: &Inputs<'_>, request: &Request, observer: &dyn Observer) ->
     };
     let edits = edits(inputs, request, &trees.v2)?;
     let plan = plan(trees, inputs.old_record, &request.options)?;
-    let record = record_of(&plan, inputs.old);
+    let record = plan.record(inputs.old);
     if request.dry_run {
         return Ok(Outcome { steps: plan.steps, record, reowned: 0 });
     }
@@ -153,22 +147,6 @@ pub fn put_in_place(staged: &Staged<'_>, reown: Reown<'_>, place: Place<'_>, rec
     Ok(count)
 }
 
-/// The record of a plan that was carried out.
-pub fn record_of(plan: &Plan, old: &str) -> Record {
-    let made = plan.conflicts.iter().flat_map(|conflict| conflict.orig.iter().chain([&conflict.rej]));
-    let made: BTreeMap<_, _> =
-        made.filter_map(|path| Some((path.clone(), sum(plan.result.get(path)?)))).collect();
-    Record {
-        old: old.to_owned(),
-        steps: plan.steps.iter().filter(|step| !step.is_simply_new()).cloned().collect(),
-        conflicts: plan.conflicts.clone(),
-        made,
-        moves: plan.moves.clone(),
-        user: plan.user.clone(),
-        result: fingerprint_of_result(&plan.result),
-    }
-}
-
 /// The new version's `etc` where somebody has edited it since it was merged or deployed.
 fn edits(inputs: &Inputs<'_>, request: &Request, v2: &Tree) -> Result<Option<Tree>> {
     let now = read_etc(inputs.new_run)?;
@@ -189,7 +167,7 @@ fn edits(inputs: &Inputs<'_>, request: &Request, v2: &Tree) -> Result<Option<Tre
 fn is_edited_since_built(now: &Tree, v2: &Tree, fstab: Option<&[Option<Vec<u8>>; 3]>) -> bool {
     let mut completed = v2.clone();
     if let Some([_, _, Some(text)]) = fstab {
-        let path = super::EtcPath::from("fstab");
+        let path = EtcPath::from("fstab");
         let kind = Kind::File(text.clone().into());
         let node = completed.get(&path).cloned().unwrap_or_else(|| Node::new(kind.clone(), 0o644));
         completed.insert(path, Node { kind, ..node });
@@ -211,7 +189,7 @@ pub fn replace_copy(tree: &Tree, parent: &Dir, name: &str) -> Result<()> {
     parent.remove_tree(&temporary)?;
     let mut undo = Undo::new();
     undo.push(format!("remove {}", parent.shown(&temporary).display()), || parent.remove_tree(&temporary));
-    apply::write(tree, parent, &temporary)?;
+    staged::write(tree, parent, &temporary)?;
     if parent.has(name)? {
         atomic::exchange(parent, &temporary, parent, name)?;
     } else {
