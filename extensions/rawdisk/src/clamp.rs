@@ -1,4 +1,4 @@
-//! Times: what was made here gets the time that `SOURCE_DATE_EPOCH` gives, so that the same input makes the same metadata.
+//! Sets the time of `SOURCE_DATE_EPOCH` on all files that were made here, so that the same input makes the same metadata.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -35,7 +35,7 @@ impl Clamp {
                 continue;
             }
             let inner = dir.dir(&entry.name)?;
-            // A frozen version is a copy with the times of what was copied.
+            // A frozen version has the times of the tree from which it was copied.
             if !(btrfs::is_btrfs(&inner)?
                 && btrfs::is_subvolume(&inner)?
                 && btrfs::access(&inner)? == Access::ReadOnly)

@@ -1,4 +1,4 @@
-//! A new disk: formatted, filled, deployed as `factory`, made bootable.
+//! Makes a new disk: it is formatted, filled, deployed as `factory`, and made bootable.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -66,7 +66,7 @@ pub fn create(
     let manifest = recording::beside(&plan.tree, || plan.fill(&volume, &label, observer))?;
     let deploy = Deploy { label: label.clone(), environment: environment.clone(), etc: None };
     operations::deploy(&volume, &deploy, observer)?;
-    // Of the tree that deploying has frozen.
+    // The manifest is stored only now, because it is bound to the tree as deploying has frozen it.
     let version = volume.version_dir(&label)?;
     beside::store(&version, &version.dir(ORIG)?, &manifest)?;
     if let Some(epoch) = options.epoch {
@@ -118,7 +118,7 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// Makes the volume, and notes in it what the disk mounts beside it.
+    /// Makes the volume, and writes into it the fstab lines of the other partitions.
     fn make_volume(&self, target: &Target) -> Result<()> {
         let place = self.disk.volume();
         let device =
@@ -134,7 +134,7 @@ impl<'a> Plan<'a> {
         volume.close()
     }
 
-    /// Makes the other filesystems, and puts on them what the root filesystem has at their mount points.
+    /// Makes the other filesystems, and copies to them what the root filesystem has at their mount points.
     fn make_others(&self, parts: &Partitioned, target: &Target, observer: &dyn Observer) -> Result<()> {
         for placed in parts.others() {
             let place = placed.bytes();

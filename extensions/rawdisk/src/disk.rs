@@ -1,4 +1,4 @@
-//! The disk as location and environment ask for it: everything that can be decided without the root filesystem.
+//! The disk that location and environment ask for: all that can be decided without the root filesystem.
 
 use std::ops::Range;
 use std::path::Path;
@@ -17,21 +17,21 @@ use crate::target;
 pub struct Disk {
     /// Its size, bytes.
     pub size: u64,
-    /// How it is partitioned; `None` where the whole disk is the volume.
+    /// Its partitions; `None` if the whole disk is the volume.
     pub partitioned: Option<Partitioned>,
 }
 
-/// How a disk is partitioned.
+/// The partitions of a disk.
 #[derive(Debug)]
 pub struct Partitioned {
-    /// What was asked for.
+    /// The partitions as they were asked for.
     pub file: PartitionFile,
-    /// What comes of it.
+    /// Their places on the disk.
     pub layout: Layout,
 }
 
 impl Disk {
-    /// The disk at the location; nothing is changed.
+    /// The disk at the location. Nothing is changed.
     pub fn new(location: &Path, options: &Options) -> Result<Self> {
         let size = if target::is_device(location) {
             target::check_device(location, options.force)?;
@@ -48,7 +48,7 @@ impl Disk {
         Ok(disk)
     }
 
-    /// Where the volume lies on the disk, bytes.
+    /// The range of the volume on the disk, bytes.
     pub fn volume(&self) -> Range<u64> {
         let root = self.partitioned.as_ref().and_then(|parts| parts.layout.mounted_at("/"));
         root.map_or(0..self.size, Placed::bytes)
@@ -59,7 +59,7 @@ impl Disk {
         options.install_extlinux && self.loader_kind() == Kind::Volume
     }
 
-    /// What kind of filesystem the boot loader reads.
+    /// The kind of filesystem that the boot loader reads.
     pub fn loader_kind(&self) -> Kind {
         let boot = self.partitioned.as_ref().and_then(|parts| parts.layout.mounted_at("/boot"));
         match boot {
@@ -71,7 +71,7 @@ impl Disk {
 }
 
 impl Partitioned {
-    /// The number of the partition that boot code starts: the one that says so, else the one with the boot loader.
+    /// The number of the partition that boot code starts: the one with `boot: yes`, else the one with the boot loader.
     pub fn bootable(&self, has_loader: bool) -> Option<u32> {
         let said = self.file.partitions.iter().find(|partition| partition.boot);
         said.or_else(|| self.file.boot().filter(|_| has_loader)).map(|partition| partition.number)

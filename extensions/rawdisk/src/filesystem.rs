@@ -1,4 +1,4 @@
-//! Making filesystems, each by its own `mkfs`.
+//! Makes filesystems, each with its own `mkfs`.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use system::process::Program;
 use crate::identity::Identity;
 use crate::layout::Placed;
 
-/// The time at which files of a reproducible ext filesystem are made, for its programs.
+/// The variable that tells the programs of ext filesystems a time instead of the clock's.
 const FAKE_TIME: &str = "E2FSPROGS_FAKE_TIME";
 
 /// Makes a btrfs on the device.
@@ -33,7 +33,7 @@ pub fn make(device: &Path, placed: &Placed, identity: &Identity, epoch: Option<u
             let make = Program::new(format!("mkfs.{kind}"))
                 .package("e2fsprogs")
                 .args(["-q", "-F", "-U", &uuid, "-E", &seed]);
-            // Boot loaders are older than these.
+            // Boot loaders do not know these features.
             let make = if is_boot(placed) { make.args(["-O", "^64bit,^metadata_csum"]) } else { make };
             match epoch {
                 Some(epoch) => make.env(FAKE_TIME, epoch.to_string()),
@@ -45,7 +45,7 @@ pub fn make(device: &Path, placed: &Placed, identity: &Identity, epoch: Option<u
             let make = Program::new("mkfs.vfat").package("dosfstools");
             let make = if epoch.is_some() { make.arg("--invariant") } else { make };
             let serial = format!("{a:02x}{b:02x}{c:02x}{d:02x}");
-            // The loader in it must know how far into the disk it is.
+            // The boot loader in the partition must know the partition's offset on the disk.
             make.args(["-i", &serial, "-h", &placed.start.to_string()])
         }
         "swap" => Program::new("mkswap").package("util-linux").args(["--uuid", &uuid]),

@@ -1,4 +1,4 @@
-//! What the root filesystem has at a partition's mount point goes onto the partition.
+//! Copies the files that the root filesystem has at a partition's mount point to the partition.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use system::step::change;
 use crate::disk::Partitioned;
 use crate::layout::Placed;
 
-/// Copies it. A partition without a mount point stays empty.
+/// Fills a partition. A partition without a mount point stays empty.
 pub fn fill(
     tree: &Dir,
     placed: &Placed,
@@ -42,7 +42,7 @@ pub fn fill(
     change("sync", place, || syncfs(&target))
 }
 
-/// Copies what is the partition's own: not what another one has below it.
+/// Copies the partition's own files, without those of another partition that is mounted below it.
 fn copy(source: Option<&Dir>, target: &Dir, place: &Path, parts: &Partitioned) -> Result<()> {
     let Some(source) = source else { return Ok(()) };
     Copier::new(target).contents(source, Path::new(""))?;

@@ -1,4 +1,4 @@
-//! The numbers that tell one disk from another: random, or derived from the input where the same input is to make the same disk.
+//! The numbers that tell one disk from another. They are random, or derived from the input if the same input has to make the same disk.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,17 +7,17 @@ use sha2::{Digest, Sha256};
 use system::error::{OrCannot, Result};
 use system::superblock::Uuid;
 
-/// Where identities come from.
+/// The source of these numbers.
 #[derive(Clone, Debug)]
 pub enum Identity {
     /// The kernel's random numbers.
     Random,
-    /// This, and what the identity is for.
+    /// A hash of this seed and the purpose.
     Derived([u8; 32]),
 }
 
 impl Identity {
-    /// Derived from the time that `SOURCE_DATE_EPOCH` gives and from what is written, or random where it gives none.
+    /// Derived from the time of `SOURCE_DATE_EPOCH` and the content of the disk, or random if there is no such time.
     pub fn new(epoch: Option<u64>, content: &[u8]) -> Self {
         match epoch {
             None => Identity::Random,
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_input_has_the_same_identity_and_otherwise_none_has() {
+    fn only_the_same_input_has_the_same_identity() {
         let derived = Identity::new(Some(1), b"tree");
         assert_eq!(derived.uuid("root").unwrap(), Identity::new(Some(1), b"tree").uuid("root").unwrap());
         assert_ne!(derived.uuid("root").unwrap(), derived.uuid("disk").unwrap());

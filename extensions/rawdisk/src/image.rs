@@ -1,4 +1,4 @@
-//! A new image file that has no name until it is whole.
+//! A new image file that has no name until it is complete.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -12,7 +12,7 @@ use system::error::{Error, Result};
 use system::step::change;
 use system::undo::Undo;
 
-/// An image that is being made. Until it is published it goes away with the process, also after `kill -9`.
+/// An image that is being made. Until it is published it disappears with the process, even after `kill -9`.
 pub struct NewImage {
     file: File,
     dir: Dir,
@@ -41,16 +41,16 @@ impl NewImage {
         &self.file
     }
 
-    /// A path under which this process and its children find it.
+    /// A path at which this process and its children find the image.
     pub fn path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd()))
     }
 
-    /// Gives it its name, on the disk.
+    /// Gives the image its name, and waits until the name is on the disk.
     pub fn publish(self) -> Result<()> {
         change("sync", &self.place, || self.file.sync_all())?;
         let name = self.place.file_name().unwrap_or_default();
-        // By descriptor: since the image was made, this process has left the mount namespace in which the path was looked up.
+        // The directory is named by its descriptor, because this process has meanwhile left the mount namespace of the path.
         change("create", &self.place, || {
             linkat(AT_FDCWD, &self.path(), &self.dir, name, AtFlags::AT_SYMLINK_FOLLOW)
         })?;

@@ -1,4 +1,4 @@
-//! Where everything lies on the disk: computed, before anything is written.
+//! Computes the places of all parts of the disk, before anything is written.
 
 use std::ops::Range;
 use std::path::Path;
@@ -8,7 +8,7 @@ use system::partitions::SECTOR;
 
 use crate::partition_file::{Partition, PartitionFile, RawFile, Size, Table};
 
-/// A disk laid out.
+/// The partitions of a disk with their places.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// The kind of partition table.
@@ -20,7 +20,7 @@ pub struct Layout {
 /// A partition with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed {
-    /// What was asked for.
+    /// The partition as it was asked for.
     pub partition: Partition,
     /// Its first sector.
     pub start: u64,
@@ -31,22 +31,22 @@ pub struct Placed {
 /// A raw file with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlacedFile {
-    /// What was asked for.
+    /// The file as it was asked for.
     pub raw: RawFile,
-    /// Where it begins on the disk, bytes.
+    /// Its start on the disk, bytes.
     pub start: u64,
-    /// How much is written, bytes.
+    /// The number of bytes that are written.
     pub size: u64,
 }
 
-/// Parts of the disk that share what is left begin at multiples of this, sectors: 1 MiB.
+/// The sizes of partitions that share the rest of the disk are multiples of this, sectors: 1 MiB.
 const ALIGNMENT: u64 = 2048;
-/// What a GPT takes at the start of the disk (with its protective MBR) and at the end, sectors.
+/// The sectors that a GPT takes at the start of the disk (with its protective MBR) and at the end.
 const GPT_HEAD: u64 = 34;
 const GPT_TAIL: u64 = 33;
-/// MBR counts sectors in 32 bits.
+/// An MBR counts sectors in 32 bits.
 const MBR_SECTORS: u64 = 1 << 32;
-/// Boot code at the start of the disk may be anyone's: the table begins here, bytes.
+/// The table begins at this byte. A raw file may bring its own boot code before it.
 const BOOT_CODE: u64 = 440;
 
 impl Layout {
@@ -70,7 +70,7 @@ impl Layout {
         Ok(Layout { table: file.table, partitions })
     }
 
-    /// Places the raw files, whose sizes `measure` tells; what would overwrite something else is refused.
+    /// Places the raw files; `measure` tells the size of each. A file that would overwrite something else is refused.
     pub fn place_files(
         &self,
         file: &PartitionFile,
@@ -100,7 +100,7 @@ impl Layout {
         self.partitions.iter().find(|placed| placed.partition.mountpoint.as_deref() == Some(Path::new(path)))
     }
 
-    /// A file of the disk, other than one of a partition, must not lie over the table or a partition that holds something.
+    /// Refuses a file of the whole disk that overlaps the table or a partition with a filesystem.
     fn refuse_overlap(&self, file: &PlacedFile, disk: u64) -> Result<()> {
         let range = file.start..file.start + file.size;
         let head = if self.table == Table::Gpt { GPT_HEAD * SECTOR } else { SECTOR };
@@ -118,7 +118,7 @@ impl Layout {
 }
 
 impl Placed {
-    /// Where it lies on the disk, bytes.
+    /// Its range on the disk, bytes.
     pub fn bytes(&self) -> Range<u64> {
         self.start * SECTOR..(self.start + self.sectors) * SECTOR
     }
@@ -129,7 +129,7 @@ impl Placed {
     }
 }
 
-/// The first sector that no partition may have.
+/// The first sector after those that partitions may use.
 fn usable_end(table: Table, disk: u64) -> u64 {
     match table {
         Table::Gpt => (disk / SECTOR).saturating_sub(GPT_TAIL),
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused_with_the_numbers() {
+    fn partitions_that_do_not_fit_are_refused_with_the_numbers() {
         let root = "{size: fill, filesystem: btrfs, mountpoint: /}";
         let cases = [
             (
@@ -309,6 +309,6 @@ mod tests {
             let message = files(&with(raw), 1000).unwrap_err().to_string();
             assert!(message.contains(expected), "{raw}: {message}");
         }
-        assert!(files(&with("{file: a, count_bytes: 440}"), 1000).is_ok(), "boot code of one's own");
+        assert!(files(&with("{file: a, count_bytes: 440}"), 1000).is_ok(), "own boot code");
     }
 }

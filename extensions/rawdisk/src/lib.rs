@@ -36,7 +36,7 @@ pub fn write(tree: &Path, location: &Path, environment: &Environment, observer: 
     }
 }
 
-/// Refuses what location and environment tell already. Changes nothing.
+/// Checks what can be checked from location and environment alone. Changes nothing.
 pub fn check(location: &Path, environment: &Environment) -> Result<()> {
     let options = Options::new(environment)?;
     match &options.upgrade {

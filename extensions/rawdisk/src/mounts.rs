@@ -1,4 +1,4 @@
-//! The lines of fstab for the partitions beside the volume.
+//! The lines of fstab for the other partitions of the disk.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use system::partitions::Partition;
 
 use crate::disk::Partitioned;
 
-/// One line a mounted partition, and one for swap; found by the partition's UUID, which needs no filesystem that has one.
+/// One line for each mounted partition, and for swap. Partitions are found by the UUID in the table, because not every filesystem has one.
 pub fn lines(parts: &Partitioned, table: &[Partition]) -> String {
     let mut text = String::new();
     for placed in parts.others() {
@@ -16,7 +16,7 @@ pub fn lines(parts: &Partitioned, table: &[Partition]) -> String {
         let uuid = &entry.part_uuid;
         match (&placed.partition.mountpoint, placed.partition.filesystem.as_deref()) {
             (Some(place), Some(kind)) => {
-                // FAT has no owners and no modes: what is there is root's.
+                // FAT has no owners and no modes, so everything there is for root only.
                 let options = if placed.partition.is_fat() {
                     "defaults,noatime,umask=0077"
                 } else {

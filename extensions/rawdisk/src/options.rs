@@ -1,4 +1,4 @@
-//! What the environment asks for.
+//! The parameters of rawdisk, from the environment.
 
 use std::path::PathBuf;
 
@@ -17,18 +17,18 @@ pub struct Options {
     pub install_extlinux: bool,
     /// Whether the disk has partitions.
     pub partitioning: bool,
-    /// Where the partition file is.
+    /// The path of the partition file.
     pub partition_file: Option<PathBuf>,
     /// Whether a device that holds something may be overwritten.
     pub force: bool,
     /// Whether an upgrade merges the default's `/etc` into the new version's.
     pub merge_etc: bool,
-    /// The time that everything made here gets, seconds since 1970, so that the same input makes the same disk.
+    /// The time of everything that is made here, seconds since 1970. It lets the same input make the same disk.
     pub epoch: Option<u64>,
 }
 
 impl Options {
-    /// Parses; every error names its variable.
+    /// Parses the parameters. An error names the variable.
     pub fn new(environment: &Environment) -> Result<Self> {
         let partition_file =
             environment.raw("PARTITION_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_variable() {
         for (name, value) in [
             ("DISK_SIZE", "2X"),
             ("BOOTLOADER_INSTALL", "grub"),

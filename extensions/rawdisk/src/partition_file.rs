@@ -1,4 +1,4 @@
-//! The partition file: what the user says about the disk, checked as far as that is possible without the disk.
+//! The partition file, checked as far as that is possible without the disk.
 
 mod raw;
 #[cfg(test)]
@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use system::error::{Error, Result};
 
-/// A disk as it is asked for.
+/// The disk that the file describes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionFile {
-    /// Where the first partition begins, sectors.
+    /// The start of the first partition, sectors.
     pub start: u64,
     /// The kind of partition table.
     pub table: Table,
@@ -31,54 +31,54 @@ pub enum Table {
     Mbr,
 }
 
-/// One partition as it is asked for.
+/// One partition that the file describes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
     /// Its number in the table, from 1.
     pub number: u32,
-    /// How much of the disk it takes.
+    /// Its size.
     pub size: Size,
-    /// Its type in an MBR; `None` keeps the space and makes no entry in the table.
+    /// Its type in an MBR. `None` keeps the space but makes no entry in the table.
     pub kind: Option<u8>,
-    /// What `mkfs` makes on it; `None` for nothing.
+    /// Its filesystem, named as `mkfs` does; `None` if it has none.
     pub filesystem: Option<String>,
     /// Its name in a GPT.
     pub description: Option<String>,
-    /// Whether the firmware's or the table's boot code starts it.
+    /// Whether the firmware or the boot code of the table starts it.
     pub boot: bool,
-    /// Where it is mounted.
+    /// Its mount point.
     pub mountpoint: Option<PathBuf>,
     /// Files that are written to it as they are.
     pub raw_files: Vec<RawFile>,
 }
 
-/// How large a partition is.
+/// The size of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
     /// So many bytes.
     Bytes(u64),
-    /// A share of what is left.
+    /// A share of the space that other partitions leave.
     Fill,
 }
 
-/// A file of the root filesystem that is written somewhere as it is.
+/// A file of the root filesystem that is written to the disk as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawFile {
     /// Its path in the root filesystem.
     pub file: PathBuf,
-    /// Where it goes, bytes from the start of the disk or partition; `None`: after the previous one.
+    /// Its place, bytes from the start of the disk or partition. `None` puts it after the previous one.
     pub offset: Option<u64>,
-    /// How much of its beginning is left out, bytes.
+    /// The bytes at its beginning that are left out.
     pub skip: u64,
-    /// How much is written at most, bytes.
+    /// The most bytes that are written.
     pub count: Option<u64>,
 }
 
 /// The filesystem that holds the versions.
 pub const ROOT_FILESYSTEM: &str = "btrfs";
-/// The type of a partition of which nothing is said.
+/// The default type of a partition.
 const DEFAULT_KIND: u8 = 0x81;
-/// Where partitions begin if nothing is said, sectors.
+/// The default start of the first partition, sectors.
 const DEFAULT_START: u64 = 2048;
 
 impl PartitionFile {
@@ -89,7 +89,7 @@ impl PartitionFile {
         Ok(file)
     }
 
-    /// What is made where partitioning is asked for and no file says how: one bootable btrfs that fills the disk.
+    /// The layout without a partition file: one bootable btrfs that fills the disk.
     pub fn default_layout() -> Self {
         let root = Partition {
             number: 1,
@@ -119,7 +119,7 @@ impl PartitionFile {
         self.partitions.iter().find(|partition| partition.mountpoint.as_deref() == Some(Path::new(path)))
     }
 
-    /// The partition that boot loaders read: `/boot` where there is one, else the root.
+    /// The partition that boot loaders read: `/boot` if there is one, else the root.
     pub fn boot(&self) -> Option<&Partition> {
         self.mounted_at("/boot").or_else(|| self.root())
     }
@@ -198,7 +198,7 @@ impl Partition {
 }
 
 impl Table {
-    /// How many partitions it has at most, and its name.
+    /// The most partitions that it can have, and its name.
     fn limit(self) -> (u32, &'static str) {
         match self {
             Table::Gpt => (128, "a GPT"),

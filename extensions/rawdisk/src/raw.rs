@@ -1,4 +1,4 @@
-//! Raw files: content of the root filesystem that goes somewhere on the disk as it is, mostly for boot loaders of boards.
+//! Raw files: files of the root filesystem that are written to a place on the disk as they are, mostly for boot loaders of boards.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -11,10 +11,10 @@ use system::step::change;
 
 use crate::layout::PlacedFile;
 
-/// How much is copied at once, bytes.
+/// Bytes copied at a time.
 const CHUNK: usize = 1 << 20;
 
-/// The size of a raw file; one that is missing or no regular file is refused. Links cannot lead out of the root filesystem.
+/// The size of a raw file. A missing file is refused, and so is anything but a regular file. Links cannot lead out of the root filesystem.
 pub fn size(tree: &Dir, path: &Path) -> Result<u64> {
     open(tree, path).map(|(_, size)| size)
 }

@@ -1,4 +1,4 @@
-//! Writing the partition table, and the boot code before it.
+//! Writes the partition table, and the boot code before it.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -18,13 +18,13 @@ use crate::partition_file::Table;
 
 /// The attribute of a GPT partition that syslinux' boot code looks for: legacy BIOS bootable.
 const LEGACY_BOOT: u64 = 1 << 2;
-/// Boot code has at most these many bytes; behind it is the disk's signature.
+/// Most bytes of boot code. The disk's signature follows it.
 const MOST_CODE: usize = 440;
-/// Where distributions have syslinux' boot code, relative to `/`.
+/// The folders in which distributions have the boot code of syslinux, relative to `/`.
 const PLACES: [&str; 4] =
     ["usr/lib/EXTLINUX", "usr/lib/syslinux/mbr", "usr/share/syslinux", "usr/lib/syslinux/bios"];
 
-/// Writes the table; `bootable` is the number of the partition that the boot code starts.
+/// Writes the table. `bootable` is the number of the partition that the boot code starts.
 pub fn write(
     disk: &mut File,
     shown: &Path,
@@ -40,13 +40,13 @@ pub fn write(
     }
 }
 
-/// Writes syslinux' boot code for this kind of table, from the root filesystem or else from this machine.
+/// Writes the boot code of syslinux for this kind of table, from the root filesystem or else from this machine.
 pub fn write_boot_code(disk: &File, shown: &Path, table: Table, tree: &Dir) -> Result<()> {
     let code = boot_code(table, tree)?;
     change("write the boot code to", shown, || disk.write_all_at(&code, 0))
 }
 
-/// Syslinux' boot code for this kind of table.
+/// The boot code of syslinux for this kind of table.
 pub fn boot_code(table: Table, tree: &Dir) -> Result<Vec<u8>> {
     let name = if table == Table::Gpt { "gptmbr.bin" } else { "mbr.bin" };
     for root in [tree, &Dir::open("/")?] {
@@ -132,7 +132,7 @@ fn gpt<'p>(
     table.write_into(disk).map(drop).map_err(broken)
 }
 
-/// The GPT's type for a type of the MBR (Discoverable Partitions and UEFI specifications).
+/// The type in a GPT for a type in an MBR (Discoverable Partitions and UEFI specifications).
 fn type_of(kind: u8) -> u128 {
     match kind {
         0x82 => 0x0657_fd6d_a4ab_43c4_84e5_0933_c84b_4f4f,
@@ -144,7 +144,7 @@ fn type_of(kind: u8) -> u128 {
     }
 }
 
-/// A GUID as the table has it: its first three fields are little-endian.
+/// A GUID in the byte order of the table: its first three fields are little-endian.
 fn guid(number: u128) -> [u8; 16] {
     let mut bytes = number.to_be_bytes();
     bytes[..4].reverse();

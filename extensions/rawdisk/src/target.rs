@@ -1,4 +1,4 @@
-//! Where the disk is written: a new image, or a device.
+//! The target to which the disk is written: a new image, or a device.
 
 use std::fs::File;
 use std::io::{ErrorKind, Seek, SeekFrom};
@@ -12,7 +12,7 @@ use system::step::change;
 
 use crate::image::NewImage;
 
-/// What is written.
+/// A target.
 pub enum Target {
     /// A new image.
     Image(NewImage),
@@ -27,11 +27,11 @@ pub struct Device {
     is_half_written: bool,
 }
 
-/// What of a device is cleared where the writing failed: nothing finds a table or a filesystem then. Bytes.
+/// Bytes at the start of a device that are cleared after a failure, so that no partition table or filesystem is found there.
 const HEAD: usize = 1 << 20;
 
 impl Target {
-    /// A new image of this size, or the device at the location where there is one.
+    /// The device at the location if there is one, else a new image of this size.
     pub fn new(location: &Path, size: u64) -> Result<Self> {
         if is_device(location) {
             return Device::open(location).map(Target::Device);
@@ -47,7 +47,7 @@ impl Target {
         }
     }
 
-    /// A path under which this process and its children find it.
+    /// A path at which this process and its children find it.
     pub fn path(&self) -> PathBuf {
         match self {
             Target::Image(image) => image.path(),
@@ -55,7 +55,8 @@ impl Target {
         }
     }
 
-    /// Removes what a device holds, so that nothing finds an old filesystem beside the new ones. From here on a failure leaves it empty.
+    /// Removes the filesystems and tables of a device, so that no old one is found beside the new ones. From here on a failure leaves the
+    /// device empty.
     pub fn begin(&mut self) -> Result<()> {
         if let Target::Device(device) = self {
             Program::new("wipefs")
@@ -68,14 +69,14 @@ impl Target {
         Ok(())
     }
 
-    /// Everything is on the disk, and it is what it was to become.
+    /// Finishes the target: everything is written to the disk, and an image gets its name.
     pub fn publish(self) -> Result<()> {
         match self {
             Target::Image(image) => image.publish(),
             Target::Device(mut device) => {
                 change("sync", &device.path, || device.file.sync_all())?;
                 device.is_half_written = false;
-                // Not every device can have partitions of its own: then the kernel has none to look for.
+                // This fails if the device cannot have partitions. Then there are none for the kernel to find.
                 let _none = Program::new("blockdev").arg("--rereadpt").arg(&device.path).run();
                 Ok(())
             }
@@ -94,7 +95,7 @@ pub fn size_of_device(path: &Path) -> Result<u64> {
     file.seek(SeekFrom::End(0)).or_cannot("examine", path)
 }
 
-/// Fails where the device is in use, or holds something and `force` is not given.
+/// Fails if the device is in use, or if it holds something and `force` is not set.
 pub fn check_device(path: &Path, force: bool) -> Result<()> {
     Device::open(path)?;
     let found = Program::new("wipefs")
@@ -123,7 +124,7 @@ impl Device {
                 path.display()
             ))),
             outcome => {
-                // Held open without O_EXCL from here on: the filesystems that are made need it for themselves.
+                // From here on it is held open without O_EXCL, because making the filesystems needs that.
                 drop(outcome.or_cannot("open", path)?);
                 let file = File::options().read(true).write(true).open(path).or_cannot("open", path)?;
                 Ok(Device { file, path: path.to_owned(), is_half_written: false })
@@ -135,7 +136,7 @@ impl Device {
 impl Drop for Device {
     fn drop(&mut self) {
         if self.is_half_written {
-            // The error that stopped the writing is the one to tell.
+            // The error that stopped the writing is reported; an error of this is not.
             let _cleared = self.file.write_all_at(&vec![0; HEAD], 0);
         }
     }

@@ -1,4 +1,4 @@
-//! The root filesystem that is written: checked and measured before anything is made.
+//! The root filesystem, which is checked and measured before anything is written.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -9,20 +9,20 @@ use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 use system::signal;
 
-/// How much a tree holds.
+/// The measure of a tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Measure {
     /// Bytes of file content, each hard-linked file once.
     pub bytes: u64,
     /// Names.
     pub entries: u64,
-    /// Of names, modes, sizes and times: tells one tree from another.
+    /// A digest of names, modes, sizes and times, which tells one tree from another.
     pub digest: Vec<u8>,
 }
 
-/// What btrfs needs beside the content: for its own trees and for the first allocations.
+/// Bytes that btrfs needs beside the content, for its own trees and the first allocations.
 const OVERHEAD: u64 = 128 << 20;
-/// Metadata for one name, kept twice, generously.
+/// Bytes of metadata for one name: a generous estimate, since btrfs writes metadata twice.
 const PER_ENTRY: u64 = 2048;
 
 impl Measure {
@@ -32,7 +32,7 @@ impl Measure {
     }
 }
 
-/// Opens the root filesystem; one that is none is named.
+/// Opens the root filesystem, and refuses a path that is none.
 pub fn open(path: &Path) -> Result<Dir> {
     let kind = std::fs::metadata(path).or_cannot("open root filesystem", path)?;
     if !kind.is_dir() {
@@ -51,7 +51,7 @@ pub fn open(path: &Path) -> Result<Dir> {
     Ok(tree)
 }
 
-/// Measures the tree, without crossing into other filesystems.
+/// Measures the tree. Other filesystems in it are not entered.
 pub fn measure(tree: &Dir) -> Result<Measure> {
     let mut walk = Walk::default();
     walk.add(tree, tree.stat()?.st_dev)?;
@@ -75,7 +75,7 @@ impl Walk {
             match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
                 SFlag::S_IFDIR if stat.st_dev == device => self.add(&dir.dir(&entry.name)?, device)?,
                 SFlag::S_IFREG if stat.st_nlink == 1 || self.seen.insert(stat.st_ino) => {
-                    // What is really there: holes are copied as holes.
+                    // Holes are copied as holes, so only the blocks that the file has are counted.
                     self.measure.bytes += (stat.st_blocks.cast_unsigned() * 512)
                         .min(stat.st_size.cast_unsigned().next_multiple_of(4096));
                 }
@@ -87,7 +87,7 @@ impl Walk {
 
     fn note(&mut self, name: &[u8], stat: &FileStat) {
         self.digest.update(name);
-        // A directory's size is its filesystem's business.
+        // The size of a directory depends on the filesystem.
         let size =
             if stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits() { stat.st_size } else { 0 };
         for number in [i64::from(stat.st_mode), size, stat.st_mtime] {

@@ -1,4 +1,4 @@
-//! A new version on a disk that has versions already: what the default has too stays shared with it.
+//! Adds a version to a disk that has versions already. It shares all data with the default version that both have.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ use crate::tree;
 
 /// In the incoming folder: the tree that is being put together.
 const WORK: &str = "tree";
-/// What must stay free: for menus, for the next merge of `/etc`, for the cleaner. Bytes.
+/// Bytes that must stay free: for menus, for the next merge of `/etc`, for the cleaner.
 const RESERVE: u64 = 64 << 20;
 
 /// Adds `tree` to the disk at `location` as version `label`, and makes it the default.
@@ -58,7 +58,7 @@ pub fn upgrade(
     volume.close()
 }
 
-/// Removes the version, unless it is the default already, or never came to be.
+/// Removes the version if it exists and is not the default yet.
 fn remove(volume: &Volume, label: &Label, observer: &dyn Observer) -> Result<()> {
     if !volume.top().has(layout::version(label))? || volume.default()?.as_ref() == Some(label) {
         return Ok(());
@@ -66,7 +66,7 @@ fn remove(volume: &Volume, label: &Label, observer: &dyn Observer) -> Result<()>
     operations::remove(volume, &Remove { label: label.clone(), force: true }, observer)
 }
 
-/// Whether an upgrade or a push has put the version there and was not able to complete it.
+/// Whether the version comes from an upgrade or a push that did not complete it.
 fn is_begun(volume: &Volume, label: &Label) -> Result<bool> {
     if volume.complete()?.contains(label) {
         return Ok(false);
@@ -76,7 +76,7 @@ fn is_begun(volume: &Volume, label: &Label) -> Result<bool> {
     Ok(orig.map(|orig| beside::load(&version, &orig)).transpose()?.flatten().is_some())
 }
 
-/// Fails where the disk cannot get this version. Changes nothing.
+/// Fails if the disk cannot take this version. Changes nothing.
 pub fn check(location: &Path, label: &Label) -> Result<()> {
     let volume = open(location, Purpose::Look)?;
     refuse_unfit(&volume, label).map(drop)
@@ -90,7 +90,7 @@ fn open(location: &Path, purpose: Purpose) -> Result<Volume> {
     })
 }
 
-/// The version to start from, where the label is free.
+/// Fails if the disk cannot take this version. Returns the default version, from which the new one starts.
 fn refuse_unfit(volume: &Volume, label: &Label) -> Result<Label> {
     btrfs::require(volume.top())?;
     if volume.top().has(layout::version(label))? && !is_begun(volume, label)? {
@@ -115,7 +115,7 @@ fn refuse_unfit(volume: &Volume, label: &Label) -> Result<Label> {
         })
 }
 
-/// Makes `systems/LABEL/orig`: a snapshot of the default's, in which only what differs is written. Returns its manifest.
+/// Makes `systems/LABEL/orig` from a snapshot of the default version's, to which only differences are written. Returns its manifest.
 fn put(
     volume: &Volume,
     tree: &Dir,
@@ -134,7 +134,7 @@ fn put(
     let plan = Plan::new(&old, &new);
     refuse_full(volume, label, &plan)?;
 
-    // What is there was left by another.
+    // An earlier upgrade or push may have left this folder.
     let discard = || incoming::discard(volume, label.as_str(), &mut Vec::new());
     discard()?;
     let folders = volume.top().ensure_dir(PRIVATE, 0o700)?.ensure_dir(INCOMING, 0o700)?;
@@ -148,7 +148,7 @@ fn put(
     Ok(new)
 }
 
-/// Brings the snapshot to what the tree is.
+/// Makes the snapshot identical to the tree.
 fn fill(
     folder: &Dir,
     (tree, new): (&Dir, &Manifest),
@@ -177,7 +177,7 @@ fn read(tree: &Dir, observer: &dyn Observer) -> Result<Manifest> {
     })
 }
 
-/// Said before anything is written: a disk that is too small stays as it is.
+/// Fails if there is no room, before anything is written.
 fn refuse_full(volume: &Volume, label: &Label, plan: &Plan) -> Result<()> {
     let (needed, space) = (plan.wanted_bytes().saturating_add(RESERVE), btrfs::space(volume.top())?);
     if needed <= space.available {

@@ -1,4 +1,4 @@
-//! The file as YAML has it, and its values one by one.
+//! The file as YAML, and the parsing of its values.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -8,10 +8,10 @@ use system::error::{Error, Result};
 
 use super::{DEFAULT_KIND, DEFAULT_START, Partition, PartitionFile, RawFile, Size, Table};
 
-/// Sectors are these many bytes, also on disks that have larger ones inside.
+/// Bytes of a sector, even on disks with larger physical sectors.
 const SECTOR: u64 = 512;
 
-// Scalars are taken as the text that the file has: 0x83 is no number to be rewritten, and yes no boolean of YAML.
+// All scalars are taken as text, so that YAML does not turn 0x83 into a number or yes into a boolean.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Disk {
@@ -48,7 +48,7 @@ struct Raw {
 
 type Checked<T> = Result<T, String>;
 
-/// Parses the text, each value by itself.
+/// Parses the text and each value by itself.
 pub fn parse(text: &str, shown: &Path) -> Result<PartitionFile> {
     let disk: Disk =
         serde_yaml::from_str(text).map_err(|error| Error::malformed(shown, error.to_string()))?;
@@ -68,7 +68,7 @@ impl Disk {
     }
 }
 
-/// Partitions without a number of their own get the lowest that are free.
+/// Partitions without a number get the lowest free numbers.
 fn numbers(entries: &[Entry]) -> Vec<u32> {
     let taken: Vec<u32> = entries.iter().filter_map(|entry| entry.number).collect();
     let mut free = (1..).filter(|number| !taken.contains(number));
@@ -167,9 +167,9 @@ fn filesystem(text: &str) -> Checked<Option<String>> {
     match name.as_str() {
         "none" => Ok(None),
         _ if sound => Ok(Some(name)),
-        _ => Err(format!(
-            "filesystem is {text:?}; use one that there is a mkfs for (btrfs, ext4, vfat), swap or none"
-        )),
+        _ => {
+            Err(format!("filesystem is {text:?}; use one that has a mkfs (btrfs, ext4, vfat), swap or none"))
+        }
     }
 }
 

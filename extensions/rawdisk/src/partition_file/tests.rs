@@ -71,7 +71,7 @@ fn a_partition_without_a_type_is_space_without_an_entry() {
 const ROOT: &str = "{size: fill, filesystem: btrfs, mountpoint: /}";
 
 #[test]
-fn what_is_wrong_is_named_with_the_file() {
+fn errors_name_the_file_and_the_value() {
     let with = |more: &str| format!("partitions: [{ROOT}, {more}]");
     let mbr = |more: &str| format!("partition_table_format: mbr\n{}", with(more));
     let data = "{size: 1M, filesystem: none}";
