@@ -1,4 +1,4 @@
-//! Artifacts: the root filesystems that systems are deployed from. They are never modified.
+//! Artifacts: the root filesystems from which systems are deployed. They are never modified.
 
 use std::fs::{self, File};
 use std::io;
@@ -18,7 +18,7 @@ pub struct Artifacts {
     folder: PathBuf,
 }
 
-/// A system's root filesystem, as somebody made it.
+/// A system's root filesystem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Artifact {
     /// A folder with the tree.
@@ -27,7 +27,7 @@ pub enum Artifact {
     Archive(PathBuf),
 }
 
-/// The folder, among the artifacts, of what is known about them and of work in progress.
+/// The folder among the artifacts that holds their records and work in progress.
 pub const RECORDS: &str = ".morph";
 
 /// The endings of archives.
@@ -44,7 +44,7 @@ impl Artifacts {
         &self.folder
     }
 
-    /// The folder of records; it is made where it is missing, and hidden from git.
+    /// The folder of records. It is made if it is missing, and hidden from git.
     pub fn records(&self) -> Result<PathBuf> {
         let records = self.folder.join(RECORDS);
         if !records.is_dir() {
@@ -55,7 +55,7 @@ impl Artifacts {
         Ok(records)
     }
 
-    /// The artifact of the system of this name, which `definition` defines.
+    /// The artifact of the system of this name; `definition` is its file, for messages.
     pub fn find(&self, name: &str, definition: &Path) -> Result<Artifact> {
         let folder = Some(self.folder.join(name)).filter(|path| path.is_dir()).map(Artifact::Folder);
         let mut found = folder.into_iter().chain(self.archives(name).map(Artifact::Archive));
@@ -74,7 +74,7 @@ impl Artifacts {
         }
     }
 
-    /// Refuses to go on where somebody put an archive of this name here: a build would not be what is used.
+    /// Fails if there is an archive of this name: it would be used in place of a build.
     pub fn refuse_archive(&self, name: &str) -> Result<()> {
         match self.archives(name).next() {
             None => Ok(()),
@@ -90,7 +90,7 @@ impl Artifacts {
         paths.into_iter().filter(|path| path.is_file())
     }
 
-    /// Holds the artifact of this name: nobody replaces it meanwhile. `None` where this user could not replace it either.
+    /// Locks the artifact of this name, so that it is not replaced meanwhile. `None` if this user may not write there, and so cannot lock.
     pub fn hold(&self, name: &str, patience: Patience) -> Result<Option<Lock>> {
         let path = self.folder.join(RECORDS).join(format!("{name}.lock"));
         match File::options().create(true).truncate(false).write(true).open(&path) {
@@ -102,14 +102,14 @@ impl Artifacts {
 }
 
 impl Artifact {
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         match self {
             Artifact::Folder(path) | Artifact::Archive(path) => path,
         }
     }
 
-    /// Makes a copy in the existing, empty folder `to`, sharing blocks where the filesystem can.
+    /// Makes a copy in the existing, empty folder `to`. The copy shares blocks if the filesystem can.
     pub fn copy_to(&self, to: &Path) -> Result<()> {
         match self {
             Artifact::Folder(path) => copy_folder(path, to),

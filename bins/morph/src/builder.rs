@@ -1,4 +1,4 @@
-//! Makes artifacts: runs a system's build extension where what it depends on has changed.
+//! Makes artifacts: runs the build extension of a system if the inputs of the build have changed.
 
 use std::fs::File;
 use std::path::Path;
@@ -19,12 +19,12 @@ use crate::repository::Repository;
 use crate::runner::Runner;
 use crate::workspace::Workspace;
 
-/// What all builds of one run share.
+/// Makes the artifacts of one run.
 #[derive(Debug)]
 pub struct Builder {
     /// The definitions.
     pub repository: Repository,
-    /// Where builds go.
+    /// The artifacts.
     pub artifacts: Artifacts,
     /// The extensions.
     pub extensions: Extensions,
@@ -34,23 +34,23 @@ pub struct Builder {
     pub verbose: bool,
 }
 
-/// The folder, among the records, of the artifacts that were replaced last.
+/// The folder among the records that holds the artifacts that were replaced last.
 pub const PREVIOUS: &str = "previous";
 
 /// The name of the tree in the workspace.
 const TREE: &str = "tree";
 
-/// How a build ended.
+/// The outcome of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nothing that it depends on has changed.
+    /// No input has changed.
     UpToDate,
-    /// There is a new artifact; the one before is kept.
+    /// There is a new artifact. The one before is kept.
     Built,
 }
 
 impl Builder {
-    /// Makes the artifact of the system that this file of the repository defines. A build that fails leaves the artifact as it was.
+    /// Makes the artifact of the system with this definition. A build that fails leaves the artifact as it was.
     pub fn build(&self, path: &Path) -> Result<(String, Outcome)> {
         let definition = self.repository.definition(path)?;
         let build = definition.build.as_ref().ok_or_else(|| no_build(path, &definition, &self.artifacts))?;
@@ -91,7 +91,7 @@ impl Builder {
     }
 }
 
-/// Whether the artifact of this definition was built here, but not from what is there now.
+/// Whether the artifact of this definition was built here, and its inputs have changed since.
 pub fn is_stale(
     path: &Path,
     definition: &Definition,
@@ -105,7 +105,7 @@ pub fn is_stale(
     Ok(known != record(path, build, &extension, repository)?)
 }
 
-/// The record of an artifact that is built now from the definition `path`.
+/// The record of an artifact that is built from the definition `path` now.
 fn record(path: &Path, build: &Build, extension: &Path, repository: &Repository) -> Result<Record> {
     let file = repository.definition_file(path)?;
     Ok(Record {
@@ -115,7 +115,7 @@ fn record(path: &Path, build: &Build, extension: &Path, repository: &Repository)
     })
 }
 
-/// Puts the tree in the place of the artifact, in one step; what was there is kept.
+/// Puts the tree in the place of the artifact in one step. The artifact before is kept.
 fn publish(tree: &Path, artifacts: &Dir, name: &str, records: &Path) -> Result<()> {
     let workspace = Dir::open(tree.parent().unwrap_or(records))?;
     if !artifacts.has(name)? {
@@ -127,7 +127,7 @@ fn publish(tree: &Path, artifacts: &Dir, name: &str, records: &Path) -> Result<(
     atomic::publish(&workspace, TREE, &previous, name)
 }
 
-/// Waits until everything is on the disk, since what has a record is taken as whole.
+/// Waits until everything is on the disk, because an artifact with a record counts as complete.
 fn sync(tree: &Path) -> Result<()> {
     rustix::fs::syncfs(File::open(tree).or_cannot("open", tree)?).or_cannot("sync", tree)
 }

@@ -1,4 +1,4 @@
-//! Cluster files: which systems are deployed where.
+//! Cluster files: they list systems and their deployments.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -35,7 +35,7 @@ pub struct System {
     /// The deployments, in the order of the file.
     #[serde(default)]
     pub deploy: Deployments,
-    /// What the deployments share.
+    /// Parameters of all these deployments.
     #[serde(default)]
     pub deploy_defaults: Parameters,
     /// Systems that are deployed into this one's tree first.
@@ -52,7 +52,7 @@ pub struct System {
 pub struct Deployments(pub Vec<(String, Parameters)>);
 
 impl Cluster {
-    /// Parses the text of the cluster file `path`, which is for messages only.
+    /// Parses the text of the cluster file. `path` is used in messages only.
     pub fn parse(path: &Path, text: &str) -> Result<Cluster> {
         let cluster: Cluster = document::parse(path, text, "cluster")?;
         if cluster.systems.is_empty() {
@@ -75,7 +75,7 @@ impl System {
         own.chain(self.subsystems.iter().flat_map(System::names)).collect()
     }
 
-    /// The definitions of this system and its subsystems, as the file has them.
+    /// The definitions of this system and its subsystems, as written in the file.
     pub fn definitions(&self) -> Vec<&Path> {
         let below = self.subsystems.iter().flat_map(System::definitions);
         std::iter::once(self.morph.as_path()).chain(below).collect()
@@ -151,7 +151,7 @@ systems:
     }
 
     #[test]
-    fn bad_files_say_what_is_wrong() {
+    fn errors_tell_the_fault_of_a_file() {
         for (text, why) in [
             ("{", "not YAML"),
             ("", "empty"),

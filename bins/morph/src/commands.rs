@@ -1,4 +1,4 @@
-//! The command line: one file a command.
+//! The command line: one file for each command.
 
 mod build;
 mod check;
@@ -40,10 +40,10 @@ enum Command {
 }
 
 impl Arguments {
-    /// Does what the command line asks for, in this environment.
+    /// Runs the command in this environment.
     pub fn run(self, environment: Environment) -> Result<()> {
         let Arguments { places, command } = self;
-        // What is deployed must not depend on the umask of whoever deploys: a root filesystem that only root may enter boots, and fails.
+        // A deployment must not depend on the umask of its user: a root filesystem that only root may enter boots, but then fails.
         umask(Mode::S_IWGRP | Mode::S_IWOTH);
         match command {
             Command::Deploy(command) => command.run(&places, environment),

@@ -1,4 +1,4 @@
-//! System definitions: how a root filesystem is built and configured.
+//! System definitions: they describe how a root filesystem is built and configured.
 
 use std::path::Path;
 
@@ -8,16 +8,16 @@ use system::{Error, Result};
 use crate::document;
 use crate::parameters::Parameters;
 
-/// What is used of a system definition; other keys are for other tools.
+/// The keys of a system definition that are used here. Other keys are for other tools.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Definition {
-    /// The system's name, which is the artifact's: a file name.
+    /// The name of the system and of its artifact: a file name.
     pub name: String,
     /// The extensions that configure a tree before it is written, in order.
     #[serde(default)]
     pub configuration_extensions: Vec<String>,
-    /// How `morph build` makes the artifact.
+    /// The build of the artifact.
     pub build: Option<Build>,
 }
 
@@ -27,7 +27,7 @@ pub struct Definition {
 pub struct Build {
     /// The extension.
     pub extension: String,
-    /// Files and folders of the repository that the build depends on, beside those that a parameter names.
+    /// Files and folders of the repository that the build depends on, beside those named by parameters.
     pub inputs: Vec<String>,
     /// The extension's parameters.
     pub parameters: Parameters,
@@ -45,7 +45,7 @@ impl TryFrom<Parameters> for Build {
 }
 
 impl Definition {
-    /// Parses the text of the definition `path`, which is for messages only.
+    /// Parses the text of the definition. `path` is used in messages only.
     pub fn parse(path: &Path, text: &str) -> Result<Definition> {
         let definition: Definition = document::parse(path, text, "system")?;
         let name = &definition.name;
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_other_tools_need_is_left_alone() {
+    fn keys_of_other_tools_are_left_alone() {
         let text = "
 name: devel-system-x86_64-generic
 kind: system
@@ -84,7 +84,7 @@ build: {type: extensions/tar, TARBALL: base-1.10.tar, VERSION: 1.10, inputs: ove
     }
 
     #[test]
-    fn bad_definitions_say_what_is_wrong() {
+    fn errors_tell_the_fault_of_a_definition() {
         for (text, why) in [
             ("kind: cluster", "kind is cluster, not system"),
             ("kind: system", "missing field `name`"),

@@ -1,4 +1,4 @@
-//! Makes one deployment: copy the artifact, deploy subsystems into it, configure it, write it.
+//! Makes one deployment: copies the artifact, deploys subsystems into the copy, configures it, and writes it.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -19,7 +19,7 @@ use crate::repository::Repository;
 use crate::runner::Runner;
 use crate::workspace::Workspace;
 
-/// What all deployments of one run share.
+/// Makes the deployments of one run.
 #[derive(Debug)]
 pub struct Deployer {
     /// The definitions.
@@ -28,14 +28,14 @@ pub struct Deployer {
     pub artifacts: Artifacts,
     /// The environment of the process.
     pub environment: Environment,
-    /// Where working copies are made.
+    /// The folder for working copies.
     pub temporary: PathBuf,
     /// Whether the logs of extensions are shown.
     pub verbose: bool,
 }
 
 impl Deployer {
-    /// Checks that the deployment can be made, and makes it. Nothing is left behind but the deployment itself.
+    /// Checks that the deployment can be made, and makes it. Working copies are removed.
     pub fn deploy(&self, prepared: &Prepared) -> Result<()> {
         let lines = self.lines(&prepared.deployment.name);
         self.name_overruled(prepared, lines);
@@ -45,14 +45,14 @@ impl Deployer {
         self.make(prepared, location, lines)
     }
 
-    /// Only checks that the deployment can be made, and its subsystems.
+    /// Only checks that the deployment and its subsystems can be made.
     pub fn check(&self, prepared: &Prepared) -> Result<()> {
         let lines = self.lines(&prepared.deployment.name);
         self.name_overruled(prepared, lines);
         let workspace = Workspace::create(&self.temporary)?;
         self.run_check(prepared, &workspace, Path::new(&prepared.deployment.location), lines)?;
         for subsystem in prepared.all().into_iter().skip(1) {
-            // An empty tree stands for the one that the subsystem will be deployed into.
+            // An empty tree stands for the tree into which the subsystem will be deployed.
             let place = workspace.folder(TREE, 0o755)?.join(&subsystem.deployment.location);
             if let Some(folder) = place.parent() {
                 fs::create_dir_all(folder).or_cannot("make the folder", folder)?;
@@ -134,7 +134,7 @@ impl Deployer {
 /// The name of the tree in the workspace.
 const TREE: &str = "tree";
 
-/// Records in the tree what it was deployed with, secrets left out.
+/// Records in the tree the parameters of its deployment, without secrets.
 fn write_meta(tree: &Path, prepared: &Prepared) -> Result<()> {
     let told = prepared.deployment.parameters.iter().filter(|(name, _)| !is_secret(name));
     let text = |value: &str| serde_json::Value::from(value);
@@ -147,7 +147,7 @@ fn write_meta(tree: &Path, prepared: &Prepared) -> Result<()> {
     atomic::write(&folder, name, 0o644, &meta.render())
 }
 
-/// Whether a variable's name says that its value is nobody else's business.
+/// Whether the name of a variable tells that its value is a secret.
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     ["PASSWORD", "SECRET", "TOKEN"].iter().any(|word| name.contains(word)) || name.ends_with("_KEY")
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_known_by_their_names() {
+    fn names_tell_secrets() {
         for name in ["ROOT_PASSWORD", "PASSWORD_HASH", "CLIENT_SECRET", "API_TOKEN", "SSH_HOST_KEY", "token"]
         {
             assert!(is_secret(name), "{name}");

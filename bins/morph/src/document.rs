@@ -1,4 +1,4 @@
-//! Files of the definitions repository: YAML, told apart by `kind`.
+//! Files of the definitions repository: YAML with a key `kind`.
 
 use std::path::Path;
 
@@ -6,12 +6,12 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use system::{Error, Result};
 
-/// The kind that a file says it is; `None` where it has none or is no YAML map.
+/// The value of `kind`; `None` if the file has none or is not a YAML map.
 pub fn kind(text: &str) -> Option<String> {
     serde_yaml::from_str::<Header>(text).ok()?.kind
 }
 
-/// Parses a file of this kind; `path` is for messages only.
+/// Parses a file of this kind. `path` is used in messages only.
 pub fn parse<T: DeserializeOwned>(path: &Path, text: &str, kind: &str) -> Result<T> {
     if text.trim().is_empty() {
         return Err(Error::malformed(path, "the file is empty"));

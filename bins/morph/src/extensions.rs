@@ -1,4 +1,4 @@
-//! Extensions: where they are, and what they say of themselves.
+//! Finds extensions, in the definitions repository and among the installed ones.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,19 +12,19 @@ use system::{Error, Result};
 use crate::nearest;
 use crate::repository::Repository;
 
-/// The extensions of a definitions repository, and the installed ones below them.
+/// The extensions of a definitions repository, and the installed ones. Those of the repository come first.
 #[derive(Clone, Debug)]
 pub struct Extensions {
     repository: Repository,
     installed: PathBuf,
 }
 
-/// What an extension does, which is the ending of its name.
+/// The kind of an extension, which is the ending of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// Makes a root filesystem.
     Build,
-    /// Refuses a deployment early.
+    /// Checks a deployment before it is made.
     Check,
     /// Changes a root filesystem before it is written.
     Configure,
@@ -35,15 +35,15 @@ pub enum Kind {
 /// An extension in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// As a cluster file names it: `extensions/rawdisk`.
+    /// Its name in a cluster file: `extensions/rawdisk`.
     pub name: String,
-    /// What it does.
+    /// Its kind.
     pub kind: Kind,
     /// Its file.
     pub path: PathBuf,
 }
 
-/// The folder that an installed extension is named as if it were in.
+/// Installed extensions are named as if they were in this folder.
 const FOLDER: &str = "extensions";
 
 const KINDS: [Kind; 4] = [Kind::Build, Kind::Check, Kind::Configure, Kind::Write];
@@ -67,12 +67,12 @@ impl fmt::Display for Kind {
 }
 
 impl Extensions {
-    /// Those of the repository, before those in the folder `installed`.
+    /// The extensions of the repository, and those in the folder `installed`.
     pub fn new(repository: Repository, installed: PathBuf) -> Self {
         Extensions { repository, installed }
     }
 
-    /// The executable of the extension that a definition names `extensions/NAME`.
+    /// The executable of the extension with this name in a definition, such as `extensions/NAME`.
     pub fn find(&self, name: &str, kind: Kind) -> Result<PathBuf> {
         for path in self.places(name, kind)? {
             if let Some(status) = if_exists(fs::metadata(&path).or_cannot("look at", &path))? {
@@ -83,7 +83,7 @@ impl Extensions {
         Err(self.unknown(name, kind)?)
     }
 
-    /// The check that goes with a write extension: the one beside it, where there is one.
+    /// The check that belongs to a write extension and stands beside it, if there is one.
     pub fn check_beside(write: &Path) -> Result<Option<PathBuf>> {
         let path = write.with_extension(Kind::Check.ending());
         match if_exists(fs::metadata(&path).or_cannot("look at", &path))? {
@@ -92,7 +92,7 @@ impl Extensions {
         }
     }
 
-    /// Every extension by name and kind; where the repository and the installed folder have the same one, the repository's.
+    /// All extensions by name and kind. If the repository and the installed folder have the same one, that of the repository counts.
     pub fn list(&self) -> Result<Vec<Listed>> {
         let mut all = BTreeMap::new();
         for (name, kind, path) in self.installed()?.into_iter().chain(self.in_repository()?) {
@@ -138,7 +138,7 @@ impl Extensions {
     }
 }
 
-/// The name and kind of an extension's file, as if it were in `folder`; `None` for a file that is none.
+/// The name and kind of an extension, as if its file were in `folder`; `None` if the file is not an extension.
 fn named(path: &Path, folder: &Path) -> Option<(String, Kind, PathBuf)> {
     let ending = path.extension()?.to_str()?;
     let kind = KINDS.into_iter().find(|kind| kind.ending() == ending)?;

@@ -1,4 +1,4 @@
-//! The help that an extension brings with it: `NAME.write.help`, YAML with one key, `help`.
+//! The help of an extension: the file `NAME.write.help` beside it, YAML with one key, `help`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ struct Help {
     help: String,
 }
 
-/// The help of the extension in this file; `None` where it brings none.
+/// The help of the extension in this file; `None` if it has none.
 pub fn of(extension: &Path) -> Result<Option<String>> {
     let mut path = extension.as_os_str().to_owned();
     path.push(".help");

@@ -1,4 +1,4 @@
-//! What a build depends on, as one hash.
+//! The inputs of a build, as one hash.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -14,17 +14,17 @@ use crate::artifacts;
 use crate::definition::Build;
 use crate::repository::Repository;
 
-/// How much of a file is read at once: 1 MiB.
+/// Bytes read at a time: 1 MiB.
 const BUFFER: usize = 1 << 20;
 
-/// The SHA-256, in hexadecimal, of the definition's text, the build extension, and every file that the build names.
+/// The SHA-256, in hexadecimal, of the definition's text, the build extension, and all files that the build names.
 pub fn digest(definition: &Path, build: &Build, extension: &Path, repository: &Repository) -> Result<String> {
     let mut inputs = vec![definition.to_owned(), extension.to_owned()];
     inputs.extend(named(build, repository)?);
     let mut hasher = Sha256::new();
     for input in inputs {
         add(&mut hasher, &input)?;
-        // A link that is named stands for what it leads to; links inside of a folder are only themselves.
+        // A named link stands for its target. A link inside a folder stands only for itself.
         let target = input.canonicalize().or_cannot("find", &input)?;
         if target != input {
             add(&mut hasher, &target)?;
@@ -33,7 +33,7 @@ pub fn digest(definition: &Path, build: &Build, extension: &Path, repository: &R
     Ok(hasher.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
 }
 
-/// The files and folders that the build names: all of `inputs`, and each parameter whose value is one.
+/// The files and folders that the build names: all of `inputs`, and the values of parameters that are paths of such.
 fn named(build: &Build, repository: &Repository) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for input in &build.inputs {
@@ -52,7 +52,7 @@ fn named(build: &Build, repository: &Repository) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Adds a file, or a folder with all that is in it: names, kinds, permissions and content.
+/// Adds a file, or a folder with everything in it: names, kinds, permissions and content.
 fn add(hasher: &mut Sha256, path: &Path) -> Result<()> {
     signal::check()?;
     let status = fs::symlink_metadata(path).or_cannot("look at", path)?;
@@ -72,7 +72,7 @@ fn add(hasher: &mut Sha256, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The entries of a folder, but for git's and for artifacts.
+/// The entries of a folder, without those of git and without artifacts.
 fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
     if folder.join(artifacts::RECORDS).exists() {
         return Ok(Vec::new());
@@ -98,7 +98,7 @@ fn add_content(hasher: &mut Sha256, path: &Path) -> Result<()> {
     }
 }
 
-/// Adds bytes so that no two sequences of them look the same.
+/// Adds bytes with their length in front, so that two sequences of byte strings never look the same.
 fn frame(hasher: &mut Sha256, bytes: &[u8]) {
     hasher.update((bytes.len() as u64).to_le_bytes());
     hasher.update(bytes);

@@ -1,8 +1,8 @@
-//! Which of the known names somebody may have meant.
+//! Suggests a known name for a misspelled one.
 
-/// Says the nearest of the known names, `; did you mean …?`, or nothing where none is near.
+/// A suggestion of the nearest known name, `; did you mean …?`, or nothing if no name is near.
 pub fn suggestion<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    // A folder that many names share says nothing about how near they are.
+    // Many names share a folder, so the folder does not count as likeness.
     let own = wanted.rsplit('/').next().unwrap_or(wanted);
     let nearest = known.into_iter().map(|name| (distance(wanted, name), name)).min();
     match nearest {
@@ -11,7 +11,7 @@ pub fn suggestion<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) ->
     }
 }
 
-/// How many characters have to be inserted, deleted or replaced to get from one to the other.
+/// The number of characters to insert, delete or replace to get from one name to the other.
 fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();

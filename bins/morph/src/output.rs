@@ -1,8 +1,8 @@
-//! What the user sees: lines, each with the name of its deployment before it.
+//! The lines that the user sees, each with the name of its deployment in front.
 
 use std::io::{self, Write};
 
-/// Shows lines. Somebody who stops reading does not stop the work.
+/// Shows lines. If the reader of the output goes away, the work goes on.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines<'a> {
     name: &'a str,
@@ -10,22 +10,22 @@ pub struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// The lines of what has this name; `verbose` shows logs too.
+    /// Lines with this name in front; `verbose` shows logs too.
     pub fn of(name: &'a str, verbose: bool) -> Self {
         Lines { name, verbose }
     }
 
-    /// Progress.
+    /// Shows progress.
     pub fn say(&self, text: &str) {
         show(&mut io::stdout().lock(), self.name, text);
     }
 
-    /// Something that is wrong, or worth a look.
+    /// Shows an error or a warning.
     pub fn complain(&self, text: &str) {
         show(&mut io::stderr().lock(), self.name, text);
     }
 
-    /// Details for whoever asked for them.
+    /// Shows details, if they were asked for.
     pub fn log(&self, text: &str) {
         if self.verbose {
             show(&mut io::stderr().lock(), self.name, &format!("log: {text}"));
@@ -35,6 +35,6 @@ impl<'a> Lines<'a> {
 
 fn show(to: &mut dyn Write, name: &str, text: &str) {
     if let Err(error) = writeln!(to, "{name}: {text}") {
-        tracing::debug!("nobody reads: {error}");
+        tracing::debug!("cannot show a line: {error}");
     }
 }

@@ -1,11 +1,11 @@
-//! Parameters: names with the text that the file has.
+//! Parameters: names and values, as the text in the file.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 
-/// Names and values of a deployment or a build. Values are text: `1.10` stays `1.10`, `yes` stays `yes`, no value is the empty text.
+/// Names and values of a deployment or a build. Values are text: `1.10` stays `1.10`, and `yes` stays `yes`. A missing value is empty text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parameters(BTreeMap<String, String>);
 
@@ -15,17 +15,17 @@ impl Parameters {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Gives a name a value; a value that it had is replaced.
+    /// Gives a name a value, in place of the one before.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.0.insert(name.into(), value.into());
     }
 
-    /// Takes a name out.
+    /// Removes a name, and returns its value.
     pub fn take(&mut self, name: &str) -> Option<String> {
         self.0.remove(name)
     }
 
-    /// These parameters with `higher` laid over them.
+    /// These parameters, except where `higher` has a value for the same name.
     #[must_use]
     pub fn overlaid(&self, higher: &Parameters) -> Parameters {
         Parameters(self.iter().chain(higher.iter()).map(|(k, v)| (k.to_owned(), v.to_owned())).collect())

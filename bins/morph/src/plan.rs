@@ -1,4 +1,4 @@
-//! What is to be done, decided on values: a cluster file and a request in, deployments out.
+//! The plan: decides on values, from a cluster file and a request, which deployments are made.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -15,19 +15,19 @@ use crate::request::Request;
 pub struct Deployment {
     /// Its name in the cluster file.
     pub name: String,
-    /// The system's definition, as the file has it.
+    /// The system's definition, as written in the file.
     pub definition: PathBuf,
-    /// The write extension, as the file has it.
+    /// The write extension, as written in the file.
     pub extension: String,
-    /// The write extension's argument; for a subsystem, a relative path in the tree that it is deployed into.
+    /// The argument of the write extension. For a subsystem, it is a relative path in the tree into which it is deployed.
     pub location: String,
-    /// The variables of its extensions, `UPGRADE` among them.
+    /// The variables of its extensions, including `UPGRADE`.
     pub parameters: Parameters,
-    /// What is deployed into its tree first.
+    /// The deployments that are made into its tree first.
     pub subsystems: Vec<Deployment>,
 }
 
-/// How a whole run differs from what the file says.
+/// Changes of a whole run against the file.
 #[derive(Debug, Default)]
 pub struct Mode<'a> {
     /// Whether every deployment is an upgrade.
@@ -36,7 +36,7 @@ pub struct Mode<'a> {
     pub system: Option<&'a Path>,
 }
 
-/// The parameters that choose the write extension and are not variables.
+/// The parameters that choose the write extension. They are not passed as variables.
 const CHOOSING: [&str; 4] = ["type", "location", "upgrade-type", "upgrade-location"];
 
 /// The deployments that the request asks for, in the order of the file.
@@ -62,7 +62,7 @@ pub fn plan(cluster: &Cluster, request: &Request, mode: &Mode<'_>) -> Result<Vec
 }
 
 impl Deployment {
-    /// The variables that the process environment has with another value; the deployment's wins.
+    /// The variables that have another value in the environment. The value of the deployment counts.
     pub fn overruled<'a>(&'a self, environment: &'a Environment) -> Vec<&'a str> {
         let differs = |name: &str, value: &str| environment.raw(name).is_some_and(|other| other != value);
         self.parameters.iter().filter(|(name, value)| differs(name, value)).map(|(name, _)| name).collect()
@@ -85,7 +85,7 @@ fn top_level(
     Ok(deployment)
 }
 
-/// The deployments of the subsystems. Each is written anew into a new tree, so none is an upgrade.
+/// The deployments of the subsystems. Each is written into a new tree, so none is an upgrade.
 fn below(system: &System, request: &Request) -> Result<Vec<Deployment>> {
     let mut deployments = Vec::new();
     for subsystem in &system.subsystems {
@@ -101,7 +101,7 @@ fn below(system: &System, request: &Request) -> Result<Vec<Deployment>> {
     Ok(deployments)
 }
 
-/// A subsystem's location, relative to the tree that it is deployed into.
+/// A subsystem's location, relative to the tree into which it is deployed.
 fn inside_tree(name: &str, location: &str) -> Result<String> {
     let relative = location.trim_start_matches('/');
     let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);

@@ -1,4 +1,4 @@
-//! Deployments with everything found that they need, so that nothing begins that cannot go on.
+//! Deployments and all files that they need. The files are found before anything begins.
 
 use std::path::PathBuf;
 
@@ -13,17 +13,17 @@ use crate::repository::Repository;
 /// A deployment, its system's definition, and the files of its extensions.
 #[derive(Debug)]
 pub struct Prepared {
-    /// What is to be done.
+    /// The deployment.
     pub deployment: Deployment,
-    /// The system.
+    /// The system's definition.
     pub definition: Definition,
     /// The configuration extensions, in order.
     pub configure: Vec<PathBuf>,
-    /// The check that goes with the write extension.
+    /// The check that belongs to the write extension.
     pub check: Option<PathBuf>,
     /// The write extension.
     pub write: PathBuf,
-    /// What is deployed into the tree first.
+    /// The deployments that are made into its tree first.
     pub subsystems: Vec<Prepared>,
 }
 

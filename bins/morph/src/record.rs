@@ -1,4 +1,4 @@
-//! What is known about an artifact that was built here.
+//! The record of an artifact that was built here.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use system::dir::Dir;
 use system::error::{OrCannot, if_exists};
 use system::{Error, Result, atomic};
 
-/// One artifact's record, in `.morph/NAME.json` among the artifacts.
+/// The record of one artifact, in `.morph/NAME.json` among the artifacts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// Hash of what it was built from.
+    /// The hash of its inputs.
     pub inputs: String,
     /// The definitions repository.
     pub repository: PathBuf,
@@ -23,7 +23,7 @@ pub struct Record {
 const ENDING: &str = "json";
 
 impl Record {
-    /// The record of the artifact of this name; `None` where it was not built here.
+    /// Reads the record of the artifact of this name; `None` if it was not built here.
     pub fn read(records: &Path, name: &str) -> Result<Option<Record>> {
         let path = records.join(format!("{name}.{ENDING}"));
         let Some(bytes) = if_exists(fs::read(&path).or_cannot("read", &path))? else { return Ok(None) };
@@ -31,13 +31,13 @@ impl Record {
         record.map(Some).map_err(|error| Error::malformed(&path, format!("{error}; remove the file")))
     }
 
-    /// Writes it.
+    /// Writes the record.
     pub fn write(&self, records: &Path, name: &str) -> Result<()> {
         let text = serde_json::to_vec_pretty(self).unwrap_or_default();
         atomic::write(&Dir::open(records)?, &format!("{name}.{ENDING}"), 0o644, &text)
     }
 
-    /// Forgets what is known about an artifact.
+    /// Removes the record of an artifact.
     pub fn forget(records: &Path, name: &str) -> Result<()> {
         Dir::open(records)?.remove_tree(format!("{name}.{ENDING}"))
     }

@@ -1,4 +1,4 @@
-//! The definitions repository: the folder that cluster files, system definitions and extensions are relative to.
+//! The definitions repository: the folder with cluster files, system definitions and extensions. Their paths are relative to it.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -18,7 +18,7 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// The repository that a file is part of: the nearest folder above it with `.git`, else the current folder.
+    /// The repository of a file: the nearest folder above the file with `.git`, else the current folder.
     pub fn above(file: &Path) -> Result<Repository> {
         let file = std::path::absolute(file).or_cannot("find", file)?;
         match file.ancestors().skip(1).find(|folder| folder.join(".git").exists()) {
@@ -39,7 +39,7 @@ impl Repository {
         &self.root
     }
 
-    /// The path of something that a definition names, relative to the repository and inside of it.
+    /// The path of a file that a definition names. The name has to be relative, and to stay inside the repository.
     pub fn inside(&self, name: &Path) -> Result<PathBuf> {
         let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
         if name.as_os_str().is_empty() || !name.components().all(plain) {
@@ -67,7 +67,7 @@ impl Repository {
         Ok(with_ending(self.inside(name)?))
     }
 
-    /// The path in the repository of a system that somebody named on the command line: relative to the current folder or to the repository.
+    /// The path in the repository of a system that was named on the command line, relative to the current folder or to the repository.
     pub fn system(&self, name: &Path) -> Result<PathBuf> {
         let given = std::path::absolute(name).or_cannot("find", name)?;
         match with_ending(given).strip_prefix(&self.root) {
@@ -79,7 +79,7 @@ impl Repository {
         }
     }
 
-    /// Every cluster file of the repository.
+    /// All cluster files of the repository.
     pub fn clusters(&self) -> Result<Vec<Cluster>> {
         let mut clusters = Vec::new();
         for file in self.files(&["morph"])? {

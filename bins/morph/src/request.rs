@@ -1,4 +1,4 @@
-//! What the command line asks for beside the cluster file: `DEPLOYMENT` and `DEPLOYMENT.KEY=VALUE`.
+//! The arguments after the cluster file: `DEPLOYMENT` and `DEPLOYMENT.KEY=VALUE`.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use system::{Error, Result};
 
 use crate::parameters::Parameters;
 
-/// The deployments to make, and parameters that are laid over those of the file.
+/// The deployments to make, and parameters that replace those of the file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Request {
-    /// The names of the deployments to make; none means all.
+    /// The names of the deployments to make. An empty list means all.
     pub chosen: Vec<String>,
     /// Parameters by the name of their deployment.
     pub overrides: BTreeMap<String, Parameters>,

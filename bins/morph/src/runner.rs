@@ -12,31 +12,31 @@ use crate::output::Lines;
 use crate::parameters::Parameters;
 use crate::workspace::Workspace;
 
-/// What every extension of one deployment or build gets.
+/// Runs the extensions of one deployment or build.
 pub struct Runner<'a> {
-    /// The definitions repository, where extensions run.
+    /// The definitions repository. Extensions run in its folder.
     pub repository: &'a Path,
     /// The environment of the process.
     pub environment: &'a Environment,
-    /// The variables laid over it.
+    /// The variables that are added to the environment.
     pub parameters: &'a Parameters,
-    /// Where temporary folders are made.
+    /// The workspace for temporary folders.
     pub workspace: &'a Workspace,
-    /// Where lines go.
+    /// Shows the output.
     pub lines: Lines<'a>,
 }
 
 /// The variable with the number of the descriptor for logs.
 const LOG: &str = "MORPH_LOG_FD";
 
-/// What an extension's line starts with when it fails as expected.
+/// The beginning of a line with which an extension reports an expected failure.
 const EXPECTED: &str = "ERROR: ";
 
 /// The name of the temporary folder in the workspace.
 const TEMPORARY: &str = "tmp";
 
 impl Runner<'_> {
-    /// Runs the extension with these arguments, from the repository's folder, with a temporary folder of its own.
+    /// Runs the extension with these arguments, in the folder of the repository. It gets a temporary folder of its own.
     pub fn run(&self, extension: &Path, arguments: &[&OsStr]) -> Result<()> {
         let shown = extension.strip_prefix(self.repository).unwrap_or(extension).display().to_string();
         self.lines.say(&format!("running {shown}"));

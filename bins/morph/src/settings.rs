@@ -1,4 +1,4 @@
-//! Where things are: from the command line, else the environment, else the usual places.
+//! The folders that are used: from the command line, else the environment, else the usual places.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::artifacts::Artifacts;
 use crate::extensions::Extensions;
 use crate::repository::Repository;
 
-/// What every command takes.
+/// The options of every command.
 #[derive(Debug, Args)]
 pub struct Places {
     #[arg(long, global = true, value_name = "DIR", help = ARTIFACTS_HELP)]
@@ -29,7 +29,7 @@ const ARTIFACTS_HELP: &str =
 const EXTENSIONS_HELP: &str = "Folder of the installed extensions [default: $MORPH_EXTENSIONS, else \
                                ../lib/baserock/extensions beside this program]";
 
-/// Where extensions are installed, below the folder that `bin` is in.
+/// The folder of installed extensions, relative to the folder that contains `bin`.
 const INSTALLED: &str = "lib/baserock/extensions";
 
 impl Places {
@@ -48,7 +48,7 @@ impl Places {
     }
 }
 
-/// The folder that `TMPDIR` names.
+/// The folder in `TMPDIR`.
 pub fn temporary(environment: &Environment) -> Option<PathBuf> {
     variable(environment, "TMPDIR")
 }

@@ -1,4 +1,4 @@
-//! Several deployments in order, or some of them at once; one that fails does not stop the others.
+//! Makes several deployments, in order or some of them at once. A failure does not stop the others.
 
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
@@ -9,11 +9,11 @@ use system::{Error, Result, signal};
 use crate::output::Lines;
 use crate::prepared::Prepared;
 
-/// How the deployments ended, in their order.
+/// The outcomes of the deployments, in their order.
 type Outcomes = Mutex<Vec<Option<Result<()>>>>;
 
-/// Does `work` for each, so many at once, and says at the end how each ended: `done` is the word for success.
-/// It is an error when any failed; after a signal none begins any more.
+/// Does `work` for each deployment, up to `jobs` at once, and shows the outcome of each at the end; `done` is the word for success.
+/// Fails if any of them failed. After a signal, no further one begins.
 pub fn run(
     all: &[Prepared],
     jobs: NonZeroUsize,

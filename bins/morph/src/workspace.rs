@@ -1,4 +1,4 @@
-//! Folders for work in progress: private, and gone when the work ends, however it ends.
+//! Private folders for work in progress. They are removed when the work ends, even if it fails.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -8,14 +8,14 @@ use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 use system::lock::{Lock, Patience};
 
-/// A private folder that is removed when this is dropped. It is locked, so that others know that it is in use.
+/// A private folder that is removed when this is dropped. It is locked while it is in use.
 #[derive(Debug)]
 pub struct Workspace {
     path: PathBuf,
     _lock: Lock,
 }
 
-/// What the names of these folders start with.
+/// The beginning of the names of these folders.
 const PREFIX: &str = "morph-work-";
 
 impl Workspace {
@@ -29,7 +29,7 @@ impl Workspace {
         Ok(Workspace { path, _lock: lock })
     }
 
-    /// Makes a folder in it; one that is there already is emptied.
+    /// Makes an empty folder in it. A folder of the same name is removed first.
     pub fn folder(&self, name: &str, mode: u32) -> Result<PathBuf> {
         let inside = Dir::open(&self.path)?;
         inside.remove_tree(name)?;
@@ -37,7 +37,7 @@ impl Workspace {
         Ok(self.path.join(name))
     }
 
-    /// Removes the folders in `parent` that nobody works in, and returns their paths.
+    /// Removes the folders in `parent` that are not in use, and returns their paths.
     pub fn remove_abandoned(parent: &Path) -> Result<Vec<PathBuf>> {
         let folder = Dir::open(parent)?;
         let mut removed = Vec::new();
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_is_found() {
+    fn folders_of_killed_processes_are_removed() {
         let parent = tempfile::tempdir().unwrap();
         fs::create_dir_all(parent.path().join("morph-work-dead/tree")).unwrap();
         fs::create_dir(parent.path().join("other")).unwrap();

@@ -9,10 +9,10 @@ use crate::output::Lines;
 use crate::repository::Repository;
 use crate::settings::Places;
 
-/// Make the artifacts of systems, with the build extensions that their definitions name
+/// Make the artifacts of systems with the build extensions in their definitions
 ///
-/// A system is built again only where its definition, its build extension, or a file has changed that its `build` names: in `inputs`, or as the value of a parameter. The artifact before is kept, as `.morph/previous/NAME` in the
-/// folder of artifacts.
+/// A system is built again only if its definition, its build extension, or a file that its `build` names has changed. `build` names files
+/// in `inputs` and as values of parameters. The artifact before is kept as `.morph/previous/NAME` in the folder of artifacts.
 #[derive(Debug, Args)]
 pub struct Build {
     /// System definitions, relative to the current folder or the repository; `.morph` may be left out
@@ -21,7 +21,7 @@ pub struct Build {
 }
 
 impl Build {
-    /// Builds in the order given; the first failure ends it.
+    /// Builds the systems in this order, up to the first failure.
     pub fn run(self, places: &Places, environment: Environment) -> Result<()> {
         let repository = Repository::current()?;
         let builder = Builder {

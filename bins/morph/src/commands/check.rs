@@ -13,7 +13,7 @@ use crate::together;
 
 /// Check that the deployments of a cluster file can be made, and change nothing
 ///
-/// Parses everything, finds every extension, and runs every check that the extensions bring.
+/// Parses everything, finds every extension, and runs the checks of the extensions.
 #[derive(Debug, Args)]
 pub struct Check {
     #[command(flatten)]

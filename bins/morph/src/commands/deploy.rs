@@ -16,14 +16,15 @@ use crate::together;
 
 /// Make the deployments of a cluster file
 ///
-/// Parameters come from the environment, then `deploy-defaults`, then the deployment, then DEPLOYMENT.KEY=VALUE; the last one counts. Extensions run in the folder of the definitions repository, so that relative locations are
-/// relative to that. Artifacts are never modified.
+/// Parameters come from the environment, then `deploy-defaults`, then the deployment, then DEPLOYMENT.KEY=VALUE; the last one counts.
+/// Extensions run in the folder of the definitions repository, so relative locations are relative to that folder. Artifacts are never
+/// modified.
 #[derive(Debug, Args)]
 pub struct Deploy {
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
-    how: How,
+    options: DeployOptions,
     /// Upgrade what is deployed already, as `morph upgrade` does
     #[arg(long)]
     upgrade: bool,
@@ -31,18 +32,18 @@ pub struct Deploy {
 
 /// Upgrade what is deployed already, as a cluster file says
 ///
-/// The same as `morph deploy` with UPGRADE=yes; where a deployment has `upgrade-type` and `upgrade-location`, these count.
+/// The same as `morph deploy` with UPGRADE=yes. If a deployment has `upgrade-type` and `upgrade-location`, these are used.
 #[derive(Debug, Args)]
 pub struct Upgrade {
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
-    how: How,
+    options: DeployOptions,
 }
 
 #[derive(Debug, Args)]
-struct How {
-    /// Make so many deployments at once
+struct DeployOptions {
+    /// Make up to N deployments at once
     #[arg(long, value_name = "N", default_value = "1")]
     jobs: NonZeroUsize,
     /// Deploy this system definition in place of the cluster's
@@ -53,25 +54,26 @@ struct How {
 impl Deploy {
     /// Makes the deployments.
     pub fn run(self, places: &Places, environment: Environment) -> Result<()> {
-        deploy(&self.selection, &self.how, self.upgrade, places, environment)
+        deploy(&self.selection, &self.options, self.upgrade, places, environment)
     }
 }
 
 impl Upgrade {
     /// Makes the deployments, as upgrades.
     pub fn run(self, places: &Places, environment: Environment) -> Result<()> {
-        deploy(&self.selection, &self.how, true, places, environment)
+        deploy(&self.selection, &self.options, true, places, environment)
     }
 }
 
 fn deploy(
     selection: &Selection,
-    how: &How,
+    options: &DeployOptions,
     upgrade: bool,
     places: &Places,
     environment: Environment,
 ) -> Result<()> {
-    let (repository, prepared) = selection.prepare(upgrade, how.system.as_deref(), places, &environment)?;
+    let (repository, prepared) =
+        selection.prepare(upgrade, options.system.as_deref(), places, &environment)?;
     let artifacts = places.artifacts(&repository, &environment)?;
     let extensions = places.extensions(&repository, &environment)?;
     for prepared in prepared.iter().flat_map(Prepared::all) {
@@ -91,5 +93,5 @@ fn deploy(
         })?,
     };
     let deployer = Deployer { repository, artifacts, environment, temporary, verbose: places.verbose };
-    together::run(&prepared, how.jobs, "deployed", |prepared| deployer.deploy(prepared))
+    together::run(&prepared, options.jobs, "deployed", |prepared| deployer.deploy(prepared))
 }

@@ -17,16 +17,16 @@ use crate::workspace::Workspace;
 
 /// Remove the artifacts that were built here and that no cluster file names any more
 ///
-/// Artifacts that somebody put into the folder by hand stay, as do those of other repositories. What killed runs left behind goes.
+/// Artifacts that were put into the folder by hand stay, and so do those of other repositories. Leftovers of killed runs are removed.
 #[derive(Debug, Args)]
 pub struct Gc {
-    /// Only say what would be removed
+    /// Only show what would be removed
     #[arg(long)]
     dry_run: bool,
 }
 
 impl Gc {
-    /// Removes, and says what.
+    /// Removes the artifacts, and shows their names.
     pub fn run(self, places: &Places, environment: &Environment) -> Result<()> {
         let repository = Repository::current()?;
         let artifacts = places.artifacts(&repository, environment)?;
@@ -70,7 +70,7 @@ impl Gc {
     }
 }
 
-/// The names of all systems that a cluster file of the repository names.
+/// The names of all systems in the cluster files of the repository.
 fn wanted(repository: &Repository) -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     for cluster in repository.clusters()? {

@@ -10,7 +10,7 @@ use crate::nearest;
 use crate::repository::Repository;
 use crate::settings::Places;
 
-/// List the extensions, those of the definitions repository and the installed ones, or show the help of some
+/// List the extensions of the definitions repository and the installed ones, or show the help of some
 #[derive(Debug, Args)]
 pub struct HelpExtensions {
     /// Extensions: `rawdisk`, `extensions/rawdisk` or `rawdisk.write`

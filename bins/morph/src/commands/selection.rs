@@ -10,7 +10,7 @@ use crate::repository::Repository;
 use crate::request::Request;
 use crate::settings::Places;
 
-/// The deployments that the command line names.
+/// The deployments that were named on the command line.
 #[derive(Debug, Args)]
 pub struct Selection {
     /// The cluster file
@@ -21,7 +21,7 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Parses everything and finds every extension; `system` takes the place of the cluster's.
+    /// Parses everything and finds every extension; `system` replaces the system of the cluster file.
     pub fn prepare(
         &self,
         upgrade: bool,
