@@ -1,4 +1,4 @@
-//! Adding a chroot from an archive or a directory.
+//! Adds a chroot from an archive or a directory.
 
 use std::path::Path;
 
@@ -17,32 +17,32 @@ use crate::record::Record;
 use crate::staging::Staging;
 use crate::store::Store;
 
-/// What to add.
+/// The parameters of [`add`].
 pub struct Adding<'a> {
     /// The new label.
     pub label: &'a Label,
-    /// Where the tree comes from.
+    /// The source of the tree.
     pub source: &'a Source,
-    /// What its checksum has to be, if the user says so.
+    /// The expected checksum, if the user gives one.
     pub sha256: Option<Checksum>,
-    /// The most that it may unpack to, in bytes, if the user says so.
+    /// The largest size of the unpacked archive in bytes, if the user gives one.
     pub most: Option<u64>,
-    /// How long a server may keep silent.
+    /// How long a server may be silent.
     pub patience: Patience,
 }
 
-/// What was added.
+/// The result of [`add`].
 pub struct Added {
-    /// Whether it became the default, as the first one does.
+    /// Whether it became the default. The first chroot does.
     pub is_default: bool,
-    /// The archive's checksum, and whether there was one to compare it with.
+    /// The archive's checksum, and whether it was compared with an expected one.
     pub sha256: Option<(Checksum, bool)>,
 }
 
-/// The shells of which a system has to have one to be entered.
+/// A system needs one of these shells to be entered.
 const SHELLS: [&str; 3] = ["bin/sh", "usr/bin/sh", "bin/bash"];
 
-/// Adds a chroot: complete and on the disk when this returns, and not there at all when it fails.
+/// Adds a chroot. When this returns, it is complete and on the disk. If this fails, nothing of it is left.
 pub fn add(store: &Store, adding: &Adding<'_>, observer: &dyn Observer) -> Result<Added> {
     let staging = Staging::begin(store, adding.label)?;
     let tree = staging.make_tree()?;
@@ -97,7 +97,7 @@ fn archive(
     Ok((sum, expected.is_some()))
 }
 
-/// Says once what could not be as archived.
+/// Reports the properties of the archive that could not be kept.
 fn tell(store: &Store, stats: &Stats, observer: &dyn Observer) {
     if store.privilege() == Privilege::OneId {
         observer.note("all files belong to you: /etc/subuid and /etc/subgid give you no other ids");
@@ -127,7 +127,7 @@ fn copy(store: &Store, path: &Path, tree: &Dir, adding: &Adding<'_>, observer: &
     Ok(())
 }
 
-/// A copy of a directory that the store is in would have no end.
+/// Refuses a directory that contains the store: the copy would contain itself without end.
 fn refuse_store_inside(store: &Store, path: &Path) -> Result<()> {
     let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     if canonical(&store.dir().shown("")).starts_with(canonical(path)) {
@@ -160,7 +160,7 @@ fn no_space(error: Error, store: &Store) -> Error {
     error
 }
 
-/// A path is remembered as an absolute one.
+/// The source as it is recorded: a path is made absolute.
 fn shown(source: &Source) -> String {
     match source {
         Source::Path(path) => {

@@ -1,4 +1,4 @@
-//! Cloning a chroot: the same tree once more, to change it freely.
+//! Clones a chroot. The clone can be changed freely.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::record::Record;
 use crate::staging::Staging;
 use crate::store::{Store, TREE};
 
-/// Makes `new` a clone of `label`: a snapshot on btrfs, elsewhere a copy that shares blocks where the filesystem can.
+/// Makes `new` a clone of `label`. On btrfs it is a snapshot, elsewhere a copy, which shares blocks if the filesystem can.
 pub fn clone(store: &Store, label: &Label, new: &Label) -> Result<()> {
     let chroot = store.get(label)?;
     let held = chroot.hold(store)?;

@@ -1,4 +1,4 @@
-//! Who is inside a chroot: the processes whose root it is.
+//! Finds the processes inside a chroot: those that have it as their root.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -16,14 +16,14 @@ pub struct Inside {
     pub name: String,
 }
 
-/// The processes whose root is this tree, or lies in it, that this user may look at.
+/// The processes whose root is this tree, as far as this user may examine them.
 pub fn inside(tree: &Dir) -> Result<Vec<Inside>> {
     let stat = tree.stat()?;
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").or_cannot("list", "/proc")? {
         let entry = entry.or_cannot("list", "/proc")?;
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        // A process that ended meanwhile, or that belongs to somebody else, cannot be looked at.
+        // A process that has ended meanwhile, or that belongs to another user, cannot be examined.
         let Ok(root) = fs::metadata(entry.path().join("root")) else { continue };
         if (root.dev(), root.ino()) == (stat.st_dev, stat.st_ino) {
             let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();

@@ -1,17 +1,17 @@
-//! Chroots: systems that are used without booting them, on any Linux and any filesystem.
+//! Chroots: systems that are used without booting, on any Linux and any filesystem.
 //!
 //! A store is a directory:
 //!
 //! ```text
 //! STORE/LABEL/tree           the root filesystem; on btrfs a subvolume
-//! STORE/LABEL/chroot.json    where it came from, and when
-//! STORE/default -> LABEL     the one that is entered when none is named
-//! STORE/src                  shared by all, where the user cannot write to /src
+//! STORE/LABEL/chroot.json    its source, and when it was added
+//! STORE/default -> LABEL     the chroot that is entered by default
+//! STORE/src                  shared by all chroots, if the user cannot write to /src
 //! STORE/.incoming.LABEL      being added: renamed to LABEL when it is complete and on the disk
 //! STORE/.removing.LABEL      being removed
 //! ```
 //!
-//! What is hidden is locked by the process that works on it; what is not locked was left by one that was killed, and the next
+//! A process locks the hidden folder on which it works. A hidden folder without a lock is left over from a killed process, and the next
 //! command removes it.
 
 mod add;

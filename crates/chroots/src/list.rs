@@ -1,4 +1,4 @@
-//! What is in a store.
+//! Lists the chroots of a store.
 
 use std::collections::HashSet;
 
@@ -12,18 +12,18 @@ use crate::inside::{Inside, inside};
 use crate::record::Record;
 use crate::store::Store;
 
-/// A chroot as it is listed.
+/// A chroot in a list.
 #[derive(Clone, Debug, Serialize)]
 pub struct Listed {
     /// Its label.
     pub label: Label,
-    /// Whether it is entered when none is named.
+    /// Whether it is the default.
     pub default: bool,
     /// The processes inside.
     pub in_use_by: Vec<Inside>,
-    /// Bytes that its files take, blocks shared with others counted as its own.
+    /// Bytes that its files take. Blocks that are shared with other chroots are counted too.
     pub size: u64,
-    /// Where it came from, and when.
+    /// Its record.
     #[serde(flatten)]
     pub record: Record,
 }
@@ -49,7 +49,7 @@ fn size(dir: &Dir, seen: &mut HashSet<u64>) -> Result<u64> {
     signal::check()?;
     let mut sum = 0;
     for entry in dir.entries()? {
-        // What is removed while it is counted takes no space.
+        // A file that was removed meanwhile takes no space.
         let Some(stat) = dir.stat_of(&entry.name)? else { continue };
         if stat.st_nlink < 2 || seen.insert(stat.st_ino) {
             sum += u64::try_from(stat.st_blocks).unwrap_or(0) * BLOCK;

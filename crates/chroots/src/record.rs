@@ -1,4 +1,4 @@
-//! `chroot.json`: what is known of a chroot beside its tree.
+//! `chroot.json`: the record of a chroot, beside its tree.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,26 +9,26 @@ use system::error::{Error, Result};
 /// The file's name beside the tree.
 const FILE: &str = "chroot.json";
 
-/// What is known of a chroot.
+/// The record of a chroot.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Record {
-    /// Where it came from: a path or a URL, or the label that it was cloned from.
+    /// Its source: a path or a URL, or the label from which it was cloned.
     pub source: String,
-    /// The archive's SHA-256 sum; none for a directory.
+    /// The archive's SHA-256 sum; `None` for a directory.
     pub sha256: Option<String>,
     /// When it was added, in UTC: `2026-11-23T22:17:35Z`.
     pub added: String,
 }
 
 impl Record {
-    /// A record of now.
+    /// A record of a chroot that is added now.
     pub fn new(source: impl Into<String>, sha256: Option<String>) -> Self {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Record { source: source.into(), sha256, added: date(seconds) }
     }
 
-    /// Reads the record of a chroot; one without has an empty one.
+    /// Reads the record of a chroot. If there is none, the record is empty.
     pub fn read(chroot: &Dir) -> Result<Self> {
         let Some(bytes) = chroot.read_if_exists(FILE)? else { return Ok(Record::default()) };
         serde_json::from_slice(&bytes)
@@ -43,10 +43,10 @@ impl Record {
     }
 }
 
-/// Seconds since 1970 as date and time in UTC, by the civil calendar.
+/// Turns seconds since 1970 into a date and time in UTC.
 fn date(seconds: u64) -> String {
     let (days, time) = (seconds / 86400, seconds % 86400);
-    // Years from March make the leap day the last one; eras of 400 years are alike.
+    // If years begin in March, the leap day is the last day of a year. All eras of 400 years are alike.
     let shifted = days + 719_468;
     let (era, day) = (shifted / 146_097, shifted % 146_097);
     let year_of_era = (day - day / 1460 + day / 36524 - day / 146_096) / 365;

@@ -1,4 +1,4 @@
-//! Removing a chroot.
+//! Removes a chroot.
 
 use baserock::label::Label;
 use system::error::{Error, Result};
@@ -7,16 +7,17 @@ use crate::inside::{inside, named};
 use crate::staging;
 use crate::store::Store;
 
-/// Whether the default may go as well.
+/// Whether the default may be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Force {
-    /// Not while there are others.
+    /// Only if it is the last chroot.
     No,
-    /// It may.
+    /// Always.
     Yes,
 }
 
-/// Removes the chroot: never while somebody is inside, and the default only when it is the last one or `force` says so.
+/// Removes the chroot. This is refused while a process is inside. The default is removed only if it is the last chroot or `force` allows
+/// it.
 pub fn remove(store: &Store, label: &Label, force: Force) -> Result<()> {
     let chroot = store.get(label)?;
     let _lock = staging::lock(&chroot.dir, &format!("chroot {label}"))?;

@@ -1,4 +1,4 @@
-//! Hidden folders in which chroots come to be, and in which they go.
+//! Hidden folders in which chroots are made and removed.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -19,7 +19,7 @@ use crate::store::{Store, TREE};
 const INCOMING: &str = ".incoming.";
 const REMOVING: &str = ".removing.";
 
-/// A chroot that is being made. Dropped before it is published, it is gone.
+/// A chroot that is being made. It is removed if this is dropped before it is published.
 pub struct Staging<'a> {
     store: &'a Store,
     label: Label,
@@ -29,20 +29,20 @@ pub struct Staging<'a> {
     published: bool,
 }
 
-/// Whether the name is that of a folder of this module.
+/// Whether this is the name of such a hidden folder.
 pub fn is_hidden(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| name.starts_with(INCOMING) || name.starts_with(REMOVING))
 }
 
 impl<'a> Staging<'a> {
-    /// Begins to make a chroot of this label: an empty folder that only this process works on.
+    /// Begins to make a chroot of this label: makes an empty folder, and locks it.
     pub fn begin(store: &'a Store, label: &Label) -> Result<Self> {
         store.check_free(label)?;
         let name = format!("{INCOMING}{label}");
         loop {
             let dir = store.dir().ensure_dir(&name, 0o700)?;
             let lock = lock(&dir, &format!("chroot {label}"))?;
-            // Between the two, another process may have published or removed the folder.
+            // Another process may have published or removed the folder before it was locked.
             if is_still(&dir, store.dir(), &name)? {
                 empty(&dir, store.privilege())?;
                 store.check_free(label)?;
@@ -56,7 +56,7 @@ impl<'a> Staging<'a> {
         &self.dir
     }
 
-    /// Makes the tree, empty: a subvolume where there are any.
+    /// Makes an empty tree: a subvolume if the filesystem has any, else a folder.
     pub fn make_tree(&self) -> Result<Dir> {
         if btrfs::is_btrfs(&self.dir)? {
             match btrfs::create(&self.dir, TREE) {
@@ -71,7 +71,7 @@ impl<'a> Staging<'a> {
         self.dir.dir(TREE)
     }
 
-    /// Makes it a chroot of the store. When this returns it is on the disk, whole.
+    /// Makes it a chroot of the store. When this returns, it is complete on the disk.
     pub fn publish(mut self) -> Result<()> {
         syncfs(self.dir.as_fd()).or_cannot("sync", self.dir.shown(""))?;
         atomic::publish(self.store.dir(), &self.name, self.store.dir(), &self.label)?;
@@ -93,7 +93,7 @@ impl Drop for Staging<'_> {
 
 /// Takes a chroot out of the store, and then deletes it. The caller holds its lock.
 ///
-/// Nothing is synced: filesystems keep the order of the two, so that after a power cut the chroot is there whole, or is not there.
+/// Nothing is synced, because filesystems keep the order of the two steps. After a power cut, the chroot is complete or not in the store.
 pub fn remove(store: &Store, label: &Label, dir: &Dir) -> Result<()> {
     let name = format!("{REMOVING}{label}");
     clear(store.dir(), name.as_ref(), store.privilege())?;
@@ -101,7 +101,7 @@ pub fn remove(store: &Store, label: &Label, dir: &Dir) -> Result<()> {
     discard(store.dir(), name.as_ref(), dir, store.privilege())
 }
 
-/// Removes a hidden folder that nobody holds; one that is held, or not there, stays as it is.
+/// Removes a hidden folder, unless it is locked or does not exist.
 pub fn clear(store: &Dir, name: &OsStr, privilege: Privilege) -> Result<()> {
     let Some(dir) = store.dir_if_exists(Path::new(name))? else { return Ok(()) };
     match lock(&dir, &name.to_string_lossy()) {
@@ -128,7 +128,7 @@ fn discard(store: &Dir, name: &OsStr, dir: &Dir, privilege: Privilege) -> Result
     store.remove_dir(Path::new(name))
 }
 
-/// Deletes what is in a chroot's folder: a subvolume at once, anything else file by file.
+/// Empties the folder of a chroot. A subvolume is deleted at once, anything else file by file.
 fn empty(dir: &Dir, privilege: Privilege) -> Result<()> {
     if let Some(tree) = dir.dir_if_exists(TREE)?
         && btrfs::is_subvolume(&tree)?
@@ -142,7 +142,7 @@ fn empty(dir: &Dir, privilege: Privilege) -> Result<()> {
     dir.empty()
 }
 
-/// Whether this is the kernel's refusal to let an ordinary user work with subvolumes: files and folders do as well then.
+/// Whether the kernel does not let an ordinary user work with subvolumes. Files and folders are used then.
 fn may_do_without(error: &Error, privilege: Privilege) -> bool {
     let refusals = [Errno::EPERM, Errno::EACCES, Errno::EOPNOTSUPP, Errno::ENOTTY].map(|errno| errno as i32);
     privilege != Privilege::Root && error.os_error().is_some_and(|errno| refusals.contains(&errno))

@@ -1,4 +1,4 @@
-//! The store: where chroots are, which there are, and which is the default.
+//! The store of chroots, and its default.
 
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, File};
@@ -18,13 +18,13 @@ use system::{atomic, signal};
 /// The link to the default chroot.
 const DEFAULT: &str = "default";
 
-/// The folder that is shared by the chroots of a user who cannot write to `/src`.
+/// The folder that the chroots share if the user cannot write to `/src`.
 pub(crate) const SHARED: &str = "src";
 
 /// The root filesystem of a chroot, in its folder.
 pub(crate) const TREE: &str = "tree";
 
-/// Where root's chroots are, and an ordinary user's below the home directory.
+/// The store of root, and that of an ordinary user, below the home directory.
 const OF_ROOT: &str = "/var/lib/baserock/chroots";
 const OF_USER: &str = ".local/share/baserock";
 
@@ -42,14 +42,14 @@ pub struct Chroot {
     pub dir: Dir,
 }
 
-/// A chroot that nobody removes while this exists.
+/// A chroot that cannot be removed while this exists.
 pub struct InUse {
     /// Its tree.
     pub tree: Dir,
     _lock: Flock<File>,
 }
 
-/// Where the store is: as named, else as `BASEROCK_CHROOTS` says, else where it belongs for this user.
+/// The path of the store: `named`, else the value of `BASEROCK_CHROOTS`, else the usual path for this user.
 pub fn location(named: Option<PathBuf>) -> Result<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(path) = named.or_else(|| variable("BASEROCK_CHROOTS")) {
@@ -64,9 +64,9 @@ pub fn location(named: Option<PathBuf>) -> Result<PathBuf> {
 }
 
 impl Store {
-    /// Opens the store for changes, made if it is missing, and removes what killed processes left there.
+    /// Opens the store for changes, and removes leftovers of killed processes. A missing store is made.
     pub fn open(path: &Path, privilege: Privilege) -> Result<Self> {
-        // Closed to others: set-id programs of old systems must not be within their reach.
+        // Other users must not reach the set-id programs of old systems.
         let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
         made.or_cannot("create the store", path)?;
         let store = Store { dir: Dir::open(path)?, privilege };
@@ -74,7 +74,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens a store that exists, to look at or to enter from; `None` where there is none.
+    /// Opens an existing store, to list or to enter its chroots; `None` if there is none.
     pub fn existing(path: &Path, privilege: Privilege) -> Result<Option<Self>> {
         let opened = system::error::if_exists(Dir::open(path))?;
         Ok(opened.map(|dir| Store { dir, privilege }))
@@ -85,7 +85,7 @@ impl Store {
         &self.dir
     }
 
-    /// How much of root the user of the store is.
+    /// The privilege of the user of the store.
     pub fn privilege(&self) -> Privilege {
         self.privilege
     }
@@ -144,7 +144,7 @@ impl Store {
         }
     }
 
-    /// Refuses a label for a new chroot that is taken, or that the store needs for itself.
+    /// Refuses a label for a new chroot if it is taken or reserved.
     pub(crate) fn check_free(&self, label: &Label) -> Result<()> {
         if label.as_str() == SHARED {
             return Err(Error::refused(format!(
@@ -159,16 +159,17 @@ impl Store {
         Ok(())
     }
 
-    /// What messages call the store.
+    /// The name of the store in messages.
     pub fn shown(&self) -> String {
         self.dir.shown("").display().to_string()
     }
 
-    /// The folder that all chroots share as `/src`: the host's, made if it is missing, or the store's own where this user cannot write there.
+    /// The folder that all chroots share as `/src`. It is the host's `/src`, which is made if it is missing, or a folder of the store if
+    /// this user cannot write to the host's.
     pub fn shared_folder(&self) -> Result<PathBuf> {
         let host = Path::new("/src");
         if self.privilege == Privilege::Root {
-            // Several may be entering for the first time at once.
+            // Not an error if it exists: several processes may enter for the first time at once.
             DirBuilder::new().recursive(true).mode(0o755).create(host).or_cannot("create", host)?;
         }
         if access(host, AccessFlags::W_OK | AccessFlags::X_OK).is_ok() {
@@ -184,7 +185,7 @@ impl Store {
         fsync(self.dir.as_fd()).or_cannot("sync", self.dir.shown(""))
     }
 
-    /// Removes hidden folders that nobody works on.
+    /// Removes hidden folders that are not in use.
     fn sweep(&self) -> Result<()> {
         for entry in self.dir.entries()? {
             if !crate::staging::is_hidden(&entry.name) {
@@ -192,7 +193,7 @@ impl Store {
             }
             match crate::staging::clear(&self.dir, &entry.name, self.privilege) {
                 Err(error @ Error::Interrupted(_)) => return Err(error),
-                Err(error) => tracing::warn!("cannot remove what was left behind: {error}"),
+                Err(error) => tracing::warn!("cannot remove a folder that was left behind: {error}"),
                 Ok(()) => {}
             }
         }
@@ -206,11 +207,11 @@ impl Chroot {
         self.dir.dir(TREE)
     }
 
-    /// Its tree, protected from being removed until the result is dropped.
+    /// Its tree, which cannot be removed until the result is dropped.
     pub fn hold(&self, store: &Store) -> Result<InUse> {
         let shown = self.dir.shown("");
         let file = File::from(std::os::fd::OwnedFd::from(self.dir.duplicate()?));
-        // Whoever removes it holds its lock for a moment only.
+        // A process that removes the chroot holds the lock for a moment only.
         let lock = loop {
             match Flock::lock(file.try_clone().or_cannot("lock", &shown)?, FlockArg::LockShared) {
                 Ok(lock) => break lock,
@@ -223,7 +224,7 @@ impl Chroot {
     }
 }
 
-/// A name in the store, for look-ups.
+/// The name of its folder in the store.
 impl AsRef<OsStr> for Chroot {
     fn as_ref(&self) -> &OsStr {
         OsStr::new(self.label.as_str())

@@ -1,7 +1,7 @@
-//! What the programs share at their edges: how they begin, show what happens, and end.
+//! The common edge of all programs: how they begin, show events, and end.
 //!
-//! Results go to standard output; what happens meanwhile, findings and errors to standard error. The exit code is 0, 1 for a failure, 2
-//! for wrong usage, 128 + n where a signal ended the program.
+//! Results go to standard output; progress, findings and errors go to standard error. The exit code is 0 for success, 1 for a failure, 2
+//! for wrong usage, and 128 + n if signal n ended the program.
 
 mod log;
 mod show;
@@ -16,7 +16,7 @@ use nix::sys::stat::{Mode, umask};
 
 pub use show::{Output, Show};
 
-/// Runs a program: signals end it in order, an error becomes one line, a closed pipe is a quiet success.
+/// Runs a program. A signal ends it in order, an error becomes one line, and a closed pipe is a quiet success.
 pub fn main(run: impl FnOnce() -> Result<()>) -> ExitCode {
     begin();
     log::start(None);
@@ -38,7 +38,7 @@ pub fn print(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// What is made gets the modes that the code names, whatever the caller's umask takes away.
+/// Sets the umask, so that new files get the modes in the code, whatever the umask of the caller is.
 fn begin() {
     umask(Mode::from_bits_truncate(0o022));
 }
@@ -48,12 +48,12 @@ fn report(error: &anyhow::Error) {
     complain(&format!("{}: {line}", program()));
 }
 
-/// Shows a line of progress. Somebody who stops reading does not stop the work.
+/// Shows a line of progress. If the reader of the output goes away, the work goes on.
 pub fn say(text: &str) {
     let _gone = writeln!(io::stdout(), "{text}");
 }
 
-/// Shows a line that somebody should look at.
+/// Shows a line of an error or a warning.
 pub fn complain(text: &str) {
     let _gone = writeln!(io::stderr(), "{text}");
 }
@@ -68,8 +68,8 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Runs an extension: arguments by position, parameters from the environment, lines on standard output, and `ERROR: …` with exit code 1
-/// where it fails as expected.
+/// Runs an extension. Its arguments have fixed positions, and its parameters come from the environment. It shows lines on standard output.
+/// An expected failure is shown as `ERROR: …`, with exit code 1.
 pub fn extension<const N: usize>(
     names: [&str; N],
     run: impl FnOnce([PathBuf; N], &Environment, &Show) -> system::Result<()>,

@@ -1,5 +1,5 @@
-//! The program's own log: errors on standard error, of which `BASEROCK_LOG=debug` shows more; everything, with times, where the caller of an
-//! extension has opened a file for it (`MORPH_LOG_FD`).
+//! The log of a program. Errors go to standard error; with `BASEROCK_LOG=debug`, more goes there. If the caller of an extension has opened
+//! a file for the log (`MORPH_LOG_FD`), everything goes there, with times.
 
 use std::fs::File;
 use std::io;
@@ -12,17 +12,17 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
-/// The target of what is shown to the user anyway, and belongs into the file alone.
+/// The target of lines that the user sees anyway. They are logged to the file only.
 pub const SHOWN: &str = "shown";
 
-/// The file that the caller wants the log in, where there is one.
+/// The file that the caller has opened for the log, if any.
 pub fn wanted(environment: &Environment) -> Result<Option<File>> {
     let Some(number) = environment.log_descriptor()? else { return Ok(None) };
     let path = format!("/proc/self/fd/{number}");
     File::options().append(true).open(&path).map(Some).or_cannot("open MORPH_LOG_FD:", path)
 }
 
-/// Logs from now on.
+/// Starts the log.
 pub fn start(file: Option<File>) {
     let filter = EnvFilter::try_from_env("BASEROCK_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
     let unseen = tracing_subscriber::filter::filter_fn(|metadata| metadata.target() != SHOWN);

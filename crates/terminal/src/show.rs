@@ -1,4 +1,4 @@
-//! Events as lines, as a bar, or as JSON.
+//! Shows events as lines, as a bar, or as JSON.
 
 use std::cell::RefCell;
 use std::io::{self, IsTerminal};
@@ -9,14 +9,14 @@ use system::observer::{Event, Finding, Level, Observer};
 use crate::log::SHOWN;
 use crate::{complain, say};
 
-/// Where the lines about phases go.
+/// The form in which events are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Phases and findings to standard error, for programs whose standard output is their result.
     Errors,
-    /// Phases to standard output, as the extension protocol has it; findings to standard error.
+    /// Phases to standard output, as the extension protocol requires; findings to standard error.
     Lines,
-    /// Everything as one JSON object a line to standard error.
+    /// Everything to standard error, one JSON object on each line.
     Json,
 }
 
@@ -27,7 +27,7 @@ pub struct Show {
 }
 
 impl Show {
-    /// Shows events that way.
+    /// Shows events in this form.
     pub fn new(output: Output) -> Self {
         Show { output, bar: RefCell::new(None) }
     }
@@ -46,7 +46,7 @@ impl Show {
         }
     }
 
-    /// A bar with bytes, rate and time left, where somebody looks at it.
+    /// Shows a bar with bytes, rate and time left, if standard error is a terminal.
     fn progress(&self, done: u64, total: Option<u64>) {
         if !io::stderr().is_terminal() {
             return;
@@ -76,7 +76,7 @@ impl Show {
     }
 }
 
-/// The file of the log gets everything that the user sees but the bar.
+/// Writes everything that the user sees, except for the bar, to the file of the log.
 fn log(event: &Event) {
     match event {
         Event::Phase { text } => tracing::info!(target: SHOWN, "{text}"),

@@ -1,4 +1,4 @@
-//! Whose shell it is: accounts as the tree's own files have them.
+//! Accounts, as the files of the chroot define them.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,7 +9,7 @@ use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use system::error::{Error, OrCannot, Result};
 use system::namespace::Privilege;
 
-/// The shell of an account that names none.
+/// The shell of an account without one.
 const SHELL: &str = "/bin/sh";
 
 /// An account of the system that was entered.
@@ -27,7 +27,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// The account of this name, or number; root's where none is named, and one like it where the system knows no root.
+    /// The account of this name or number; `None` means root. If the system has no account for root, a usual one is taken.
     pub fn find(user: Option<&str>) -> Result<Self> {
         let passwd = fs::read("/etc/passwd").unwrap_or_default();
         let group = fs::read("/etc/group").unwrap_or_default();
@@ -67,11 +67,11 @@ impl Account {
         })
     }
 
-    /// Becomes it.
+    /// Changes the ids of this process to those of the account.
     pub fn assume(&self, privilege: Privilege) -> Result<()> {
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
         if privilege == Privilege::OneId {
-            // There are no other ids, and the kernel lets nobody change groups then.
+            // There are no other ids, and the kernel does not allow changes of groups then.
             return if self.uid == 0 { Ok(()) } else { Err(self.unknown()) };
         }
         let groups: Vec<Gid> =

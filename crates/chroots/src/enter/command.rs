@@ -1,4 +1,4 @@
-//! Becoming the program.
+//! Replaces this process by the program.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -13,10 +13,10 @@ use super::Failure;
 use super::account::Account;
 use super::environment::PATH;
 
-/// Where shells are when the account's own is missing.
+/// The shell if that of the account is missing.
 const SHELL: &str = "/bin/sh";
 
-/// Goes to the folder, or to `/` where it does not exist.
+/// Changes to the folder, or to `/` if it does not exist.
 pub fn go_to(folder: &Path) -> Result<()> {
     std::env::set_current_dir(folder)
         .or_else(|_| std::env::set_current_dir("/"))
@@ -27,7 +27,7 @@ pub fn go_to(folder: &Path) -> Result<()> {
 pub fn shell(account: &Account, environment: &[(OsString, OsString)]) -> Failure {
     let own = access(&account.shell, AccessFlags::X_OK).is_ok();
     let shell = if own { account.shell.as_path() } else { Path::new(SHELL) };
-    // By the hyphen a shell knows that it is the first one of a session.
+    // The hyphen tells a shell that it is a login shell.
     let mut name = OsString::from("-");
     name.push(shell.file_name().unwrap_or_default());
     failure(shell.as_os_str(), become_program(shell, &name, &[], environment))
@@ -45,7 +45,7 @@ pub fn run(command: &[OsString], environment: &[(OsString, OsString)]) -> Failur
             if error.raw_os_error() != Some(libc::ENOEXEC) {
                 return failure(name, error);
             }
-            // A script without a first line that names its interpreter is the shell's.
+            // The shell runs a script whose first line names no interpreter.
             let arguments: Vec<OsString> =
                 std::iter::once(path.into()).chain(arguments.iter().cloned()).collect();
             failure(name, become_program(Path::new(SHELL), OsStr::new("sh"), &arguments, environment))
@@ -53,7 +53,7 @@ pub fn run(command: &[OsString], environment: &[(OsString, OsString)]) -> Failur
     }
 }
 
-/// The command's path: as given where there is a slash in it, else the first in `PATH` that can be run.
+/// The path of the command. A name with a slash is a path already; else the first executable in `PATH` is taken.
 fn find(name: &OsStr) -> Result<PathBuf, Failure> {
     if name.as_bytes().contains(&b'/') {
         return Ok(name.into());

@@ -1,4 +1,4 @@
-//! `/dev`: a small one of its own.
+//! The chroot's own small `/dev`.
 
 use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use system::namespace::Privilege;
 use super::mounts::memory;
 use super::tree::Tree;
 
-/// What every program may count on, with major and minor numbers.
+/// The devices that every program may expect, with major and minor numbers.
 const DEVICES: [(&str, u64, u64); 6] =
     [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
 
@@ -32,12 +32,12 @@ pub fn terminal() -> Option<PathBuf> {
     stdin().is_terminal().then(|| std::fs::read_link("/proc/self/fd/0").ok()).flatten()
 }
 
-/// Makes `/dev`. The terminal is a device of the host's, which the new `pts` does not have; it is found as `console`.
+/// Makes `/dev`. The terminal is a device of the host that the new `pts` does not have; it appears as `console`.
 pub fn make(tree: &Tree, privilege: Privilege, terminal: Option<&Path>) -> Result<()> {
     memory(tree, "/dev", MsFlags::MS_NOEXEC, "mode=755,size=64k,nr_inodes=1k")?;
     let dev = tree.folder(Path::new("/dev"))?;
     for (name, major, minor) in DEVICES {
-        // Where nobody but the host's root makes devices, the host's own are shown.
+        // If only the host's root may make devices, those of the host are bound.
         if privilege != Privilege::Root || node(&dev, name, makedev(major, minor)).is_err() {
             show(tree, &Path::new("/dev").join(name), name)?;
         }
@@ -53,11 +53,11 @@ pub fn make(tree: &Tree, privilege: Privilege, terminal: Option<&Path>) -> Resul
 fn node(dev: &Dir, name: &str, number: u64) -> nix::Result<()> {
     let everybody = Mode::from_bits_truncate(0o666);
     mknodat(dev, name, SFlag::S_IFCHR, everybody, number)?;
-    // Whatever the umask took away.
+    // The umask may have removed bits.
     fchmodat(dev, name, everybody, FchmodatFlags::FollowSymlink)
 }
 
-/// Terminals that programs inside open are their own, and nobody else's can be reached.
+/// Mounts a new `pts`: programs inside open terminals of their own, and cannot reach those of others.
 fn terminals(tree: &Tree, privilege: Privilege) -> Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
     let group = if privilege == Privilege::OneId { String::new() } else { format!(",gid={TTY_GROUP}") };
@@ -66,7 +66,7 @@ fn terminals(tree: &Tree, privilege: Privilege) -> Result<()> {
     place.mount(Some(Path::new("devpts")), Some("devpts"), flags, Some(&options))
 }
 
-/// Shows a device of the host's.
+/// Binds a device of the host.
 fn show(tree: &Tree, source: &Path, name: &str) -> Result<()> {
     tree.file_place(&Path::new("/dev").join(name))?.mount(Some(source), None, MsFlags::MS_BIND, None)
 }

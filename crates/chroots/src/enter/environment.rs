@@ -1,14 +1,14 @@
-//! The environment inside: made anew, since the host's variables name things that are not there.
+//! The environment inside. It is made anew, because the host's variables name files that are not there.
 
 use std::ffi::OsString;
 
 use super::Entry;
 use super::account::Account;
 
-/// Where programs are looked for.
+/// The search path for programs.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What is true inside as well: the terminal's kind, and how to reach the network.
+/// Variables that hold inside as well: the kind of terminal, the time zone, and proxies.
 const KEPT: [&str; 10] = [
     "COLORTERM",
     "TZ",
@@ -34,7 +34,7 @@ pub fn of(entry: &Entry<'_>, account: &Account) -> Vec<(OsString, OsString)> {
         ("TERM".into(), host("TERM").unwrap_or_else(|| "dumb".into())),
         ("LANG".into(), "C.UTF-8".into()),
         ("PS1".into(), format!("({}) \\u@\\h:\\w\\$ ", entry.name).into()),
-        // Debian's start-up files make a prompt of their own, with this in it.
+        // Debian's start-up files make their own prompt, and show this in it.
         ("debian_chroot".into(), entry.name.into()),
     ];
     variables.extend(KEPT.iter().filter_map(|name| Some((OsString::from(name), host(name)?))));

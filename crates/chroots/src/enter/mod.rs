@@ -1,7 +1,7 @@
-//! Entering a chroot: a private view of the machine in which the tree is `/`, and a program that takes the place of this process.
+//! Enters a chroot: makes a private view of the machine in which the tree is `/`, and replaces this process by a program.
 //!
-//! There is no process between the caller and the program: signals, job control, the terminal and the exit status are the program's
-//! own. The mounts belong to a namespace that ends with the last process in it, so that nothing is left, however that ends.
+//! There is no process between the caller and the program, so signals, job control, the terminal and the exit status are those of the
+//! program. The mounts belong to a namespace that ends with its last process. So nothing is left behind, however that process ends.
 
 mod account;
 mod command;
@@ -25,49 +25,49 @@ pub use version::state_of;
 
 use account::Account;
 
-/// What to enter, and how.
+/// The parameters of [`enter`].
 pub struct Entry<'a> {
     /// The root filesystem.
     pub tree: &'a Dir,
     /// Its name for the prompt.
     pub name: &'a str,
-    /// How much of root this process is.
+    /// The privilege of this process.
     pub privilege: Privilege,
     /// The folder that becomes `/src`.
     pub shared: Option<PathBuf>,
-    /// More of the host that is seen inside.
+    /// Further files and folders of the host that appear inside.
     pub binds: &'a [Bind],
-    /// Directories of the system's own that are kept outside of its tree.
+    /// Directories of the system that are kept outside its tree.
     pub state: &'a [State],
-    /// Whether the tree is mounted with restrictions that it must not have once it is `/`.
+    /// Whether the mount of the tree has restrictions that `/` must not have.
     pub restricted: bool,
-    /// Whose shell or command it is; root's where nobody is named.
+    /// The user who runs the shell or command; `None` means root.
     pub user: Option<&'a str>,
-    /// The command with its arguments; empty for a login shell.
+    /// The command with its arguments. If it is empty, a login shell is run.
     pub command: &'a [OsString],
 }
 
-/// A directory of the system's own that is kept outside of its tree.
+/// A directory of the system that is kept outside its tree.
 pub struct State {
-    /// It, opened in this mount namespace.
+    /// The directory, opened in this mount namespace.
     pub dir: Dir,
-    /// Where it belongs in the tree.
+    /// Its path in the tree.
     pub target: PathBuf,
 }
 
-/// Why nothing was entered, or nothing was run.
+/// The reason why the chroot was not entered, or the command not run.
 #[derive(Debug)]
 pub enum Failure {
     /// The chroot could not be prepared.
     Setup(Error),
-    /// The command is there but cannot be run.
+    /// The command exists but cannot be run.
     NotExecutable(Error),
     /// There is no such command inside.
     NotFound(Error),
 }
 
 impl Failure {
-    /// 125, 126 or 127, as with `chroot` and `env`; 128 + n where a signal came.
+    /// 125, 126 or 127, as with `chroot` and `env`; 128 + n after signal n.
     pub fn exit_code(&self) -> u8 {
         match self {
             Failure::Setup(error @ Error::Interrupted(_)) => error.exit_code(),
@@ -77,7 +77,7 @@ impl Failure {
         }
     }
 
-    /// What went wrong.
+    /// The error.
     pub fn into_error(self) -> Error {
         match self {
             Failure::Setup(error) | Failure::NotExecutable(error) | Failure::NotFound(error) => error,
@@ -91,7 +91,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// Becomes the command, or the shell, inside. Returns only if that fails; the process is of no other use then.
+/// Replaces this process by the command or the shell inside. Returns only if that fails. The process can then do nothing else.
 pub fn enter(entry: &Entry<'_>) -> Result<Infallible, Failure> {
     let terminal = devices::terminal();
     root::swap(entry, terminal.as_deref())?;

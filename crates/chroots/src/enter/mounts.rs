@@ -1,4 +1,4 @@
-//! What is seen inside beside the tree.
+//! The mounts inside the tree.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -13,24 +13,24 @@ use system::namespace::Privilege;
 
 use super::tree::{Place, Tree};
 
-/// Something of the host's that is seen inside.
+/// A file or folder of the host that appears inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bind {
-    /// On the host: absolute.
+    /// Its absolute path on the host.
     pub source: PathBuf,
-    /// Inside: absolute.
+    /// Its absolute path inside.
     pub target: PathBuf,
-    /// Whether it can only be read there.
+    /// Whether it is read-only inside.
     pub read_only: bool,
 }
 
 impl Bind {
-    /// One that can be written to.
+    /// A bind that can be written to.
     pub fn writable(source: impl Into<PathBuf>, target: impl Into<PathBuf>) -> Self {
         Bind { source: source.into(), target: target.into(), read_only: false }
     }
 
-    /// Parses `SRC[:DST][:ro]`; DST is SRC where it is missing. Relative sources are those of the working directory.
+    /// Parses `SRC[:DST][:ro]`. Without DST, SRC is used for both. A relative SRC is relative to the working directory.
     pub fn parse(text: &OsStr) -> Result<Self> {
         let mut parts: Vec<&[u8]> = text.as_bytes().split(|&b| b == b':').collect();
         let read_only = parts.len() > 1 && parts.last() == Some(&&b"ro"[..]);
@@ -55,13 +55,13 @@ impl Bind {
     }
 }
 
-/// `/proc` and `/sys`: new ones for root; for others the host's, since the kernel gives them no new ones.
+/// `/proc` and `/sys`. Root gets new ones; other users get those of the host, because the kernel gives them no new ones.
 pub fn kernel(tree: &Tree, privilege: Privilege) -> Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     for (kind, target) in [("proc", "/proc"), ("sysfs", "/sys")] {
         let place = tree.folder_place(Path::new(target))?;
         let new = || place.try_mount(Some(Path::new(kind)), Some(kind), flags, None);
-        // In a container not even root gets them.
+        // In a container, even root may get no new ones.
         if privilege != Privilege::Root || new().is_err() {
             place.mount(Some(Path::new(target)), None, MsFlags::MS_BIND | MsFlags::MS_REC, None)?;
         }
@@ -69,26 +69,26 @@ pub fn kernel(tree: &Tree, privilege: Privilege) -> Result<()> {
     Ok(())
 }
 
-/// `/run` and `/tmp` of its own, empty.
+/// An empty `/run` and an empty `/tmp`.
 pub fn own(tree: &Tree) -> Result<()> {
     for (target, options) in [("/run", "mode=755"), ("/tmp", "mode=1777")] {
         memory(tree, target, MsFlags::MS_NODEV, options)?;
     }
     let run = tree.folder(Path::new("/run"))?;
     run.make_dir("lock", 0o755)?;
-    // Whatever the umask is.
+    // The umask may have removed bits.
     let mode = Mode::from_bits_truncate(0o1777);
     fchmodat(&run, "lock", mode, FchmodatFlags::FollowSymlink).or_cannot("set the mode of", run.shown("lock"))
 }
 
-/// A tmpfs on a folder, made if it is missing.
+/// Mounts a tmpfs on a folder, which is made if it is missing.
 pub fn memory(tree: &Tree, target: &str, flags: MsFlags, options: &str) -> Result<()> {
     let place = tree.folder_place(Path::new(target))?;
     place.mount(Some(Path::new("tmpfs")), Some("tmpfs"), MsFlags::MS_NOSUID | flags, Some(options))
 }
 
-/// Names of hosts are looked up as the host does; read-only, for a change inside would be one outside. Best effort: a system whose
-/// `/etc` cannot be written to keeps its own.
+/// Binds the host's files for looking up names of hosts. They are read-only, because a change inside would be a change outside. A system
+/// whose `/etc` cannot be written to keeps its own files.
 pub fn names(tree: &Tree) {
     for name in ["/etc/resolv.conf", "/etc/hosts"] {
         let shown = Bind { source: name.into(), target: name.into(), read_only: true };
@@ -98,14 +98,14 @@ pub fn names(tree: &Tree) {
     }
 }
 
-/// Shows something of the host's inside, without what is mounted below it.
+/// Makes a file or folder of the host appear inside, without the mounts below it.
 pub fn bind(tree: &Tree, bind: &Bind) -> Result<()> {
     let Bind { source, target, read_only } = bind;
     let is_dir = fs::metadata(source).or_cannot("bind", source)?.is_dir();
     let find = || if is_dir { tree.folder_place(target) } else { tree.file_place(target) };
     let place = find()?;
     match place.try_mount(Some(source), None, MsFlags::MS_BIND, None) {
-        // In a user namespace what is mounted below cannot be taken away, for it may hide something.
+        // A user namespace cannot leave out the mounts below, because they may hide files.
         Err(nix::Error::EINVAL) if !read_only => {
             let all = place.try_mount(Some(source), None, MsFlags::MS_BIND | MsFlags::MS_REC, None);
             all.or_cannot("bind", source)?;
@@ -116,7 +116,7 @@ pub fn bind(tree: &Tree, bind: &Bind) -> Result<()> {
 }
 
 fn make_read_only(place: &Place, shown: &Path) -> Result<()> {
-    // Restrictions that are there already cannot be given up in a user namespace; they have to be named again.
+    // A user namespace cannot remove restrictions of the mount, so they have to be named again.
     let present = statvfs(&place.path()).or_cannot("examine", shown)?.flags();
     let mut flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
     for (has, flag) in [

@@ -1,4 +1,4 @@
-//! Making the tree `/`, and letting go of the host's.
+//! Makes the tree `/`, and detaches the root of the host.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use super::{Entry, devices, mounts};
 
 const NOTHING: Option<&str> = None;
 
-/// Leaves the host's mounts and makes the tree the root, with everything in its place.
+/// Leaves the host's mount namespace, and makes the tree the root with all its mounts.
 pub fn swap(entry: &Entry<'_>, terminal: Option<&Path>) -> Result<()> {
     leave_shared_namespace()?;
     let tree = mounted(entry)?;
@@ -32,25 +32,25 @@ pub fn swap(entry: &Entry<'_>, terminal: Option<&Path>) -> Result<()> {
     become_root(&entry.tree.shown(""))
 }
 
-/// Makes the tree a mount of its own, since only a mount can become the root, and the working directory.
+/// Makes the tree a mount of its own, because only a mount can become the root, and makes it the working directory.
 fn mounted(entry: &Entry<'_>) -> Result<Tree> {
     let shown = entry.tree.shown("");
     go_to(entry.tree)?;
     let bind = |flags| mount(Some("."), ".", NOTHING, MsFlags::MS_BIND | flags, NOTHING);
     match bind(MsFlags::empty()) {
-        // In a user namespace what is mounted below cannot be taken away.
+        // A user namespace cannot leave out the mounts below.
         Err(nix::Error::EINVAL) => bind(MsFlags::MS_REC),
         other => other,
     }
     .or_cannot("mount", &shown)?;
-    // The working directory is below the new mount still; its path leads to the top of it.
+    // The working directory is still the folder under the new mount. Its path leads to the top of the mount.
     let top = std::env::current_dir().or_cannot("find", &shown)?;
     std::env::set_current_dir(&top).or_cannot("change to", &shown)?;
     unrestrict(entry, ".".as_ref())?;
     Ok(Tree::new(Dir::open(".")?.shown_as("/")))
 }
 
-/// Makes the tree the working directory, by its path: what was opened before belongs to a namespace that this process has left.
+/// Makes the tree the working directory, by its path: the opened directory belongs to a namespace that this process has left.
 fn go_to(tree: &Dir) -> Result<()> {
     let shown = tree.shown("");
     let path = std::fs::read_link(tree.proc_path()).or_cannot("find", &shown)?;
@@ -71,7 +71,7 @@ fn state(entry: &Entry<'_>, tree: &Tree) -> Result<()> {
     Ok(())
 }
 
-/// Takes back what the tools mount volumes with for their own safety: inside, set-id programs have to work.
+/// Removes the restrictions with which these tools mount volumes, because set-id programs have to work inside.
 fn unrestrict(entry: &Entry<'_>, place: &Path) -> Result<()> {
     if !entry.restricted {
         return Ok(());
@@ -80,11 +80,11 @@ fn unrestrict(entry: &Entry<'_>, place: &Path) -> Result<()> {
     mount(NOTHING, place, NOTHING, flags, NOTHING).or_cannot("remount", entry.tree.shown(""))
 }
 
-/// The working directory becomes `/`. What was `/` lands on top of it and goes at once: while it is there, `..` leads to it.
+/// Makes the working directory `/`. The old `/` is then mounted on top of it, where `..` leads to it, so it is detached at once.
 fn become_root(shown: &Path) -> Result<()> {
     pivot_root(".", ".").map_err(|error| match error {
         nix::Error::EINVAL => Error::refused(format!(
-            "cannot make {} the root: the machine runs from its initramfs, which the kernel does not let go of",
+            "cannot make {} the root: this machine runs from its initramfs, which the kernel cannot detach",
             shown.display()
         )),
         error => Error::Io { action: "make the root of".into(), path: shown.to_owned(), cause: error.into() },

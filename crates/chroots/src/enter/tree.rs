@@ -1,4 +1,4 @@
-//! The tree while it becomes a root: every place in it is found beneath it, whatever links it has, before anything of the host is let go of.
+//! The tree before it becomes the root. Links in it are resolved as if it were the root, so no path leads outside.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 use system::resolve::Links;
 
-/// As many links to places that do not exist as are followed.
+/// Most links to missing places that are followed.
 const MOST_LINKS: u32 = 8;
 
-/// The tree, mounted, opened at its top.
+/// The mounted tree.
 pub struct Tree {
     root: Dir,
 }
@@ -24,12 +24,13 @@ pub struct Place {
 }
 
 impl Tree {
-    /// The tree of which this is the top.
+    /// The tree with this top folder.
     pub fn new(root: Dir) -> Self {
         Tree { root }
     }
 
-    /// The folder at an absolute path inside, made if it is missing. What was mounted there last is seen.
+    /// The folder at an absolute path inside. It is made if it is missing. If something is mounted there, this is the top of the last
+    /// mount.
     pub fn folder(&self, path: &Path) -> Result<Dir> {
         self.folder_by(path, MOST_LINKS)
     }
@@ -40,7 +41,8 @@ impl Tree {
         Ok(Place { shown: dir.shown(""), fd: dir.into() })
     }
 
-    /// The file at an absolute path inside as a place to mount on, made if it is missing, also where a link says that it should be.
+    /// The file at an absolute path inside as a place to mount on. It is made if it is missing; if the path is a link, at the link's
+    /// target.
     pub fn file_place(&self, path: &Path) -> Result<Place> {
         self.file_by(path, MOST_LINKS)
     }
@@ -85,7 +87,7 @@ impl Tree {
 }
 
 impl Place {
-    /// Mounts there.
+    /// Mounts on this place.
     pub fn mount(
         &self,
         source: Option<&Path>,
@@ -96,7 +98,7 @@ impl Place {
         self.try_mount(source, kind, flags, data).or_cannot("mount", &self.shown)
     }
 
-    /// Mounts there, for callers that know what else to do.
+    /// Mounts on this place. The caller handles the plain error.
     pub fn try_mount(
         &self,
         source: Option<&Path>,
@@ -107,13 +109,13 @@ impl Place {
         mount(source, &self.path(), kind, flags, data)
     }
 
-    /// A path by which this process reaches it.
+    /// A path at which this process finds the place.
     pub fn path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.fd.as_raw_fd()))
     }
 }
 
-/// The path relative to the top, which is what is looked up there.
+/// The path relative to the top.
 fn below(path: &Path) -> &Path {
     match path.strip_prefix("/") {
         Ok(relative) if relative.as_os_str().is_empty() => Path::new("."),
@@ -122,7 +124,7 @@ fn below(path: &Path) -> &Path {
     }
 }
 
-/// Where the link `name` leads; what another process has just made in its place is no link, and is there now.
+/// The target of the link `name`. If it is not a link, another process has just made the place, and `path` itself is returned.
 fn led_to(path: &Path, parent: &Dir, name: &Path) -> Result<PathBuf> {
     match parent.read_link(name) {
         Err(error) if error.os_error() == Some(libc::EINVAL) => Ok(path.to_owned()),
@@ -130,7 +132,7 @@ fn led_to(path: &Path, parent: &Dir, name: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Where a link at `path` leads.
+/// The path to which a link at `path` with this target leads.
 fn linked(path: &Path, target: &Path) -> PathBuf {
     path.parent().unwrap_or(Path::new("/")).join(target)
 }

@@ -1,4 +1,4 @@
-//! Installed versions of the system: their shared state, as their fstab says.
+//! The shared state of installed versions, according to their fstab.
 
 use std::path::Path;
 
@@ -9,7 +9,8 @@ use system::error::{Result, if_exists};
 
 use super::State;
 
-/// What the fstab in `run` mounts from the volume itself. Lines of other filesystems, and of subvolumes that do not exist, are left to the booted system.
+/// The directories that the fstab in `run` mounts from the volume itself. Lines for other filesystems, and for subvolumes that do not
+/// exist, are left to the booted system.
 pub fn state_of(volume: &Volume, run: &Dir) -> Result<Vec<State>> {
     let fstab = Fstab::parse(&run.read_if_exists("etc/fstab")?.unwrap_or_default());
     let uuid = volume.uuid().map(|uuid| format!("UUID={uuid}"));
@@ -28,12 +29,12 @@ pub fn state_of(volume: &Volume, run: &Dir) -> Result<Vec<State>> {
     Ok(found)
 }
 
-/// The subvolume that a line mounts, relative to the volume's top level, where it is of the volume with this UUID.
+/// The subvolume that a line mounts, relative to the volume's top level; `None` if the line is for another volume than that with this UUID.
 fn subvolume<'l>(line: &'l Line, uuid: Option<&str>) -> Option<&'l str> {
     let text = std::str::from_utf8(&line.text).ok()?;
     let fields: Vec<&str> = text.split_whitespace().collect();
     let (device, kind, options) = (*fields.first()?, *fields.get(2)?, *fields.get(3)?);
-    // The original tools wrote the device by its kernel name; only another UUID is another filesystem for certain.
+    // The original tools wrote the kernel's name of the device. Only another UUID surely means another filesystem.
     let other = device.starts_with("UUID=") && uuid.is_some_and(|uuid| uuid != device);
     let named = options.split(',').find_map(|option| option.strip_prefix("subvol="))?;
     (kind == "btrfs" && !other).then(|| named.trim_start_matches('/'))
