@@ -4,10 +4,11 @@
 
 use std::path::Path;
 
+use baserock::operations::manifest;
 use baserock_tests::image::{Image, Mounted};
 use delta::scan::{ReadAll, scan};
 use delta::update::{Updated, update};
-use delta::{Manifest, Tree, beside};
+use delta::{Manifest, Tree};
 use system::btrfs::{self, Access};
 use system::copy::Copier;
 use system::dir::Dir;
@@ -85,10 +86,10 @@ impl Trees {
         let (top, source) = (self.top(), self.dir(from));
         btrfs::snapshot(&top.dir("basis").unwrap(), &top, "next", Access::Writable).unwrap();
         let (basis, into) = (top.dir("basis").unwrap(), top.dir("next").unwrap());
-        let (old, new) = (manifest(&basis), manifest(&source));
+        let (old, new) = (scanned(&basis), scanned(&source));
         let basis = Tree { dir: &basis, manifest: &old };
         let updated = update(Tree { dir: &source, manifest: &new }, basis, &into, &|_| {}).unwrap();
-        assert_eq!(manifest(&into), new);
+        assert_eq!(scanned(&into), new);
         let found = Program::new("rsync")
             .args(["-aHAXn", "--checksum", "--delete", "--itemize-changes", "--numeric-ids"])
             .args([self.source(from).join(""), self.mounted.path().join("next/")])
@@ -99,7 +100,7 @@ impl Trees {
     }
 }
 
-fn manifest(tree: &Dir) -> Manifest {
+fn scanned(tree: &Dir) -> Manifest {
     scan(tree, &mut ReadAll, &|_| Ok(())).unwrap()
 }
 
@@ -121,11 +122,11 @@ fn the_same_tree_is_no_work() {
 fn a_manifest_beside_a_tree_is_trusted_until_the_tree_changes() {
     let trees = Trees::new();
     let (top, basis) = (trees.top(), trees.top().dir("basis").unwrap());
-    assert_eq!(beside::load(&top, &basis).unwrap(), None);
-    let made = manifest(&basis);
-    beside::store(&top, &basis, &made).unwrap();
-    assert_eq!(beside::load(&top, &basis).unwrap(), Some(made));
+    assert_eq!(manifest::load(&top, &basis).unwrap(), None);
+    let made = scanned(&basis);
+    manifest::store(&top, &basis, &made).unwrap();
+    assert_eq!(manifest::load(&top, &basis).unwrap(), Some(made));
     basis.write_new("intruder", 0o644, b"").unwrap();
     btrfs::commit(&top).unwrap();
-    assert_eq!(beside::load(&top, &basis).unwrap(), None);
+    assert_eq!(manifest::load(&top, &basis).unwrap(), None);
 }

@@ -5,13 +5,14 @@ use std::path::Path;
 use anyhow::{Result, anyhow, bail};
 use baserock::Label;
 use baserock::layout::{self, DTB, INITRAMFS, KERNEL, ORIG};
+use baserock::operations::manifest;
 use baserock::volume::Volume;
 use baserock_terminal::{Output, Show, print};
+use delta::Manifest;
 use delta::entry::Kind;
 use delta::hash::Hash;
 use delta::scan::{ReadAll, scan};
 use delta::verify::verify;
-use delta::{Manifest, beside};
 use system::btrfs::{self, Access};
 use system::dir::Dir;
 use system::error::OrCannot;
@@ -75,7 +76,7 @@ impl Verify {
         let Some(label) = self.label()? else { return Ok(()) };
         volume.require(&label)?;
         let (version, orig) = open(volume, &label)?;
-        if beside::examine(&version, &orig)?.is_some() {
+        if manifest::examine(&version, &orig)?.is_some() {
             bail!("version {label} has a manifest, which is never made anew; use verify {label}");
         }
         if btrfs::access(&orig)? == Access::Writable {
@@ -90,7 +91,7 @@ impl Verify {
             observer.progress(bytes, None);
             Ok(())
         })?;
-        beside::store(&version, &orig, &manifest)?;
+        manifest::store(&version, &orig, &manifest)?;
         print(&format!("{label}: {} recorded\n", size(&manifest)))
     }
 
@@ -139,7 +140,7 @@ impl<'a> Version<'a> {
         let label = self.label;
         let version = self.volume.version_dir(label)?;
         let Some(orig) = version.dir_if_exists(ORIG)? else { return Ok(self.findings) };
-        let beside = match beside::examine(&version, &orig) {
+        let beside = match manifest::examine(&version, &orig) {
             Ok(Some(beside)) => beside,
             Ok(None) => {
                 self.add(&format!(

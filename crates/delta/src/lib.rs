@@ -1,14 +1,11 @@
 //! Turns one tree into another by a stream of differences.
 //!
-//! A [`manifest::Manifest`] describes everything of a tree that an upgrade has to keep. [`scan::scan`] makes a manifest, [`beside`] keeps
-//! it beside a version, and [`verify::verify`] compares it with the tree later. [`plan::Plan`] compares two manifests. [`apply::Apply`]
-//! carries the plan out on a writable snapshot of the basis. Contents that the basis does not have come from a tree on this machine
-//! ([`update::update`]), or from elsewhere.
-//!
-//! Only [`beside`] and [`publish`] know of versions; [`publish`] moves a tree to the versions.
+//! A [`manifest::Manifest`] describes everything of a tree that an upgrade has to keep. [`scan::scan`] makes a manifest, and
+//! [`verify::verify`] compares it with the tree later. [`plan::Plan`] compares two manifests. [`apply::Apply`] carries the plan out on a
+//! writable snapshot of the basis. Contents that the basis does not have come from a tree on this machine ([`update::update`]), or from
+//! elsewhere.
 
 pub mod apply;
-pub mod beside;
 pub mod blocks;
 pub mod codec;
 pub mod difference;
@@ -21,7 +18,6 @@ pub mod manifest;
 pub mod metadata;
 pub mod plan;
 pub mod predecessors;
-pub mod publish;
 pub mod record;
 pub mod scan;
 pub mod segment;

@@ -6,9 +6,8 @@ use std::time::SystemTime;
 use baserock::extension::Environment;
 use baserock::label::Label;
 use baserock::layout::{self, MOUNTS, ORIG, PRIVATE};
-use baserock::operations::{self, Deploy, boot_loader, deploy, loader_limits};
+use baserock::operations::{self, Deploy, boot_loader, deploy, loader_limits, manifest};
 use baserock::volume::{Location, Opening, Purpose, Volume};
-use delta::beside;
 use system::btrfs;
 use system::copy::Copier;
 use system::dir::Dir;
@@ -63,12 +62,12 @@ pub fn create(
     }
     let volume = open(target.path(), Purpose::Change)?;
     let label = Label::factory();
-    let manifest = recording::beside(&plan.tree, || plan.fill(&volume, &label, observer))?;
+    let made = recording::beside(&plan.tree, || plan.fill(&volume, &label, observer))?;
     let deploy = Deploy { label: label.clone(), environment: environment.clone(), etc: None };
     operations::deploy(&volume, &deploy, observer)?;
     // The manifest is stored only now, because it is bound to the tree as deploying has frozen it.
     let version = volume.version_dir(&label)?;
-    beside::store(&version, &version.dir(ORIG)?, &manifest)?;
+    manifest::store(&version, &version.dir(ORIG)?, &made)?;
     if let Some(epoch) = options.epoch {
         clamp::times(&volume, begun, epoch)?;
     }

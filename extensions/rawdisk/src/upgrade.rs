@@ -4,15 +4,14 @@ use std::path::Path;
 
 use baserock::extension::Environment;
 use baserock::label::Label;
-use baserock::layout::{self, INCOMING, ORIG, PRIVATE, SYSTEMS};
+use baserock::layout::{self, INCOMING, ORIG, PRIVATE};
 use baserock::operations::deploy::{self, Deploy};
 use baserock::operations::etc::EtcMerge;
-use baserock::operations::{self, Remove, SetDefault, full, incoming, loader_limits};
+use baserock::operations::{self, Remove, SetDefault, full, incoming, loader_limits, manifest};
 use baserock::volume::{Location, Opening, Purpose, Volume};
 use delta::plan::Plan;
-use delta::publish::publish;
 use delta::scan::{ReadAll, scan};
-use delta::{Manifest, Tree, beside, update};
+use delta::{Manifest, Tree, update};
 use system::btrfs::{self, Access};
 use system::dir::Dir;
 use system::error::{Error, Result};
@@ -73,7 +72,7 @@ fn is_begun(volume: &Volume, label: &Label) -> Result<bool> {
     }
     let version = volume.version_dir(label)?;
     let orig = version.dir_if_exists(ORIG)?;
-    Ok(orig.map(|orig| beside::load(&version, &orig)).transpose()?.flatten().is_some())
+    Ok(orig.map(|orig| manifest::load(&version, &orig)).transpose()?.flatten().is_some())
 }
 
 /// Fails if the disk cannot take this version. Changes nothing.
@@ -126,7 +125,7 @@ fn put(
     let version = volume.version_dir(default)?;
     let basis = version.dir(ORIG)?;
     observer.phase(format!("comparing {} with {default}", tree.shown("").display()));
-    let old = match beside::load(&version, &basis)? {
+    let old = match manifest::load(&version, &basis)? {
         Some(manifest) => manifest,
         None => read(&basis, observer)?,
     };
@@ -144,7 +143,7 @@ fn put(
     observer.phase(format!("writing what differs to /systems/{label}/{ORIG}"));
     btrfs::snapshot(&basis, &folder, WORK, Access::Writable)?;
     fill(&folder, (tree, &new), (&basis, &old), &plan, observer)?;
-    publish(&folder, WORK, &volume.top().dir(SYSTEMS)?, label, &new)?;
+    incoming::publish(volume, &folder, WORK, label, &new)?;
     Ok(new)
 }
 

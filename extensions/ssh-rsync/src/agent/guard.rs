@@ -2,8 +2,8 @@
 
 use baserock::label::Label;
 use baserock::layout;
+use baserock::operations::manifest;
 use baserock::volume::{Location, Opening, Purpose, Volume};
-use delta::beside;
 use delta::hash::Hash;
 use system::error::{Error, OrCannot, Result};
 use system::lock::Patience;
@@ -51,7 +51,7 @@ pub fn look(volume: &Volume, label: &Label, digest: Option<Hash>) -> Result<Pres
     };
     let remove = format!("system-version-manager remove {label}");
     let orig = version.dir_if_exists(layout::ORIG)?;
-    let pushed = orig.map(|orig| beside::load(&version, &orig)).transpose()?.flatten();
+    let pushed = orig.map(|orig| manifest::load(&version, &orig)).transpose()?.flatten();
     if volume.complete()?.contains(label) {
         let is_same = pushed.zip(digest).is_some_and(|(manifest, digest)| manifest.digest() == digest);
         return if is_same {

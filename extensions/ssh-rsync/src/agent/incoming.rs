@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use baserock::label::Label;
 use baserock::layout::{INCOMING, PRIVATE};
+use baserock::operations::incoming::VERSION;
 use baserock::volume::Volume;
 use delta::hash::Hash;
-use delta::publish::VERSION;
 use delta::{Manifest, format};
 use nix::fcntl::OFlag;
 use system::btrfs::{self, Access};

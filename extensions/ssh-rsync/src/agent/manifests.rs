@@ -2,9 +2,10 @@
 
 use std::io::{self, Read};
 
+use baserock::operations::manifest;
 use delta::hash::Hash;
 use delta::scan::{ReadAll, scan};
-use delta::{Manifest, beside, format};
+use delta::{Manifest, format};
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 use system::observer::Observer;
@@ -15,12 +16,12 @@ use crate::protocol::kind;
 
 /// The manifest of the basis: the one beside it, or else one that is made now and kept there.
 pub fn basis(version: &Dir, orig: &Dir, observer: &dyn Observer) -> Result<Manifest> {
-    if let Some(manifest) = beside::load(version, orig)? {
+    if let Some(manifest) = manifest::load(version, orig)? {
         return Ok(manifest);
     }
     observer.phase(format!("reading {} on the target, once", orig.shown("").display()));
     let manifest = scan(orig, &mut ReadAll, &|_| Ok(()))?;
-    beside::store(version, orig, &manifest)?;
+    manifest::store(version, orig, &manifest)?;
     Ok(manifest)
 }
 

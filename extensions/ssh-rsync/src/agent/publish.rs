@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use baserock::extension::Environment;
 use baserock::label::Label;
-use baserock::layout::{INCOMING, PRIVATE, SYSTEMS};
+use baserock::layout::{INCOMING, PRIVATE};
 use baserock::operations::etc::{EtcMerge, Merged};
 use baserock::operations::{self, Deploy, Remove, SetDefault};
 use baserock::volume::Purpose;
@@ -25,7 +25,7 @@ pub fn publish(label: &Label, manifest: &Manifest, observer: &dyn Observer) -> R
     let volume = guard::open(Purpose::Change)?;
     observer.phase(format!("writing {label} to the disk"));
     let folder = volume.top().dir(PRIVATE)?.dir(INCOMING)?.dir(label)?;
-    delta::publish::publish(&folder, TREE, &volume.top().dir(SYSTEMS)?, label, manifest)
+    operations::incoming::publish(&volume, &folder, TREE, label, manifest)
 }
 
 /// Deploys the version unless that has been done, makes it the default, and deletes the folder of the push.

@@ -4,20 +4,19 @@
 //! 8 bytes    "BRBOUND", and the version: 1
 //! 16 bytes   UUID of the subvolume
 //! 8 bytes    the transaction that last changed it (ctransid), little-endian
-//!            the manifest (see `format`)
+//!            the manifest (see `delta::format`)
 //! ```
 
 use std::io::Read;
 
-use baserock::layout::MANIFEST;
+use delta::codec::invalid;
+use delta::{Manifest, format};
 use system::atomic;
 use system::btrfs::{self, Identity};
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 
-use crate::codec::invalid;
-use crate::format;
-use crate::manifest::Manifest;
+use crate::layout::MANIFEST;
 
 const MAGIC: [u8; 8] = *b"BRBOUND\x01";
 
