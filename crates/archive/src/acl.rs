@@ -1,4 +1,4 @@
-//! Access control lists: archives carry them as text, the kernel takes them as the value of an extended attribute.
+//! Access control lists. Archives have them as text; the kernel takes them as the value of an extended attribute.
 
 use std::collections::HashMap;
 
@@ -8,23 +8,23 @@ const VERSION: u32 = 2;
 /// The id of an entry that has none.
 const NO_ID: u32 = u32::MAX;
 
-/// Numbers of users and groups by name, as a tree's own `etc/passwd` and `etc/group` have them.
+/// Numbers of users and groups by name, from the tree's own `etc/passwd` and `etc/group`.
 #[derive(Default)]
 pub struct Accounts {
     users: HashMap<String, u32>,
     groups: HashMap<String, u32>,
 }
 
-/// A list that was read, with the names that nobody knows: their entries are left out.
+/// An encoded list. Entries with unknown names are left out.
 pub struct Encoded {
     /// The attribute's value.
     pub value: Vec<u8>,
-    /// Users and groups without a number.
+    /// The unknown names: users and groups without a number.
     pub unknown: Vec<String>,
 }
 
 impl Accounts {
-    /// Reads both files; lines that are not accounts are passed over.
+    /// Reads both files. Lines that are not accounts are skipped.
     pub fn read(passwd: &[u8], group: &[u8]) -> Self {
         Accounts { users: ids(passwd), groups: ids(group) }
     }
@@ -39,8 +39,8 @@ fn ids(file: &[u8]) -> HashMap<String, u32> {
     accounts.collect()
 }
 
-/// Turns a list as text (`user::rwx,user:1000:r--,…`, one entry a line or separated by commas; star adds the number as a
-/// fourth field) into the attribute's value.
+/// Turns the text of a list into the attribute's value. The text is `user::rwx,user:1000:r--,…`: entries are separated by commas or
+/// newlines, and star adds the number as a fourth field.
 pub fn encode(text: &[u8], accounts: &Accounts) -> Result<Encoded, String> {
     let text = std::str::from_utf8(text).map_err(|_| "an access control list is not UTF-8")?;
     let mut entries = Vec::new();
@@ -63,7 +63,7 @@ pub fn encode(text: &[u8], accounts: &Accounts) -> Result<Encoded, String> {
     Ok(Encoded { value, unknown })
 }
 
-/// Whether the list names accounts that only a tree's own files can turn into numbers.
+/// Whether the list has names of accounts. Only the tree's own files can turn these into numbers.
 pub fn names_accounts(text: &[u8]) -> bool {
     encode(text, &Accounts::default()).is_ok_and(|encoded| !encoded.unknown.is_empty())
 }
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_names_are_told_and_nonsense_is_refused() {
+    fn unknown_names_are_listed_and_nonsense_is_refused() {
         let encoded = encode(b"user:nobody-here:rwx,other::r--", &Accounts::default()).unwrap();
         assert_eq!(encoded.unknown, ["user nobody-here"]);
         for text in [&b"user::q"[..], b"x::rwx", b"user", b"\xff"] {

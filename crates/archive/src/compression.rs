@@ -1,4 +1,4 @@
-//! What an archive is compressed with: told by its first bytes, never by its name.
+//! The compression of an archive. Its first bytes decide, never its name.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -7,10 +7,10 @@ use flate2::bufread::MultiGzDecoder;
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::{CONCATENATED, Stream};
 
-/// How an archive is compressed.
+/// The compression of an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
-    /// Not at all.
+    /// Not compressed.
     Plain,
     /// gzip.
     Gz,
@@ -22,10 +22,10 @@ pub enum Compression {
     Bz2,
 }
 
-/// What the memory for an xz dictionary may come to, in bytes: above what `xz -9` asks for.
+/// Most memory for an xz dictionary, in bytes: more than `xz -9` needs.
 const XZ_MEMORY: u64 = 128 << 20;
 
-/// The largest window of a zstd stream, as a power of two: what `zstd -d` takes without being asked for more.
+/// The largest window of a zstd stream, as a power of two: the default limit of `zstd -d`.
 const ZSTD_WINDOW: u32 = 27;
 
 /// The longest of the magic numbers, in bytes.
@@ -34,7 +34,7 @@ const LONGEST_MAGIC: usize = 6;
 const INPUT_BUFFER: usize = 256 << 10;
 
 impl Compression {
-    /// What the first bytes of a file say.
+    /// The compression of a file with these first bytes.
     pub fn of(start: &[u8]) -> Self {
         const MAGIC: [(&[u8], Compression); 4] = [
             (&[0x1f, 0x8b], Compression::Gz),
@@ -47,7 +47,8 @@ impl Compression {
     }
 }
 
-/// The bytes inside a stream that may be compressed. Members of one format may follow one another, as the formats allow.
+/// A reader of the decompressed bytes of a stream, which may be plain too. Several compressed members may follow one another, as the
+/// formats allow.
 pub fn decompressed<'a>(reader: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
     let mut input = BufReader::with_capacity(INPUT_BUFFER, Start::of(reader)?);
     Ok(match Compression::of(input.fill_buf()?) {
@@ -66,7 +67,7 @@ pub fn decompressed<'a>(reader: impl Read + Send + 'a) -> io::Result<Box<dyn Rea
     })
 }
 
-/// A reader whose first read gives the whole magic number, however few bytes a network hands out at first.
+/// A reader whose first read gives the whole magic number, even if a network gives fewer bytes at first.
 struct Start<R> {
     first: [u8; LONGEST_MAGIC],
     length: usize,
@@ -91,7 +92,7 @@ impl<R: Read> Start<R> {
 }
 
 impl<R: Read> Read for Start<R> {
-    /// The buffer is at least as large as a magic number, since only the `BufReader` above reads from here.
+    /// The buffer is at least as large as a magic number, because only the `BufReader` above reads from here.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.taken {
             return self.rest.read(buffer);

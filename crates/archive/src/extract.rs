@@ -1,4 +1,4 @@
-//! Making the files that members describe.
+//! Makes the files that members describe.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -24,13 +24,13 @@ use crate::name::Name;
 use crate::tree::Tree;
 use crate::{Options, Stats};
 
-/// The mode of anything whose own mode is not set yet.
+/// The mode of a new file until its own mode is set.
 const CLOSED: u32 = 0o600;
 
-/// How much of a file of accounts is read, in bytes.
+/// Most bytes that are read of a file of accounts.
 const MOST_ACCOUNTS: u64 = 16 << 20;
 
-/// Access control lists by the attribute that they become: as text in archives, as values for the kernel.
+/// Access control lists with the name of their attribute; each is text in an archive, and a value for the kernel.
 type Lists = Vec<(&'static str, Vec<u8>)>;
 
 /// Unpacks members into a tree.
@@ -39,11 +39,11 @@ pub struct Extractor<'a> {
     applier: Applier,
     options: &'a Options<'a>,
     stats: Stats,
-    /// Folders get what belongs to them last: their times change with every file, and default lists would be inherited.
+    /// Folders get their metadata last: their times change with every new file, and new files would inherit default lists.
     folders: BTreeMap<Name, Metadata>,
-    /// Lists of files that name accounts: known only once the tree's own accounts are there.
+    /// Lists of files that have names of accounts. They are set last, when the tree's own accounts are there.
     lists: Vec<(Name, Lists)>,
-    /// Devices that were left out, since hard links may refer to them.
+    /// Devices that were left out. Hard links to them are left out too.
     left_out: BTreeSet<Name>,
 }
 
@@ -88,7 +88,7 @@ impl<'a> Extractor<'a> {
         Ok(())
     }
 
-    /// Gives the folders what belongs to them, deepest first.
+    /// Sets the lists that have names of accounts, and the metadata of folders, the deepest first.
     pub fn finish(mut self) -> Result<Stats> {
         let accounts = self.accounts();
         for (name, lists) in std::mem::take(&mut self.lists) {
@@ -115,7 +115,7 @@ impl<'a> Extractor<'a> {
         Ok(self.stats)
     }
 
-    /// The accounts of the tree itself. Files that are not there, or not files, know nobody.
+    /// The accounts of the tree itself. A missing file counts as empty.
     fn accounts(&self) -> Accounts {
         let read = |path| {
             let mut content = Vec::new();
@@ -131,7 +131,7 @@ impl<'a> Extractor<'a> {
             acl::encode(text, accounts).map_err(|reason| self.malformed(format!("{name}: {reason}")))?;
         for unknown in encoded.unknown {
             self.options.observer.warn(format!(
-                "{name}: the access list names {unknown}, whom the tree's etc does not know; that entry is left out"
+                "{name}: the access list names {unknown}, which the tree's etc does not have; that entry is left out"
             ));
         }
         Ok(encoded.value)
@@ -190,7 +190,7 @@ impl<'a> Extractor<'a> {
         self.applier.apply(&Target { at: At::Open(file.as_fd()), shown }, metadata, &acls)
     }
 
-    /// The lists that name no accounts, ready.
+    /// The values of the lists that have no names of accounts.
     fn known_lists(&self, name: &Name, metadata: &Metadata) -> Result<Lists> {
         let known = metadata.acls.iter().filter(|(_, text)| !acl::names_accounts(text));
         known
@@ -247,7 +247,7 @@ impl<'a> Extractor<'a> {
         }
     }
 
-    /// Gives a file that is not open what belongs to it.
+    /// Sets the metadata of a file that is not open.
     fn give(&mut self, name: &Name, metadata: &Metadata, link: bool) -> Result<()> {
         let acls = self.known_lists(name, metadata)?;
         let (_, last) = name.split();
@@ -256,7 +256,8 @@ impl<'a> Extractor<'a> {
         self.applier.apply(&target, metadata, &acls)
     }
 
-    /// Has `make` make the member in its folder. What an earlier member of the same name made gives way, but never a folder with files.
+    /// Calls `make` to make the member in its folder. A file of an earlier member with the same name is replaced, but not a folder with
+    /// files.
     fn make<T>(&mut self, name: &Name, make: impl Fn(&Dir) -> Result<T>) -> Result<T> {
         let (_, last) = name.split();
         let dir = self.tree.folder_of(name)?;

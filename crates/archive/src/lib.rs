@@ -1,10 +1,10 @@
 //! Unpacks tar archives as root filesystems.
 //!
-//! Everything that belongs to a file comes with it: owner and mode, times, extended attributes, access control lists, hard
-//! links, holes, devices. Nothing outside the new tree is touched, whatever the archive says: names are resolved beneath an
-//! opened directory, and an archive that tries to leave it is refused with the member's name.
+//! Files keep their owner and mode, times, extended attributes, access control lists, hard links and holes; devices are made too.
+//! Nothing outside the new tree is touched, whatever the archive contains: names are resolved beneath an opened directory. An archive
+//! that tries to leave it is refused, and the error names the member.
 //!
-//! Reading and decompressing run in a thread of their own; memory is bounded by a few chunks and the list of folders.
+//! Reading and decompressing run in a thread of their own. Memory is limited to a few chunks and the list of folders.
 
 mod acl;
 mod compression;
@@ -34,23 +34,23 @@ use extract::Extractor;
 use members::Members;
 use stream::Stream;
 
-/// How to unpack.
+/// The options of [`unpack`].
 pub struct Options<'a> {
     /// The archive's name, for messages.
     pub source: &'a Path,
-    /// The archive's size in bytes as it comes, compressed, where known: for progress.
+    /// The size of the (compressed) archive in bytes, if it is known. It is used for progress.
     pub size: Option<u64>,
-    /// Whose the files become.
+    /// The owners of the new files.
     pub owners: Owners,
-    /// Whether device nodes are made; otherwise they are counted.
+    /// Whether device nodes are made. Otherwise they are only counted.
     pub devices: bool,
-    /// The most that the members may come to, in bytes. `None` refuses only what unpacks to absurdly more than it is.
+    /// The most bytes that the members may have together. `None` refuses only archives that unpack to absurdly more than their size.
     pub most: Option<u64>,
-    /// Receives progress, in bytes of the archive as it comes.
+    /// Receives progress, in bytes of the (compressed) archive.
     pub observer: &'a dyn Observer,
 }
 
-/// What was unpacked.
+/// The numbers of what was unpacked.
 #[derive(Debug, Default)]
 pub struct Stats {
     /// Members, of all kinds.
@@ -59,14 +59,14 @@ pub struct Stats {
     pub bytes: u64,
     /// Device nodes that were left out.
     pub devices_left_out: u64,
-    /// Extended attributes that could not be set here, by name, with the number of files.
+    /// The names of extended attributes that could not be set here, with the number of files.
     pub refused_attributes: BTreeMap<String, u64>,
 }
 
-/// From where on an archive's growth is looked at, in bytes unpacked.
+/// An archive that unpacks to fewer bytes than this may grow without limit.
 const SMALL: u64 = 1 << 30;
 
-/// How much more than itself an archive may unpack to: root filesystems come to 10 times, a file of zeros to 1,000 times.
+/// A larger archive may unpack to this many times its size. Root filesystems unpack to 10 times, a file of zeros to 1,000 times.
 const GROWTH: u64 = 200;
 
 /// Members between two reports of progress.
@@ -74,8 +74,8 @@ const REPORT: u64 = 64;
 
 /// Unpacks an archive, compressed or not, into an existing directory, which should be empty.
 ///
-/// On an error what was unpacked so far stays there, for the caller to remove. The reader is read to its end, beyond the end of the
-/// archive too, so that a checksum over it is complete. Nothing is synced.
+/// After an error, the caller has to remove the files that were unpacked so far. The reader is read to its end, even beyond the end of
+/// the archive, so that a checksum over it is complete. Nothing is synced.
 pub fn unpack(reader: impl Read + Send, dest: &Dir, options: &Options<'_>) -> Result<Stats> {
     let root = dest.duplicate()?;
     let taken = AtomicU64::new(0);
@@ -103,7 +103,7 @@ pub fn unpack(reader: impl Read + Send, dest: &Dir, options: &Options<'_>) -> Re
 }
 
 impl Options<'_> {
-    /// Whether an archive that has given `given` bytes out of `taken` of its own may go on.
+    /// Refuses an archive from which `taken` bytes were read and `given` bytes unpacked, if that is too much.
     fn allow(&self, given: u64, taken: u64) -> Result<()> {
         let refused = |reason: String| Err(Error::malformed(self.source, reason));
         match self.most {

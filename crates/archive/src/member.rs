@@ -1,4 +1,4 @@
-//! Members: what an archive says about each file, with everything checked that it says.
+//! Members: the descriptions of files in an archive, completely checked.
 
 use tar_core::parse::ParsedEntry;
 use tar_core::{EntryType, SparseEntry};
@@ -8,23 +8,23 @@ use crate::pax::{self, Time};
 
 /// One file of any kind in an archive.
 pub struct Member {
-    /// Where it goes.
+    /// Its path in the tree.
     pub name: Name,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// What belongs to it.
+    /// Its metadata.
     pub metadata: Metadata,
     /// Bytes that follow in the archive, without padding.
     pub stored: u64,
 }
 
-/// What a member is.
+/// The kind of a member.
 pub enum Kind {
-    /// A regular file; its content follows, `stored` bytes.
+    /// A regular file. Its content follows: `stored` bytes.
     File,
-    /// A regular file with holes: only these parts follow.
+    /// A regular file with holes. Only these parts follow.
     Sparse {
-        /// Where the parts go: ordered, not overlapping, inside `size`.
+        /// The places of the parts: in order, not overlapping, inside `size`.
         parts: Vec<Part>,
         /// Size of the file in bytes, holes included.
         size: u64,
@@ -55,17 +55,17 @@ pub struct Device {
 /// A part of a file with holes, in bytes.
 #[derive(Clone, Copy)]
 pub struct Part {
-    /// Where it starts in the file.
+    /// Its start in the file.
     pub offset: u64,
-    /// How long it is.
+    /// Its length.
     pub length: u64,
 }
 
-/// What belongs to a member beside its content.
+/// The metadata of a member.
 pub struct Metadata {
     /// Permissions with set-id and sticky bits.
     pub mode: u32,
-    /// Owner, as a number: names in archives are of another machine.
+    /// Owner, as a number. Names in archives belong to another machine.
     pub uid: u32,
     /// Group, as a number.
     pub gid: u32,
@@ -73,7 +73,7 @@ pub struct Metadata {
     pub mtime: Time,
     /// Extended attributes.
     pub attributes: Vec<(String, Vec<u8>)>,
-    /// Access control lists, as text, by the attribute that they become.
+    /// Access control lists, as text, with the name of their attribute.
     pub acls: Vec<(&'static str, Vec<u8>)>,
 }
 
@@ -82,7 +82,8 @@ const ACL_ACCESS: &str = "system.posix_acl_access";
 const ACL_DEFAULT: &str = "system.posix_acl_default";
 
 impl Member {
-    /// Checks what the parser found; `sparse` is the map and the real size where the member has holes. `None` for kinds that are no files: volume labels.
+    /// Checks an entry of the parser. `sparse` is the map and the real size of a member with holes. Returns `None` for an entry that is not
+    /// a file, but a volume label.
     pub fn from_entry(
         entry: &ParsedEntry<'_>,
         sparse: Option<(Vec<SparseEntry>, u64)>,
@@ -109,10 +110,10 @@ fn kind_of(
         return Ok(Some(Kind::Sparse { parts: parts(&map, size, entry, name)?, size }));
     }
     Ok(Some(match entry.entry_type {
-        // Before there was a type for directories, a slash at the end said so.
+        // Old archives have no type for directories, but a slash at the end of the name.
         EntryType::Regular if entry.path.ends_with(b"/") => Kind::Directory,
         EntryType::Regular | EntryType::Continuous => Kind::File,
-        // D is a directory as incremental archives of GNU tar have it.
+        // D is a directory in an incremental archive of GNU tar.
         EntryType::Directory | EntryType::Other(b'D') => Kind::Directory,
         EntryType::Symlink => Kind::Symlink(target(entry, name)?.to_vec()),
         EntryType::Link => Kind::HardLink(Name::parse(target(entry, name)?)?),
@@ -156,7 +157,7 @@ fn parts(map: &[SparseEntry], size: u64, entry: &ParsedEntry<'_>, name: &Name) -
         end = next;
         sum += part.length;
     }
-    // Where an extended header states the size, the parser leaves the map, whole blocks, in it.
+    // If an extended header states the size, the parser includes the map in it, which is whole blocks.
     let with_map = || states_size(pax) && stored.checked_sub(sum).is_some_and(|map| map % 512 == 0);
     if sum != stored && !with_map() {
         return Err(wrong());
@@ -187,7 +188,7 @@ fn metadata(entry: &ParsedEntry<'_>, global: &[u8]) -> Result<Metadata, String> 
     Ok(metadata)
 }
 
-/// Applies one record. The parser has applied names, sizes and owners already, but forgives numbers that are none.
+/// Applies one record. The parser has applied names, sizes and owners already, but it ignores invalid numbers.
 fn apply(metadata: &mut Metadata, key: &str, value: &[u8]) -> Result<(), String> {
     let id =
         |value: u64| u32::try_from(value).map_err(|_| format!("owner {value} is not a number of a user"));

@@ -1,4 +1,4 @@
-//! Reading an archive member by member.
+//! Reads an archive member by member.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,25 +12,25 @@ use crate::stream::Stream;
 /// Blocks of an archive, in bytes.
 const BLOCK: u64 = 512;
 
-/// How much may be said about one member, in bytes: the kernel takes 64 KiB for an attribute, and there are few.
+/// Most bytes of the headers of one member. The kernel allows 64 KiB for an attribute, and a file has few.
 const MOST_METADATA: u32 = 4 << 20;
 
-/// More parts than any real file with holes has.
+/// Most parts of a file with holes: more than any real file has.
 const MOST_PARTS: usize = 1 << 18;
 
-/// An archive being read.
+/// The reader of an archive.
 pub struct Members {
     stream: Stream,
     parser: Parser,
     source: PathBuf,
-    /// Records that hold for all members that follow.
+    /// Records that apply to all following members.
     global: Vec<u8>,
     /// Bytes between the end of the current member's content and the next header.
     padding: u64,
     seen: u64,
 }
 
-/// What the parser found, with its own copies of nothing: how far to go, and what comes next.
+/// The next thing in the archive.
 enum Found {
     Member(Option<Box<Member>>),
     More(usize),
@@ -47,12 +47,12 @@ impl Members {
             max_pending_entries: 16,
             max_sparse_entries: MOST_PARTS,
         });
-        // Its own reading of numbers refuses negative times; ours is the strict one.
+        // The parser would refuse negative times. The records are parsed strictly in `pax`.
         parser.set_ignore_pax_errors(true);
         Members { stream, parser, source: source.to_owned(), global: Vec::new(), padding: 0, seen: 0 }
     }
 
-    /// The next member; its content must be read or skipped before the one after it. `None` at the end.
+    /// The next member. Its content must be read or skipped before the following member. `None` at the end.
     pub fn next(&mut self) -> Result<Option<Member>> {
         let padding = std::mem::take(&mut self.padding);
         if !self.skip(padding)? {
@@ -67,7 +67,7 @@ impl Members {
                     return Ok(Some(*member));
                 }
                 Found::Member(None) => {}
-                // Twice as much as asked for, so that a long map is not read again for each of its blocks.
+                // At least twice as much as before, so that a long map is not parsed again for each of its blocks.
                 Found::More(bytes) => wanted = bytes.max(wanted.saturating_mul(2)),
                 Found::Global(records) => self.global.extend(records),
                 Found::End => return Ok(None),
@@ -75,34 +75,34 @@ impl Members {
         }
     }
 
-    /// The next piece of a member's content, `most` bytes at most; empty only where the archive is cut short.
+    /// The next piece of a member's content, of at most `most` bytes. It is empty only if the archive is cut short.
     pub fn content(&mut self, most: u64) -> Result<&[u8]> {
         let source = &self.source;
         let piece = self.stream.some().map_err(|error| unreadable(source, error))?;
         Ok(&piece[..usize::try_from(most).unwrap_or(usize::MAX).min(piece.len())])
     }
 
-    /// Leaves behind what [`Members::content`] gave.
+    /// Moves past `count` bytes that [`Members::content`] returned.
     pub fn consume(&mut self, count: usize) {
         self.stream.consume(count);
     }
 
-    /// Leaves behind the content of a member; false where the archive is cut short.
+    /// Moves past the content of a member. Returns false if the archive is cut short.
     pub fn skip(&mut self, count: u64) -> Result<bool> {
         self.stream.skip(count).map_err(|error| unreadable(&self.source, error))
     }
 
-    /// Reads what comes after the end, so that checksums of the whole are seen.
+    /// Reads the rest of the stream after the end of the archive, so that a checksum covers all of it.
     pub fn drain(&mut self) -> Result<()> {
         self.stream.drain().map_err(|error| unreadable(&self.source, error))
     }
 
-    /// Something that the archive says cannot be.
+    /// The error for something impossible in the archive.
     pub fn malformed(&self, reason: impl Into<String>) -> Error {
         Error::malformed(&self.source, reason)
     }
 
-    /// The archive ends where it must not.
+    /// The error for an archive that ends too early.
     pub fn cut_short(&self) -> Error {
         self.malformed(format!("the archive is cut short after {} members; get it again", self.seen))
     }
@@ -141,7 +141,7 @@ impl Members {
         Ok(Found::Member(member.map(Box::new)))
     }
 
-    /// A lone block of zeros ends an archive too; a part of a block, or none, is a cut.
+    /// The stream has ended. A single block of zeros ends an archive too; with less than a block, it is cut short.
     fn at_end(&self, zero: bool, length: usize) -> Result<Found> {
         match length {
             0 if self.seen == 0 => Err(self.malformed("the file is empty, not an archive")),
@@ -170,12 +170,12 @@ impl Members {
     }
 }
 
-/// Whether what is left is nothing but a block of zeros, as some programs end archives.
+/// Whether the rest is only one block of zeros. Some programs end archives so.
 fn bytes_are_zero(bytes: &[u8]) -> bool {
     bytes.len() < 2 * 512 && bytes.iter().all(|&b| b == 0)
 }
 
-/// An error of the reader below: the source's own, a decompressor's, or an end that came too early.
+/// The error of reading: that of the source, that of a decompressor, or an end that came too early.
 fn unreadable(source: &Path, error: io::Error) -> Error {
     if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Error>) {
         let inner = error.into_inner().and_then(|inner| inner.downcast::<Error>().ok());

@@ -1,4 +1,4 @@
-//! Giving a file what belongs to it: owner, mode, attributes, times, in the order in which they do not undo one another.
+//! Sets the metadata of a file: owner, mode, attributes, times, in an order in which none undoes another.
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -17,28 +17,28 @@ use system::error::{Error, OrCannot, Result};
 use crate::member::Metadata;
 use crate::pax::Time;
 
-/// Whose the files become.
+/// The owners of the new files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owners {
     /// As the archive says.
     AsArchived,
-    /// All the user's who unpacks: there is only one id to give.
+    /// All files belong to the user who unpacks, because no other id is available.
     Mine,
 }
 
-/// Something to give metadata to, with the name under which the user knows it.
+/// A file whose metadata is set, with its name for messages.
 pub struct Target<'a> {
-    /// How to reach it.
+    /// The way to reach it.
     pub at: At<'a>,
-    /// For messages.
+    /// Its name for messages.
     pub shown: PathBuf,
 }
 
-/// How a file is reached.
+/// The way to reach a file.
 pub enum At<'a> {
     /// It is open.
     Open(BorrowedFd<'a>),
-    /// It has this name in a directory that is open; a link is not followed.
+    /// It has this name in an open directory. A link is not followed.
     Name {
         /// The directory.
         dir: BorrowedFd<'a>,
@@ -49,20 +49,20 @@ pub enum At<'a> {
     },
 }
 
-/// Applies metadata, and remembers what could not be.
+/// Applies metadata, and counts what could not be applied.
 pub struct Applier {
     owners: Owners,
-    /// Attributes that the filesystem or the lack of privilege did not allow, by name, with how many files.
+    /// Attributes that the filesystem or a lack of privilege did not allow, by name, with the number of files.
     pub refused: BTreeMap<String, u64>,
 }
 
 impl Applier {
-    /// Nothing was refused yet.
+    /// An applier that has not refused anything yet.
     pub fn new(owners: Owners) -> Self {
         Applier { owners, refused: BTreeMap::new() }
     }
 
-    /// Gives the file everything. `acls` are ready values of attributes.
+    /// Sets all metadata of the file. `acls` are values of attributes.
     pub fn apply(
         &mut self,
         target: &Target<'_>,
@@ -72,7 +72,7 @@ impl Applier {
         if self.owners == Owners::AsArchived {
             own(target, metadata.uid, metadata.gid)?;
         }
-        // After the owner, since a change of owner takes the set-id bits away.
+        // The mode comes after the owner, because a change of owner clears the set-id bits.
         set_mode(target, metadata.mode)?;
         for (name, value) in &metadata.attributes {
             self.attribute(target, name, value)?;
@@ -83,7 +83,7 @@ impl Applier {
         set_time(target, metadata.mtime)
     }
 
-    /// Sets an attribute. One that cannot exist here is counted; any other failure is an error.
+    /// Sets an attribute. An attribute that cannot exist here is counted; any other failure is an error.
     pub fn attribute(&mut self, target: &Target<'_>, name: &str, value: &[u8]) -> Result<()> {
         match target.set_attribute(name, value) {
             Ok(()) => {}
@@ -145,7 +145,7 @@ fn set_mode(target: &Target<'_>, mode: u32) -> Result<()> {
     let mode = Mode::from_bits_truncate(mode);
     match target.at {
         At::Open(fd) => fchmod(fd, mode),
-        // Devices and FIFOs, made a moment ago in a tree that nobody else can reach.
+        // These are devices and FIFOs. They were made just now in a tree that no other user can reach, so following is safe.
         At::Name { dir, name, link: false } => fchmodat(dir, name, mode, FchmodatFlags::FollowSymlink),
         At::Name { .. } => Ok(()),
     }

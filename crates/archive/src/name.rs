@@ -1,18 +1,18 @@
-//! Names of members: relative to the new tree, whatever the archive says.
+//! Names of members. They are always relative to the new tree.
 
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The longest path and the longest component that the kernel takes, in bytes.
+/// The longest path and the longest component that the kernel accepts, in bytes.
 const LONGEST_PATH: usize = 4095;
 const LONGEST_COMPONENT: usize = 255;
 
-/// How much of a name a message shows.
+/// Most characters of a name that a message shows.
 const SHOWN: usize = 80;
 
-/// A checked name: components without `.`, `..` and empty ones, joined by `/`; empty for the tree itself.
+/// A checked name: components joined by `/`. None of them is empty, `.` or `..`. The name of the tree itself is empty.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name(Vec<u8>);
 
@@ -45,7 +45,7 @@ impl Name {
         Ok(Name(name))
     }
 
-    /// The name as a relative path; empty for the tree itself.
+    /// The name as a relative path. It is empty for the tree itself.
     pub fn path(&self) -> &Path {
         Path::new(OsStr::from_bytes(&self.0))
     }
@@ -72,7 +72,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// A name for a message: on one line, and not longer than a line.
+/// A name for a message: in one line, and not too long.
 pub fn shown(raw: &[u8]) -> String {
     let text: String = String::from_utf8_lossy(raw).chars().flat_map(char::escape_debug).collect();
     if text.chars().count() <= SHOWN {
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_names_say_why() {
+    fn errors_tell_the_fault_of_a_name() {
         for (raw, why) in [
             ("../x", "leads out"),
             ("a/../../x", "leads out"),

@@ -1,8 +1,8 @@
-//! The records of an extended header, read strictly: a record that cannot be read is an error, never skipped.
+//! The records of an extended header. An invalid record is an error, and is never skipped.
 
 use std::time::Duration;
 
-/// A moment as the kernel takes it: seconds since 1970, and nanoseconds after them.
+/// A time in the form of the kernel: seconds since 1970, and nanoseconds after them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Time {
     /// May be negative.
@@ -39,7 +39,7 @@ pub fn number(key: &str, value: &[u8]) -> Result<u64, String> {
     text.ok_or_else(|| format!("an extended header has {key} {:?}", String::from_utf8_lossy(value)))
 }
 
-/// A time in decimal, with a fraction and a sign where they are wanted.
+/// A time in decimal, with an optional fraction and sign.
 pub fn time(key: &str, value: &[u8]) -> Result<Time, String> {
     let wrong = || format!("an extended header has {key} {:?}", String::from_utf8_lossy(value));
     let text = std::str::from_utf8(value).map_err(|_| wrong())?;

@@ -1,4 +1,4 @@
-//! Reading ahead: the archive is read and decompressed in a thread of its own, while this one writes files.
+//! Reads ahead: one thread reads and decompresses the archive while another writes files.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use system::signal;
 
-/// Bytes read at once.
+/// Bytes read at a time.
 const CHUNK: usize = 1 << 20;
 
-/// Chunks that may be waiting: what bounds the memory.
+/// Most chunks that wait. This limits the memory.
 const AHEAD: usize = 8;
 
-/// How often a signal is looked for while nothing comes.
+/// How often signals are checked while nothing arrives.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// The bytes of an archive, as contiguous slices.
@@ -35,14 +35,14 @@ impl Stream {
         let (used, reuse) = channel();
         scope.spawn(move || {
             if let Err(error) = open().and_then(|reader| read_ahead(reader, &fill, &reuse)) {
-                // Nobody listens any more where unpacking has failed meanwhile.
+                // If unpacking has failed meanwhile, the error is not received.
                 drop(fill.send(Err(error)));
             }
         });
         Stream { current: Vec::new(), position: 0, filled, used, ended: false }
     }
 
-    /// What can be read without waiting, at least one byte; empty only at the end.
+    /// The bytes that are ready, at least one; empty only at the end.
     pub fn some(&mut self) -> io::Result<&[u8]> {
         if self.position == self.current.len()
             && let Some(next) = self.next_chunk()?
@@ -67,12 +67,12 @@ impl Stream {
         Ok(&self.current[self.position..])
     }
 
-    /// Leaves behind `count` bytes of what was last shown.
+    /// Moves past `count` of the bytes that were returned last.
     pub fn consume(&mut self, count: usize) {
         self.position = (self.position + count).min(self.current.len());
     }
 
-    /// Leaves behind `count` bytes, however many are at hand; whether there were as many.
+    /// Moves past `count` bytes. Returns whether there were so many.
     pub fn skip(&mut self, mut count: u64) -> io::Result<bool> {
         while count > 0 {
             let available = self.some()?.len();
@@ -86,7 +86,7 @@ impl Stream {
         Ok(true)
     }
 
-    /// Reads what is left and forgets it, so that whoever made the reader sees every byte pass.
+    /// Reads the rest and drops it, so that the reader below sees every byte.
     pub fn drain(&mut self) -> io::Result<()> {
         self.skip(u64::MAX).map(|_| ())
     }

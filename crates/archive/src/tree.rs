@@ -1,4 +1,4 @@
-//! The new tree: members find their folder beneath its root, and nowhere else.
+//! The new tree. The folders of members are looked up beneath its root only.
 
 use std::path::{Path, PathBuf};
 
@@ -8,13 +8,13 @@ use system::resolve::Links;
 
 use crate::name::Name;
 
-/// The mode of folders that the archive does not mention.
+/// The mode of folders that are not members of the archive.
 const UNMENTIONED: u32 = 0o755;
 
-/// The tree that is being unpacked into.
+/// The tree into which an archive is unpacked.
 pub struct Tree {
     root: Dir,
-    /// The folder of the last member: most archives go folder by folder.
+    /// The folder of the last member is kept open, because most archives go folder by folder.
     last: Option<(PathBuf, Dir)>,
 }
 
@@ -29,12 +29,12 @@ impl Tree {
         &self.root
     }
 
-    /// Forgets which folder was the last, because one was replaced.
+    /// Closes the folder of the last member, because a folder was replaced.
     pub fn forget(&mut self) {
         self.last = None;
     }
 
-    /// The folder that the member belongs in, made where it is missing.
+    /// The folder of the member. It is made if it is missing.
     pub fn folder_of(&mut self, name: &Name) -> Result<&Dir> {
         let (folder, _) = name.split();
         if folder.as_os_str().is_empty() {

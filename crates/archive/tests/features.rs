@@ -1,4 +1,4 @@
-//! Everything that belongs to a file arrives, from archives as the usual programs write them.
+//! Files from archives of the usual programs keep all their metadata.
 //!
 //! Pace: seconds
 
@@ -13,7 +13,7 @@ use tar_core::EntryType;
 
 use support::{Archive, options, shell, unpack, unpack_bytes};
 
-/// One file of each kind, with everything that can belong to it.
+/// One file of each kind, with all metadata that it can have.
 const MAKE: &str = r#"
     mkdir -p tree/dir/sub tree/etc tree/sticky tree/closed
     echo 'joe:x:4711:4711::/:/bin/sh' > tree/etc/passwd
@@ -43,7 +43,7 @@ const MAKE: &str = r#"
     touch -d '2001-01-01 01:01:01 UTC' tree/dir/sub tree/dir tree
 "#;
 
-/// All that can be told about a tree: kinds, modes, owners, sizes, times, links, attributes, lists, contents.
+/// A description of a tree: kinds, modes, owners, sizes, times, links, attributes, lists, contents.
 const TELL: &str = r"
     find . -printf '%P|%y|%m|%U:%G|%n|%T@|%l|' \( -type d -printf '\n' -o -printf '%s\n' \) | LC_ALL=C sort
     find . \( -type b -o -type c \) -exec stat -c '%n %t:%T' {} + | LC_ALL=C sort
@@ -102,7 +102,7 @@ fn older_maps_of_holes_are_read() {
 #[test]
 fn names_in_lists_are_those_of_the_tree() {
     let place = tempfile::tempdir_in("/var/tmp").unwrap();
-    // As written on a machine that knows joe by another number, or not at all.
+    // The machine that wrote this knows joe by another number, or not at all.
     let list = "user::rw-\nuser:joe:r--\ngroup::r--\nmask::r--\nother::r--\n";
     let record = format!("{} SCHILY.acl.access={list}\n", "00 SCHILY.acl.access=\n".len() + list.len());
     let archive = Archive::default()

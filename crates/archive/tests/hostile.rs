@@ -1,4 +1,4 @@
-//! Archives that want out, or that want too much: nothing outside the new tree is touched, and the message says what was tried.
+//! Archives that try to leave the tree, or to take too much: nothing outside the new tree is touched, and the message tells the attempt.
 //!
 //! Pace: seconds
 
@@ -12,7 +12,7 @@ use std::path::Path;
 use support::{Archive, options, shell, unpack, unpack_bytes};
 use tar_core::EntryType;
 
-/// Unpacks beside a file that must stay as it is, and returns the message.
+/// Unpacks beside a file that must not change, and returns the message.
 fn refused(archive: &[u8]) -> String {
     let place = tempfile::tempdir().unwrap();
     let tree = place.path().join("tree");
@@ -171,7 +171,7 @@ fn a_limit_is_kept() {
     );
 }
 
-/// Members without end, made as they are read.
+/// Endless members, which are made while they are read.
 struct Many {
     left: u32,
     block: Vec<u8>,

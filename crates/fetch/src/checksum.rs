@@ -1,4 +1,4 @@
-//! SHA-256 sums: as text, in files beside archives, and of what passes by.
+//! SHA-256 sums: parsed from text, found in files beside archives, and computed while bytes are read.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -28,8 +28,8 @@ impl fmt::Display for Checksum {
 }
 
 impl Checksum {
-    /// The sum of the file `name` in a list as `sha256sum` writes it (`SUM  NAME`, or a sum alone), or in BSD's style
-    /// (`SHA256 (NAME) = SUM`). `shown` is the list's own name.
+    /// The sum of the file `name` in a list of `sha256sum` (`SUM  NAME`, or only one sum), or in a list in BSD's style
+    /// (`SHA256 (NAME) = SUM`). `shown` is the name of the list.
     pub fn in_list(list: &str, name: &str, shown: &str) -> Result<Self> {
         let lines: Vec<(Checksum, Option<&str>)> = list.lines().filter_map(line).collect();
         let named = lines.iter().find(|(_, of)| of.is_some_and(|of| of.rsplit('/').next() == Some(name)));
@@ -42,13 +42,13 @@ impl Checksum {
         })
     }
 
-    /// Fails unless this is the sum that was expected of `shown`.
+    /// Fails unless this is the expected sum of `shown`.
     pub fn verify(self, expected: Checksum, shown: &str) -> Result<()> {
         if self == expected {
             return Ok(());
         }
         Err(Error::refused(format!(
-            "{shown} is not what was expected: its SHA-256 sum is {self}, not {expected}; nothing was added"
+            "{shown} is not the expected file: its SHA-256 sum is {self}, not {expected}; nothing was added"
         )))
     }
 }
@@ -80,19 +80,19 @@ fn shortened(text: &str) -> String {
     text.chars().take(70).collect()
 }
 
-/// A reader that sums up what passes.
+/// A reader that computes the sum of its bytes.
 pub struct Hashing<R> {
     reader: R,
     hash: Sha256,
 }
 
 impl<R> Hashing<R> {
-    /// Nothing has passed yet.
+    /// A reader that has read nothing yet.
     pub fn new(reader: R) -> Self {
         Hashing { reader, hash: Sha256::new() }
     }
 
-    /// The sum of all that was read.
+    /// The sum of all bytes that were read.
     pub fn finish(self) -> Checksum {
         Checksum(self.hash.finalize().into())
     }
@@ -113,7 +113,7 @@ mod tests {
     const SUM: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
     #[test]
-    fn what_passes_is_summed_up() {
+    fn bytes_are_summed_up_while_they_are_read() {
         let mut hashing = Hashing::new(&b"abc"[..]);
         io::copy(&mut hashing, &mut io::sink()).unwrap();
         assert_eq!(hashing.finish().to_string(), SUM);

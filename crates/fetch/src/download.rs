@@ -1,4 +1,4 @@
-//! A download that goes on where it broke off.
+//! A download that continues where it broke off.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -13,31 +13,31 @@ use ureq::http::Response;
 use crate::server::{self, Failure};
 use crate::source::Patience;
 
-/// How often in a row a download is taken up again without a single new byte.
+/// Most tries in a row that bring no new byte.
 const TRIES: u32 = 4;
 
-/// The wait before the first new try; it doubles, up to the longest.
+/// The pause before the first new try. It doubles with each try, up to the longest.
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
-/// How often a signal is looked for.
+/// How often signals are checked.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Bytes read from a connection at once, and pieces that may be waiting.
+/// Bytes read from a connection at a time, and most pieces that wait.
 const PIECE: usize = 256 << 10;
 const WAITING: usize = 4;
 
-/// The bytes of a URL, over as many connections as it takes.
+/// The bytes of a URL, over as many connections as necessary.
 pub struct Download {
     url: String,
     patience: Patience,
     connection: Receiver<Message>,
-    /// What tells this file from a newer one of the same name: its `ETag`, or when it was changed.
+    /// The `ETag` of the file, or the time of its last change. It tells this file from a newer one of the same name.
     validator: Option<String>,
     size: Option<u64>,
-    /// Bytes handed out.
+    /// Bytes received so far.
     at: u64,
-    /// Bytes to pass over, where a server starts over instead of going on.
+    /// Bytes to skip, because the server starts from the beginning again.
     repeated: u64,
     piece: Vec<u8>,
     taken: usize,
@@ -45,7 +45,8 @@ pub struct Download {
     ended: bool,
 }
 
-/// What a connection tells. It has a thread of its own, since nothing else ends a wait for a silent server when a signal comes.
+/// A message of a connection. The connection has a thread of its own, because otherwise a signal would not end the wait for a silent
+/// server.
 enum Message {
     Answer(Answer),
     Piece(Vec<u8>),
@@ -60,7 +61,7 @@ struct Answer {
 }
 
 impl Download {
-    /// Connects, and learns how large the file is.
+    /// Connects, and asks for the size of the file.
     pub fn start(url: &str, patience: Patience) -> Result<Self> {
         let mut download = Download {
             url: url.to_owned(),
@@ -86,14 +87,14 @@ impl Download {
         }
     }
 
-    /// How many bytes there are, where the server says so.
+    /// The size of the file, if the server tells it.
     pub fn size(&self) -> Option<u64> {
         self.size
     }
 
     fn receive(&self) -> Result<Message> {
         let begun = Instant::now();
-        // Connecting, and reading, have limits of their own below; this one is for what they do not cover.
+        // Connecting and reading have limits of their own. This limit is for everything that these do not cover.
         let limit = self.patience.0 * 3 + LOOK;
         loop {
             signal::check()?;
@@ -114,7 +115,7 @@ impl Download {
         Failure::passing("the server sends nothing").of(&self.url)
     }
 
-    /// Takes up the next message; afterwards there is a piece, or the end.
+    /// Handles the next message of the connection.
     fn advance(&mut self) -> Result<()> {
         match self.receive()? {
             Message::Answer(answer) => self.resumed(&answer),
@@ -144,13 +145,13 @@ impl Download {
         self.piece = piece;
     }
 
-    /// A new connection goes on, or starts over: then what is known already is passed over.
+    /// Handles the answer to a new connection. If the server starts from the beginning, the bytes that are known are skipped.
     fn resumed(&mut self, answer: &Answer) -> Result<()> {
         if answer.size != self.size || (answer.validator.is_some() && answer.validator != self.validator) {
             return Err(self.failed("the file on the server changed meanwhile; run the command again"));
         }
         if answer.from > self.at {
-            return Err(self.failed("the server goes on at another place than it was asked to"));
+            return Err(self.failed("the server continues at another place than it was asked to"));
         }
         self.repeated = self.at - answer.from;
         Ok(())
@@ -204,7 +205,7 @@ fn connect(url: String, patience: Patience, from: u64, validator: Option<String>
             Ok(()) => Message::End,
             Err(failure) => Message::Failed(failure),
         };
-        // Nobody listens any more once the download was given up.
+        // If the download was given up, the message is not received.
         drop(send.send(end));
     });
     receive
@@ -242,7 +243,7 @@ fn transfer(
 fn answer(response: &Response<Body>) -> Result<Answer, Failure> {
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let number = |text: Option<&str>| text.and_then(|text| text.trim().parse::<u64>().ok());
-    // A weak tag does not promise the same bytes.
+    // A weak tag does not promise identical bytes.
     let tag = header("etag").filter(|tag| !tag.starts_with("W/"));
     let validator = tag.or_else(|| header("last-modified")).map(str::to_owned);
     if response.status().as_u16() != 206 {

@@ -1,4 +1,4 @@
-//! Talking to web servers: one request, its answer, and what went wrong in words.
+//! Talks to web servers: sends a request, reads the answer, and puts errors into words.
 
 use std::io::Read;
 
@@ -9,39 +9,39 @@ use ureq::{Agent, Body, Proxy};
 
 use crate::source::{MOST_LIST, Patience};
 
-/// As many redirections as browsers follow.
+/// Most redirections, as in browsers.
 const REDIRECTS: u32 = 20;
 
-/// What a failed look-up of a name means.
+/// The message for a failed look-up of a name.
 const NO_HOST: &str = "there is no such host, or no name server answers";
 
-/// Why a request or its answer came to nothing.
+/// The failure of a request.
 #[derive(Debug)]
 pub struct Failure {
-    /// In words, without the URL.
+    /// The reason in words, without the URL.
     pub reason: String,
     /// Whether trying again may help.
     pub passing: bool,
 }
 
 impl Failure {
-    /// One that stays.
+    /// A failure that trying again does not cure.
     pub fn lasting(reason: impl Into<String>) -> Self {
         Failure { reason: reason.into(), passing: false }
     }
 
-    /// One that may pass.
+    /// A failure that trying again may cure.
     pub fn passing(reason: impl Into<String>) -> Self {
         Failure { reason: reason.into(), passing: true }
     }
 
-    /// The failure as the user reads it.
+    /// The error for the user.
     pub fn of(self, url: &str) -> Error {
         Error::refused(format!("cannot fetch {}: {}", without_password(url), self.reason))
     }
 }
 
-/// Something to ask servers with. Certificates are those that the system trusts; the proxy is the environment's.
+/// An agent for requests. It trusts the certificates that the system trusts, and uses the proxy of the environment.
 pub fn agent(url: &str, patience: Patience) -> Result<Agent, Failure> {
     let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
     let secure = url.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"));
@@ -49,7 +49,7 @@ pub fn agent(url: &str, patience: Patience) -> Result<Agent, Failure> {
     let config = Agent::config_builder()
         .tls_config(tls)
         .proxy(proxy(url, secure)?)
-        // A redirection must not take away the protection that was asked for.
+        // A redirection must not lead from a protected connection to an unprotected one.
         .https_only(secure)
         .http_status_as_error(false)
         .max_redirects(REDIRECTS)
@@ -63,7 +63,7 @@ pub fn agent(url: &str, patience: Patience) -> Result<Agent, Failure> {
     Ok(config.new_agent())
 }
 
-/// Asks for the file from byte `from` on, if it is still the one that has this `validator`.
+/// Asks for the file from byte `from` on, if it still has this `validator`.
 pub fn get(agent: &Agent, url: &str, from: u64, validator: Option<&str>) -> Result<Response<Body>, Failure> {
     let mut request = agent.get(url);
     if from > 0 {
@@ -75,7 +75,7 @@ pub fn get(agent: &Agent, url: &str, from: u64, validator: Option<&str>) -> Resu
     request.call().map_err(|error| explain(&error))
 }
 
-/// What a server answers that does not send the file.
+/// The failure for a status with which the server does not send the file.
 pub fn status_failure(status: u16) -> Option<Failure> {
     match status {
         200 | 206 => None,
@@ -88,7 +88,7 @@ pub fn status_failure(status: u16) -> Option<Failure> {
     }
 }
 
-/// A small file as text; `None` where the server has none.
+/// Fetches a small file as text; `None` if the server does not have it.
 pub fn small_file(url: &str, patience: Patience) -> Result<Option<String>> {
     let fetch = || -> Result<Option<String>, Failure> {
         let answer = get(&agent(url, patience)?, url, 0, None)?;
@@ -114,7 +114,7 @@ pub fn explain(error: &ureq::Error) -> Failure {
         E::Io(cause) if cause.to_string().starts_with("failed to lookup address") => {
             Failure::passing(NO_HOST)
         }
-        E::ConnectionFailed => Failure::passing("no connection came about"),
+        E::ConnectionFailed => Failure::passing("the connection could not be made"),
         E::Timeout(_) => Failure::passing("the server does not answer in time"),
         E::Io(cause) if cause.kind() == std::io::ErrorKind::ConnectionRefused => {
             Failure::passing("the server refuses the connection")
@@ -125,7 +125,7 @@ pub fn explain(error: &ureq::Error) -> Failure {
         E::Io(cause) if cause.kind() == std::io::ErrorKind::TimedOut => {
             Failure::passing("the server does not answer in time")
         }
-        // How errors of the encryption arrive: a certificate that nobody vouches for, or no encryption at all.
+        // Errors of encryption arrive like this: an untrusted certificate, or no encryption at all.
         E::Io(cause) if cause.kind() == std::io::ErrorKind::InvalidData => {
             Failure::lasting(format!("the connection is not safe ({cause})"))
         }
@@ -141,7 +141,7 @@ pub fn explain(error: &ureq::Error) -> Failure {
     }
 }
 
-/// The proxy that the environment names for the URL; a host in `no_proxy` has none.
+/// The proxy for the URL in the environment. A host in `no_proxy` has none.
 fn proxy(url: &str, secure: bool) -> Result<Option<Proxy>, Failure> {
     let names: [&str; 4] = if secure {
         ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
@@ -164,7 +164,7 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Whether the host, or a domain that it is in, is in the list.
+/// Whether the host or its domain is in the list.
 fn is_exempt(host: &str, list: &str) -> bool {
     list.split(',').map(|item| item.trim().trim_start_matches('.')).filter(|item| !item.is_empty()).any(
         |item| {
@@ -186,7 +186,7 @@ fn host(url: &str) -> &str {
     }
 }
 
-/// The URL as it may be shown.
+/// The URL without its password, so that it may be shown.
 pub fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());

@@ -1,4 +1,4 @@
-//! What the user names: a path, a `file:` URL, or something on a server.
+//! The source that the user gives: a path, a `file:` URL, or a URL on a server.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -14,19 +14,19 @@ use crate::checksum::Checksum;
 use crate::download::Download;
 use crate::server;
 
-/// How much a list of checksums may have, in bytes.
+/// Most bytes of a list of checksums.
 pub(crate) const MOST_LIST: u64 = 1 << 20;
 
-/// Where an archive is.
+/// The source of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// In a file, or a directory.
+    /// A file or a directory.
     Path(PathBuf),
-    /// On a server, by `http` or `https`.
+    /// A URL on a server, with `http` or `https`.
     Url(String),
 }
 
-/// How long a server may keep silent.
+/// How long a server may be silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience(pub Duration);
 
@@ -38,14 +38,14 @@ impl Default for Patience {
 
 /// The bytes of a source.
 pub struct Stream {
-    /// Reads them.
+    /// The reader of the bytes.
     pub reader: Box<dyn Read + Send>,
-    /// How many there are, where that is known.
+    /// Their number, if it is known.
     pub size: Option<u64>,
 }
 
 impl Source {
-    /// Parses what the user gave: a URL of a known scheme, or else a path.
+    /// Parses the user's text: a URL with a known scheme, or else a path.
     pub fn parse(text: &OsStr) -> Result<Self> {
         let Some((scheme, rest)) =
             text.to_str().and_then(|text| text.split_once("://")).filter(|(s, _)| is_scheme(s))
@@ -62,7 +62,7 @@ impl Source {
         }
     }
 
-    /// Opens the bytes, and learns how many there are.
+    /// Opens the source, and finds out its size.
     pub fn open(&self, patience: Patience) -> Result<Stream> {
         match self {
             Source::Path(path) => {
@@ -94,7 +94,7 @@ impl Source {
         list.map(|list| Checksum::in_list(&list, &self.name(), &shown)).transpose()
     }
 
-    /// The last part of the name: what lists of checksums call it.
+    /// The last part of the path, which is the name in lists of checksums.
     fn name(&self) -> String {
         match self {
             Source::Path(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -108,7 +108,7 @@ impl Source {
 }
 
 impl fmt::Display for Source {
-    /// As messages and lists show it: without the password that a URL may hold.
+    /// Shows the source without the password that a URL may contain.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Path(path) => write!(f, "{}", path.display()),
@@ -151,7 +151,7 @@ fn decoded(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// The URL of the list beside: the suffix belongs to the path, before a query.
+/// The URL of the list beside the file: the suffix is added to the path, before a query.
 fn with_suffix(url: &str) -> String {
     let url = url.split('#').next().unwrap_or(url);
     match url.split_once('?') {

@@ -1,4 +1,4 @@
-//! Archives as test programs write them, and unpacking with the options that most tests want.
+//! Archives of test programs, and unpacking with the options of most tests.
 
 use std::io::Read;
 use std::path::Path;
@@ -29,7 +29,7 @@ pub fn shell(dir: &Path, script: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// An archive written by hand, so that it may say what no archiver would.
+/// An archive that is written by hand, so that it can contain what no archiver writes.
 #[derive(Default)]
 pub struct Archive(Vec<u8>);
 
