@@ -50,6 +50,7 @@ fn the_first_one_is_the_default_until_another_is_chosen() {
     place.manage(["set-default", "two"]).ok();
     let json = place.manage(["list", "--json"]).ok();
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["format"], 1);
     assert_eq!((&json[0]["default"], &json[1]["default"]), (&false.into(), &true.into()));
     assert_eq!(json[1]["source"], path(&place.busybox()));
     assert_eq!(json[1]["sha256"].as_str().unwrap().len(), 64);

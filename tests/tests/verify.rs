@@ -139,6 +139,41 @@ fn what_stands_beside_the_tree_is_looked_at_too() {
 }
 
 #[test]
+fn a_newer_record_of_one_version_is_named_and_leaves_the_others_usable() {
+    let image = factory_image(512);
+    for label in ["devel", "third"] {
+        put_tree(&image, label, |_| {});
+        manage(&image, &["deploy", &format!("/systems/{label}/orig")]).ok();
+    }
+    let newer = "written by a newer program (format 2, this one reads 1)";
+    for record in ["boot.json", ".merging.json"] {
+        let before = replace(&image, record, Some(r#"{"format": 2, "else": true}"#));
+        let listed = manage(&image, &["list"]);
+        assert_eq!(listed.stderr, format!("devel is not complete: {record} is {newer}\n"));
+        assert_eq!(listed.ok(), "factory (default)\nthird\n");
+        manage(&image, &["set-default", "third"]).ok();
+        manage(&image, &["set-default", "factory"]).ok();
+        replace(&image, record, before.as_deref());
+    }
+    replace(&image, "merge.json", Some(r#"{"format": 2}"#));
+    let line = format!("/systems/devel/merge.json: {newer}; move it away to merge without it");
+    manage(&image, &["set-default", "devel"]).refused(&[&line]);
+    manage(&image, &["set-default", "third"]).ok();
+}
+
+/// Puts a record of the version devel in the place of the one that is there, and returns that; `None` is no record.
+fn replace(image: &Image, record: &str, text: Option<&str>) -> Option<String> {
+    let mounted = image.mount("subvolid=5");
+    let path = mounted.path().join("systems/devel").join(record);
+    let before = fs::read_to_string(&path).ok();
+    match text {
+        Some(text) => fs::write(path, text).unwrap(),
+        None => fs::remove_file(path).unwrap(),
+    }
+    before
+}
+
+#[test]
 fn a_damaged_record_of_one_version_leaves_the_others_usable() {
     let image = factory_image(512);
     put_tree(&image, "devel", |_| {});

@@ -177,7 +177,8 @@ fn list_as_json_has_what_is_not_complete_too() {
     put_tree(&image, "half", |_| {});
     let done = manage(&image, &["list", "--json"]);
     assert!(
-        done.stdout.contains("\"label\": \"half\"") && done.stdout.contains("\"missing\": \"it has no run\"")
+        done.stdout.contains("\"format\": 1,\n    \"label\": \"half\"")
+            && done.stdout.contains("\"missing\": \"it has no run\"")
     );
     let done = manage(&image, &["list"]);
     assert!(done.stderr.contains("half is not complete"), "{}", done.stderr);

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use baserock::etc::Take;
 use baserock::extension::Environment;
+use baserock::json;
 use baserock::operations::etc::{self, EtcMerge};
 use baserock::rootfs::etc::Outcome;
 use baserock::volume::Volume;
@@ -45,9 +46,7 @@ impl Merge {
         let (old, new) = (super::existing(&self.old)?, super::existing(&self.new)?);
         let merged = etc::merge(volume, &old, &new, &how, &Show::new(Output::Errors))?;
         match &merged.outcome {
-            Some(outcome) if self.json => {
-                print(&format!("{}\n", serde_json::to_string_pretty(&outcome.steps)?))
-            }
+            Some(outcome) if self.json => print(&json::array(&outcome.steps)?),
             Some(outcome) if self.dry_run => print(&lines(outcome)),
             _ => Ok(()),
         }

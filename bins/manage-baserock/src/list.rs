@@ -1,6 +1,7 @@
 //! `manage-baserock list`.
 
 use anyhow::Result;
+use baserock::json;
 use baserock_chroots::{Listed, Store, list};
 use clap::Args;
 
@@ -17,7 +18,7 @@ impl List {
     pub fn run(&self, store: Option<&Store>) -> Result<()> {
         let listed = store.map_or(Ok(Vec::new()), list)?;
         if self.json {
-            return baserock_terminal::print(&(serde_json::to_string_pretty(&listed)? + "\n"));
+            return baserock_terminal::print(&json::array(&listed)?);
         }
         let width = listed.iter().map(|chroot| chroot.label.as_str().len()).max().unwrap_or(0);
         let lines: String = listed.iter().map(|chroot| line(chroot, width)).collect();

@@ -1,6 +1,7 @@
 //! `list`: which versions there are.
 
 use anyhow::Result;
+use baserock::json;
 use baserock::volume::{Version, Volume};
 use baserock_terminal::print;
 
@@ -19,7 +20,7 @@ impl List {
     pub fn run(&self, volume: &Volume) -> Result<()> {
         let versions = volume.versions()?;
         if self.json {
-            return print(&format!("{}\n", serde_json::to_string_pretty(&versions)?));
+            return print(&json::array(&versions)?);
         }
         for version in &versions {
             if let Some(missing) = &version.missing {

@@ -2,7 +2,7 @@
 //!
 //! The modules stand on floors, and a module uses only what stands on a floor below it:
 //!
-//! - **values** compute: [`label`], [`layout`], [`extension`], [`meta`], [`fstab`], [`boot`], the rules in [`etc`];
+//! - **values** compute: [`label`], [`layout`], [`extension`], [`json`], [`meta`], [`fstab`], [`boot`], the rules in [`etc`];
 //! - **rootfs** reads and changes root filesystems as opened directories, without knowing volumes: [`rootfs`];
 //! - **volume** answers questions about an opened volume: [`volume`];
 //! - **operations** order the steps, and undo them on failure: [`operations`].
@@ -13,6 +13,7 @@ pub mod boot;
 pub mod etc;
 pub mod extension;
 pub mod fstab;
+pub mod json;
 pub mod label;
 pub mod layout;
 pub mod meta;

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use system::error::{Error, Result};
 
+use crate::json::{self, Format};
+
 /// Where it is in a root filesystem.
 pub const PATH: &str = "baserock/deployment.meta";
 
@@ -21,22 +23,23 @@ pub struct DeploymentMeta {
     pub other: BTreeMap<String, serde_json::Value>,
 }
 
+impl Format for DeploymentMeta {}
+
 impl DeploymentMeta {
     /// Parses the file's bytes; `shown` is its name for the message.
     pub fn parse(bytes: &[u8], shown: &Path) -> Result<Self> {
-        serde_json::from_slice(bytes).map_err(|error| {
-            Error::malformed(
-                shown,
-                format!("not the JSON object of a deployment ({error}); mend or remove it"),
-            )
-        })
+        let mut meta: Self = json::read(bytes).map_err(|fault| {
+            let reason = fault.in_a("the JSON object of a deployment");
+            Error::malformed(shown, format!("{reason}; mend or remove it"))
+        })?;
+        // It is written anew with the rest.
+        meta.other.remove(json::FIELD);
+        Ok(meta)
     }
 
     /// The file's bytes, with a final newline.
     pub fn render(&self) -> Vec<u8> {
-        let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
-        text.push(b'\n');
-        text
+        json::file(self)
     }
 
     /// A parameter's value as text; numbers and booleans as they are written. `None` where it is absent or has no such form.
@@ -67,6 +70,15 @@ mod tests {
     fn a_number_is_the_same_after_it_was_written() {
         let meta = DeploymentMeta::parse(br#"{"configuration": {}, "x": 1.2e100}"#, Path::new("m")).unwrap();
         assert_eq!(DeploymentMeta::parse(&meta.render(), Path::new("m")).unwrap(), meta);
+    }
+
+    #[test]
+    fn the_number_is_written_once() {
+        let meta = DeploymentMeta::parse(br#"{"configuration": {}, "format": 1}"#, Path::new("m")).unwrap();
+        let text = String::from_utf8(meta.render()).unwrap();
+        assert_eq!(text, "{\n  \"format\": 1,\n  \"configuration\": {}\n}\n");
+        let error = DeploymentMeta::parse(br#"{"format": 2}"#, Path::new("m")).unwrap_err();
+        assert!(error.to_string().starts_with("m: written by a newer program (format 2"), "{error}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use baserock::json::Format;
 use baserock::label::Label;
 use serde::Serialize;
 use system::dir::Dir;
@@ -27,6 +28,8 @@ pub struct Listed {
     #[serde(flatten)]
     pub record: Record,
 }
+
+impl Format for Listed {}
 
 /// All chroots of the store, by label.
 pub fn list(store: &Store) -> Result<Vec<Listed>> {

@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use baserock::json::{self, Format};
 use serde::{Deserialize, Serialize};
 use system::dir::Dir;
 use system::error::{Error, Result};
@@ -21,6 +22,8 @@ pub struct Record {
     pub added: String,
 }
 
+impl Format for Record {}
+
 impl Record {
     /// A record of a chroot that is added now.
     pub fn new(source: impl Into<String>, sha256: Option<String>) -> Self {
@@ -31,15 +34,12 @@ impl Record {
     /// Reads the record of a chroot. If there is none, the record is empty.
     pub fn read(chroot: &Dir) -> Result<Self> {
         let Some(bytes) = chroot.read_if_exists(FILE)? else { return Ok(Record::default()) };
-        serde_json::from_slice(&bytes)
-            .map_err(|error| Error::malformed(chroot.shown(FILE), error.to_string()))
+        json::read(&bytes).map_err(|fault| Error::malformed(chroot.shown(FILE), fault.to_string()))
     }
 
     /// Writes the record of a chroot that has none yet.
     pub fn write(&self, chroot: &Dir) -> Result<()> {
-        let mut text = serde_json::to_vec_pretty(self).map_err(|error| Error::refused(error.to_string()))?;
-        text.push(b'\n');
-        chroot.write_new(FILE, 0o644, &text).map(drop)
+        chroot.write_new(FILE, 0o644, &json::file(self)).map(drop)
     }
 }
 
@@ -84,5 +84,19 @@ mod tests {
         let record = Record::new("http://h/a.tar", Some("00".into()));
         record.write(&dir).unwrap();
         assert_eq!(Record::read(&dir).unwrap(), record);
+        let text = String::from_utf8(dir.read(FILE).unwrap()).unwrap();
+        assert!(text.starts_with("{\n  \"format\": 1,\n  \"source\": "), "{text}");
+    }
+
+    #[test]
+    fn records_before_the_number_are_read_and_newer_ones_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = Dir::open(place.path()).unwrap();
+        let write = |text: &str| std::fs::write(place.path().join(FILE), text).unwrap();
+        write(r#"{"source": "/a.tar", "sha256": null, "added": "2026-11-23T22:17:35Z"}"#);
+        assert_eq!(Record::read(&dir).unwrap().source, "/a.tar");
+        write(r#"{"format": 2, "source": "/a.tar"}"#);
+        let message = Record::read(&dir).unwrap_err().to_string();
+        assert!(message.ends_with("chroot.json: written by a newer program (format 2, this one reads 1)"));
     }
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, IsTerminal};
 
+use baserock::json;
 use indicatif::{ProgressBar, ProgressStyle};
 use system::observer::{Event, Finding, Level, Observer};
 
@@ -92,7 +93,7 @@ impl Observer for Show {
         if self.output != Output::Json {
             return self.text(&event);
         }
-        if let Ok(json) = serde_json::to_string(&event) {
+        if let Ok(json) = json::line(&event) {
             complain(&json);
         }
     }

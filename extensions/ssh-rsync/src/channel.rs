@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use baserock::json::{self, Format};
 use delta::frame::{self, Frame};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
@@ -41,9 +42,9 @@ impl Sender {
     }
 
     /// Sends a value as JSON.
-    pub fn send_json(&self, kind: u8, value: &impl Serialize) -> Result<()> {
-        let json = serde_json::to_vec(value).map_err(io::Error::from).or_cannot("write to", self.to)?;
-        self.send(kind, &json)
+    pub fn send_json(&self, kind: u8, value: &(impl Format + Serialize)) -> Result<()> {
+        let json = json::line(value).map_err(io::Error::from).or_cannot("write to", self.to)?;
+        self.send(kind, json.as_bytes())
     }
 
     /// Bytes sent so far.

@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
+use baserock::json::Format;
 use delta::apply::Stats;
 use delta::codec::{Reader, Writer, invalid};
 use delta::hash::Hash;
@@ -61,6 +62,10 @@ pub struct Hello {
     /// The parameters of the deployment.
     pub deployment: BTreeMap<String, String>,
 }
+
+impl Format for Hello {}
+impl Format for Amount {}
+impl Format for Finished {}
 
 /// The amount of content to be sent.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -163,4 +168,19 @@ fn read_range(from: &mut Reader<&[u8]>) -> io::Result<Range<u64>> {
     let (start, length) = (from.number()?, from.number()?);
     let end = start.checked_add(length).filter(|_| length <= delta::unit::MOST_OLD);
     Ok(start..end.ok_or_else(|| invalid("a range that no file has"))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use baserock::json;
+
+    use super::*;
+
+    #[test]
+    fn messages_have_the_number_of_their_format() {
+        let amount = Amount { bytes: 3, there: 1 };
+        assert_eq!(json::line(&amount).unwrap(), r#"{"format":1,"bytes":3,"there":1}"#);
+        let newer = json::read::<Amount>(br#"{"format":2,"bytes":3,"there":1}"#).unwrap_err();
+        assert_eq!(newer.to_string(), "written by a newer program (format 2, this one reads 1)");
+    }
 }

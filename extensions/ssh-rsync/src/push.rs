@@ -6,9 +6,11 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::Instant;
 
+use baserock::json::Format;
 use delta::entry::Kind;
 use delta::format;
 use delta::frame::Frame;
+use serde::de::DeserializeOwned;
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 use system::observer::{Event, Observer};
@@ -192,8 +194,8 @@ fn with_advice(error: Error) -> Error {
 }
 
 /// Parses the value in a frame.
-pub fn json<T: serde::de::DeserializeOwned>(frame: &Frame) -> Result<T> {
-    serde_json::from_slice(&frame.content).map_err(std::io::Error::from).or_cannot("read from", "the target")
+pub fn json<T: Format + DeserializeOwned>(frame: &Frame) -> Result<T> {
+    baserock::json::read(&frame.content).map_err(std::io::Error::from).or_cannot("read from", "the target")
 }
 
 fn send_manifest(sender: &Sender, new: &Source) -> Result<()> {

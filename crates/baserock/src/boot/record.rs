@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use system::error::{Error, Result};
 
+use crate::json::{self, Format};
+
 /// The boot parameters in force when a version was deployed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootRecord {
@@ -24,17 +26,36 @@ pub struct BootRecord {
     pub dtb: bool,
 }
 
+impl Format for BootRecord {}
+
 impl BootRecord {
     /// Parses the file's bytes; `shown` is its name for the message.
     pub fn parse(bytes: &[u8], shown: &Path) -> Result<Self> {
-        serde_json::from_slice(bytes)
-            .map_err(|error| Error::malformed(shown, format!("not a record of boot parameters ({error})")))
+        json::read(bytes).map_err(|fault| Error::malformed(shown, fault.in_a("a record of boot parameters")))
     }
 
     /// The file's bytes, with a final newline.
     pub fn render(&self) -> Vec<u8> {
-        let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
-        text.push(b'\n');
-        text
+        json::file(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_before_the_number_are_read_and_newer_ones_refused() {
+        let before =
+            br#"{"root": "UUID=a", "kernel_args": "quiet", "kernel": true, "initramfs": true, "dtb": false}"#;
+        let record = BootRecord::parse(before, Path::new("boot.json")).unwrap();
+        let text = String::from_utf8(record.render()).unwrap();
+        assert!(text.starts_with("{\n  \"format\": 1,\n  \"root\": \"UUID=a\",\n"), "{text}");
+        assert_eq!(BootRecord::parse(text.as_bytes(), Path::new("boot.json")).unwrap(), record);
+        let newer = text.replace("\"format\": 1", "\"format\": 7");
+        assert_eq!(
+            BootRecord::parse(newer.as_bytes(), Path::new("boot.json")).unwrap_err().to_string(),
+            "boot.json: written by a newer program (format 7, this one reads 1)"
+        );
     }
 }

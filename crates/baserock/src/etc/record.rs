@@ -11,6 +11,7 @@ use super::ids::IdMoves;
 use super::path::EtcPath;
 use super::step::Step;
 use super::tree::{Kind, Node, Tree};
+use crate::json::{self, Format};
 
 /// What was done in a merge, for the next one and for the user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,20 +44,20 @@ pub struct Conflict {
     pub rej: EtcPath,
 }
 
+impl Format for Record {}
+
 impl Record {
     /// Reads a record; `shown` names the file in errors.
-    pub fn parse(json: &[u8], shown: &std::path::Path) -> Result<Self> {
-        serde_json::from_slice(json).map_err(|error| {
+    pub fn parse(bytes: &[u8], shown: &std::path::Path) -> Result<Self> {
+        json::read(bytes).map_err(|fault| {
             let hint = "move it away to merge without it; conflicts that it lists are then no longer carried";
-            Error::malformed(shown, format!("not a merge record: {error}; {hint}"))
+            Error::malformed(shown, format!("{}; {hint}", fault.in_a("a merge record")))
         })
     }
 
     /// The record as JSON, with a final newline.
     pub fn to_json(&self) -> Vec<u8> {
-        let mut json = serde_json::to_vec_pretty(self).unwrap_or_default();
-        json.push(b'\n');
-        json
+        json::file(self)
     }
 
     /// Whether the merged version's `etc` was changed since the merge, not counting what changes by running it.
@@ -103,4 +104,34 @@ pub fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn records_before_the_number_are_read_and_newer_ones_refused() {
+        let before = r#"{
+            "old": "factory",
+            "steps": [{"action": "keep", "path": "hostname"}],
+            "conflicts": [{"path": "a", "orig": null, "rej": "a.rej"}],
+            "made": {"a.rej": "00"},
+            "moves": {"users": {"106": 107}},
+            "user": "u",
+            "result": "r"
+        }"#;
+        let record = Record::parse(before.as_bytes(), Path::new("merge.json")).unwrap();
+        assert_eq!(record.moves.user(106), 107);
+        let text = String::from_utf8(record.to_json()).unwrap();
+        assert!(text.starts_with("{\n  \"format\": 1,\n  \"old\": \"factory\",\n"), "{text}");
+        assert_eq!(Record::parse(text.as_bytes(), Path::new("merge.json")).unwrap(), record);
+        let newer = text.replace("\"format\": 1", "\"format\": 2");
+        let message = Record::parse(newer.as_bytes(), Path::new("merge.json")).unwrap_err().to_string();
+        assert!(
+            message.starts_with("merge.json: written by a newer program (format 2, this one reads 1); move")
+        );
+    }
 }

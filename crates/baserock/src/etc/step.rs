@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::path::EtcPath;
+use crate::json::Format;
 
 /// What is done to one path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,8 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_open: bool,
 }
+
+impl Format for Step {}
 
 /// What is done to a path. "User" is the machine's side, "new" the new version's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

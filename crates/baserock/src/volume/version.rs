@@ -6,8 +6,10 @@ use system::error::Result;
 
 use super::Volume;
 use crate::boot::BootRecord;
+use crate::json::Format;
 use crate::label::Label;
-use crate::layout::{self, BOOT_RECORD, INCOMPLETE, INITRAMFS, KERNEL, ORIG, RUN, SYSTEMS};
+use crate::layout::{self, BOOT_RECORD, INCOMPLETE, INITRAMFS, KERNEL, MERGING, ORIG, RUN, SYSTEMS};
+use crate::rootfs::etc::pending;
 
 /// A version on a volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,6 +23,8 @@ pub struct Version {
     /// Why it is not complete; `None` where it is.
     pub missing: Option<String>,
 }
+
+impl Format for Version {}
 
 impl Version {
     /// Whether it can be booted and chosen.
@@ -56,8 +60,11 @@ pub(super) fn missing(volume: &Volume, label: &Label, dir: &Dir) -> Result<Optio
     if !dir.has(RUN)? {
         return Ok(Some(format!("it has no {RUN}")));
     }
+    // One record that cannot be read must not keep the other versions from being used.
+    if let Some(reason) = pending::fault(dir)? {
+        return Ok(Some(format!("{MERGING} is {reason}")));
+    }
     let Some(bytes) = dir.read_if_exists(BOOT_RECORD)? else { return Ok(None) };
-    // One damaged record must not keep the other versions from being used.
     let record = match BootRecord::parse(&bytes, &dir.shown(BOOT_RECORD)) {
         Err(error) => return Ok(Some(format!("{BOOT_RECORD} is {}", error.reason()))),
         Ok(record) => record,

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use baserock::json;
 use baserock::label::Label;
 use baserock::volume::Purpose;
 use delta::apply::Stats;
@@ -57,9 +58,9 @@ pub struct Channel<'a> {
 fn hello(receiver: &mut Receiver) -> Result<Hello> {
     let frame = receiver.receive()?;
     let hello: Hello = match frame.kind {
-        kind::HELLO => serde_json::from_slice(&frame.content)
-            .map_err(io::Error::from)
-            .or_cannot("understand", "the sender")?,
+        kind::HELLO => {
+            json::read(&frame.content).map_err(io::Error::from).or_cannot("understand", "the sender")?
+        }
         other => return Err(Error::refused(format!("the sender began with an unknown message ({other})"))),
     };
     if hello.version != VERSION {

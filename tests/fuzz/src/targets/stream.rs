@@ -1,5 +1,6 @@
 //! What sender and agent say to each other: frames as they come, and frames that are valid around something that nobody meant well.
 
+use baserock::json;
 use baserock::label::Label;
 use delta::difference::{self, Decoder, Encoder, Old};
 use delta::frame::{self, Frame};
@@ -47,11 +48,11 @@ fn understand(frame: &Frame, previous: &[u8]) {
     let content = &*frame.content;
     match frame.kind {
         kind::HELLO => {
-            let hello: Result<Hello, _> = serde_json::from_slice(content);
+            let hello: Result<Hello, _> = json::read(content);
             let _label: Option<Label> = hello.ok().and_then(|hello| hello.label.parse().ok());
         }
-        kind::CONTENTS => drop(serde_json::from_slice::<Amount>(content)),
-        kind::FINISHED => drop(serde_json::from_slice::<Finished>(content)),
+        kind::CONTENTS => drop(json::read::<Amount>(content)),
+        kind::FINISHED => drop(json::read::<Finished>(content)),
         kind::MANIFEST => drop(format::read(content)),
         kind::REQUEST => request(content),
         kind::ANSWER => answer(content, previous),

@@ -9,6 +9,7 @@ use super::reown::Reown;
 use super::staged::{ETC, Staged};
 use crate::etc::Record;
 use crate::etc::ids::IdMoves;
+use crate::json::{self, Format};
 use crate::layout::{MERGE_RECORD, MERGING, ORIG, RUN};
 
 /// The record of a merge, and the directory that it made.
@@ -19,12 +20,12 @@ struct Pending {
     record: Record,
 }
 
+impl Format for Pending {}
+
 /// Notes, on the disk, that the tree is about to take the place of the version's `etc`.
 pub fn note(version: &Dir, staged: &Staged<'_>, record: &Record) -> Result<()> {
     let pending = Pending { etc: staged.inode()?, record: record.clone() };
-    let json = serde_json::to_vec(&pending)
-        .map_err(|error| Error::malformed(version.shown(MERGING), error.to_string()))?;
-    atomic::write(version, MERGING, 0o600, &json)
+    atomic::write(version, MERGING, 0o600, &json::file(&pending))
 }
 
 /// The merge is done, or undone.
@@ -34,9 +35,7 @@ pub fn forget(version: &Dir) -> Result<()> {
 
 /// Ends what a crash interrupted: where the new `etc` is in its place it gets its record, else files are given back to their owners.
 pub fn settle(version: &Dir) -> Result<()> {
-    let Some(json) = version.read_if_exists(MERGING)? else { return Ok(()) };
-    let pending: Pending = serde_json::from_slice(&json)
-        .map_err(|error| Error::malformed(version.shown(MERGING), error.to_string()))?;
+    let Some(pending) = read(version)? else { return Ok(()) };
     let run = version.dir(RUN)?;
     if run.stat_of(ETC)?.is_some_and(|etc| etc.st_ino == pending.etc) {
         atomic::write(version, MERGE_RECORD, 0o600, &pending.record.to_json())?;
@@ -48,4 +47,19 @@ pub fn settle(version: &Dir) -> Result<()> {
             .run(&version.dir(ORIG)?, &run)?;
     }
     forget(version)
+}
+
+/// Why nobody here can tell whether the merge has taken its place; `None` where there is none, or where its record is read.
+pub fn fault(version: &Dir) -> Result<Option<String>> {
+    match read(version) {
+        Err(error @ Error::Malformed { .. }) => Ok(Some(error.reason())),
+        outcome => outcome.map(|_| None),
+    }
+}
+
+fn read(version: &Dir) -> Result<Option<Pending>> {
+    let Some(bytes) = version.read_if_exists(MERGING)? else { return Ok(None) };
+    json::read(&bytes).map(Some).map_err(|fault| {
+        Error::malformed(version.shown(MERGING), fault.in_a("a record of a merge that is taking its place"))
+    })
 }
