@@ -1,4 +1,4 @@
-//! The program's arguments, a file a command. They are a library so that man page and completions come from them too.
+//! The program's arguments, one file for each command. They are a library so that the man page and completions are made from them too.
 
 mod merge;
 mod sync;
@@ -14,8 +14,8 @@ use system::lock::Patience;
 
 /// Merges /etc between versions of the system.
 ///
-/// What the administrator changed since a version was built is brought into another version, file by file and line by line. Where a
-/// change does not fit, the file is the new version's, and the change is beside it as FILE.rej.
+/// The administrator's changes since a version was built are merged into another version, file by file and line by line. If a change does
+/// not fit, the new version's file is kept, and the change is beside it as FILE.rej.
 #[derive(Debug, Parser)]
 #[command(version, after_help = "Example: baserock-system-config-sync merge factory devel --dry-run")]
 pub struct Arguments {
@@ -36,7 +36,7 @@ enum Command {
 }
 
 impl Arguments {
-    /// Does what was asked.
+    /// Runs the command.
     pub fn run(&self) -> Result<()> {
         let volume = self.open()?;
         match &self.command {
@@ -47,7 +47,7 @@ impl Arguments {
         Ok(())
     }
 
-    /// The volume; started by a deployment, the one that it has open.
+    /// Opens the volume. If a deployment has started this program, it is the volume that the deployment has open.
     fn open(&self) -> Result<Volume> {
         let patience = if self.wait { Patience::Wait } else { Patience::Refuse };
         let (path, purpose) =
@@ -64,7 +64,7 @@ impl Arguments {
     }
 }
 
-/// A label of a version that is there.
+/// Parses the label of an existing version.
 fn existing(text: &str) -> Result<Label> {
     Label::existing(text.as_ref()).ok_or_else(|| anyhow!("invalid label {text:?}"))
 }

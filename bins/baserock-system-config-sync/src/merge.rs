@@ -1,4 +1,4 @@
-//! `merge`: one version's /etc into another's.
+//! `merge`: merges /etc of one version into that of another.
 
 use anyhow::Result;
 use baserock::etc::Take;
@@ -9,25 +9,25 @@ use baserock::rootfs::etc::Outcome;
 use baserock::volume::Volume;
 use baserock_terminal::{Output, Show, print};
 
-/// Merge /etc of OLD, as it was changed since it was built, into NEW
+/// Merge the changes to /etc of OLD into NEW
 ///
-/// Conflicts do not make it fail: each is named, the file is NEW's, and the change is in FILE.rej.
+/// A conflict is no failure: it is named, the file of NEW is kept, and the change is in FILE.rej.
 #[derive(Debug, clap::Args)]
 pub struct Merge {
     /// The version whose /etc the administrator changed
     old: String,
     /// The version that gets the changes
     new: String,
-    /// Only print what would be done: a line a path, action and path
+    /// Only print what would be done: one line for each path, with action and path
     #[arg(long)]
     dry_run: bool,
-    /// Print what was done, or would be, as JSON
+    /// Print the steps as JSON
     #[arg(long)]
     json: bool,
-    /// Settle a path that cannot be merged: take the user's, or the new version's
+    /// Settle a path that cannot be merged: take the user's file, or the new version's
     #[arg(long, value_name = "PATH=user|new")]
     take: Vec<Take>,
-    /// Merge even where somebody has edited /etc of NEW; what is there is kept as etc.before-merge
+    /// Merge even if /etc of NEW has been edited; it is kept as etc.before-merge
     #[arg(long)]
     again: bool,
     /// Merge by the rules of the original tools
@@ -36,7 +36,7 @@ pub struct Merge {
 }
 
 impl Merge {
-    /// Merges, and prints the plan where that was asked for.
+    /// Merges, and prints the steps if they were asked for.
     pub fn run(&self, volume: &Volume) -> Result<()> {
         let environment: Environment = std::env::vars_os().collect();
         let mut how = EtcMerge { program: None, ..EtcMerge::from_environment(&environment)? };

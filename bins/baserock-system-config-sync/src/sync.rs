@@ -1,16 +1,16 @@
-//! `sync`: one version's /etc for all.
+//! `sync`: copies /etc of one version to all others.
 
 use anyhow::Result;
 use baserock::operations::etc;
 use baserock::volume::Volume;
 use baserock_terminal::{Output, Show};
 
-/// Copy /etc of a version over that of every other version but the running one
+/// Copy /etc of a version to all other versions except the running one
 ///
-/// Each is replaced in one step; what was there is kept as systems/LABEL/etc.before-sync.
+/// Each /etc is replaced in one step. The old one is kept as systems/LABEL/etc.before-sync.
 #[derive(Debug, clap::Args)]
 pub struct Sync {
-    /// The version whose /etc all others get
+    /// The version whose /etc is copied
     canonical: String,
 }
 

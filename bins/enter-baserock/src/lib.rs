@@ -1,4 +1,4 @@
-//! The program's arguments. They are a library so that man page and completions come from them too.
+//! The program's arguments. They are a library so that the man page and completions are made from them too.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -15,10 +15,10 @@ use system::lock::Patience;
 use system::mount::leave_shared_namespace;
 use system::namespace::{Privilege, become_root};
 
-/// Enters a chroot: a shell there, or a command, with the rest of the machine out of sight but for /src.
+/// Enters a chroot: runs a shell or a command there. Of the rest of the machine, only /src is visible.
 ///
-/// With --version, enters an installed version of the system instead: to look around, to repair the one that does not boot, or to prepare
-/// the one that boots next.
+/// With --version, enters an installed version of the system instead: to look around, to repair a version that does not boot, or to prepare
+/// the version that boots next.
 #[derive(Debug, Parser)]
 #[command(
     name = "enter-baserock",
@@ -36,22 +36,22 @@ pub struct Arguments {
     /// The version's volume: a device, image or mounted volume [default: the running system's]
     #[arg(long, value_name = "PATH", requires = "version")]
     volume: Option<PathBuf>,
-    /// Whose shell or command: a name of the chroot's /etc/passwd
+    /// The user who runs the shell or command: a name in the chroot's /etc/passwd
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
-    /// Show SRC of the host inside, as DST, or under the same name
+    /// Make SRC of the host visible inside as DST, by default at the same path
     #[arg(long, value_name = "SRC[:DST][:ro]")]
     bind: Vec<OsString>,
-    /// Where the chroots are [default: $BASEROCK_CHROOTS, else /var/lib/baserock/chroots for root, ~/.local/share/baserock for others]
+    /// The folder of the chroots [default: $BASEROCK_CHROOTS, else /var/lib/baserock/chroots for root, ~/.local/share/baserock for others]
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// What to run instead of a shell
+    /// The command to run instead of a shell
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
 impl Arguments {
-    /// Becomes the shell or command inside.
+    /// Replaces this process by the shell or command inside.
     pub fn run(&self) -> Result<Infallible, Failure> {
         let binds = self.bind.iter().map(|text| Bind::parse(text)).collect::<Result<Vec<_>>>()?;
         match &self.version {
@@ -109,7 +109,7 @@ impl Arguments {
     }
 }
 
-/// A version's label may be one that only the original tools would have given.
+/// Parses the label of a version. It may be a label that only the original tools allowed.
 fn version(text: &str) -> Result<Label> {
     Label::try_from(text.to_owned())
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use enter_baserock::Arguments;
 
-/// How the tool ends when it fails itself, as `chroot` and `env` do.
+/// The exit code for a failure of this tool itself, as for `chroot` and `env`.
 const OWN_FAILURE: u8 = 125;
 
 fn main() -> ExitCode {
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     let Err(failure) = arguments.run();
     let code = failure.exit_code();
     let error = anyhow::Error::from(failure.into_error());
-    // If standard error is closed there is nobody to tell.
+    // If standard error is closed, nobody can be told.
     let _closed = writeln!(stderr(), "enter-baserock: {error:#}");
     ExitCode::from(code)
 }

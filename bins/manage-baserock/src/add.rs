@@ -20,13 +20,13 @@ pub struct Add {
     label: Label,
     /// A path, or a URL of http, https or file
     source: OsString,
-    /// What the archive's SHA-256 sum has to be [default: what SOURCE.sha256 says, if it is there]
+    /// The expected SHA-256 sum of the archive [default: the sum in SOURCE.sha256, if that exists]
     #[arg(long, value_name = "HEX")]
     sha256: Option<Checksum>,
-    /// The most that it may unpack to, in bytes, or with K, M, G [default: 200 times the archive's size]
+    /// The largest size that it may unpack to, in bytes, or with K, M, G [default: 200 times the archive's size]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_size: Option<u64>,
-    /// How many seconds a server may keep silent
+    /// How many seconds a server may be silent
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "30")]
     timeout: Duration,
 }

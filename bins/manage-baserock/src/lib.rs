@@ -1,4 +1,5 @@
-//! The program's arguments, a file a command where a command has any. They are a library so that man page and completions come from them too.
+//! The program's arguments, with one file for each command that has arguments of its own. They are a library so that the man page and
+//! completions are made from them too.
 
 mod add;
 mod list;
@@ -13,7 +14,7 @@ use system::namespace::become_root;
 
 /// Adds, lists, clones and removes chroots: systems that are used without booting them.
 ///
-/// enter-baserock enters them. The first one that is added becomes the default.
+/// enter-baserock enters them. The first chroot that is added becomes the default.
 #[derive(Debug, Parser)]
 #[command(
     name = "manage-baserock",
@@ -21,7 +22,7 @@ use system::namespace::become_root;
     after_help = "Example: manage-baserock add devel https://example.org/devel.tar.xz && enter-baserock devel"
 )]
 pub struct Arguments {
-    /// Where the chroots are [default: $BASEROCK_CHROOTS, else /var/lib/baserock/chroots for root, ~/.local/share/baserock for others]
+    /// The folder of the chroots [default: $BASEROCK_CHROOTS, else /var/lib/baserock/chroots for root, ~/.local/share/baserock for others]
     #[arg(long, value_name = "DIR", global = true)]
     store: Option<PathBuf>,
     #[command(subcommand)]
@@ -32,20 +33,20 @@ pub struct Arguments {
 enum Command {
     Add(add::Add),
     List(list::List),
-    /// Choose the chroot that is entered when none is named
+    /// Choose the default: the chroot that is entered when none is named
     SetDefault {
         /// An existing chroot
         label: Label,
     },
-    /// Remove a chroot that nobody is inside
+    /// Remove a chroot, unless a process is inside
     Rm {
         /// An existing chroot
         label: Label,
-        /// Even if it is the default and there are others
+        /// Remove it even if it is the default and there are others
         #[arg(long)]
         force: bool,
     },
-    /// Make the same chroot once more, to change it freely: at once on btrfs, a copy elsewhere
+    /// Clone a chroot, to change the clone freely: a snapshot on btrfs, elsewhere a copy
     Clone {
         /// An existing chroot
         label: Label,
@@ -55,7 +56,7 @@ enum Command {
 }
 
 impl Arguments {
-    /// Does what was asked.
+    /// Runs the command.
     pub fn run(&self) -> Result<()> {
         let path = location(self.store.clone())?;
         let privilege = become_root()?;

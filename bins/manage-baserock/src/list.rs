@@ -5,16 +5,16 @@ use baserock::json;
 use baserock_chroots::{Listed, Store, list};
 use clap::Args;
 
-/// List the chroots: label, default, whether somebody is inside, size, date, source
+/// List the chroots: label, default, in use or not, size, date, source
 #[derive(Debug, Args)]
 pub struct List {
-    /// As JSON, for programs
+    /// Print the list as JSON, for programs
     #[arg(long)]
     json: bool,
 }
 
 impl List {
-    /// Prints the list; where there is no store it is empty.
+    /// Prints the list. It is empty if there is no store.
     pub fn run(&self, store: Option<&Store>) -> Result<()> {
         let listed = store.map_or(Ok(Vec::new()), list)?;
         if self.json {
@@ -38,7 +38,7 @@ fn line(chroot: &Listed, width: usize) -> String {
     )
 }
 
-/// Rounded up, so that nothing is nothing.
+/// The size, rounded up, so that a small one is not shown as 0.
 fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }

@@ -6,9 +6,9 @@ use baserock::operations::{self, etc::EtcMerge};
 use baserock::volume::Volume;
 use baserock_terminal::{Output, Show, print};
 
-/// Make a version the one that boots next
+/// Make a version the default, which boots next
 ///
-/// Where /etc of the running version was changed since the version was deployed, it is merged again.
+/// If /etc of the running version was changed after the version was deployed, it is merged again.
 #[derive(Debug, clap::Args)]
 pub struct SetDefault {
     /// The version
@@ -28,7 +28,7 @@ pub struct GetDefault {}
 pub struct GetRunning {}
 
 impl SetDefault {
-    /// Switches.
+    /// Switches the default.
     pub fn run(&self, volume: &Volume) -> Result<()> {
         let label =
             Label::existing(self.label.as_ref()).ok_or_else(|| anyhow!("invalid label {:?}", self.label))?;

@@ -1,4 +1,4 @@
-//! `deploy`: a tree becomes a version.
+//! `deploy`: makes a tree a version.
 
 use anyhow::{Result, anyhow};
 use baserock::etc::Take;
@@ -8,19 +8,19 @@ use baserock::operations::{self, etc::EtcMerge};
 use baserock::volume::Volume;
 use baserock_terminal::{Output, Show};
 
-/// Make a version of the tree in /systems/LABEL/orig
+/// Make the tree in /systems/LABEL/orig a version
 ///
-/// The tree is a subvolume at systems/LABEL/orig of the volume. The version gets /etc merged from the running one (from the default one
-/// with --volume), and an entry in the boot menu; the default stays what it is.
+/// The tree is a subvolume at systems/LABEL/orig of the volume. The version gets /etc merged from the running version (with --volume, from
+/// the default version), and an entry in the boot menu. The default does not change.
 ///
-/// The environment may set KERNEL_PATH, INITRAMFS_PATH, DTB_PATH, KERNEL_ARGS, ROOT_DEVICE and BOOTLOADER_CONFIG_FORMAT; what it does not
-/// set comes from the version's /baserock/deployment.meta.
+/// The environment may set KERNEL_PATH, INITRAMFS_PATH, DTB_PATH, KERNEL_ARGS, ROOT_DEVICE and BOOTLOADER_CONFIG_FORMAT. Variables that are
+/// not set are taken from the version's /baserock/deployment.meta.
 #[derive(Debug, clap::Args)]
 pub struct Deploy {
-    /// Where the tree is: /systems/LABEL/orig
+    /// The path of the tree: /systems/LABEL/orig
     #[arg(value_name = "LOCATION")]
     location: String,
-    /// Settle a path of /etc that cannot be merged: take the user's, or the new version's
+    /// Settle a path of /etc that cannot be merged: take the user's file, or the new version's
     #[arg(long, value_name = "PATH=user|new")]
     take: Vec<Take>,
 }

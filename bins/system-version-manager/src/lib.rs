@@ -1,4 +1,4 @@
-//! The program's arguments, a file a command. They are a library so that man page and completions come from them too.
+//! The program's arguments, one file for each command. They are a library so that the man page and completions are made from them too.
 
 mod default;
 mod deploy;
@@ -15,8 +15,8 @@ use system::lock::Patience;
 
 /// Lists, deploys, removes and switches versions of the system.
 ///
-/// Every version of the operating system stands complete beside the others on one btrfs volume. An upgrade adds one and makes it the
-/// default; rolling back makes the old one the default again.
+/// All versions of the operating system are complete and stand side by side on one btrfs volume. An upgrade adds a version and makes it the
+/// default. A rollback makes the old version the default again.
 #[derive(Debug, Parser)]
 #[command(version, after_help = "Example: system-version-manager set-default factory && reboot")]
 pub struct Arguments {
@@ -42,7 +42,7 @@ enum Command {
 }
 
 impl Arguments {
-    /// Does what was asked.
+    /// Runs the command.
     pub fn run(&self) -> Result<()> {
         match &self.command {
             Command::List(list) => list.run(&self.open(Purpose::Look)?),

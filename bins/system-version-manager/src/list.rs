@@ -1,16 +1,16 @@
-//! `list`: which versions there are.
+//! `list`: lists the versions.
 
 use anyhow::Result;
 use baserock::json;
 use baserock::volume::{Version, Volume};
 use baserock_terminal::print;
 
-/// List the versions: LABEL, then (running), then (default), where true
+/// List the versions: LABEL, then (running), then (default), if they apply
 ///
-/// A line a version, sorted by label. Versions that are not complete are named on standard error only, and in --json.
+/// There is one line for each version, sorted by label. Incomplete versions are named only on standard error, and with --json.
 #[derive(Debug, clap::Args)]
 pub struct List {
-    /// Print a JSON array with every version, complete or not
+    /// Print a JSON array with all versions, complete or not
     #[arg(long)]
     json: bool,
 }

@@ -1,4 +1,4 @@
-//! `remove`: a version goes.
+//! `remove`: removes a version.
 
 use anyhow::{Result, anyhow};
 use baserock::Label;
@@ -6,9 +6,9 @@ use baserock::operations;
 use baserock::volume::Volume;
 use baserock_terminal::{Output, Show};
 
-/// Remove a version and give its space back
+/// Remove a version and free its space
 ///
-/// The running and the default version are refused, and one that some process has mounted.
+/// The running version and the default version are not removed, nor a version that a process has mounted.
 #[derive(Debug, clap::Args)]
 pub struct Remove {
     /// The version

@@ -1,4 +1,4 @@
-//! `verify`: whether versions are what they were when they were made.
+//! `verify`: checks that versions have not changed since they were made.
 
 use std::path::Path;
 
@@ -19,28 +19,28 @@ use system::error::OrCannot;
 use system::observer::Observer;
 use system::signal;
 
-/// Look whether versions are what they were when they were made
+/// Check that versions have not changed since they were made
 ///
-/// Every byte of orig is read and compared with the manifest beside it, which was made by whoever wrote the tree; kernel, initramfs and
+/// Every byte of orig is read and compared with the manifest beside it, which was made when the tree was written. Kernel, initramfs and
 /// device tree are compared with it too, and the version must have all that it needs to boot. A line is printed for every path that
-/// differs, with in what; the exit code is then 1. What the disk cannot give is such a difference.
+/// differs, with the differences; the exit code is then 1. A file that the disk cannot read is a difference too.
 ///
-/// Without LABEL every version is looked at, for the one that you roll back to matters as much as the one that runs.
+/// Without LABEL all versions are checked, because the version for a rollback matters as much as the running one.
 #[derive(Debug, clap::Args)]
 pub struct Verify {
     /// The version; without it, all
     #[arg(value_name = "LABEL")]
     label: Option<String>,
-    /// Make the manifest of a version that has none, of its orig as it is now
+    /// Make the manifest of a version that has none, from its orig as it is now
     #[arg(long, requires = "label")]
     pub record: bool,
 }
 
-/// Read at a time, bytes.
+/// Bytes read at a time.
 const BUFFER: usize = 1 << 20;
 
 impl Verify {
-    /// Verifies.
+    /// Checks the versions.
     pub fn run(&self, volume: &Volume) -> Result<()> {
         let show = Show::new(Output::Errors);
         let labels = match self.label()? {
@@ -71,7 +71,7 @@ impl Verify {
         )
     }
 
-    /// Makes the manifest. One that is there is never made anew: that would excuse what has happened since.
+    /// Makes the manifest. An existing manifest is never replaced: that would hide later changes of the tree.
     pub fn record(&self, volume: &Volume) -> Result<()> {
         let Some(label) = self.label()? else { return Ok(()) };
         volume.require(&label)?;
@@ -120,7 +120,7 @@ fn size(manifest: &Manifest) -> String {
     format!("{} names, {} MiB", manifest.entries().len(), manifest.bytes() >> 20)
 }
 
-/// A version that is looked at.
+/// A version that is checked.
 struct Version<'a> {
     volume: &'a Volume,
     label: &'a Label,
@@ -135,7 +135,7 @@ impl<'a> Version<'a> {
         Ok(Version { volume, label, observer: show, findings })
     }
 
-    /// All that differs, a line each; says so where nothing does.
+    /// All differences, one line each. If there are none, a line says so.
     fn findings(mut self) -> Result<Vec<String>> {
         let label = self.label;
         let version = self.volume.version_dir(label)?;
@@ -181,13 +181,13 @@ impl<'a> Version<'a> {
         };
         for difference in verify(orig, manifest, &report)? {
             let path = orig.shown(difference.path()).display().to_string();
-            // A name with a newline stays on its line.
+            // A name with a newline is shown in one line.
             self.findings.push(format!("{}: {difference}", path.escape_debug()));
         }
         Ok(())
     }
 
-    /// What boot loaders read are copies of files of `orig`, of whichever the deployment named.
+    /// Checks the files that boot loaders read. They are copies of those files of `orig` that the deployment named.
     fn boot_files(&mut self, manifest: &Manifest) -> Result<()> {
         for name in [KERNEL, INITRAMFS, DTB] {
             if !self.volume.boot().has(self.label, name)? {

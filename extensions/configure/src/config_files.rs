@@ -1,4 +1,4 @@
-//! `add-config-files`: puts the files of a folder into `/etc`.
+//! `add-config-files`: copies the files of a folder into `/etc`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ use system::{Error, Result, atomic};
 
 use crate::tree::{self, Access, Tree};
 
-/// Copies what is in the folder `SRC_CONFIG_DIR` into `etc`: permissions are kept, everything becomes root's, what is there is replaced.
+/// Copies the files in the folder `SRC_CONFIG_DIR` into `etc`. They keep their permissions and belong to root. Existing files are replaced.
 pub fn configure(root: &Path, environment: &Environment, observer: &dyn Observer) -> Result<()> {
     let Some(source) = environment.raw("SRC_CONFIG_DIR").filter(|path| !path.is_empty()) else {
         return Ok(());

@@ -8,11 +8,11 @@ use system::{Error, Result};
 
 use crate::tree::{self, Access, Tree};
 
-/// What the names of variables start with that are lines.
+/// The beginning of the names of variables that hold lines.
 const PREFIX: &str = "FSTAB_";
 
-/// Adds the value of every variable whose name starts with `FSTAB_`, in the order of the names. A line that is there already is not
-/// added again.
+/// Adds the values of all variables whose names start with `FSTAB_`, in the order of the names. A line that is there already is not added
+/// again.
 pub fn configure(root: &Path, environment: &Environment) -> Result<()> {
     let lines = lines(environment)?;
     if lines.is_empty() {
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn one_mount_point_is_not_taken_twice() {
+    fn a_mount_point_is_not_taken_twice() {
         let error = with(b"/dev/sdb /home ext4 defaults 0 0\n", &[HOME]).unwrap_err().to_string();
         assert!(error.contains("FSTAB_HOME") && error.contains("/home"), "{error}");
     }

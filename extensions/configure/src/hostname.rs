@@ -7,10 +7,10 @@ use system::{Error, Result};
 
 use crate::tree::{self, Access, Tree};
 
-/// The longest name that the kernel takes, in bytes.
+/// The longest name that the kernel accepts, in bytes.
 const LONGEST: usize = 64;
 
-/// Writes `etc/hostname` where `HOSTNAME` is set.
+/// Writes `etc/hostname` if `HOSTNAME` is set.
 pub fn configure(root: &Path, environment: &Environment) -> Result<()> {
     let Some(name) = environment.text("HOSTNAME")?.filter(|name| !name.is_empty()) else { return Ok(()) };
     if !is_host_name(name) {

@@ -1,4 +1,4 @@
-//! `install-files`: installs files as manifests say.
+//! `install-files`: installs the files that manifests list.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use system::{Error, Result, atomic};
 use crate::manifest::{self, Entry, Kind};
 use crate::tree::{self, Tree};
 
-/// Installs what the manifests say that `INSTALL_FILES` names.
+/// Installs the files in the manifests that `INSTALL_FILES` names.
 pub fn configure(root: &Path, environment: &Environment, observer: &dyn Observer) -> Result<()> {
     let Some(manifests) = environment.text("INSTALL_FILES")? else { return Ok(()) };
     let tree = Tree::open(root)?;

@@ -1,4 +1,4 @@
-//! Extensions that configure a root filesystem before it is written. Each does nothing where its parameters are not set.
+//! Extensions that configure a root filesystem before it is written. An extension does nothing if its parameters are not set.
 
 pub mod config_files;
 pub mod fstab;

@@ -1,4 +1,4 @@
-//! Manifests: which files go where, with which owner and permissions.
+//! Manifests: lists of files to install, with their owners and permissions.
 
 use std::path::PathBuf;
 
@@ -10,28 +10,28 @@ use crate::tree::Access;
 /// One line of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Whether a file that is there already is replaced; else it is an error.
+    /// Whether an existing file is replaced. Otherwise it is an error.
     pub overwrite: bool,
-    /// What is installed.
+    /// The kind of file.
     pub kind: Kind,
     /// Owner and permissions.
     pub access: Access,
-    /// The path in the system, relative to its root; below the manifest's folder, that of the source.
+    /// The path in the system, relative to its root. The source has the same path below the folder of the manifest.
     pub path: PathBuf,
 }
 
-/// What can be installed.
+/// The kinds of files that can be installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A file, with the source's content.
     File,
-    /// A folder, which needs no source.
+    /// A folder. It needs no source.
     Folder,
     /// A symbolic link, with the source's target.
     Link,
 }
 
-/// Parses a manifest: `[overwrite] MODE UID GID PATH` a line, `#` begins a comment. The error names the line.
+/// Parses a manifest. Each line is `[overwrite] MODE UID GID PATH`; `#` begins a comment. An error names the line.
 pub fn parse(text: &str) -> Result<Vec<Entry>, String> {
     let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
     let entries = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));

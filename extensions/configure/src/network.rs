@@ -1,4 +1,4 @@
-//! `NETWORK_CONFIG`: interfaces, how each gets its address, and two files' worth of text for each.
+//! `NETWORK_CONFIG`: network interfaces, and their configuration for ifupdown and for networkd.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,22 +7,22 @@ use std::net::{IpAddr, Ipv4Addr};
 /// One interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
-    /// Its name; networkd takes patterns too.
+    /// Its name. networkd accepts patterns too.
     pub name: String,
-    /// How it gets its address.
+    /// The way in which it gets its address.
     pub method: Method,
     /// Options, by name.
     pub options: BTreeMap<String, String>,
 }
 
-/// How an interface gets its address.
+/// The way in which an interface gets its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// The machine itself.
+    /// The loopback interface.
     Loopback,
-    /// From a server.
+    /// From a DHCP server.
     Dhcp,
-    /// As given in `address`, `netmask` and `gateway`.
+    /// From the options `address`, `netmask` and `gateway`.
     Static,
 }
 
@@ -54,7 +54,7 @@ impl Interface {
         text
     }
 
-    /// The interface's file for networkd; `None` for the machine itself, which needs none.
+    /// The interface's file for networkd; `None` for the loopback interface, which needs none.
     pub fn unit(&self) -> Option<String> {
         let mut text = format!("[Match]\nName={}\n\n[Network]\n", self.name);
         match self.method {
@@ -131,7 +131,7 @@ fn check(interface: &Interface) -> Result<(), String> {
     }
 }
 
-/// The number of leading ones in a netmask; a plain number is one already.
+/// The number of leading ones in a netmask. A plain number is taken as it is.
 fn prefix_length(mask: &str) -> Option<u32> {
     if let Ok(length) = mask.parse::<u32>() {
         return (length <= 128).then_some(length);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_configurations_say_why() {
+    fn errors_tell_the_fault_of_a_configuration() {
         for (text, why) in [
             ("eth0", "write NAME:METHOD"),
             ("eth0:ppp", "none of loopback"),

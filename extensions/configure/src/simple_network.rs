@@ -9,17 +9,17 @@ use system::{Error, Result};
 use crate::network::{self, Interface};
 use crate::tree::{self, Access, Tree};
 
-/// What an interface that nobody spoke of gets, from ifupdown.
+/// The default configuration for ifupdown.
 const USUAL: &str = "lo:loopback;eth0:dhcp";
 
-/// The same for networkd, which takes patterns: whatever the kernel calls a wired interface.
+/// The default configuration for networkd. It accepts patterns, so this one matches all names that the kernel gives to wired interfaces.
 const USUAL_PATTERN: &str = "e*:dhcp";
 
-/// Where networkd looks.
+/// The folder of networkd.
 const UNITS: &str = "etc/systemd/network";
 
-/// Writes `etc/network/interfaces` and a file for networkd for each interface of `NETWORK_CONFIG`; without it, wired interfaces
-/// ask a server.
+/// Writes `etc/network/interfaces`, and a file for networkd for each interface of `NETWORK_CONFIG`. Without it, wired interfaces ask a DHCP
+/// server.
 pub fn configure(root: &Path, environment: &Environment, observer: &dyn Observer) -> Result<()> {
     let parse = |text: &str| {
         network::parse(text).map_err(|reason| Error::refused(format!("NETWORK_CONFIG: {reason}")))
@@ -44,7 +44,7 @@ fn write_units(tree: &Tree, interfaces: &[Interface], observer: &dyn Observer) -
     let folder = tree.ensure_folder(Path::new(UNITS), 0o755)?;
     for interface in interfaces {
         let Some(text) = interface.unit() else { continue };
-        // networkd takes the first file that matches: a pattern comes after plain names, both before what a package brings.
+        // networkd takes the first file that matches. So a pattern comes after plain names, and both come before the files of packages.
         let order = if interface.name.contains(['*', '?']) { "09" } else { "05" };
         let name = format!("{order}-{}.network", interface.name.replace(['*', '?'], "any"));
         tree::write(&folder, &name, text.as_bytes(), Access::root(0o644))?;

@@ -1,4 +1,4 @@
-//! `sshkeys`: who may log in as root.
+//! `sshkeys`: lets the owners of SSH keys log in as root.
 
 use std::fs;
 use std::path::Path;
@@ -40,7 +40,7 @@ fn public_keys(text: &str) -> Result<Vec<&str>, &'static str> {
     Ok(keys)
 }
 
-/// Whether a line has the name of a kind of key, and the key in base64 after it; options may precede these.
+/// Whether a line has the name of a kind of key, followed by a key in base64. Options may precede these.
 fn is_public_key(line: &str) -> bool {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     let kind =
@@ -48,7 +48,7 @@ fn is_public_key(line: &str) -> bool {
     words.windows(2).any(|pair| kind(pair[0]) && pair[1].starts_with("AAAA"))
 }
 
-/// The file with the keys added that it does not have.
+/// The file with the missing keys added.
 fn with(mut known: Vec<u8>, keys: &[String]) -> Vec<u8> {
     if !known.is_empty() && !known.ends_with(b"\n") {
         known.push(b'\n');
@@ -69,7 +69,7 @@ mod tests {
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM me@here";
 
     #[test]
-    fn keys_are_told_from_what_is_none() {
+    fn only_public_keys_are_accepted() {
         let options = format!("command=\"ls -l\",no-pty {KEY}");
         for good in [KEY, &options, "# comment\n\necdsa-sha2-nistp256 AAAAE2Vj x\n"] {
             assert!(public_keys(good).is_ok(), "{good}");

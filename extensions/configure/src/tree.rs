@@ -12,13 +12,13 @@ use system::error::OrCannot;
 use system::resolve::Links;
 use system::{Error, Result, atomic};
 
-/// A root filesystem. Links in its paths are followed as if it were booted, so that none leads out of it.
+/// A root filesystem. Links in paths are followed as if it were booted, so that none leads out of it.
 #[derive(Debug)]
 pub struct Tree {
     root: Dir,
 }
 
-/// Whose something is, and who may do what with it.
+/// The owner and the permissions of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
     /// Permission bits.
@@ -30,7 +30,7 @@ pub struct Access {
 }
 
 impl Access {
-    /// Root's, with these permissions.
+    /// Owned by root, with these permissions.
     pub fn root(mode: u32) -> Self {
         Access { mode, user: 0, group: 0 }
     }
@@ -42,7 +42,7 @@ impl Tree {
         Ok(Tree { root: Dir::open(path)? })
     }
 
-    /// The folder at `path`, which has to be there.
+    /// The folder at `path`, which has to exist.
     pub fn folder(&self, path: &Path) -> Result<Dir> {
         if path.as_os_str().is_empty() {
             return self.root.duplicate();
@@ -50,7 +50,7 @@ impl Tree {
         self.root.dir_with(path, Links::InRoot)
     }
 
-    /// The folder at `path`; it, and those above it, are made root's where they are missing, it with these permissions.
+    /// The folder at `path`. A missing folder is made with these permissions, and so are missing folders above it; all belong to root.
     pub fn ensure_folder(&self, path: &Path, mode: u32) -> Result<Dir> {
         match self.folder(path) {
             Err(error) if error.is_not_found() => {}
@@ -67,7 +67,7 @@ impl Tree {
         Ok(folder)
     }
 
-    /// Splits a path into its folder, which has to be there, and its name.
+    /// Splits a path into its folder, which has to exist, and its name.
     pub fn place<'a>(&self, path: &'a Path) -> Result<(Dir, &'a str)> {
         let name = path.file_name().and_then(|name| name.to_str());
         let name =
@@ -76,7 +76,7 @@ impl Tree {
     }
 }
 
-/// Writes a file, replacing what has its name.
+/// Writes a file. A file of the same name is replaced.
 pub fn write(folder: &Dir, name: &str, content: &[u8], access: Access) -> Result<()> {
     let shown = folder.shown(name);
     atomic::replace(folder, name, |temporary| {
@@ -87,7 +87,7 @@ pub fn write(folder: &Dir, name: &str, content: &[u8], access: Access) -> Result
     })
 }
 
-/// Gives a folder its owner and permissions.
+/// Sets the owner and permissions of a folder.
 pub fn set_access(folder: &Dir, access: Access) -> Result<()> {
     let (user, group) = (Uid::from_raw(access.user), Gid::from_raw(access.group));
     nix::unistd::fchown(folder, Some(user), Some(group)).or_cannot("change owner of", folder.shown(""))?;

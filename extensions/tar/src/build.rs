@@ -1,4 +1,4 @@
-//! `tar.build`: a root filesystem from an archive that another tool made.
+//! `tar.build`: makes a root filesystem from an archive of another tool.
 
 use std::fs::File;
 use std::path::Path;
@@ -12,7 +12,7 @@ use system::{Error, Result};
 
 use crate::{layers, oci};
 
-/// Unpacks the archive `TARBALL` into the empty folder `output`. An OCI archive's layers are laid over each other.
+/// Unpacks the archive `TARBALL` into the empty folder `output`. The layers of an OCI archive are laid over each other.
 pub fn build(output: &Path, environment: &Environment, observer: &dyn Observer) -> Result<()> {
     let archive = Path::new(environment.required("TARBALL")?);
     if !Dir::open(output)?.entries()?.is_empty() {

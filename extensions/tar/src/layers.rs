@@ -1,4 +1,4 @@
-//! The layers of an OCI image, laid over each other to one tree.
+//! Lays the layers of an OCI image over each other, which makes one tree.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -12,22 +12,22 @@ use system::{Result, atomic};
 
 use crate::{build, oci};
 
-/// Where the layout is moved to while its layers are unpacked beside it.
+/// The folder to which the layout is moved while the tree is made.
 const ASIDE: &str = ".oci-layout";
 
-/// The folder, in there, into which each layer is unpacked.
+/// In that folder: the folder into which each layer is unpacked.
 const LAYER: &str = "layer";
 
-/// The folder, in there, that becomes the tree.
+/// In that folder: the folder that becomes the tree.
 const TREE: &str = "tree";
 
-/// What the name of a file starts with that says that a name of the layers below is gone.
+/// The beginning of the name of a whiteout: a file that removes a name of the layers below.
 const WHITEOUT: &str = ".wh.";
 
-/// The file that says that everything of the layers below in its folder is gone.
+/// The file that removes everything in its folder that the layers below have.
 const OPAQUE: &str = ".wh..wh..opq";
 
-/// Turns the image layout in `output` into the tree that it describes; `archive` is where it came from.
+/// Turns the image layout in `output` into the tree of the image. `archive` is its source, for messages.
 pub fn flatten(output: &Path, archive: &Path, observer: &dyn Observer) -> Result<()> {
     let place = Dir::open(output)?;
     let names = place.entries()?;
@@ -52,7 +52,7 @@ pub fn flatten(output: &Path, archive: &Path, observer: &dyn Observer) -> Result
     place.remove_tree(ASIDE)
 }
 
-/// Moves what is in the layer over the tree, and gives the tree's folder the layer's metadata.
+/// Moves the content of a folder of the layer into the folder of the tree, and copies the metadata of the folder.
 fn lay_over(layer: &Dir, tree: &Dir) -> Result<()> {
     let entries = layer.entries()?;
     if entries.iter().any(|entry| entry.name == OPAQUE) {
@@ -79,7 +79,7 @@ fn copy_own_metadata(from: &Dir, to: &Dir) -> Result<()> {
     copy_metadata((from, Path::new("")), &from.stat()?, (to, Path::new("")), &Owners::default())
 }
 
-/// The tree's folder of this name, in the place of whatever else has it.
+/// The folder of this name in the tree. Anything else with this name is replaced.
 fn folder(tree: &Dir, name: &OsStr) -> Result<Dir> {
     if folder_at(tree, name)?.is_none() {
         tree.remove_tree(name)?;
@@ -87,7 +87,7 @@ fn folder(tree: &Dir, name: &OsStr) -> Result<Dir> {
     tree.ensure_dir(name, 0o755)
 }
 
-/// The folder of this name; `None` where there is nothing, or something else.
+/// The folder of this name; `None` if there is nothing, or something else.
 fn folder_at(dir: &Dir, name: &OsStr) -> Result<Option<Dir>> {
     match dir.stat_of(name)? {
         Some(stat) if is_folder(stat.st_mode) => dir.dir(name).map(Some),

@@ -1,4 +1,4 @@
-//! Root filesystems as tar archives: one is written to an archive, or made from one (or from an OCI archive, which is made of some).
+//! Root filesystems as tar archives. A root filesystem is written to an archive, or made from an archive or an OCI image archive.
 
 pub mod build;
 mod layers;

@@ -1,10 +1,10 @@
-//! Where an archive goes, and how it is compressed: its name says.
+//! The location of an archive. Its name decides the compression.
 
 use std::path::Path;
 
 use system::{Error, Result};
 
-/// Endings of archives, and GNU tar's option for each.
+/// Endings of archives, and the option of GNU tar for each.
 const ENDINGS: [(&str, Option<&str>); 9] = [
     (".tar", None),
     (".tar.gz", Some("--gzip")),
@@ -17,7 +17,7 @@ const ENDINGS: [(&str, Option<&str>); 9] = [
     (".tbz2", Some("--bzip2")),
 ];
 
-/// GNU tar's option for the compression that the location's name asks for; `None` for none.
+/// The option of GNU tar for the compression that the name of the location asks for; `None` for no compression.
 pub fn compression(location: &Path) -> Result<Option<&'static str>> {
     let name = location.file_name().unwrap_or_default().to_string_lossy();
     let known = ENDINGS.into_iter().find(|(ending, _)| name.ends_with(ending) && name.len() > ending.len());

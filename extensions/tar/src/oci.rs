@@ -1,4 +1,4 @@
-//! OCI image layouts: which layers make an image.
+//! OCI image layouts: finds the layers of an image.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -35,7 +35,7 @@ struct Manifest {
     layers: Vec<Descriptor>,
 }
 
-/// How many indexes may lead to each other.
+/// Most indexes that may lead to each other.
 const DEEPEST: u32 = 4;
 
 /// The largest index or manifest that is read, in bytes.
@@ -46,8 +46,8 @@ pub fn is_layout(folder: &Path) -> bool {
     folder.join("oci-layout").is_file() && folder.join("index.json").is_file()
 }
 
-/// The layers of the layout's image, the lowest first, each compared with its digest. With several images in it, that for this machine's
-/// architecture; `archive` is the layout's name for messages.
+/// The layers of the image, the lowest first. Each is compared with its digest. If the layout has several images, that for the architecture
+/// of this machine is taken. `archive` is the name of the layout for messages.
 pub fn layers(layout: &Path, archive: &Path) -> Result<Vec<PathBuf>> {
     let mut index: Index = parse(&layout.join("index.json"), archive)?;
     for _ in 0..DEEPEST {
@@ -62,7 +62,7 @@ pub fn layers(layout: &Path, archive: &Path) -> Result<Vec<PathBuf>> {
     Err(Error::malformed(archive, "its indexes lead too deep"))
 }
 
-/// The architecture of this machine, as OCI names it.
+/// The architecture of this machine, by its name in OCI images.
 fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -82,7 +82,7 @@ fn choose(manifests: &[Descriptor], archive: &Path) -> Result<Descriptor> {
     }
 }
 
-/// The path of a blob whose content is what its name says.
+/// The path of a blob. Its content is compared with its digest.
 fn blob(layout: &Path, digest: &str, archive: &Path) -> Result<PathBuf> {
     let hexadecimal = |text: &&str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
     let hash = digest.strip_prefix("sha256:").filter(hexadecimal);

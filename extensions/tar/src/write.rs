@@ -11,7 +11,7 @@ use system::{Error, Result};
 
 use crate::location::compression;
 
-/// What GNU tar is told so that nothing that belongs to a file is lost, and the same tree gives the same names in the same order.
+/// The options with which GNU tar keeps all metadata, and writes names always in the same order.
 const FAITHFUL: [&str; 8] = [
     "--create",
     "--numeric-owner",
@@ -23,7 +23,7 @@ const FAITHFUL: [&str; 8] = [
     "--sort=name",
 ];
 
-/// Refuses what cannot be written.
+/// Refuses a location that cannot be written to, and an upgrade.
 pub fn check(location: &Path, environment: &Environment) -> Result<()> {
     if environment.boolean("UPGRADE", false)? {
         return Err(Error::refused("an archive cannot be upgraded; deploy it anew, without UPGRADE"));
@@ -39,7 +39,7 @@ pub fn check(location: &Path, environment: &Environment) -> Result<()> {
     Err(Error::refused(format!("there is no folder {}; make it first", folder.display())))
 }
 
-/// Writes the tree to the location. What is there is replaced when the new archive is whole and on the disk.
+/// Writes the tree to the location. An existing archive is replaced when the new one is complete and on the disk.
 pub fn write(tree: &Path, location: &Path, environment: &Environment, observer: &dyn Observer) -> Result<()> {
     check(location, environment)?;
     observer.phase(format!("writing {}", location.display()));
@@ -73,7 +73,7 @@ fn folder(location: &Path) -> &Path {
     }
 }
 
-/// The name under which the archive grows, in the same folder.
+/// The name of the archive while it is written, in the same folder.
 fn partial(location: &Path) -> PathBuf {
     let name = location.file_name().unwrap_or_default().to_string_lossy();
     folder(location).join(format!(".{name}.partial"))
