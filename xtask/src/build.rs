@@ -1,4 +1,4 @@
-//! Building the programs as they are installed: static.
+//! Builds the programs as static programs, which is how they are installed.
 
 use std::path::PathBuf;
 
@@ -7,14 +7,14 @@ use serde::Deserialize;
 
 use crate::{packages, root};
 
-/// What programs are built for.
+/// The purpose for which programs are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// To be installed.
     Use,
-    /// To be installed by a test: built fast, otherwise the same.
+    /// To be installed by a test: the same, but built fast.
     Debug,
-    /// To be run by the tests: every step on the disk can be made to fail.
+    /// To be run by the tests, which can make every step on the disk fail.
     Tests,
 }
 
@@ -23,7 +23,7 @@ impl Purpose {
         if self == Purpose::Use { "dist" } else { "dev" }
     }
 
-    /// The folder of what is built. That with fail points has one of its own, so that it is never taken for what is installed.
+    /// The folder of the built programs. Programs with fail points have a folder of their own, so that they are never installed.
     fn folder(self) -> PathBuf {
         let target = root::target();
         if self == Purpose::Tests { target.join("fail-points") } else { target }
@@ -43,13 +43,13 @@ const FAIL_POINTS: &str = "baserock-system/fail-points";
 
 /// A kind of processor that programs are built for.
 pub struct Architecture {
-    /// As `uname -m` says it.
+    /// Its name, as `uname -m` prints it.
     pub name: &'static str,
     /// Rust's name of the target for static programs.
     target: &'static str,
-    /// Compiles what is C in them, and links, from another kind of processor.
+    /// The compiler for their C code, and the linker, on another kind of processor.
     cross_compiler: &'static str,
-    /// The Debian packages that have it.
+    /// The Debian packages of that compiler.
     cross_packages: &'static [&'static str],
 }
 
@@ -69,19 +69,19 @@ const ARCHITECTURES: [Architecture; 2] = [
 ];
 
 impl Architecture {
-    /// The one of this name.
+    /// The architecture of this name.
     pub fn named(name: &str) -> Result<&'static Self> {
         let names = || ARCHITECTURES.map(|architecture| architecture.name).join(" or ");
         let found = ARCHITECTURES.iter().find(|architecture| architecture.name == name);
         found.with_context(|| format!("no programs can be built for {name}; only for {}", names()))
     }
 
-    /// This machine's own.
+    /// The architecture of this machine.
     pub fn own() -> Result<&'static Self> {
         Self::named(std::env::consts::ARCH)
     }
 
-    /// Builds every program, static, and returns the folder in which they are.
+    /// Builds all programs, and returns their folder.
     pub fn programs(&self, purpose: Purpose) -> Result<PathBuf> {
         self.build(purpose, &["--workspace", "--exclude", "xtask", "--bins"])
     }
@@ -110,12 +110,12 @@ impl Architecture {
     }
 }
 
-/// Builds every program for this machine, static, and returns the folder in which they are.
+/// Builds all programs for this machine, and returns their folder.
 pub fn programs(purpose: Purpose) -> Result<PathBuf> {
     Architecture::own()?.programs(purpose)
 }
 
-/// Adds the standard library of the target to the toolchain, where it is missing.
+/// Adds the standard library of the target to the toolchain, if it is missing.
 fn target_for(target: &str) -> Result<()> {
     let installed = root::output(root::command("rustup").args(["target", "list", "--installed"]))?;
     if installed.lines().any(|line| line == target) {
@@ -127,13 +127,13 @@ fn target_for(target: &str) -> Result<()> {
 
 /// A program of the workspace.
 pub struct Program {
-    /// The name of its file as it is built.
+    /// The name of its file when it is built.
     pub name: String,
     /// Whether it belongs to an extension.
     pub is_extension: bool,
 }
 
-/// Every program that is installed: those of `bins/` and `extensions/`.
+/// All programs that are installed: those of `bins/` and `extensions/`.
 pub fn names() -> Result<Vec<Program>> {
     let installed =
         packages()?.into_iter().filter(|package| package.is_in("bins") || package.is_in("extensions"));
@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_tests_run_has_fail_points() {
+    fn only_programs_for_tests_have_fail_points() {
         for purpose in [Purpose::Use, Purpose::Debug, Purpose::Tests] {
             let has = purpose.arguments().contains(&FAIL_POINTS);
             assert_eq!(has, purpose == Purpose::Tests, "{purpose:?}");

@@ -1,4 +1,4 @@
-//! `cargo xtask crash`: the power is cut at every write of every operation.
+//! `cargo xtask crash`: cuts the power at every write of every operation.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -11,24 +11,24 @@ use baserock_tests::crash::trees::Trees;
 
 use crate::{build, packages};
 
-/// Cut the power at every write of every operation, and check the disk as it is then
+/// Cut the power at every write of every operation, and check the disk after each cut
 ///
-/// Prints a line for each operation, and one for each point at which something is wrong, with the command that looks at that point again.
+/// Prints a line for each operation. If a point fails, prints its faults and the command that checks this point again.
 #[derive(clap::Args)]
 pub struct Crash {
-    /// How many points of each operation; all, unless this is given
+    /// Check only so many points of each operation [default: all]
     #[arg(long)]
     points: Option<usize>,
-    /// One operation, not all
+    /// Check only this operation [default: all]
     #[arg(long, value_name = "NAME")]
     operation: Option<String>,
-    /// What random choices come from
+    /// The seed of random choices
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Random choices of the writes that are not flushed, for each flush
+    /// For each flush, try so many random choices of the unflushed writes
     #[arg(long, default_value_t = 2, value_name = "N")]
     random: usize,
-    /// Check one point of a recording that was kept
+    /// Check one point of a kept recording
     #[arg(long, requires = "recording")]
     point: Option<String>,
     /// The recording
@@ -36,13 +36,13 @@ pub struct Crash {
     recording: Option<PathBuf>,
 }
 
-/// At every how manieth point what takes long is done, where all points are checked.
+/// If all points are checked, the slow checks are done at every n-th point only.
 const CHECK: usize = 10;
 const AGAIN: usize = 5;
 const AGAIN_SLOW: usize = 50;
 
 impl Crash {
-    /// Does it.
+    /// Runs the checks.
     pub fn run(&self) -> Result<()> {
         packages::ensure(&[packages::RUNTIME, packages::INPUTS, packages::BUILD, packages::TESTS])?;
         build::programs(build::Purpose::Debug)?;
@@ -92,7 +92,7 @@ impl Crash {
     }
 
     fn replay(&self, trees: &Trees, point: &str, recording: &std::path::Path) -> Result<()> {
-        let name = self.operation.as_ref().context("--operation NAME says what was recorded")?;
+        let name = self.operation.as_ref().context("name the recorded operation with --operation NAME")?;
         let operation = Operation::named(name).with_context(|| format!("there is no operation {name}"))?;
         let point: Point = point.parse().map_err(|error: String| anyhow!(error))?;
         let plan = Plan { check: 1, again: 1, ..self.plan(operation) };

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the main job on real input, told step by step.
+//! `cargo xtask demo`: shows the main job on real input, step by step.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,23 +13,23 @@ use crate::{build, packages, root};
 
 /// Show the main job: a Debian becomes a machine that is upgraded, keeps its /etc, and rolls back
 ///
-/// Installs the Debian packages that it needs first. Takes some minutes the first time, since it makes two Debian root filesystems, and
-/// seconds afterwards. The disk image stays, to play with.
+/// Installs the Debian packages that it needs first. The first run takes some minutes, because it makes two Debian root filesystems; later
+/// runs take seconds. The disk image is kept, to play with.
 #[derive(clap::Args)]
 pub struct Demo {
-    /// A small root filesystem around busybox instead of two Debians
+    /// Use small root filesystems around busybox instead of two Debians
     #[arg(long)]
     quick: bool,
 }
 
-/// The vendor's file that the administrator edits, and the administrator's edits: one beside what the next version changes, one in it.
+/// The vendor's files that the administrator edits. In the first, the next version changes another line; in the second, the same line.
 const CONFIG: &str = "etc/vendor/vendor.conf";
 const VENDOR: &str =
     "# vendor settings\n\nname = machine\n\n\nlimit = 10\n\n\n\ncolour = green\n\n\n\nlast = yes\n";
 const CLASH: &str = "etc/vendor/clash.conf";
 
 impl Demo {
-    /// Shows it.
+    /// Runs the demo.
     pub fn run(&self) -> Result<()> {
         packages::ensure(&[packages::RUNTIME, packages::INPUTS, packages::BUILD, packages::TESTS])?;
         println!("building the programs");
@@ -79,50 +79,56 @@ fn write(programs: &Path, tree: &Path, image: &Path, quick: bool) -> Result<()> 
 }
 
 fn play(image: &Path, second: &Path) -> Result<()> {
-    say("It runs: in a private namespace whose / is systems/factory/run of the image.");
+    say("The machine \"runs\" in a private namespace: its / is systems/factory/run of the image.");
     let system = Running::start_at(image, "factory");
     manage(&system, &["list"])?;
 
-    say("The administrator edits /etc: one vendor file where the next version does not, one where it does.");
+    say(
+        "The administrator edits two vendor files in /etc. The next version changes another line of the first, and the same line of the second.",
+    );
     edit(&system, CONFIG, "name = machine", "name = night-server")?;
     edit(&system, CLASH, "slow", "careful")?;
 
-    say("The second root filesystem is put beside it, as a subvolume.");
+    say("The second root filesystem is put beside the first, as a subvolume.");
     println!("# mount -o subvolid=5 /dev/sda /mnt");
     println!("# btrfs subvolume create /mnt/systems/devel/orig && cp -a TREE/. /mnt/systems/devel/orig/");
     put(&system.top_level(), second)?;
 
     say(
-        "It is deployed: snapshotted, /etc merged, kernel copied out, added to the boot menu. The default stays.",
+        "It is deployed: it gets a snapshot, a merged /etc, a copy of its kernel, and an entry in the boot menu. The default stays.",
     );
     manage(&system, &["deploy", "/systems/devel/orig"])?;
     manage(&system, &["list"])?;
 
-    say("In its /etc both changes are in the file where they do not touch:");
+    say("Changes of different lines are both in the file:");
     let top = system.top_level();
     show(&top, "systems/devel/run", CONFIG)?;
-    say("Where they do, the file is the new version's, and the administrator's change is beside it:");
+    say(
+        "Where both changed the same line, the file is the new version's, and the administrator's change is beside it:",
+    );
     show(&top, "systems/devel/run", CLASH)?;
     show(&top, "systems/devel/run", &format!("{CLASH}.rej"))?;
     drop(top);
 
-    say("It becomes the default: the next boot is the new version.");
+    say("It becomes the default: the next boot starts the new version.");
     manage(&system, &["set-default", "devel"])?;
     manage(&system, &["list"])?;
     drop(system);
 
-    say("\"Rebooted\": / is now systems/devel/run. It does not please, so back to factory.");
+    say(
+        "\"Rebooted\": / is now systems/devel/run. Suppose it does not work well: the default becomes factory again.",
+    );
     let system = Running::start_at(image, "devel");
     manage(&system, &["list"])?;
     manage(&system, &["set-default", "factory"])?;
     drop(system);
 
-    say("\"Rebooted\" again, into factory, as it was; the new version goes.");
+    say("\"Rebooted\" again, into factory, which has not changed. The new version is removed.");
     let system = Running::start_at(image, "factory");
     manage(&system, &["remove", "devel"])?;
     manage(&system, &["list"])?;
     drop(system);
-    say("That was all. The image stays:");
+    say("That was all. The image is kept:");
     println!("$ system-version-manager --volume {} list", image.display());
     println!("$ qemu-system-x86_64 -m 1G -nographic -drive file={},format=raw,if=virtio", image.display());
     Ok(())
@@ -132,7 +138,7 @@ fn say(text: &str) {
     println!("\n== {text}");
 }
 
-/// Runs the program inside, showing the command and what it prints.
+/// Runs the program inside, and shows the command and its output.
 fn manage(system: &Running, arguments: &[&str]) -> Result<()> {
     println!("# system-version-manager {}", arguments.join(" "));
     let Done { code, stdout, stderr } = system.manage(arguments);

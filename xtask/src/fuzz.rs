@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: every reader of foreign bytes under libFuzzer, which looks for inputs that reach code no other input has reached.
+//! `cargo xtask fuzz`: runs all readers of foreign bytes under libFuzzer, which looks for inputs that reach new code.
 
 use std::collections::VecDeque;
 use std::env::consts::ARCH;
@@ -11,27 +11,27 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{packages, root};
 
-/// Feed every reader of foreign bytes with inputs that nobody meant well
+/// Feed hostile inputs to all readers of foreign bytes
 ///
-/// Inputs that reach something new are kept in target/fuzz/corpus, those that break something in target/fuzz/artifacts.
+/// Inputs that reach new code are kept in target/fuzz/corpus, and inputs that break a reader in target/fuzz/artifacts.
 #[derive(clap::Args)]
 pub struct Fuzz {
-    /// How long each target runs; without it 20 seconds, and a minute for those that strangers can reach over a network
+    /// How long each target runs [default: 20 seconds; a minute for targets that strangers can reach over a network]
     #[arg(long)]
     seconds: Option<u64>,
-    /// How many run at a time
+    /// How many targets run at a time
     #[arg(long, default_value_t = JOBS)]
     jobs: usize,
-    /// Instead of looking for new inputs, put the fewest that reach everything that is reached in target/fuzz/fewest
+    /// Look for no new inputs, but put the fewest inputs that reach the same code into target/fuzz/fewest
     #[arg(long)]
     minimise: bool,
-    /// Which targets; all without
+    /// The targets [default: all]
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
 }
 
 const JOBS: usize = 2;
-/// What makes the compiler of the stable toolchain count what is covered, and compare operands where libFuzzer sees them.
+/// Flags with which the stable compiler counts coverage, and shows libFuzzer the operands of comparisons.
 const FLAGS: [&str; 7] = [
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
@@ -41,24 +41,24 @@ const FLAGS: [&str; 7] = [
     "--cfg",
     "fuzzing",
 ];
-/// Targets that strangers can reach, and for how long those run in any case, seconds.
+/// Targets that strangers can reach, and the seconds for these and for other targets.
 const EXPOSED: [&str; 2] = ["manifest", "stream"];
 const LONGER: u64 = 60;
 const USUAL: u64 = 20;
-/// What one input may take: seconds, and MiB of the whole process.
+/// Limits for one input: seconds, and MiB of the whole process.
 const LIMITS: [&str; 2] = ["-timeout=20", "-rss_limit_mb=1024"];
 /// Longest input, bytes.
 const LONGEST: &str = "-max_len=8192";
 
 impl Default for Fuzz {
-    /// As without arguments.
+    /// The values without arguments.
     fn default() -> Self {
         Fuzz { seconds: None, jobs: JOBS, minimise: false, targets: Vec::new() }
     }
 }
 
 impl Fuzz {
-    /// Builds and runs.
+    /// Builds the fuzzer and runs the targets.
     pub fn run(&self) -> Result<()> {
         packages::ensure(&[packages::FUZZ])?;
         let known = targets()?;
@@ -71,7 +71,7 @@ impl Fuzz {
     }
 
     fn all(&self, program: &Path, wanted: Vec<String>) -> Result<()> {
-        // The longest first, so that none is left alone at the end.
+        // The longest targets begin first, so that none runs alone at the end.
         let (exposed, usual): (Vec<_>, Vec<_>) =
             wanted.into_iter().partition(|name| EXPOSED.contains(&&**name));
         let queue: Mutex<VecDeque<String>> = Mutex::new(exposed.into_iter().chain(usual).collect());
@@ -118,7 +118,7 @@ impl Fuzz {
     }
 }
 
-/// The last line that says how much is covered, and the number of inputs.
+/// A summary of the log: the number of inputs, and the last line about coverage.
 fn summary(log: &str) -> String {
     let after = |key: &str| {
         let line = log.lines().rev().find(|line| line.contains(key))?;
@@ -129,7 +129,7 @@ fn summary(log: &str) -> String {
     format!("{inputs} inputs, {edges} edges and {features} features covered")
 }
 
-/// What the log says of the fault: the panic's message, the fuzzer's reason, where the input is.
+/// The lines of the log about the fault: the message of the panic, the fuzzer's reason, and the path of the input.
 fn fault(log: &str) -> String {
     let begin = log.lines().position(|line| line.contains("panicked at ")).unwrap_or(usize::MAX);
     let message = log.lines().skip(begin).take_while(|line| !line.starts_with("stack backtrace:"));
@@ -182,7 +182,7 @@ fn targets() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Builds the fuzzer beside everything else, since all that it uses is built in another way.
+/// Builds the fuzzer in a folder of its own, because all its dependencies are built with other flags.
 fn build() -> Result<PathBuf> {
     println!("building the fuzzer");
     let target = format!("{ARCH}-unknown-linux-gnu");

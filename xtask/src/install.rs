@@ -1,4 +1,4 @@
-//! `cargo xtask install`: programs, extensions, man pages and completions in their places.
+//! `cargo xtask install`: puts programs, extensions, man pages and completions in their places.
 
 use std::env::consts::ARCH;
 use std::fs;
@@ -13,29 +13,29 @@ use crate::{packages, root};
 
 /// Install the programs below a directory
 ///
-/// DIR/usr/bin has the programs, DIR/usr/lib/baserock/extensions the extensions, DIR/usr/share man pages and completions. Everything is
-/// static, so that it runs inside any root filesystem.
+/// The programs go to DIR/usr/bin, the extensions to DIR/usr/lib/baserock/extensions, man pages and completions to DIR/usr/share. All
+/// programs are static, so that they run inside any root filesystem.
 #[derive(clap::Args)]
 pub struct Install {
-    /// Where to: a root filesystem, or / for this machine
+    /// The directory: a root filesystem, or / for this machine
     #[arg(long, default_value = "/", value_name = "DIR")]
     destdir: PathBuf,
-    /// The processor of the machine that the directory is for, as `uname -m` says it; otherwise this machine's
+    /// The architecture of the machine that uses the directory, as `uname -m` prints it
     #[arg(long, value_name = "ARCHITECTURE", default_value = ARCH)]
     architecture: String,
     /// Also install the agent for machines of this architecture, so that versions can be pushed to them (repeatable)
     #[arg(long, value_name = "ARCHITECTURE")]
     agent: Vec<String>,
-    /// Build fast and without optimising, for tests
+    /// Build fast, without optimisation, for tests
     #[arg(long)]
     debug: bool,
 }
 
 const BIN: &str = "usr/bin";
 const EXTENSIONS: &str = "usr/lib/baserock/extensions";
-/// What runs on the machine that a version is pushed to.
+/// The program that runs on the target of a push.
 const AGENT: &str = "baserock-agent";
-/// What an extension's program is for stands behind the dot that cargo refuses in names.
+/// The kinds of extensions. The kind follows a dot in the name of the installed file; cargo refuses such names.
 const KINDS: [&str; 4] = ["write", "check", "configure", "build"];
 
 impl Install {
@@ -58,7 +58,7 @@ impl Install {
         Ok(())
     }
 
-    /// Programs of extensions get the dot that cargo refuses in names.
+    /// The place of a program. The name of an extension gets its dot here, because cargo refuses dots in names.
     fn place_of(&self, program: &Program, architecture: &Architecture) -> PathBuf {
         let split =
             program.name.rsplit_once('-').filter(|(_, kind)| program.is_extension && KINDS.contains(kind));
@@ -69,7 +69,7 @@ impl Install {
         }
     }
 
-    /// Agents of several architectures stand side by side, for machines of each.
+    /// The place of an agent. Agents of several architectures stand side by side.
     fn place_of_agent(&self, architecture: &Architecture) -> PathBuf {
         self.destdir.join(EXTENSIONS).join("agents").join(architecture.name).join(AGENT)
     }
@@ -113,7 +113,7 @@ impl Install {
     }
 }
 
-/// The programs' arguments, from which their documents come.
+/// The arguments of the programs. Man pages and completions are made from them.
 fn commands() -> Vec<clap::Command> {
     vec![
         baserock_system_config_sync::Arguments::command().name("baserock-system-config-sync"),
@@ -144,7 +144,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Copies beside the place and renames, so that a program that is running is replaced, not written to.
+/// Copies a file beside its place and renames it, so that a running program is replaced and not written to.
 fn copy(from: &Path, to: &Path, mode: u32) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let context = || format!("cannot install {} as {}", from.display(), to.display());

@@ -1,4 +1,4 @@
-//! What a developer runs: `cargo xtask demo`, `test`, `crash`, `fuzz`, `bench`, `install`, `tidy`.
+//! The commands for developers: `cargo xtask demo`, `test`, `crash`, `fuzz`, `bench`, `install`, `tidy`.
 
 mod bench;
 mod build;
@@ -15,7 +15,7 @@ mod tidy;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-/// What a developer runs.
+/// The commands for developers.
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -30,7 +30,7 @@ enum Command {
     Fuzz(fuzz::Fuzz),
     Bench(bench::Bench),
     Install(install::Install),
-    /// Check the rules of the code: who may spawn, be unsafe, print or panic; sizes of files; links in the documents
+    /// Check the rules of the code: where code may spawn, be unsafe, print or panic; sizes of files; the map of the code
     Tidy,
 }
 

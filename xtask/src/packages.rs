@@ -1,10 +1,10 @@
-//! The Debian packages that a job needs, installed where they are missing.
+//! Installs the Debian packages that a job needs.
 
 use anyhow::{Result, bail, ensure};
 
 use crate::root::{command, output, run};
 
-/// What the tools themselves run.
+/// Packages that the tools themselves use.
 pub const RUNTIME: &[&str] = &[
     "btrfs-progs",
     "dosfstools",
@@ -15,13 +15,13 @@ pub const RUNTIME: &[&str] = &[
     "syslinux-common",
     "util-linux",
 ];
-/// What makes the inputs.
+/// Packages that make the inputs of tests.
 pub const INPUTS: &[&str] = &["mmdebstrap", "busybox-static"];
-/// What builds static programs with C in them.
+/// Packages that build static programs with C code.
 pub const BUILD: &[&str] = &["musl-tools"];
-/// What builds the fuzzer, and what it compares with.
+/// Packages that build the fuzzer, and a program that it compares with.
 pub const FUZZ: &[&str] = &["g++", "git"];
-/// What the tests need beside these.
+/// More packages that the tests need.
 pub const TESTS: &[&str] = &[
     "acl",
     "attr",
@@ -47,9 +47,9 @@ pub const TESTS: &[&str] = &[
     "qemu-utils",
 ];
 
-/// Installs those that are missing, saying so.
+/// Installs the missing packages, and shows their names.
 pub fn ensure(packages: &[&[&str]]) -> Result<()> {
-    // Twice, since apt may remove one that is newer than what another of them goes with.
+    // Two rounds, because apt may remove a package that is too new for another one.
     for _ in 0..2 {
         let missing = missing(packages);
         if missing.is_empty() {
@@ -69,7 +69,10 @@ fn missing<'a>(packages: &[&[&'a str]]) -> Vec<&'a str> {
 fn install(missing: &[&str]) -> Result<()> {
     println!("installing Debian packages: {}", missing.join(" "));
     if !std::path::Path::new("/usr/bin/apt-get").exists() {
-        bail!("this machine has no apt-get; install what these Debian packages hold: {}", missing.join(" "));
+        bail!(
+            "this machine has no apt-get; install the content of these Debian packages: {}",
+            missing.join(" ")
+        );
     }
     run(command("apt-get").args(["-qq", "update"]))?;
     let install = ["-qq", "install", "--yes", "--no-install-recommends"];

@@ -11,10 +11,10 @@ use baserock_tests::inputs::{self, Debian};
 use super::measure::{Taken, measure, settle};
 use crate::{build, packages, root};
 
-/// Each is measured so often, alternating, and the fastest counts.
+/// Each program is measured so often, in turn, and the fastest run counts.
 const ROUNDS: usize = 3;
 
-/// Entering is short: so often.
+/// Entering is short, so it is measured so often.
 const ENTRIES: usize = 30;
 
 /// `add` at most 1.15 × tar and 64 MiB, `enter` at most 10 ms above chroot, `clone` under 20 ms and `rm` under 100 ms on btrfs.
@@ -135,7 +135,7 @@ fn best(taken: &[Taken]) -> Result<Taken> {
     taken.iter().min_by_key(|taken| taken.wall).copied().context("nothing was measured")
 }
 
-/// The time of one run.
+/// Measures the time of one run.
 fn once(command: &mut Command) -> Result<Duration> {
     let begun = Instant::now();
     let output = command.output().with_context(|| format!("cannot run {command:?}"))?;

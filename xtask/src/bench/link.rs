@@ -1,10 +1,10 @@
-//! A network of two: this machine and a namespace, with a link between them that may be slow.
+//! A network between this machine and a namespace. Its link may be slow.
 
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// The link. Dropped, the namespace and both ends are gone.
+/// The link. Dropping it removes the namespace and both ends.
 pub struct Link {
     name: String,
 }
@@ -13,7 +13,7 @@ const HERE: &str = "10.77.0.1/24";
 const THERE: &str = "10.77.0.2";
 
 impl Link {
-    /// A link, with `limit` as `tc` writes it (`20mbit`) in both directions.
+    /// Makes a link with this limit in both directions, written as for `tc` (`20mbit`).
     pub fn new(limit: Option<&str>) -> Result<Self> {
         let link = Link { name: format!("brb{}", std::process::id()) };
         let (name, far) = (link.name.clone(), format!("{}f", link.name));
@@ -48,7 +48,7 @@ impl Link {
         THERE
     }
 
-    /// Bytes that have gone to the far end and come from there, with all that the network adds.
+    /// Bytes that were sent to the far end and received from there, including the headers of the network.
     pub fn bytes(&self) -> Result<[u64; 2]> {
         let count = |counter: &str| {
             let path = format!("/sys/class/net/{}/statistics/{counter}", self.name);

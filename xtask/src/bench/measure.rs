@@ -5,18 +5,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// What a command took.
+/// The time and memory of a command.
 #[derive(Clone, Copy, Debug)]
 pub struct Taken {
     /// From start to end.
     pub wall: Duration,
-    /// Processor time of it and its children.
+    /// Processor time of the command and its children.
     pub processor: Duration,
-    /// The most memory that it, or a child of it, had at once: KiB.
+    /// The peak memory of the command or one of its children: KiB.
     pub peak: u64,
 }
 
-/// Runs the command, its output thrown away, under GNU time's eye for memory.
+/// Runs the command under GNU time, which measures its memory. The output is dropped.
 pub fn measure(command: &mut Command) -> Result<Taken> {
     let report = std::env::temp_dir().join(format!("baserock-time-{}", std::process::id()));
     let mut timed = Command::new("/usr/bin/time");
@@ -42,7 +42,7 @@ pub fn measure(command: &mut Command) -> Result<Taken> {
     Ok(Taken { wall, processor, peak: peak.parse()? })
 }
 
-/// Writes out what is dirty and warms nothing: every measurement starts alike.
+/// Writes out dirty pages, so that all measurements start alike.
 pub fn settle() -> Result<()> {
     ensure!(Command::new("sync").status().context("cannot run sync")?.success(), "sync failed");
     Ok(())

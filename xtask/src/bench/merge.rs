@@ -1,4 +1,4 @@
-//! `bench merge`: config-sync over a real Debian `/etc`, against a shell script that does the same file by file.
+//! `bench merge`: config-sync on a real Debian `/etc`, compared with a shell script that does the same file by file.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -13,21 +13,21 @@ use baserock::etc::accounts::is_account_file;
 use baserock::etc::identity::{Class, class};
 use nix::fcntl::{FcntlArg, fcntl};
 
-/// Files that the user edits alone, the vendor alone, and both in the same line.
+/// Numbers of files that only the user edits, that only the vendor edits, and that both edit in the same line.
 const USER: usize = 52;
 const VENDOR: usize = 32;
 const BOTH: usize = 8;
 
-/// Runs of the program; the median counts.
+/// Runs of the program. The median counts.
 const RUNS: usize = 21;
 
-/// Bars: how many times faster than the script, and how much memory at most.
+/// The bars: at least so many times faster than the script, and at most so much memory.
 const FASTER: f64 = 100.0;
 const MOST_KIB: u64 = 32 * 1024;
 
-/// Measures `program` (baserock-system-config-sync) over a Debian tree's `etc`, and fails where a bar is not met.
+/// Measures `program` (baserock-system-config-sync) on the `etc` of a Debian tree, and fails if a bar is not met.
 pub fn run(etc: &Path, program: &Path) -> Result<()> {
-    // In memory, so that the disk is not what is measured.
+    // In memory, so that the disk is not measured.
     let place = tempfile::tempdir_in("/dev/shm").context("a directory in /dev/shm")?;
     let volume = place.path();
     let entries = prepare(etc, volume)?;
@@ -61,7 +61,7 @@ pub fn run(etc: &Path, program: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Lays out two versions with edits on both sides; returns how many entries `etc` has.
+/// Lays out two versions with edits on both sides. Returns the number of entries in `etc`.
 fn prepare(etc: &Path, volume: &Path) -> Result<usize> {
     for version in ["old", "new"] {
         for tree in ["orig", "run"] {
@@ -69,7 +69,7 @@ fn prepare(etc: &Path, volume: &Path) -> Result<usize> {
             fs::create_dir_all(&tree)?;
             let copied = Command::new("cp").arg("-a").arg(etc).arg(tree.join("etc")).status()?;
             ensure!(copied.success(), "cannot copy {}", etc.display());
-            // The script knows nothing of markers.
+            // The script does not know markers.
             for marker in [".updated", ".pwd.lock"] {
                 if tree.join("etc").join(marker).exists() {
                     fs::remove_file(tree.join("etc").join(marker))?;
@@ -91,7 +91,7 @@ fn prepare(etc: &Path, volume: &Path) -> Result<usize> {
     Ok(entries)
 }
 
-/// All entries, and the text files among them that follow the general rules.
+/// All entries, and those text files that are merged by the general rules.
 fn candidates(etc: &Path) -> Result<(usize, Vec<PathBuf>)> {
     let ordinary = |path: &Path| {
         let path = EtcPath::from(path.as_os_str().as_encoded_bytes());
@@ -117,7 +117,7 @@ fn candidates(etc: &Path) -> Result<(usize, Vec<PathBuf>)> {
     Ok((entries, files.into_iter().collect()))
 }
 
-/// As many of the files as asked, from everywhere in the tree.
+/// So many of the files, from all parts of the tree.
 fn spread(files: &[PathBuf], count: usize) -> Result<Vec<PathBuf>> {
     if files.len() < count {
         bail!(
@@ -148,7 +148,7 @@ fn own(program: &Path, volume: &Path) -> Result<(Duration, u64)> {
         .spawn()
         .with_context(|| format!("cannot run {}", program.display()))?;
     let mut output = child.stdout.take().context("its output")?;
-    // The report is the last that it does. A pipe too small for all of it keeps the process there, so that its memory can be read.
+    // The report comes last. It does not fit into the pipe, so the process waits there, and its memory can be read.
     fcntl(&output, FcntlArg::F_SETPIPE_SZ(4096))?;
     let mut report = vec![0];
     output.read_exact(&mut report).context("its report")?;
@@ -181,7 +181,7 @@ fn script(volume: &Path) -> Result<Duration> {
     Ok(start.elapsed())
 }
 
-/// Both must have come to the same.
+/// Fails if program and script have different results.
 fn compare(volume: &Path) -> Result<()> {
     let run = volume.join("systems/new/run/etc");
     let output = Command::new("diff")

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: our tools against the best that people use instead, in the same run, as ratios.
+//! `cargo xtask bench`: compares these tools with the best tools that people use instead, in the same run, as ratios.
 
 mod chroot;
 mod link;
@@ -14,7 +14,7 @@ use baserock_tests::inputs::{self, Debian};
 
 use crate::{build, packages};
 
-/// Measure against the peers, in the same run, and print the ratios
+/// Measure these tools and their peers in the same run, and print the ratios
 #[derive(clap::Args)]
 pub struct Bench {
     #[command(subcommand)]
@@ -34,7 +34,7 @@ enum Which {
 }
 
 impl Bench {
-    /// Runs one.
+    /// Runs one benchmark.
     pub fn run(&self) -> Result<()> {
         match &self.which {
             Which::Merge => {

@@ -1,4 +1,4 @@
-//! Pushing an upgrade, against rsync into a snapshot: over a link without limits, and over one of 20 Mbit/s.
+//! Compares pushing an upgrade with rsync into a snapshot: over a link without a limit, and over a link of 20 Mbit/s.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -23,13 +23,13 @@ use crate::{build, packages, root};
 const PROGRAMS: &str = "BASEROCK_PROGRAMS";
 const MEGABYTES: u64 = 8192;
 
-/// Which links, and how often.
+/// The links, and the number of rounds.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Over this link alone
+    /// Measure only this link
     #[arg(long)]
     link: Option<Which>,
-    /// How often everything is done over the link without a limit, where seconds decide; the one in the middle counts
+    /// Rounds over the link without a limit, where seconds decide; the median counts
     #[arg(long, default_value_t = 3)]
     times: usize,
 }
@@ -45,7 +45,7 @@ enum Which {
 impl Which {
     const ALL: [Self; 2] = [Self::Slow, Self::Fast];
 
-    /// Its name in the report, and its limit as `tc` writes it.
+    /// Its name in the report, and its limit as for `tc`.
     fn link(self) -> (&'static str, Option<&'static str>) {
         match self {
             Self::Slow => (SLOW, Some("20mbit")),
@@ -54,7 +54,7 @@ impl Which {
     }
 }
 
-/// `ssh-rsync.write` of a Debian with its updates onto the release, against `rsync`, with and without `-z`.
+/// Compares `ssh-rsync.write` with `rsync`, with and without `-z`: both upgrade a Debian release to its updates.
 pub fn run(options: &Options) -> Result<()> {
     packages::ensure(&[
         packages::RUNTIME,
@@ -64,7 +64,7 @@ pub fn run(options: &Options) -> Result<()> {
         &["time", "iproute2"],
     ])?;
     if std::env::var_os(PROGRAMS).is_none() {
-        // The fixtures look for the programs there, and a process cannot safely change its own environment.
+        // The fixtures look for the programs in this variable, and a process cannot safely change its own environment.
         let programs = build::programs(build::Purpose::Use)?;
         return root::run(
             Command::new(std::env::current_exe()?).args(std::env::args_os().skip(1)).env(PROGRAMS, programs),
@@ -73,7 +73,7 @@ pub fn run(options: &Options) -> Result<()> {
     let bench = Bench { old: inputs::debian(Debian::Release)?, new: inputs::debian(Debian::Updated)? };
     let mut rows = Vec::new();
     for which in Which::ALL.into_iter().filter(|which| options.link.is_none_or(|wanted| wanted == *which)) {
-        // A slow link takes minutes, and always the same.
+        // A slow link takes minutes, but always the same time.
         let times = if which == Which::Fast { options.times.max(1) } else { 1 };
         let mut rounds = Vec::new();
         for _ in 0..times {
@@ -110,7 +110,7 @@ impl Bench {
         let mut rows = Vec::new();
         for way in ways {
             let row = Row { link, ..way()? };
-            // A run takes minutes; whoever waits sees what there is.
+            // A run takes minutes, so each result is shown at once.
             println!("{}", row.line(None));
             rows.push(row);
         }
@@ -135,7 +135,8 @@ impl Bench {
         limit: Option<&str>,
     ) -> Result<Row> {
         let (target, link, _image) = self.target(limit)?;
-        // Once before: the agent, the manifest of the basis and the sender's hashes are there, as they are for every push but the first.
+        // One push comes before the measurement. Then the agent, the manifest of the basis and the sender's hashes are there, as for every
+        // push but the first.
         let checked = target.check("upgrade").status()?;
         ensure!(checked.success(), "the check failed");
         if name == OURS_UNCHANGED {
@@ -147,7 +148,7 @@ impl Bench {
         self.row(name, &target, &link, &mut push, "/agents/")
     }
 
-    /// `rsync` into a writable snapshot of the release, which is then deployed.
+    /// Runs `rsync` into a writable snapshot of the release, and deploys the snapshot.
     fn rsync(&self, name: &'static str, options: &[&str], tree: &Path, limit: Option<&str>) -> Result<Row> {
         let (target, link, _image) = self.target(limit)?;
         let top = target.system.top_level();
@@ -187,7 +188,7 @@ impl Bench {
             target.system.manage(&["set-default", "upgrade"]).ok();
         }
         let deployed = begun.elapsed();
-        // What a boot loader reads is copied out of the tree, by any way of upgrading.
+        // Every way of upgrading copies the files for the boot loader out of the tree.
         let copies = ["kernel", "initramfs"].map(|file| std::fs::metadata(upgrade.join(file)));
         let copies: u64 = copies.into_iter().flatten().map(|copy| copy.len()).sum();
         Ok(Row {

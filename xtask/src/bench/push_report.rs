@@ -1,4 +1,4 @@
-//! What the measurements of pushes say: a table, the ratios against their bars, a plot.
+//! The report on pushes: a table, the ratios with their bars, and a plot.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,25 +8,25 @@ use anyhow::{Context, Result};
 use super::measure::Taken;
 use super::watch::Watched;
 
-/// One way of upgrading over one link.
+/// The measurement of one way of upgrading over one link.
 pub struct Row {
     /// The link.
     pub link: &'static str,
-    /// How it was upgraded.
+    /// The way of upgrading.
     pub name: &'static str,
     /// Time, and memory on this side.
     pub taken: Taken,
-    /// Time until the tree is a version on the disk that boots next: with its deployment, where that is another command's.
+    /// Time until the tree is the default version on the disk. It includes the deployment, even if another command does that.
     pub deployed: Duration,
     /// Memory on the other side.
     pub watched: Watched,
-    /// Processor time on the other side, ssh's included.
+    /// Processor time on the other side, including that of ssh.
     pub processor_there: Duration,
-    /// Bytes on the wire, there.
+    /// Bytes on the wire to the other side.
     pub to: u64,
-    /// Bytes on the wire, and back.
+    /// Bytes on the wire from the other side.
     pub from: u64,
-    /// Bytes on the disk that were not used before.
+    /// Bytes that were newly used on the disk.
     pub disk: u64,
 }
 
@@ -36,18 +36,18 @@ pub const SLOW: &str = "20 Mbit/s";
 pub const FAST: &str = "no limit";
 /// The ways of upgrading.
 pub const RSYNC: &str = "rsync";
-/// What the bars are ratios to.
+/// The peer of the ratios.
 pub const PEER: &str = "rsync -z";
-/// Ours, without anything of the old tree on this side.
+/// `ssh-rsync.write` without any old content on this side.
 pub const OURS: &str = "ssh-rsync.write";
-/// Ours, with the old tree.
+/// `ssh-rsync.write` with the old tree.
 pub const WITH_BASE: &str = "ssh-rsync.write, BASE_ROOT";
-/// The peer, where nothing has changed.
+/// The peer, if nothing has changed.
 pub const PEER_UNCHANGED: &str = "rsync -z, unchanged";
-/// Ours, where nothing has changed.
+/// `ssh-rsync.write`, if nothing has changed.
 pub const OURS_UNCHANGED: &str = "ssh-rsync.write, unchanged";
 
-/// A ratio that has to be kept.
+/// The limit of a ratio.
 struct Bar {
     what: &'static str,
     link: &'static str,
@@ -76,7 +76,7 @@ static BARS: [Bar; 7] = [
     bar("time, unchanged", FAST, [OURS_UNCHANGED, PEER_UNCHANGED], Row::seconds, 0.8),
     bar("bytes on the disk", SLOW, [OURS, PEER], Row::on_disk, 0.88),
 ];
-/// Most memory of a process of ours, MiB.
+/// The most memory that a process of `ssh-rsync.write` may take, MiB.
 const MEMORY: u64 = 128;
 
 impl Row {
@@ -96,7 +96,7 @@ impl Row {
         mebibytes(self.disk)
     }
 
-    /// The row of a table; with ratios where there is a peer.
+    /// The row of a table, with ratios if there is a peer.
     pub fn line(&self, peer: Option<&Row>) -> String {
         let against = |value: fn(&Row) -> f64| match peer {
             Some(peer) => format!(" ({:.2})", value(self) / value(peer)),
@@ -157,7 +157,7 @@ pub fn table(rows: &[Row]) -> Result<String> {
     let peak = ours.map(|row| row.taken.peak.max(row.watched.peak)).max().unwrap_or(0).div_ceil(1024);
     writeln!(
         text,
-        "- most memory of a process of ours: {peak} MiB (bar: {MEMORY}){}",
+        "- peak memory of a process of ssh-rsync.write: {peak} MiB (bar: {MEMORY}){}",
         missed(peak > MEMORY)
     )?;
     Ok(text)
@@ -174,7 +174,7 @@ fn ratios(rows: &[Row]) -> Vec<(&'static Bar, f64)> {
     BARS.iter().filter_map(ratio).collect()
 }
 
-/// Of rounds of the same ways, each way's round that is in the middle by its seconds.
+/// For each way, the round with the median of its seconds.
 pub fn middle(rounds: Vec<Vec<Row>>) -> Vec<Row> {
     let mut ways: Vec<Vec<Row>> = Vec::new();
     for round in rounds {
@@ -189,7 +189,7 @@ pub fn middle(rounds: Vec<Vec<Row>>) -> Vec<Row> {
     ways.into_iter().filter_map(middle_of).collect()
 }
 
-/// The ratios as horizontal bars beside the peer's, which is one.
+/// The ratios as horizontal bars. The bar of the peer is 1.
 pub fn plot(rows: &[Row]) -> Result<String> {
     const LEFT: u32 = 320;
     const UNIT: f64 = 300.0;

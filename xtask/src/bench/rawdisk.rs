@@ -1,4 +1,4 @@
-//! Writing an image, against the commands that people type.
+//! Compares writing an image with the commands that people type.
 
 use std::process::Command;
 
@@ -8,10 +8,10 @@ use baserock_tests::inputs::{self, Debian};
 use super::measure::{Taken, measure, settle};
 use crate::{build, packages, root};
 
-/// Runs; each is measured three times, alternating, and the fastest counts.
+/// Both are measured so often, in turn, and the fastest run counts.
 const ROUNDS: usize = 3;
 
-/// `rawdisk.write` of a Debian tree: at most 1.3 × the time of the commands, and 64 MiB.
+/// Measures `rawdisk.write` of a Debian tree. It may take 1.3 × the time of the commands, and 64 MiB.
 pub fn run() -> Result<()> {
     packages::ensure(&[packages::RUNTIME, packages::INPUTS, packages::BUILD, &["time"]])?;
     let tree = inputs::debian(Debian::Release)?;

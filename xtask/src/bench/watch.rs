@@ -1,4 +1,4 @@
-//! The memory of processes that somebody else has started.
+//! Watches the memory of processes that other programs have started.
 
 use std::fs;
 use std::path::Path;
@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// What was seen.
+/// The result of watching.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Watched {
-    /// The most memory that one of the processes had: KiB.
+    /// The peak memory of one of the processes: KiB.
     pub peak: u64,
 }
 
-/// Looks at all processes whose program's path contains a text, until it is stopped.
+/// Watches all processes whose program has a path with a given text, until it is stopped.
 pub struct Watch {
     stop: Arc<AtomicBool>,
     peak: Arc<AtomicU64>,
@@ -24,7 +24,7 @@ pub struct Watch {
 const INTERVAL: Duration = Duration::from_millis(50);
 
 impl Watch {
-    /// Begins to look.
+    /// Begins to watch.
     pub fn start(program: &'static str) -> Self {
         let (stop, peak) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (stopped, seen) = (stop.clone(), peak.clone());
@@ -39,7 +39,7 @@ impl Watch {
         Watch { stop, peak, thread }
     }
 
-    /// Ends, and tells.
+    /// Stops watching, and returns the result.
     pub fn stop(self) -> Watched {
         self.stop.store(true, Ordering::Relaxed);
         if self.thread.join().is_err() {
