@@ -8,8 +8,8 @@ use system::btrfs::{self, Access};
 
 use super::recording::wait_until_free;
 use super::trees::Trees;
-use crate::bootable::volume_offset;
 use crate::image::Mounted;
+use crate::image::volume_offset;
 use crate::programs::{Done, command, run};
 use crate::ssh::Target;
 

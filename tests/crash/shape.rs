@@ -12,7 +12,7 @@ use system::mount::PrivateMount;
 use system::partitions;
 
 use super::content::{self, Content};
-use crate::bootable::volume_offset;
+use crate::image::volume_offset;
 
 /// What is where on a disk.
 #[derive(Clone, Debug)]

@@ -1,18 +1,18 @@
 //! Images of Debian that boot, with the project's programs installed in them.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
 use nix::mount::MsFlags;
+use system::btrfs;
 use system::copy::Copier;
 use system::dir::Dir;
 use system::mount::PrivateMount;
-use system::{btrfs, partitions, superblock};
 use tempfile::TempDir;
 
-use crate::image::Image;
+use crate::image::{Image, volume_offset};
 use crate::inputs::{self, Debian};
 use crate::machine::Machine;
 use crate::programs::{self, Done};
@@ -98,15 +98,6 @@ pub fn with_second(variables: &[(&str, &str)]) -> Image {
     write(Tree::new(Debian::Release).path(), &image.path(), variables).ok();
     put_second(&image.mount_at(volume_offset(&image.path()), "subvolid=5").dir());
     image
-}
-
-/// Where the volume begins in an image, bytes.
-pub fn volume_offset(image: &Path) -> u64 {
-    let file = File::open(image).expect("the image");
-    let is_volume = |&offset: &u64| superblock::read(&file, offset, image).expect("the image").is_some();
-    let starts =
-        partitions::read(&file, image).expect("a table").into_iter().map(|partition| partition.start);
-    std::iter::once(0).chain(starts).find(is_volume).expect("a volume in the image")
 }
 
 fn put_second(top: &Dir) {

@@ -9,11 +9,9 @@ use nix::mount::MsFlags;
 use system::dir::Dir;
 use system::loopdev::LoopDevice;
 use system::mount::PrivateMount;
-use system::partitions;
 use system::process::Program;
+use system::{partitions, superblock};
 use tempfile::TempDir;
-
-use crate::bootable::volume_offset;
 
 /// A sparse image file, gone with this value.
 pub struct Image {
@@ -139,4 +137,13 @@ impl Mounted {
     pub fn path(&self) -> &Path {
         self.mount.path()
     }
+}
+
+/// Where the volume begins in an image, bytes.
+pub fn volume_offset(image: &Path) -> u64 {
+    let file = File::open(image).expect("the image");
+    let is_volume = |&offset: &u64| superblock::read(&file, offset, image).expect("the image").is_some();
+    let starts =
+        partitions::read(&file, image).expect("a table").into_iter().map(|partition| partition.start);
+    std::iter::once(0).chain(starts).find(is_volume).expect("a volume in the image")
 }

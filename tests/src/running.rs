@@ -8,7 +8,7 @@ use system::loopdev::LoopDevice;
 use system::mount::PrivateMount;
 use system::partitions;
 
-use crate::bootable::volume_offset;
+use crate::image::volume_offset;
 use crate::image::{Image, Mounted};
 use crate::programs;
 

@@ -6,8 +6,8 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use baserock_tests::bootable::volume_offset;
 use baserock_tests::image::Image;
+use baserock_tests::image::volume_offset;
 use baserock_tests::inputs;
 use baserock_tests::programs::{Done, command, run, shell};
 use system::loopdev::LoopDevice;

@@ -5,7 +5,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use baserock_tests::bootable::volume_offset;
+use baserock_tests::image::volume_offset;
 use baserock_tests::image::{Image, Mounted};
 use baserock_tests::inputs::{self, Debian};
 use baserock_tests::programs::{Done, command, run, shell};

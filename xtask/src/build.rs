@@ -146,6 +146,12 @@ pub fn suites() -> Result<Vec<Target>> {
     Ok(targets.filter(|target| target.is("test")).collect())
 }
 
+/// Every library and program of the workspace.
+pub fn crates() -> Result<Vec<Target>> {
+    let targets = packages()?.into_iter().flat_map(|package| package.targets);
+    Ok(targets.filter(|target| target.is_library() || target.is("bin")).collect())
+}
+
 fn packages() -> Result<Vec<Package>> {
     let metadata = root::output(root::cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
     Ok(serde_json::from_str::<Metadata>(&metadata)?.packages)
@@ -185,6 +191,11 @@ impl Package {
 }
 
 impl Target {
+    /// Whether it is a library.
+    pub fn is_library(&self) -> bool {
+        self.is("lib")
+    }
+
     fn is(&self, wanted: &str) -> bool {
         self.kind.iter().any(|kind| kind == wanted)
     }

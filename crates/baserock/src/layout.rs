@@ -50,6 +50,8 @@ pub const BALLAST: &str = "ballast";
 pub const METADATA_BALLAST: &str = "metadata-ballast";
 /// In [`PRIVATE`]: a folder for each label that is being filled.
 pub const INCOMING: &str = "incoming";
+/// In [`PRIVATE`]: what begins the name of a snapshot from which `/etc` is merged.
+pub const MERGED_FROM: &str = "merging-";
 /// In [`PRIVATE`]: the lines of fstab for the disk's other partitions, which every version gets.
 pub const MOUNTS: &str = "fstab";
 

@@ -7,9 +7,10 @@ use system::btrfs::{self, Access};
 use system::copy::Copier;
 use system::error::Result;
 
+use crate::hidden::TREE;
 use crate::record::Record;
 use crate::staging::Staging;
-use crate::store::{Store, TREE};
+use crate::store::Store;
 
 /// Makes `new` a clone of `label`. On btrfs it is a snapshot, elsewhere a copy, which shares blocks if the filesystem can.
 pub fn clone(store: &Store, label: &Label, new: &Label) -> Result<()> {

@@ -17,6 +17,7 @@
 mod add;
 mod clone;
 pub mod enter;
+mod hidden;
 mod inside;
 mod list;
 mod record;

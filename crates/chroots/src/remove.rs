@@ -4,8 +4,8 @@ use baserock::label::Label;
 use system::error::{Error, Result};
 
 use crate::inside::{inside, named};
-use crate::staging;
 use crate::store::Store;
+use crate::{hidden, staging};
 
 /// Whether the default may be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Force {
 /// it.
 pub fn remove(store: &Store, label: &Label, force: Force) -> Result<()> {
     let chroot = store.get(label)?;
-    let _lock = staging::lock(&chroot.dir, &format!("chroot {label}"))?;
+    let _lock = hidden::lock(&chroot.dir, &format!("chroot {label}"))?;
     let processes = inside(&chroot.tree()?)?;
     if !processes.is_empty() {
         return Err(Error::refused(format!("{label} is in use by {}; end them first", named(&processes))));

@@ -15,14 +15,13 @@ use system::error::{Error, OrCannot, Result};
 use system::namespace::Privilege;
 use system::{atomic, signal};
 
+use crate::hidden::{self, TREE};
+
 /// The link to the default chroot.
 const DEFAULT: &str = "default";
 
 /// The folder that the chroots share if the user cannot write to `/src`.
 pub(crate) const SHARED: &str = "src";
-
-/// The root filesystem of a chroot, in its folder.
-pub(crate) const TREE: &str = "tree";
 
 /// The store of root, and that of an ordinary user, below the home directory.
 const OF_ROOT: &str = "/var/lib/baserock/chroots";
@@ -188,10 +187,10 @@ impl Store {
     /// Removes hidden folders that are not in use.
     fn sweep(&self) -> Result<()> {
         for entry in self.dir.entries()? {
-            if !crate::staging::is_hidden(&entry.name) {
+            if !hidden::is_hidden(&entry.name) {
                 continue;
             }
-            match crate::staging::clear(&self.dir, &entry.name, self.privilege) {
+            match hidden::clear(&self.dir, &entry.name, self.privilege) {
                 Err(error @ Error::Interrupted(_)) => return Err(error),
                 Err(error) => tracing::warn!("cannot remove a folder that was left behind: {error}"),
                 Ok(()) => {}

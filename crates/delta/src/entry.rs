@@ -6,6 +6,9 @@ use std::path::Path;
 
 use crate::hash::Hash;
 
+/// Longest path, bytes.
+pub const MAX_PATH: usize = 4095;
+
 /// One name in a tree, with all that an upgrade has to keep of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {

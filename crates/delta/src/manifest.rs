@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use crate::codec::Writer;
-use crate::entry::{Entry, Kind, Metadata, file_name, parent};
+use crate::entry::{Entry, Kind, MAX_PATH, Metadata, file_name, parent};
 use crate::hash::{Hash, Hasher};
 use crate::record;
 
@@ -13,9 +13,6 @@ use crate::record;
 pub struct Manifest {
     entries: Vec<Entry>,
 }
-
-/// Longest path, bytes.
-pub const MAX_PATH: usize = 4095;
 
 impl Manifest {
     /// A manifest of these entries, which are in order. Entries that no tree can have are refused: a path that leaves the tree, a name

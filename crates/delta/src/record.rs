@@ -12,9 +12,8 @@
 use std::io::{self, Read};
 
 use crate::codec::{Reader, Writer, invalid};
-use crate::entry::{Attribute, Entry, Kind, Metadata};
+use crate::entry::{Attribute, Entry, Kind, MAX_PATH, Metadata};
 use crate::hash::Hash;
-use crate::manifest::MAX_PATH;
 
 /// The longest value of an attribute, bytes: the kernel's limit.
 const MAX_ATTRIBUTE: usize = 1 << 16;

@@ -10,8 +10,7 @@ use system::signal;
 use ureq::Body;
 use ureq::http::Response;
 
-use crate::server::{self, Failure};
-use crate::source::Patience;
+use crate::server::{self, Failure, Patience};
 
 /// Most tries in a row that bring no new byte.
 const TRIES: u32 = 4;

@@ -9,4 +9,5 @@ mod server;
 mod source;
 
 pub use checksum::{Checksum, Hashing};
-pub use source::{Patience, Source, Stream};
+pub use server::Patience;
+pub use source::{Source, Stream};

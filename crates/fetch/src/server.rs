@@ -2,12 +2,25 @@
 
 use std::io::Read;
 
+use std::time::Duration;
+
 use system::error::{Error, Result};
 use ureq::http::Response;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, Proxy};
 
-use crate::source::{MOST_LIST, Patience};
+/// Most bytes of a list of checksums.
+pub const MOST_LIST: u64 = 1 << 20;
+
+/// How long a server may be silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience(pub Duration);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience(Duration::from_secs(30))
+    }
+}
 
 /// Most redirections, as in browsers.
 const REDIRECTS: u32 = 20;

@@ -6,16 +6,12 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use system::error::{Error, OrCannot, Result};
 
 use crate::checksum::Checksum;
 use crate::download::Download;
-use crate::server;
-
-/// Most bytes of a list of checksums.
-pub(crate) const MOST_LIST: u64 = 1 << 20;
+use crate::server::{self, MOST_LIST, Patience};
 
 /// The source of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,16 +20,6 @@ pub enum Source {
     Path(PathBuf),
     /// A URL on a server, with `http` or `https`.
     Url(String),
-}
-
-/// How long a server may be silent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience(pub Duration);
-
-impl Default for Patience {
-    fn default() -> Self {
-        Patience(Duration::from_secs(30))
-    }
 }
 
 /// The bytes of a source.

@@ -177,3 +177,11 @@ impl Read for PatientReader {
         }
     }
 }
+
+/// The two ends of the connection.
+pub struct Channel<'a> {
+    /// To the sender.
+    pub sender: &'a Sender,
+    /// From the sender.
+    pub receiver: &'a mut Receiver,
+}

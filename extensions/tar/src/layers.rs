@@ -10,7 +10,8 @@ use system::dir::Dir;
 use system::observer::Observer;
 use system::{Result, atomic};
 
-use crate::{build, oci};
+use crate::oci;
+use crate::unpack::unpack;
 
 /// The folder to which the layout is moved while the tree is made.
 const ASIDE: &str = ".oci-layout";
@@ -42,7 +43,7 @@ pub fn flatten(output: &Path, archive: &Path, observer: &dyn Observer) -> Result
         observer.phase(format!("laying over layer {} of {}", index + 1, layers.len()));
         aside.remove_tree(LAYER)?;
         aside.make_dir(LAYER, 0o755)?;
-        build::unpack(layer, &layout.join(LAYER), observer)?;
+        unpack(layer, &layout.join(LAYER), observer)?;
         lay_over(&aside.dir(LAYER)?, &tree)?;
     }
     for entry in tree.entries()? {

@@ -4,4 +4,5 @@ pub mod build;
 mod layers;
 mod location;
 mod oci;
+mod unpack;
 pub mod write;

@@ -4,8 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::identity::{Class, class};
 use super::path::EtcPath;
-use super::record::{hex, update};
-use super::tree::{Node, Tree};
+use super::tree::{Kind, Node, Tree};
 
 /// Of a merge's result, without what a machine changes by running: its own files and those that programs make.
 pub fn fingerprint_of_result(tree: &Tree) -> String {
@@ -40,4 +39,34 @@ fn add_node(hasher: &mut Sha256, node: &Node) {
         }
     }
     hasher.update([0]);
+}
+
+/// The SHA-256 of a node's type and content, in hexadecimal.
+pub fn sum(node: &Node) -> String {
+    let mut hasher = Sha256::new();
+    update(&mut hasher, &node.kind);
+    hex(&hasher.finalize())
+}
+
+/// Feeds type and content to a hasher.
+fn update(hasher: &mut Sha256, kind: &Kind) {
+    hasher.update(kind.name());
+    match kind {
+        Kind::File(content) => hasher.update(content.sum()),
+        Kind::Dir => {}
+        Kind::Symlink(target) => hasher.update(target),
+        Kind::Special { format, device } => {
+            hasher.update(format.to_le_bytes());
+            hasher.update(device.to_le_bytes());
+        }
+    }
+}
+
+/// Bytes in hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

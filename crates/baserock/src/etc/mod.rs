@@ -28,7 +28,7 @@ pub mod tree;
 
 pub use options::{Options, Side, Take};
 pub use path::EtcPath;
-pub use plan::{Plan, Trees, plan};
+pub use plan::{Plan, plan};
 pub use record::{Conflict, Record};
 pub use step::{Action, Step};
-pub use tree::{Kind, Node, Tree};
+pub use tree::{Kind, Node, Tree, Trees};

@@ -6,29 +6,18 @@ use system::error::{Error, Result};
 
 use super::accounts::{self, Accounts};
 use super::conflict::{Carried, Places, Rejected, carry, take_tool_files};
-use super::fingerprint::{fingerprint_of_result, fingerprint_of_user};
+use super::fingerprint::{fingerprint_of_result, fingerprint_of_user, sum};
 use super::fstab;
 use super::identity::{Class, class};
 use super::ids::IdMoves;
 use super::options::{Options, Side};
 use super::original::decide_original;
 use super::path::EtcPath;
-use super::record::{Conflict, Record, sum};
+use super::record::{Conflict, Record};
 use super::rules::{Decision, Three, decide};
 use super::step::{Action, Step};
 use super::structure;
-use super::tree::{Kind, Node, Tree};
-
-/// The three trees of a merge.
-#[derive(Clone, Debug, Default)]
-pub struct Trees {
-    /// The old version's `etc` as built.
-    pub v1: Tree,
-    /// The old version's `etc` as the user left it.
-    pub user: Tree,
-    /// The new version's `etc` as built.
-    pub v2: Tree,
-}
+use super::tree::{Kind, Node, Tree, Trees};
 
 /// What a merge will do.
 #[derive(Clone, Debug, Default)]

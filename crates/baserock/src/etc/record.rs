@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use system::error::{Error, Result};
 
-use super::fingerprint::{fingerprint_of_result, fingerprint_of_user};
+use super::fingerprint::{fingerprint_of_result, fingerprint_of_user, sum};
 use super::ids::IdMoves;
 use super::path::EtcPath;
 use super::step::Step;
-use super::tree::{Kind, Node, Tree};
+use super::tree::{Node, Tree};
 use crate::json::{self, Format};
 
 /// What was done in a merge, for the next one and for the user.
@@ -74,36 +73,6 @@ impl Record {
     pub fn made(&self, path: &EtcPath, node: Option<&Node>) -> bool {
         node.is_some_and(|node| self.made.get(path) == Some(&sum(node)))
     }
-}
-
-/// The SHA-256 of a node's type and content, in hexadecimal.
-pub fn sum(node: &Node) -> String {
-    let mut hasher = Sha256::new();
-    update(&mut hasher, &node.kind);
-    hex(&hasher.finalize())
-}
-
-/// Feeds type and content to a hasher.
-pub fn update(hasher: &mut Sha256, kind: &Kind) {
-    hasher.update(kind.name());
-    match kind {
-        Kind::File(content) => hasher.update(content.sum()),
-        Kind::Dir => {}
-        Kind::Symlink(target) => hasher.update(target),
-        Kind::Special { format, device } => {
-            hasher.update(format.to_le_bytes());
-            hasher.update(device.to_le_bytes());
-        }
-    }
-}
-
-/// Bytes in hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use system::error::Error;
 
 use super::path::EtcPath;
-use super::plan::Trees;
-use super::tree::{Node, Tree};
+use super::tree::{Node, Tree, Trees};
 
 /// Adds the directories that paths of the result stand in, and names those that are something else.
 pub fn complete(result: &mut Tree, trees: &Trees, unmergeable: &mut BTreeSet<EtcPath>) {

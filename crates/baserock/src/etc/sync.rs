@@ -6,9 +6,9 @@ use super::accounts;
 use super::fingerprint::fingerprint_of_user;
 use super::identity::{Class, class};
 use super::path::EtcPath;
-use super::plan::{Plan, Trees};
+use super::plan::Plan;
 use super::record::Record;
-use super::tree::{Kind, Node};
+use super::tree::{Kind, Node, Trees};
 
 /// Plans to put the canonical version's `etc` into another version.
 ///

@@ -14,6 +14,17 @@ pub struct Tree {
     nodes: BTreeMap<EtcPath, Node>,
 }
 
+/// The three trees of a merge.
+#[derive(Clone, Debug, Default)]
+pub struct Trees {
+    /// The old version's `etc` as built.
+    pub v1: Tree,
+    /// The old version's `etc` as the user left it.
+    pub user: Tree,
+    /// The new version's `etc` as built.
+    pub v2: Tree,
+}
+
 /// One path of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {

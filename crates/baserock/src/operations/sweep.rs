@@ -9,10 +9,10 @@ use system::copy::set_times;
 use system::dir::Dir;
 use system::error::Result;
 
-use super::{etc as operations_etc, incoming, marker};
+use super::{incoming, marker};
 use crate::layout::{
-    ADDING, BOOT_RECORD, DEFAULT, ETC_BEFORE_SYNC, MANIFEST, MENU, MENU_DIR, MERGE_RECORD, MERGING, PRIVATE,
-    RUN, SHARED, STATE, SYSTEMS,
+    ADDING, BOOT_RECORD, DEFAULT, ETC_BEFORE_SYNC, MANIFEST, MENU, MENU_DIR, MERGE_RECORD, MERGED_FROM,
+    MERGING, PRIVATE, RUN, SHARED, STATE, SYSTEMS,
 };
 use crate::rootfs::etc::merge::BEFORE_MERGE;
 use crate::rootfs::etc::{pending, staged::ETC};
@@ -61,7 +61,7 @@ fn snapshots(private: &Dir) -> Result<()> {
     let mut deleted = Vec::new();
     for entry in private.entries()? {
         let name = entry.name.to_string_lossy();
-        if name.starts_with(operations_etc::MERGING) {
+        if name.starts_with(MERGED_FROM) {
             btrfs::remove(private, &name, &mut deleted)?;
         }
     }

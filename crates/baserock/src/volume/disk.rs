@@ -14,8 +14,7 @@ use system::partitions::{self, Partition};
 use system::superblock::{self, Uuid};
 
 use super::boot_place::BootPlace;
-use super::open::{Opening, flags, no_volume};
-use super::{Purpose, Volume};
+use super::{Opening, Purpose, Volume};
 use crate::fstab::{Fstab, Line};
 use crate::layout::{self, MOUNTS, PRIVATE, RUN, SYSTEMS};
 
@@ -33,7 +32,7 @@ pub(super) fn open(file: &File, shown: &Path, opening: &Opening) -> Result<Volum
     if let Some(superblock) = superblock::read(file, 0, shown)? {
         let device = (!is_device).then(|| LoopDevice::attach(file, shown, 0, 0, false)).transpose()?;
         let path = device.as_ref().map_or(shown, LoopDevice::path).to_owned();
-        let volume = Volume::mount(&path, shown, &superblock, flags(opening))?;
+        let volume = Volume::mount(&path, shown, &superblock, opening.flags())?;
         let volume = Volume { _device: device, ..volume };
         return if is_device { refuse_other_boot(volume, opening) } else { Ok(volume) };
     }
@@ -57,7 +56,7 @@ impl Disk<'_> {
                 continue;
             };
             let (path, device) = self.attach(partition)?;
-            let volume = Volume::mount(&path, self.shown, &superblock, flags(opening))?;
+            let volume = Volume::mount(&path, self.shown, &superblock, opening.flags())?;
             if !volume.top.has(SYSTEMS)? {
                 continue;
             }
@@ -95,7 +94,7 @@ impl Disk<'_> {
         if matches!(kind, "vfat" | "msdos") {
             return BootPlace::mirrored(Mirror::new(path, device, &layout::BOOT_NAMES)?);
         }
-        BootPlace::mounted(PrivateMount::new(&path, kind, flags(opening) | MsFlags::MS_NOEXEC, "")?, device)
+        BootPlace::mounted(PrivateMount::new(&path, kind, opening.flags() | MsFlags::MS_NOEXEC, "")?, device)
     }
 
     /// The device of a partition: the kernel's own, or the part of the image attached for it.
@@ -133,6 +132,10 @@ impl Disk<'_> {
             number.and_then(|digits| digits.rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
         Ok(number.and_then(|number: u32| self.partitions.iter().find(|partition| partition.number == number)))
     }
+}
+
+fn no_volume(path: &Path) -> Error {
+    Error::refused(format!("{} holds no btrfs filesystem, so no versions", path.display()))
 }
 
 /// The kernel's device for a partition of a device.

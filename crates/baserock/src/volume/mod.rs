@@ -5,14 +5,16 @@ mod disk;
 mod faults;
 mod live;
 mod location;
+mod mount;
 mod open;
+mod opening;
 mod version;
 
 use std::path::PathBuf;
 
 pub use boot_place::{BootPlace, Kind};
 pub use location::Location;
-pub use open::{Opening, Purpose};
+pub use opening::{Opening, Purpose};
 use system::dir::Dir;
 use system::error::{Error, Result, if_exists};
 use system::lock::Lock;

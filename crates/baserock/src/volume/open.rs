@@ -12,7 +12,6 @@ use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 use system::lock::{self, Lock, Patience};
 use system::loopdev;
-use system::mount::PrivateMount;
 use system::mountinfo::{self, Mount};
 use system::resolve::Links;
 use system::superblock::{self, Superblock};
@@ -20,36 +19,9 @@ use system::superblock::{self, Superblock};
 use super::boot_place::{BootPlace, Kind};
 use super::disk;
 use super::live::own_mounts;
-use super::{Location, Volume};
+use super::{Location, Opening, Purpose, Volume};
 use crate::label::Label;
 use crate::layout::{self, LOCK, PRIVATE, STATE, SYSTEMS};
-
-/// What the volume is opened for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// To look: nothing is locked, nothing is written.
-    Look,
-    /// To change it: one at a time.
-    Change,
-    /// To change a filesystem that was just made: it gets the layout of a volume.
-    Make,
-    /// To change it under the lock of the program that started this one, inherited as the descriptor of this number.
-    ChangeUnder(i32),
-}
-
-/// How to open a volume.
-#[derive(Clone, Debug)]
-pub struct Opening {
-    /// Which one.
-    pub location: Location,
-    /// What for.
-    pub purpose: Purpose,
-    /// What to do when somebody else changes it.
-    pub patience: Patience,
-}
-
-/// Mount options for the top-level subvolume, whatever the default subvolume is.
-const TOP_LEVEL: &str = "subvolid=5";
 
 impl Volume {
     /// Opens it.
@@ -73,41 +45,6 @@ impl Volume {
             Purpose::ChangeUnder(inherited) => check_inherited(&volume, inherited)?,
         }
         Ok(volume)
-    }
-
-    fn new(top: Dir, path: PathBuf, name: &Path) -> Result<Volume> {
-        let boot = BootPlace::new(top.duplicate()?, &path, Kind::Volume);
-        Ok(Volume {
-            top,
-            boot,
-            running: None,
-            uuid: None,
-            part_uuid: None,
-            path,
-            name: name.to_owned(),
-            lock: None,
-            _mount: None,
-            _device: None,
-            image: None,
-        })
-    }
-
-    /// Mounts the top level of the btrfs on `device`.
-    pub(super) fn mount(
-        device: &Path,
-        name: &Path,
-        superblock: &Superblock,
-        flags: MsFlags,
-    ) -> Result<Volume> {
-        let mount = PrivateMount::new(device, "btrfs", flags, TOP_LEVEL)?;
-        let path = mount.path().to_owned();
-        let volume = Volume::new(Dir::open(&path)?.shown_as("/"), path, name)?;
-        Ok(Volume {
-            uuid: Some(superblock.uuid),
-            part_uuid: part_uuid(device),
-            _mount: Some(mount),
-            ..volume
-        })
     }
 }
 
@@ -239,31 +176,12 @@ fn image(path: &Path, opening: &Opening) -> Result<Volume> {
     Ok(Volume { image: Some(lock), ..volume })
 }
 
-pub(super) fn flags(opening: &Opening) -> MsFlags {
-    match opening.purpose {
-        Purpose::Look => MsFlags::MS_RDONLY,
-        Purpose::Change | Purpose::Make | Purpose::ChangeUnder(_) => MsFlags::empty(),
-    }
-}
-
-pub(super) fn no_volume(path: &Path) -> Error {
-    Error::refused(format!("{} holds no btrfs filesystem, so no versions", path.display()))
-}
-
 /// The directories of a volume, on the empty top level of a btrfs.
 fn skeleton(top: &Dir) -> Result<()> {
     for (name, mode) in [(SYSTEMS, 0o755), (STATE, 0o755), (PRIVATE, 0o700)] {
         top.make_dir(name, mode)?;
     }
     Ok(())
-}
-
-/// The partition's UUID as the kernel knows it; `None` where the device is no partition.
-fn part_uuid(device: &Path) -> Option<String> {
-    let name = device.canonicalize().ok()?;
-    let events =
-        fs::read_to_string(Path::new("/sys/class/block").join(name.file_name()?).join("uevent")).ok()?;
-    events.lines().find_map(|line| line.strip_prefix("PARTUUID=")).map(str::to_owned)
 }
 
 /// Takes the volume's own lock, making the tools' directory if it is the first time.

@@ -18,9 +18,8 @@ use super::contents::Store;
 use super::earlier::EarlierTry;
 use super::incoming::{Incoming, contents_name};
 use super::receive::Receive;
-use super::session::Channel;
 use super::{Forward, manifests, space};
-use crate::channel::Receiver;
+use crate::channel::{Channel, Receiver};
 use crate::join;
 use crate::protocol::{Amount, kind};
 

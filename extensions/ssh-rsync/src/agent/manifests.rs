@@ -10,8 +10,7 @@ use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 use system::observer::Observer;
 
-use super::session::Channel;
-use crate::channel::Receiver;
+use crate::channel::{Channel, Receiver};
 use crate::protocol::kind;
 
 /// The manifest of the basis: the one beside it, or else one that is made now and kept there.

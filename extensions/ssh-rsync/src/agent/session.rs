@@ -13,7 +13,7 @@ use super::fill::fill;
 use super::guard::{self, Present};
 use super::incoming::Incoming;
 use super::{Forward, publish};
-use crate::channel::{Receiver, Sender};
+use crate::channel::{Channel, Receiver, Sender};
 use crate::protocol::{Hello, VERSION, kind};
 
 /// Carries out the sender's request.
@@ -45,14 +45,6 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     let finished = publish::finish(&hello, &label, present, (stats, owned), &observer)?;
     sender.send_json(kind::FINISHED, &finished)?;
     publish::restart(hello.autostart)
-}
-
-/// The two ends of the connection.
-pub struct Channel<'a> {
-    /// To the sender.
-    pub sender: &'a Sender,
-    /// From the sender.
-    pub receiver: &'a mut Receiver,
 }
 
 fn hello(receiver: &mut Receiver) -> Result<Hello> {

@@ -9,8 +9,6 @@ use std::path::PathBuf;
 pub use external::{INHERITED_LOCK, MOUNTED_VOLUME};
 pub use sync::sync;
 
-pub(super) use snapshot::MERGING;
-
 use crate::etc::{EtcPath, Options, Record};
 use crate::extension::Environment;
 use crate::fstab::Fstab;

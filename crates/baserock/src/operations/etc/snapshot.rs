@@ -6,11 +6,8 @@ use system::error::Result;
 use system::undo::tidy;
 
 use crate::label::Label;
-use crate::layout::{PRIVATE, RUN};
+use crate::layout::{MERGED_FROM, PRIVATE, RUN};
 use crate::volume::Volume;
-
-/// What begins the names of snapshots, in [`PRIVATE`].
-pub const MERGING: &str = "merging-";
 
 /// A read-only snapshot, deleted with this value; on other filesystems than btrfs the directory itself.
 pub struct Frozen {
@@ -25,7 +22,7 @@ pub fn of_run(volume: &Volume, label: &Label, version: &Dir) -> Result<Frozen> {
         return Ok(Frozen { dir: run, place: None });
     }
     let private = volume.top().ensure_dir(PRIVATE, 0o700)?;
-    let name = format!("{MERGING}{label}");
+    let name = format!("{MERGED_FROM}{label}");
     if private.has(&name)? {
         // Left by a process that was killed.
         btrfs::delete(&private, &name)?;

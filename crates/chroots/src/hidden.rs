@@ -1,0 +1,71 @@
+//! The hidden folders of a store, in which chroots are made and removed: locked, emptied, deleted.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use nix::errno::Errno;
+use system::btrfs;
+use system::dir::Dir;
+use system::error::{Error, Result};
+use system::lock::{Lock, Patience};
+use system::namespace::Privilege;
+
+/// The root filesystem of a chroot, in its folder.
+pub const TREE: &str = "tree";
+
+pub const INCOMING: &str = ".incoming.";
+pub const REMOVING: &str = ".removing.";
+
+/// Whether this is the name of such a hidden folder.
+pub fn is_hidden(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with(INCOMING) || name.starts_with(REMOVING))
+}
+
+/// Removes a hidden folder, unless it is locked or does not exist.
+pub fn clear(store: &Dir, name: &OsStr, privilege: Privilege) -> Result<()> {
+    let Some(dir) = store.dir_if_exists(Path::new(name))? else { return Ok(()) };
+    match lock(&dir, &name.to_string_lossy()) {
+        Err(Error::Busy { .. }) => Ok(()),
+        Err(error) => Err(error),
+        Ok(_lock) if is_still(&dir, store, Path::new(name))? => discard(store, name, &dir, privilege),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Takes the lock of a chroot's folder.
+pub fn lock(dir: &Dir, shown: &str) -> Result<Lock> {
+    let file = File::from(OwnedFd::from(dir.duplicate()?));
+    Lock::take(file, Path::new(shown), Patience::Refuse)
+}
+
+pub fn is_still(dir: &Dir, store: &Dir, name: impl AsRef<Path>) -> Result<bool> {
+    let (known, found) = (dir.stat()?, store.stat_of(name)?);
+    Ok(found.is_some_and(|found| (found.st_dev, found.st_ino) == (known.st_dev, known.st_ino)))
+}
+
+pub fn discard(store: &Dir, name: &OsStr, dir: &Dir, privilege: Privilege) -> Result<()> {
+    empty(dir, privilege)?;
+    store.remove_dir(Path::new(name))
+}
+
+/// Empties the folder of a chroot. A subvolume is deleted at once, anything else file by file.
+pub fn empty(dir: &Dir, privilege: Privilege) -> Result<()> {
+    if let Some(tree) = dir.dir_if_exists(TREE)?
+        && btrfs::is_subvolume(&tree)?
+    {
+        drop(tree);
+        match btrfs::delete(dir, TREE) {
+            Err(error) if may_do_without(&error, privilege) => {}
+            other => drop(other?),
+        }
+    }
+    dir.empty()
+}
+
+/// Whether the kernel does not let an ordinary user work with subvolumes. Files and folders are used then.
+pub fn may_do_without(error: &Error, privilege: Privilege) -> bool {
+    let refusals = [Errno::EPERM, Errno::EACCES, Errno::EOPNOTSUPP, Errno::ENOTTY].map(|errno| errno as i32);
+    privilege != Privilege::Root && error.os_error().is_some_and(|errno| refusals.contains(&errno))
+}
