@@ -168,12 +168,12 @@ struct Package {
     targets: Vec<Target>,
 }
 
-/// What cargo builds from one file.
+/// A target of cargo: it is built from one file.
 #[derive(Deserialize)]
 pub struct Target {
     /// Its name.
     pub name: String,
-    /// That file.
+    /// The file.
     pub src_path: PathBuf,
     kind: Vec<String>,
 }

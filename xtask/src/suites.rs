@@ -1,4 +1,4 @@
-//! The suites of tests, and how slow each is. A suite says so itself, in the comment that its file begins with.
+//! The suites of tests and their paces. A suite tells its pace in the comment at the top of its file.
 
 use std::fs;
 
@@ -21,13 +21,13 @@ pub enum Pace {
 
 /// A suite.
 pub struct Suite {
-    /// What cargo calls it.
+    /// Its name, as for cargo.
     pub name: String,
-    /// What it says of itself.
+    /// Its pace.
     pub pace: Pace,
 }
 
-/// What the line begins with in which a suite says it.
+/// The beginning of the line that tells the pace of a suite.
 const LINE: &str = "//! Pace: ";
 
 impl Pace {
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_suite_says_how_slow_it_is() {
+    fn a_suite_tells_its_pace() {
         for pace in Pace::ALL {
             let text = format!("//! What it tests.\n//!\n//! Pace: {}\n\nuse std::fs;\n", pace.words());
             assert_eq!(Pace::of(&text).unwrap(), pace);
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_does_not_is_told_what_to_add() {
+    fn a_suite_without_a_pace_is_refused() {
         for text in ["", "//! What it tests.\n", "//! Pace: slow\n", "//! One.\n\n//! Pace: minutes\n"] {
             let error = Pace::of(text).unwrap_err().to_string();
             assert!(error.contains("`//! Pace: boots machines`"), "{error}");

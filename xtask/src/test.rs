@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test, with what it needs installed first.
+//! `cargo xtask test`: runs all tests, and first installs the packages that they need.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,15 +14,16 @@ use crate::{build, packages, root};
 /// Run all tests, installing the Debian packages that they need first
 #[derive(clap::Args)]
 pub struct Test {
-    /// Only what takes seconds: no Debian root filesystems, no booted machines, no fuzzing; tells which suites are left out
+    /// Run only the suites that take seconds: no Debian root filesystems, no booted machines, no fuzzing; lists the suites that are left
+    /// out
     #[arg(long)]
     quick: bool,
-    /// Only tests whose names contain this
+    /// Run only tests whose names contain this
     filter: Option<String>,
 }
 
 impl Test {
-    /// Runs them.
+    /// Runs the tests.
     pub fn run(&self) -> Result<()> {
         ensure!(is_root()?, "the tests make filesystems and mount them: run cargo xtask test as root");
         packages::ensure(&[packages::RUNTIME, packages::INPUTS, packages::BUILD, packages::TESTS])?;
@@ -38,7 +39,7 @@ impl Test {
         if self.quick {
             let (quick, slow): (Vec<_>, Vec<_>) =
                 others.into_iter().partition(|suite| suite.pace == Pace::Seconds);
-            println!("left out, since they take minutes: {} {}", names(slow).join(" "), booting.join(" "));
+            println!("left out, because they take minutes: {} {}", names(slow).join(" "), booting.join(" "));
             return root::run(cargo(&programs, &REST, &names(quick)).arg("--").args(&self.filter));
         }
         root::run(&mut cargo(&programs, &["--workspace", "--no-run"], &[]))?;
@@ -54,7 +55,7 @@ fn names(suites: Vec<Suite>) -> Vec<String> {
     suites.into_iter().map(|suite| suite.name).collect()
 }
 
-/// What is tested beside named suites.
+/// The arguments of cargo for the tests beside the named suites.
 const REST: [&str; 3] = ["--workspace", "--lib", "--bins"];
 
 /// `cargo test` with these programs.
@@ -65,7 +66,7 @@ fn cargo(programs: &Path, what: &[&str], suites: &[String]) -> Command {
     test
 }
 
-/// Machines boot beside everything else, which gives them one processor; after that they get a second one.
+/// Runs the suites that boot machines beside all others. They get one processor, and a second one when the others have ended.
 fn beside(programs: &Path, booting: Vec<String>, rest: impl FnOnce() -> Result<()>) -> Result<()> {
     let suites = Mutex::new(booting);
     thread::scope(|scope| {
@@ -76,7 +77,7 @@ fn beside(programs: &Path, booting: Vec<String>, rest: impl FnOnce() -> Result<(
     })
 }
 
-/// Runs suites that boot machines, the last first, while there is one left; what each says is shown at its end.
+/// Runs suites that boot machines until none is left, the last of the list first. The output of a suite is shown at its end.
 fn boot(programs: &Path, suites: &Mutex<Vec<String>>) -> Result<()> {
     let mut failed = Vec::new();
     loop {

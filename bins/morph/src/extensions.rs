@@ -34,7 +34,7 @@ pub enum Kind {
 
 /// An extension in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedExtension {
     /// Its name in a cluster file: `extensions/rawdisk`.
     pub name: String,
     /// Its kind.
@@ -93,12 +93,12 @@ impl Extensions {
     }
 
     /// All extensions by name and kind. If the repository and the installed folder have the same one, that of the repository counts.
-    pub fn list(&self) -> Result<Vec<Listed>> {
+    pub fn list(&self) -> Result<Vec<ListedExtension>> {
         let mut all = BTreeMap::new();
         for (name, kind, path) in self.installed()?.into_iter().chain(self.in_repository()?) {
             all.insert((name, kind), path);
         }
-        Ok(all.into_iter().map(|((name, kind), path)| Listed { name, kind, path }).collect())
+        Ok(all.into_iter().map(|((name, kind), path)| ListedExtension { name, kind, path }).collect())
     }
 
     fn places(&self, name: &str, kind: Kind) -> Result<Vec<PathBuf>> {

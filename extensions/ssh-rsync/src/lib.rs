@@ -1,4 +1,4 @@
-//! Pushes an upgrade to a running machine over ssh: only what changed travels, and it arrives whole or not at all.
+//! Pushes an upgrade to a running machine over ssh. Only changes are sent, and they arrive completely or not at all.
 //!
 //! ```text
 //! sender                         agent, on the target

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use baserock_tests::image::Image;
 use baserock_tests::inputs::{self, Debian};
 
-use super::measure::{Taken, measure, settle};
+use super::measure::{Usage, measure, settle};
 use crate::{build, packages, root};
 
 /// Each program is measured so often, in turn, and the fastest run counts.
@@ -131,7 +131,7 @@ fn shell(script: &str) -> Result<()> {
     root::run(Command::new("sh").args(["-c", script]))
 }
 
-fn best(taken: &[Taken]) -> Result<Taken> {
+fn best(taken: &[Usage]) -> Result<Usage> {
     taken.iter().min_by_key(|taken| taken.wall).copied().context("nothing was measured")
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 /// The time and memory of a command.
 #[derive(Clone, Copy, Debug)]
-pub struct Taken {
+pub struct Usage {
     /// From start to end.
     pub wall: Duration,
     /// Processor time of the command and its children.
@@ -17,7 +17,7 @@ pub struct Taken {
 }
 
 /// Runs the command under GNU time, which measures its memory. The output is dropped.
-pub fn measure(command: &mut Command) -> Result<Taken> {
+pub fn measure(command: &mut Command) -> Result<Usage> {
     let report = std::env::temp_dir().join(format!("baserock-time-{}", std::process::id()));
     let mut timed = Command::new("/usr/bin/time");
     timed
@@ -39,7 +39,7 @@ pub fn measure(command: &mut Command) -> Result<Taken> {
     let parts: Vec<&str> = text.split_whitespace().collect();
     let [peak, user, system] = parts[..] else { bail!("time measured something else: {text}") };
     let processor = Duration::try_from_secs_f64(user.parse::<f64>()? + system.parse::<f64>()?)?;
-    Ok(Taken { wall, processor, peak: peak.parse()? })
+    Ok(Usage { wall, processor, peak: peak.parse()? })
 }
 
 /// Writes out dirty pages, so that all measurements start alike.

@@ -18,11 +18,11 @@ use crate::{build, packages};
 #[derive(clap::Args)]
 pub struct Bench {
     #[command(subcommand)]
-    which: Which,
+    benchmark: Benchmark,
 }
 
 #[derive(clap::Subcommand)]
-enum Which {
+enum Benchmark {
     /// baserock-system-config-sync over /etc of a Debian, against a shell script around diff and patch
     Merge,
     /// manage-baserock and enter-baserock, against tar, chroot and systemd-nspawn
@@ -36,8 +36,8 @@ enum Which {
 impl Bench {
     /// Runs one benchmark.
     pub fn run(&self) -> Result<()> {
-        match &self.which {
-            Which::Merge => {
+        match &self.benchmark {
+            Benchmark::Merge => {
                 packages::ensure(&[
                     packages::RUNTIME,
                     packages::INPUTS,
@@ -47,9 +47,9 @@ impl Bench {
                 let etc = inputs::debian(Debian::Release)?.join("etc");
                 merge::run(&etc, &build::programs(build::Purpose::Use)?.join("baserock-system-config-sync"))
             }
-            Which::Chroot => chroot::run(),
-            Which::Rawdisk => rawdisk::run(),
-            Which::Push(options) => push::run(options),
+            Benchmark::Chroot => chroot::run(),
+            Benchmark::Rawdisk => rawdisk::run(),
+            Benchmark::Push(options) => push::run(options),
         }
     }
 }

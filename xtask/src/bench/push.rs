@@ -28,21 +28,21 @@ const MEGABYTES: u64 = 8192;
 pub struct Options {
     /// Measure only this link
     #[arg(long)]
-    link: Option<Which>,
+    link: Option<Speed>,
     /// Rounds over the link without a limit, where seconds decide; the median counts
     #[arg(long, default_value_t = 3)]
     times: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Which {
+enum Speed {
     /// 20 Mbit/s
     Slow,
     /// No limit
     Fast,
 }
 
-impl Which {
+impl Speed {
     const ALL: [Self; 2] = [Self::Slow, Self::Fast];
 
     /// Its name in the report, and its limit as for `tc`.
@@ -72,12 +72,12 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let bench = Bench { old: inputs::debian(Debian::Release)?, new: inputs::debian(Debian::Updated)? };
     let mut rows = Vec::new();
-    for which in Which::ALL.into_iter().filter(|which| options.link.is_none_or(|wanted| wanted == *which)) {
+    for speed in Speed::ALL.into_iter().filter(|speed| options.link.is_none_or(|wanted| wanted == *speed)) {
         // A slow link takes minutes, but always the same time.
-        let times = if which == Which::Fast { options.times.max(1) } else { 1 };
+        let times = if speed == Speed::Fast { options.times.max(1) } else { 1 };
         let mut rounds = Vec::new();
         for _ in 0..times {
-            rounds.push(bench.rows(which)?);
+            rounds.push(bench.rows(speed)?);
         }
         rows.extend(report::middle(rounds));
     }
@@ -96,9 +96,9 @@ struct Bench {
 }
 
 impl Bench {
-    fn rows(&self, which: Which) -> Result<Vec<Row>> {
+    fn rows(&self, speed: Speed) -> Result<Vec<Row>> {
         let base = self.old.to_str().context("a path that is not text")?;
-        let (link, limit) = which.link();
+        let (link, limit) = speed.link();
         let ways: [&dyn Fn() -> Result<Row>; 6] = [
             &|| self.rsync(RSYNC, &[], &self.new, limit),
             &|| self.rsync(PEER, &["-z"], &self.new, limit),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::measure::Taken;
-use super::watch::Watched;
+use super::measure::Usage;
+use super::watch::Observation;
 
 /// The measurement of one way of upgrading over one link.
 pub struct Row {
@@ -15,11 +15,11 @@ pub struct Row {
     /// The way of upgrading.
     pub name: &'static str,
     /// Time, and memory on this side.
-    pub taken: Taken,
+    pub taken: Usage,
     /// Time until the tree is the default version on the disk. It includes the deployment, even if another command does that.
     pub deployed: Duration,
     /// Memory on the other side.
-    pub watched: Watched,
+    pub watched: Observation,
     /// Processor time on the other side, including that of ssh.
     pub processor_there: Duration,
     /// Bytes on the wire to the other side.

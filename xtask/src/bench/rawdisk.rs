@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 use baserock_tests::inputs::{self, Debian};
 
-use super::measure::{Taken, measure, settle};
+use super::measure::{Usage, measure, settle};
 use crate::{build, packages, root};
 
 /// Both are measured so often, in turn, and the fastest run counts.
@@ -38,7 +38,7 @@ pub fn run() -> Result<()> {
         settle()?;
         peer.push(measure(Command::new("sh").args(["-c", &script]))?);
     }
-    let best = |taken: &[Taken]| taken.iter().min_by_key(|taken| taken.wall).copied();
+    let best = |taken: &[Usage]| taken.iter().min_by_key(|taken| taken.wall).copied();
     let (Some(ours), Some(peer)) = (best(&ours), best(&peer)) else { return Ok(()) };
     println!("| | seconds | peak MiB |\n|---|---|---|");
     for (name, taken) in [("rawdisk.write", ours), ("mkfs.btrfs, mount, cp -a, sync", peer)] {

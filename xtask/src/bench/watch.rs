@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// The result of watching.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Watched {
+pub struct Observation {
     /// The peak memory of one of the processes: KiB.
     pub peak: u64,
 }
@@ -40,12 +40,12 @@ impl Watch {
     }
 
     /// Stops watching, and returns the result.
-    pub fn stop(self) -> Watched {
+    pub fn stop(self) -> Observation {
         self.stop.store(true, Ordering::Relaxed);
         if self.thread.join().is_err() {
             eprintln!("the thread that watches memory has failed");
         }
-        Watched { peak: self.peak.load(Ordering::Relaxed) }
+        Observation { peak: self.peak.load(Ordering::Relaxed) }
     }
 }
 

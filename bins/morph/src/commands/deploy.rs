@@ -25,12 +25,12 @@ pub struct Deploy {
     selection: Selection,
     #[command(flatten)]
     options: DeployOptions,
-    /// Upgrade what is deployed already, as `morph upgrade` does
+    /// Upgrade systems that are deployed already, as `morph upgrade` does
     #[arg(long)]
     upgrade: bool,
 }
 
-/// Upgrade what is deployed already, as a cluster file says
+/// Upgrade systems that are deployed already, as a cluster file says
 ///
 /// The same as `morph deploy` with UPGRADE=yes. If a deployment has `upgrade-type` and `upgrade-location`, these are used.
 #[derive(Debug, Args)]

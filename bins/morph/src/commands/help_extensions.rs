@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use baserock::extension::Environment;
 use clap::Args;
 
-use crate::extensions::Listed;
+use crate::extensions::ListedExtension;
 use crate::help;
 use crate::nearest;
 use crate::repository::Repository;
@@ -42,8 +42,8 @@ impl HelpExtensions {
     }
 }
 
-fn show(name: &str, all: &[Listed], output: &mut dyn Write) -> Result<()> {
-    let named: Vec<&Listed> = all.iter().filter(|extension| is_named(extension, name)).collect();
+fn show(name: &str, all: &[ListedExtension], output: &mut dyn Write) -> Result<()> {
+    let named: Vec<&ListedExtension> = all.iter().filter(|extension| is_named(extension, name)).collect();
     if named.is_empty() {
         let names = all.iter().map(|extension| short(&extension.name));
         bail!(
@@ -64,7 +64,7 @@ fn show(name: &str, all: &[Listed], output: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-fn is_named(extension: &Listed, name: &str) -> bool {
+fn is_named(extension: &ListedExtension, name: &str) -> bool {
     let without_kind = name.strip_suffix(extension.kind.ending()).and_then(|name| name.strip_suffix('.'));
     let names = [extension.name.as_str(), short(&extension.name)];
     names.contains(&name) || without_kind.is_some_and(|name| names.contains(&name))
