@@ -345,7 +345,7 @@ fn is_same_directory(one: &Entry, other: &Entry) -> bool {
 fn without_times(entries: &[Entry]) -> Vec<Entry> {
     let mut entries = entries.to_vec();
     for entry in &mut entries {
-        (entry.metadata.seconds, entry.metadata.nanoseconds) = (0, 0);
+        entry.modified = system::metadata::Time::default();
     }
     entries
 }

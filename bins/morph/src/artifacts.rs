@@ -127,7 +127,7 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     let destination = Dir::open(to)?;
     let mut copier = Copier::new(&destination);
     copier.contents(&Dir::open(from)?, Path::new(""))?;
-    match copier.skipped_mounts() {
+    match copier.left_out().mounts.as_slice() {
         [] => Ok(()),
         [mount, ..] => {
             Err(Error::refused(format!("something is mounted on {}; unmount it first", mount.display())))

@@ -14,12 +14,13 @@ use nix::sys::stat::{Mode, SFlag, makedev, mknodat};
 use nix::unistd::linkat;
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result, if_exists};
+use system::inode::Inode;
 use system::signal;
 
 use crate::acl::{self, Accounts};
 use crate::member::{Device, Kind, Member, Metadata, Part};
 use crate::members::Members;
-use crate::metadata::{Applier, At, Target};
+use crate::metadata::{Applier, Lists};
 use crate::name::Name;
 use crate::tree::Tree;
 use crate::{Options, Stats};
@@ -30,8 +31,8 @@ const CLOSED: u32 = 0o600;
 /// Most bytes that are read of a file of accounts.
 const MOST_ACCOUNTS: u64 = 16 << 20;
 
-/// Access control lists with the name of their attribute; each is text in an archive, and a value for the kernel.
-type Lists = Vec<(&'static str, Vec<u8>)>;
+/// Access control lists as an archive has them: the name of the attribute, and text.
+type Texts = Vec<(&'static [u8], Vec<u8>)>;
 
 /// Unpacks members into a tree.
 pub struct Extractor<'a> {
@@ -42,7 +43,7 @@ pub struct Extractor<'a> {
     /// Folders get their metadata last: their times change with every new file, and new files would inherit default lists.
     folders: BTreeMap<Name, Metadata>,
     /// Lists of files that have names of accounts. They are set last, when the tree's own accounts are there.
-    lists: Vec<(Name, Lists)>,
+    lists: Vec<(Name, Texts)>,
     /// Devices that were left out. Hard links to them are left out too.
     left_out: BTreeSet<Name>,
 }
@@ -94,11 +95,10 @@ impl<'a> Extractor<'a> {
         for (name, lists) in std::mem::take(&mut self.lists) {
             let (folder, last) = name.split();
             let dir = self.tree.open(folder, &name)?;
-            let at = At::Name { dir: dir.as_fd(), name: last, link: false };
-            let target = Target { at, shown: dir.shown(last) };
+            let inode = Inode::named(&dir, last);
             for (attribute, text) in lists {
                 let value = self.list(&name, &text, &accounts)?;
-                self.applier.attribute(&target, attribute, &value)?;
+                self.applier.attribute(&inode, attribute, &value)?;
             }
         }
         for (name, metadata) in std::mem::take(&mut self.folders).into_iter().rev() {
@@ -108,8 +108,7 @@ impl<'a> Extractor<'a> {
             for (attribute, text) in &metadata.acls {
                 acls.push((*attribute, self.list(&name, text, &accounts)?));
             }
-            let target = Target { at: At::Open(dir.as_fd()), shown: dir.shown("") };
-            self.applier.apply(&target, &metadata, &acls)?;
+            self.applier.apply(&Inode::open(dir.as_fd(), dir.shown("")), &metadata, acls)?;
         }
         self.stats.refused_attributes = self.applier.refused;
         Ok(self.stats)
@@ -187,7 +186,7 @@ impl<'a> Extractor<'a> {
             file.set_len(size).or_cannot("set the size of", &shown)?;
         }
         let acls = self.known_lists(name, metadata)?;
-        self.applier.apply(&Target { at: At::Open(file.as_fd()), shown }, metadata, &acls)
+        self.applier.apply(&Inode::open(file.as_fd(), shown), metadata, acls)
     }
 
     /// The values of the lists that have no names of accounts.
@@ -202,7 +201,7 @@ impl<'a> Extractor<'a> {
         let (_, last) = name.split();
         let to = Path::new(OsStr::from_bytes(target));
         self.make(name, |dir| dir.symlink(to, last))?;
-        self.give(name, metadata, true)
+        self.give(name, metadata)
     }
 
     fn device(&mut self, kind: SFlag, device: Device, name: &Name, metadata: &Metadata) -> Result<()> {
@@ -220,7 +219,7 @@ impl<'a> Extractor<'a> {
             mknodat(dir, last, kind, Mode::from_bits_truncate(CLOSED), device)
                 .or_cannot("create", dir.shown(last))
         })?;
-        self.give(name, metadata, false)
+        self.give(name, metadata)
     }
 
     fn hard_link(&mut self, to: &Name, name: &Name) -> Result<()> {
@@ -248,12 +247,11 @@ impl<'a> Extractor<'a> {
     }
 
     /// Sets the metadata of a file that is not open.
-    fn give(&mut self, name: &Name, metadata: &Metadata, link: bool) -> Result<()> {
+    fn give(&mut self, name: &Name, metadata: &Metadata) -> Result<()> {
         let acls = self.known_lists(name, metadata)?;
         let (_, last) = name.split();
         let dir = self.tree.folder_of(name)?;
-        let target = Target { at: At::Name { dir: dir.as_fd(), name: last, link }, shown: dir.shown(last) };
-        self.applier.apply(&target, metadata, &acls)
+        self.applier.apply(&Inode::named(dir, last), metadata, acls)
     }
 
     /// Calls `make` to make the member in its folder. A file of an earlier member with the same name is replaced, but not a folder with

@@ -1,10 +1,11 @@
 //! Members: the descriptions of files in an archive, completely checked.
 
+use system::metadata::{ACLS, Attributes, Time};
 use tar_core::parse::ParsedEntry;
 use tar_core::{EntryType, SparseEntry};
 
 use crate::name::{Name, shown};
-use crate::pax::{self, Time};
+use crate::pax;
 
 /// One file of any kind in an archive.
 pub struct Member {
@@ -72,14 +73,14 @@ pub struct Metadata {
     /// Time of the last change.
     pub mtime: Time,
     /// Extended attributes.
-    pub attributes: Vec<(String, Vec<u8>)>,
+    pub attributes: Attributes,
     /// Access control lists, as text, with the name of their attribute.
-    pub acls: Vec<(&'static str, Vec<u8>)>,
+    pub acls: Vec<(&'static [u8], Vec<u8>)>,
 }
 
-/// Attribute names of the kernel's access control lists.
-const ACL_ACCESS: &str = "system.posix_acl_access";
-const ACL_DEFAULT: &str = "system.posix_acl_default";
+/// Access and default ACLs.
+const ACL_ACCESS: &[u8] = ACLS[0];
+const ACL_DEFAULT: &[u8] = ACLS[1];
 
 impl Member {
     /// Checks an entry of the parser. `sparse` is the map and the real size of a member with holes. Returns `None` for an entry that is not
@@ -178,7 +179,7 @@ fn metadata(entry: &ParsedEntry<'_>, global: &[u8]) -> Result<Metadata, String> 
         gid: id(entry.gid)?,
         // A negative number in base 256 arrives as its two's complement.
         mtime: Time { seconds: entry.mtime.cast_signed(), nanoseconds: 0 },
-        attributes: Vec::new(),
+        attributes: Attributes::new(),
         acls: Vec::new(),
     };
     for (key, value) in pax::records(global)?.into_iter().chain(pax::records(entry.pax.unwrap_or_default())?)
@@ -201,18 +202,13 @@ fn apply(metadata: &mut Metadata, key: &str, value: &[u8]) -> Result<(), String>
         "SCHILY.acl.default" => metadata.acls.push((ACL_DEFAULT, value.to_vec())),
         "RHT.security.selinux" => {
             let label = [value.strip_suffix(b"\0").unwrap_or(value), b"\0"].concat();
-            set(&mut metadata.attributes, "security.selinux".to_owned(), label);
+            metadata.attributes.insert(b"security.selinux".to_vec(), label);
         }
         _ => {
             if let Some(name) = key.strip_prefix("SCHILY.xattr.") {
-                set(&mut metadata.attributes, pax::attribute_name(name), value.to_vec());
+                metadata.attributes.insert(pax::attribute_name(name).into_bytes(), value.to_vec());
             }
         }
     }
     Ok(())
-}
-
-fn set(attributes: &mut Vec<(String, Vec<u8>)>, name: String, value: Vec<u8>) {
-    attributes.retain(|(known, _)| *known != name);
-    attributes.push((name, value));
 }

@@ -1,21 +1,13 @@
-//! Sets the metadata of a file: owner, mode, attributes, times, in an order in which none undoes another.
+//! Sets the metadata of members, as far as the filesystem and the user's privileges allow.
 
 use std::collections::BTreeMap;
-use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::ffi::{CStr, CString};
 
-use nix::fcntl::AtFlags;
-use nix::sys::stat::{FchmodatFlags, Mode, UtimensatFlags, fchmod, fchmodat, futimens, utimensat};
-use nix::sys::time::TimeSpec;
-use nix::unistd::{Gid, Uid, fchown, fchownat};
-use rustix::fs::XattrFlags;
-use rustix::io::Errno;
-use system::error::{Error, OrCannot, Result};
+use system::error::{Error, Result};
+use system::inode::{Inode, Refused};
+use system::metadata::{CAPABILITY, Flags, Metadata, Times};
 
-use crate::member::Metadata;
-use crate::pax::Time;
+use crate::member;
 
 /// The owners of the new files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,28 +18,8 @@ pub enum Owners {
     Mine,
 }
 
-/// A file whose metadata is set, with its name for messages.
-pub struct Target<'a> {
-    /// The way to reach it.
-    pub at: At<'a>,
-    /// Its name for messages.
-    pub shown: PathBuf,
-}
-
-/// The way to reach a file.
-pub enum At<'a> {
-    /// It is open.
-    Open(BorrowedFd<'a>),
-    /// It has this name in an open directory. A link is not followed.
-    Name {
-        /// The directory.
-        dir: BorrowedFd<'a>,
-        /// The name in it.
-        name: &'a Path,
-        /// Whether it is a symbolic link, which has no mode of its own.
-        link: bool,
-    },
-}
+/// Access control lists for the kernel: the name of the attribute, and its value.
+pub type Lists = Vec<(&'static [u8], Vec<u8>)>;
 
 /// Applies metadata, and counts what could not be applied.
 pub struct Applier {
@@ -62,103 +34,56 @@ impl Applier {
         Applier { owners, refused: BTreeMap::new() }
     }
 
-    /// Sets all metadata of the file. `acls` are values of attributes.
-    pub fn apply(
-        &mut self,
-        target: &Target<'_>,
-        metadata: &Metadata,
-        acls: &[(&str, Vec<u8>)],
-    ) -> Result<()> {
-        if self.owners == Owners::AsArchived {
-            own(target, metadata.uid, metadata.gid)?;
-        }
-        // The mode comes after the owner, because a change of owner clears the set-id bits.
-        set_mode(target, metadata.mode)?;
-        for (name, value) in &metadata.attributes {
-            self.attribute(target, name, value)?;
-        }
-        for (name, value) in acls {
-            self.attribute(target, name, value)?;
-        }
-        set_time(target, metadata.mtime)
+    /// Sets all metadata of the file, and these lists.
+    pub fn apply(&mut self, inode: &Inode<'_>, member: &member::Metadata, lists: Lists) -> Result<()> {
+        let (uid, gid) = match self.owners {
+            Owners::AsArchived => (member.uid, member.gid),
+            Owners::Mine => inode.stat().map(|stat| (stat.st_uid, stat.st_gid))?,
+        };
+        let mut attributes = member.attributes.clone();
+        attributes.extend(lists.into_iter().map(|(name, list)| (name.to_vec(), list)));
+        let metadata = Metadata { mode: member.mode, uid, gid, attributes, flags: Flags::default() };
+        let times = Times { accessed: None, modified: member.mtime };
+        inode.give_with(&metadata, times, &mut |refused, error| match refused {
+            Refused::Owner(uid, gid) => Err(out_of_range(inode, uid.max(gid), error)),
+            Refused::Attribute(name) => self.count(name, error),
+        })
     }
 
-    /// Sets an attribute. An attribute that cannot exist here is counted; any other failure is an error.
-    pub fn attribute(&mut self, target: &Target<'_>, name: &str, value: &[u8]) -> Result<()> {
-        match target.set_attribute(name, value) {
-            Ok(()) => {}
-            Err(Errno::OPNOTSUPP) => self.count(name),
+    /// Sets one more attribute.
+    pub fn attribute(&mut self, inode: &Inode<'_>, name: &[u8], value: &[u8]) -> Result<()> {
+        let name =
+            CString::new(name).map_err(|_| Error::malformed(inode.shown(), "an attribute without a name"))?;
+        inode.set_attribute(&name, value).or_else(|error| self.count(&name, error))
+    }
+
+    /// Counts an attribute that cannot exist here. Any other failure is an error.
+    fn count(&mut self, name: &CStr, error: Error) -> Result<()> {
+        let is_refused = match error.os_error() {
+            Some(libc::EOPNOTSUPP) => true,
             // In a user namespace some attributes belong to the host's root, and some ids do not exist.
-            Err(Errno::PERM | Errno::INVAL) if self.owners == Owners::Mine || is_privileged_name(name) => {
-                self.count(name);
-            }
-            Err(error) => return Err(error).or_cannot(format!("set attribute {name} of"), &target.shown),
+            Some(libc::EPERM | libc::EINVAL) => self.owners == Owners::Mine || is_privileged(name.to_bytes()),
+            _ => false,
+        };
+        if !is_refused {
+            return Err(error);
         }
+        *self.refused.entry(name.to_string_lossy().into_owned()).or_default() += 1;
         Ok(())
     }
+}
 
-    fn count(&mut self, name: &str) {
-        *self.refused.entry(name.to_owned()).or_default() += 1;
+fn is_privileged(name: &[u8]) -> bool {
+    name.starts_with(b"trusted.") || (name.starts_with(b"security.") && name != CAPABILITY)
+}
+
+/// Why an id cannot be given: in a user namespace there is only a range of them.
+fn out_of_range(inode: &Inode<'_>, id: u32, error: Error) -> Error {
+    if error.os_error() != Some(libc::EINVAL) {
+        return error;
     }
-}
-
-fn is_privileged_name(name: &str) -> bool {
-    name.starts_with("trusted.") || (name.starts_with("security.") && name != "security.capability")
-}
-
-impl Target<'_> {
-    fn set_attribute(&self, name: &str, value: &[u8]) -> Result<(), Errno> {
-        let flags = XattrFlags::empty();
-        match self.at {
-            At::Open(fd) => rustix::fs::fsetxattr(fd, name, value, flags),
-            At::Name { dir, name: file, .. } => {
-                rustix::fs::lsetxattr(below(dir, file)?.as_c_str(), name, value, flags)
-            }
-        }
-    }
-}
-
-/// A path to `name` in an open directory, for calls that take only paths.
-fn below(dir: BorrowedFd<'_>, name: &Path) -> Result<CString, Errno> {
-    let mut path = format!("/proc/self/fd/{}/", dir.as_raw_fd()).into_bytes();
-    path.extend_from_slice(name.as_os_str().as_bytes());
-    CString::new(path).map_err(|_| Errno::INVAL)
-}
-
-fn own(target: &Target<'_>, uid: u32, gid: u32) -> Result<()> {
-    let (user, group) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-    let owned = match target.at {
-        At::Open(fd) => fchown(fd, user, group),
-        At::Name { dir, name, .. } => fchownat(dir, name, user, group, AtFlags::AT_SYMLINK_NOFOLLOW),
-    };
-    match owned {
-        Err(nix::Error::EINVAL) => Err(Error::refused(format!(
-            "cannot give {} to {uid}:{gid}: the range of ids in /etc/subuid and /etc/subgid is too small; it has to reach {}",
-            target.shown.display(),
-            uid.max(gid)
-        ))),
-        other => other.or_cannot(format!("give to {uid}:{gid}"), &target.shown),
-    }
-}
-
-fn set_mode(target: &Target<'_>, mode: u32) -> Result<()> {
-    let mode = Mode::from_bits_truncate(mode);
-    match target.at {
-        At::Open(fd) => fchmod(fd, mode),
-        // These are devices and FIFOs. They were made just now in a tree that no other user can reach, so following is safe.
-        At::Name { dir, name, link: false } => fchmodat(dir, name, mode, FchmodatFlags::FollowSymlink),
-        At::Name { .. } => Ok(()),
-    }
-    .or_cannot("set the mode of", &target.shown)
-}
-
-fn set_time(target: &Target<'_>, time: Time) -> Result<()> {
-    let (accessed, changed) = (TimeSpec::UTIME_OMIT, TimeSpec::new(time.seconds, time.nanoseconds));
-    match target.at {
-        At::Open(fd) => futimens(fd.as_fd(), &accessed, &changed),
-        At::Name { dir, name, .. } => {
-            utimensat(dir, name, &accessed, &changed, UtimensatFlags::NoFollowSymlink)
-        }
-    }
-    .or_cannot("set the time of", &target.shown)
+    Error::refused(format!(
+        "cannot give {} to {id}: the range of ids in /etc/subuid and /etc/subgid is too small; it has to reach {id}",
+        inode.shown().display()
+    ))
 }

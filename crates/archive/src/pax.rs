@@ -1,15 +1,6 @@
 //! The records of an extended header. An invalid record is an error, and is never skipped.
 
-use std::time::Duration;
-
-/// A time in the form of the kernel: seconds since 1970, and nanoseconds after them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Time {
-    /// May be negative.
-    pub seconds: i64,
-    /// Below a thousand million.
-    pub nanoseconds: i64,
-}
+use system::metadata::Time;
 
 /// The records of `data`, `LENGTH KEY=VALUE\n` each, in order.
 pub fn records(mut data: &[u8]) -> Result<Vec<(&str, &[u8])>, String> {
@@ -50,17 +41,15 @@ pub fn time(key: &str, value: &[u8]) -> Result<Time, String> {
     }
     let seconds: i64 = whole.parse::<u64>().ok().and_then(|s| s.try_into().ok()).ok_or_else(wrong)?;
     let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
-    let nanoseconds: i64 = digits.parse().map_err(|_| wrong())?;
+    let nanoseconds: u32 = digits.parse().map_err(|_| wrong())?;
     Ok(match (sign, nanoseconds) {
         (1, _) => Time { seconds, nanoseconds },
         (_, 0) => Time { seconds: -seconds, nanoseconds: 0 },
-        _ => Time { seconds: -seconds - 1, nanoseconds: nanos_per_second() - nanoseconds },
+        _ => Time { seconds: -seconds - 1, nanoseconds: NANOS_PER_SECOND - nanoseconds },
     })
 }
 
-fn nanos_per_second() -> i64 {
-    i64::try_from(Duration::from_secs(1).as_nanos()).unwrap_or(i64::MAX)
-}
+const NANOS_PER_SECOND: u32 = 1_000_000_000;
 
 /// The name of an extended attribute: GNU tar writes `=` as `%3D` and `%` as `%25`.
 pub fn attribute_name(key: &str) -> String {

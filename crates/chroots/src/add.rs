@@ -121,9 +121,7 @@ fn copy(store: &Store, path: &Path, tree: &Dir, adding: &Adding<'_>, observer: &
     let report = |bytes| observer.progress(bytes, None);
     let mut copier = Copier::new(tree).progress(&report);
     copier.contents(&from, Path::new("")).map_err(|error| no_space(error, store))?;
-    for mount in copier.skipped_mounts() {
-        observer.warn(format!("{} is a mount point; it is copied as an empty folder", mount.display()));
-    }
+    copier.left_out().name(observer);
     Ok(())
 }
 

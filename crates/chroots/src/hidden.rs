@@ -6,16 +6,18 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::errno::Errno;
-use system::btrfs;
 use system::dir::Dir;
 use system::error::{Error, Result};
 use system::lock::{Lock, Patience};
 use system::namespace::Privilege;
+use system::remove;
 
 /// The root filesystem of a chroot, in its folder.
 pub const TREE: &str = "tree";
 
+/// How the name of a folder begins in which a chroot is made.
 pub const INCOMING: &str = ".incoming.";
+/// How the name of a folder begins from which a chroot is removed.
 pub const REMOVING: &str = ".removing.";
 
 /// Whether this is the name of such a hidden folder.
@@ -24,12 +26,12 @@ pub fn is_hidden(name: &OsStr) -> bool {
 }
 
 /// Removes a hidden folder, unless it is locked or does not exist.
-pub fn clear(store: &Dir, name: &OsStr, privilege: Privilege) -> Result<()> {
+pub fn clear(store: &Dir, name: &OsStr) -> Result<()> {
     let Some(dir) = store.dir_if_exists(Path::new(name))? else { return Ok(()) };
     match lock(&dir, &name.to_string_lossy()) {
         Err(Error::Busy { .. }) => Ok(()),
         Err(error) => Err(error),
-        Ok(_lock) if is_still(&dir, store, Path::new(name))? => discard(store, name, &dir, privilege),
+        Ok(_lock) if is_still(&dir, store, Path::new(name))? => discard(store, name, &dir),
         Ok(_) => Ok(()),
     }
 }
@@ -40,28 +42,16 @@ pub fn lock(dir: &Dir, shown: &str) -> Result<Lock> {
     Lock::take(file, Path::new(shown), Patience::Refuse)
 }
 
+/// Whether the opened folder still has this name in the store.
 pub fn is_still(dir: &Dir, store: &Dir, name: impl AsRef<Path>) -> Result<bool> {
     let (known, found) = (dir.stat()?, store.stat_of(name)?);
     Ok(found.is_some_and(|found| (found.st_dev, found.st_ino) == (known.st_dev, known.st_ino)))
 }
 
-pub fn discard(store: &Dir, name: &OsStr, dir: &Dir, privilege: Privilege) -> Result<()> {
-    empty(dir, privilege)?;
+/// Deletes a hidden folder and everything in it.
+pub fn discard(store: &Dir, name: &OsStr, dir: &Dir) -> Result<()> {
+    remove::below(dir)?;
     store.remove_dir(Path::new(name))
-}
-
-/// Empties the folder of a chroot. A subvolume is deleted at once, anything else file by file.
-pub fn empty(dir: &Dir, privilege: Privilege) -> Result<()> {
-    if let Some(tree) = dir.dir_if_exists(TREE)?
-        && btrfs::is_subvolume(&tree)?
-    {
-        drop(tree);
-        match btrfs::delete(dir, TREE) {
-            Err(error) if may_do_without(&error, privilege) => {}
-            other => drop(other?),
-        }
-    }
-    dir.empty()
 }
 
 /// Whether the kernel does not let an ordinary user work with subvolumes. Files and folders are used then.

@@ -1,15 +1,17 @@
 //! How a chroot comes to be, and how it is removed.
 
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use baserock::label::Label;
 use nix::unistd::syncfs;
 use system::dir::Dir;
 use system::error::{OrCannot, Result};
 use system::lock::Lock;
+use system::remove;
 use system::{atomic, btrfs};
 
-use crate::hidden::{INCOMING, REMOVING, TREE, clear, discard, empty, is_still, lock, may_do_without};
+use crate::hidden::{INCOMING, REMOVING, TREE, clear, discard, is_still, lock, may_do_without};
 use crate::store::Store;
 
 /// A chroot that is being made. It is removed if this is dropped before it is published.
@@ -32,7 +34,7 @@ impl<'a> Staging<'a> {
             let lock = lock(&dir, &format!("chroot {label}"))?;
             // Another process may have published or removed the folder before it was locked.
             if is_still(&dir, store.dir(), &name)? {
-                empty(&dir, store.privilege())?;
+                remove::below(&dir)?;
                 store.check_free(label)?;
                 return Ok(Staging { store, label: label.clone(), name, dir, _lock: lock, published: false });
             }
@@ -73,7 +75,7 @@ impl Drop for Staging<'_> {
         if self.published {
             return;
         }
-        if let Err(error) = discard(self.store.dir(), self.name.as_ref(), &self.dir, self.store.privilege()) {
+        if let Err(error) = discard(self.store.dir(), self.name.as_ref(), &self.dir) {
             tracing::error!("cannot undo: {error}");
         }
     }
@@ -83,8 +85,10 @@ impl Drop for Staging<'_> {
 ///
 /// Nothing is synced, because filesystems keep the order of the two steps. After a power cut, the chroot is complete or not in the store.
 pub fn remove(store: &Store, label: &Label, dir: &Dir) -> Result<()> {
+    // The chroot keeps its name, so that its owner finds the mount that has to be unmounted first.
+    remove::refuse_mounts(dir, Path::new(""))?;
     let name = format!("{REMOVING}{label}");
-    clear(store.dir(), name.as_ref(), store.privilege())?;
+    clear(store.dir(), name.as_ref())?;
     atomic::publish(store.dir(), label, store.dir(), &name)?;
-    discard(store.dir(), name.as_ref(), dir, store.privilege())
+    discard(store.dir(), name.as_ref(), dir)
 }

@@ -190,7 +190,7 @@ impl Store {
             if !hidden::is_hidden(&entry.name) {
                 continue;
             }
-            match hidden::clear(&self.dir, &entry.name, self.privilege) {
+            match hidden::clear(&self.dir, &entry.name) {
                 Err(error @ Error::Interrupted(_)) => return Err(error),
                 Err(error) => tracing::warn!("cannot remove a folder that was left behind: {error}"),
                 Ok(()) => {}

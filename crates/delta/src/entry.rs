@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use system::metadata::{Metadata, Time};
+
 use crate::hash::Hash;
 
 /// Longest path, bytes.
@@ -16,8 +18,10 @@ pub struct Entry {
     pub path: Box<[u8]>,
     /// Its type, and its content.
     pub kind: Kind,
-    /// Owner, mode, time, attributes. If a file has several names, those of the first name count.
+    /// Owner, mode, attributes, flags. If a file has several names, those of the first name count.
     pub metadata: Metadata,
+    /// The time of the last modification.
+    pub modified: Time,
 }
 
 /// The type of a name, and its content.
@@ -45,26 +49,6 @@ pub enum Kind {
     /// A socket.
     Socket,
 }
-
-/// Owner, mode, time and attributes of a name. ACLs and capabilities are attributes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Metadata {
-    /// Permission bits, set-id bits and the sticky bit.
-    pub mode: u32,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// The time of the last modification: seconds since 1970.
-    pub seconds: i64,
-    /// The nanoseconds of that time.
-    pub nanoseconds: u32,
-    /// Extended attributes, sorted by name.
-    pub attributes: Vec<Attribute>,
-}
-
-/// The name and the value of an extended attribute.
-pub type Attribute = (Box<[u8]>, Box<[u8]>);
 
 impl Entry {
     /// The path as a path.

@@ -105,7 +105,8 @@ fn size(entry: &Entry) -> u64 {
     let target =
         if let Kind::Symlink(target) | Kind::HardLink(target) = &entry.kind { target.len() } else { 0 };
     let attributes = &entry.metadata.attributes;
-    let attributes: usize = attributes.iter().map(|one| size_of_val(one) + one.0.len() + one.1.len()).sum();
+    let attribute = |(name, value): (&Vec<u8>, &Vec<u8>)| 2 * size_of::<Vec<u8>>() + name.len() + value.len();
+    let attributes: usize = attributes.iter().map(attribute).sum();
     (size_of::<Entry>() + entry.path.len() + target + attributes) as u64
 }
 

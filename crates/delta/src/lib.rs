@@ -15,7 +15,6 @@ pub mod frame;
 pub mod hash;
 mod hashing;
 pub mod manifest;
-pub mod metadata;
 pub mod plan;
 pub mod predecessors;
 pub mod record;

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use system::metadata::Metadata;
+
 use crate::codec::Writer;
-use crate::entry::{Entry, Kind, MAX_PATH, Metadata, file_name, parent};
+use crate::entry::{Entry, Kind, MAX_PATH, file_name, parent};
 use crate::hash::{Hash, Hasher};
 use crate::record;
 

@@ -122,7 +122,9 @@ impl<'a> Planner<'a> {
         match before {
             Some(before) if self.stays(before, entry) => {
                 // A hard link has no metadata of its own: that of the first name counts.
-                if before.metadata != entry.metadata && !matches!(entry.kind, Kind::HardLink(_)) {
+                if (&before.metadata, before.modified) != (&entry.metadata, entry.modified)
+                    && !matches!(entry.kind, Kind::HardLink(_))
+                {
                     self.plan.metadata.push(index);
                 }
             }

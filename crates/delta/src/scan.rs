@@ -9,14 +9,15 @@ use std::thread;
 use nix::sys::stat::{FileStat, SFlag, fstat};
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
-use system::resolve;
+use system::inode::{Inode, times};
+use system::metadata::Metadata;
 use system::signal;
+use system::walk::{Place, Visit, Walk};
 
 use crate::entry::{Entry, Kind};
 use crate::hash::{Hash, changed};
 use crate::hashing::{BUFFER, Hashed, Job, Pool};
 use crate::manifest::Manifest;
-use crate::metadata;
 
 /// A source of hashes that are known without reading the files.
 pub trait Hashes {
@@ -45,19 +46,17 @@ impl Hashes for ReadAll {
 /// Reads the tree. Other mounts are not entered: a mount point in the tree is an empty directory. `report` is called with the bytes of
 /// content seen so far; an error of it ends the scan.
 pub fn scan(tree: &Dir, hashes: &mut dyn Hashes, report: &dyn Fn(u64) -> Result<()>) -> Result<Manifest> {
-    let mount = resolve::mount_id(tree.as_fd(), &tree.shown(""))?;
     thread::scope(|scope| {
         let mut scanner = Scanner {
             hashes,
             report,
-            mount,
             pool: Pool::start(scope),
             entries: Vec::new(),
             first_names: HashMap::new(),
             bytes: 0,
             buffer: vec![0; BUFFER],
         };
-        scanner.directory(tree, Path::new(""), tree.stat()?.st_dev)?;
+        scanner.all(Walk::new(tree.duplicate()?)?)?;
         let Scanner { hashes, pool, mut entries, bytes, .. } = scanner;
         let hashed = pool.finish(&|| report(bytes))?;
         put_in(hashed, &mut entries, hashes)?;
@@ -88,7 +87,6 @@ fn put_in(hashed: Vec<Hashed>, entries: &mut Vec<Entry>, hashes: &mut dyn Hashes
 struct Scanner<'a, 'scope> {
     hashes: &'a mut dyn Hashes,
     report: &'a dyn Fn(u64) -> Result<()>,
-    mount: Option<u64>,
     pool: Pool<'scope>,
     entries: Vec<Entry>,
     first_names: HashMap<(u64, u64), Box<[u8]>>,
@@ -100,66 +98,86 @@ struct Scanner<'a, 'scope> {
 const LATER: Hash = Hash([0; 32]);
 
 impl Scanner<'_, '_> {
-    fn directory(&mut self, dir: &Dir, path: &Path, device_above: u64) -> Result<()> {
-        signal::check()?;
-        let stat = dir.stat()?;
-        let metadata = metadata::read(dir, Path::new(""), &stat)?;
-        self.entries.push(Entry { path: bytes(path), kind: Kind::Directory, metadata });
-        if self.is_other_mount(dir, &stat, device_above)? {
-            return Ok(());
-        }
-        for entry in dir.entries()? {
-            let inner = path.join(&entry.name);
-            if let Err(error) = self.name(dir, Path::new(&entry.name), &inner, stat.st_dev) {
-                self.hashes.unreadable(&inner, error)?;
+    fn all(&mut self, mut walk: Walk) -> Result<()> {
+        loop {
+            let outcome = match walk.next() {
+                Ok(None) => return Ok(()),
+                Ok(Some(visit)) => self.visit(visit),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = outcome {
+                if walk.path().as_os_str().is_empty() {
+                    return Err(error);
+                }
+                self.hashes.unreadable(walk.path(), error)?;
+                walk.prune()?;
             }
             (self.report)(self.bytes)?;
         }
-        Ok(())
     }
 
-    fn name(&mut self, dir: &Dir, name: &Path, path: &Path, device: u64) -> Result<()> {
-        let stat = dir.stat_of(name)?.ok_or_else(|| changed(&dir.shown(name)))?;
+    fn visit(&mut self, visit: Visit<'_>) -> Result<()> {
+        match visit {
+            Visit::Enter(place, dir) => {
+                signal::check()?;
+                let inode = Inode::open(dir.as_fd(), dir.shown(""));
+                let stat = inode.stat()?;
+                self.push(place, Kind::Directory, inode.metadata(&stat)?, &stat);
+                Ok(())
+            }
+            Visit::Name(place) => self.name(place),
+            Visit::Mount(place) => self.mount_point(place),
+            Visit::Leave(_) => Ok(()),
+        }
+    }
+
+    fn push(&mut self, place: Place<'_>, kind: Kind, metadata: Metadata, stat: &FileStat) {
+        let modified = times(stat).modified;
+        self.entries.push(Entry { path: bytes(place.path), kind, metadata, modified });
+    }
+
+    /// A directory on which something is mounted is an empty one. A file is passed by: nobody can see what is below.
+    fn mount_point(&mut self, place: Place<'_>) -> Result<()> {
+        let inode = Inode::named(place.dir, place.name);
+        let stat = inode.stat()?;
         if stat.st_mode & libc::S_IFMT == libc::S_IFDIR {
-            return self.directory(&dir.dir(name)?, path, device);
+            self.push(place, Kind::Directory, inode.metadata(&stat)?, &stat);
         }
-        let metadata = metadata::read(dir, name, &stat)?;
-        // This comes last, because a hash that is still being made belongs to the entry that is pushed next.
-        let kind = self.kind(dir, name, &stat)?;
-        if stat.st_nlink > 1 {
-            self.first_names.entry((stat.st_dev, stat.st_ino)).or_insert_with(|| bytes(path));
-        }
-        self.entries.push(Entry { path: bytes(path), kind, metadata });
         Ok(())
     }
 
-    /// Old kernels do not tell the mount. The device is compared instead, which differs for a nested subvolume too.
-    fn is_other_mount(&self, dir: &Dir, stat: &FileStat, device_above: u64) -> Result<bool> {
-        Ok(match (self.mount, resolve::mount_id(dir.as_fd(), &dir.shown(""))?) {
-            (Some(top), Some(here)) => top != here,
-            _ => stat.st_dev != device_above,
-        })
-    }
-
-    fn kind(&mut self, dir: &Dir, name: &Path, stat: &FileStat) -> Result<Kind> {
+    /// Anything but a directory.
+    fn name(&mut self, place: Place<'_>) -> Result<()> {
+        let Place { dir, name, path } = place;
+        let stat = dir.stat_of(name)?.ok_or_else(|| changed(&dir.shown(name)))?;
+        let named = Inode::named(dir, name);
         if let Some(first) = self.first_names.get(&(stat.st_dev, stat.st_ino)) {
-            return Ok(Kind::HardLink(first.clone()));
+            let kind = Kind::HardLink(first.clone());
+            self.push(place, kind, named.metadata(&stat)?, &stat);
+            return Ok(());
         }
-        Ok(match SFlag::from_bits_truncate(stat.st_mode & libc::S_IFMT) {
+        // The entry is pushed last, because a hash that is still being made belongs to the entry that is pushed next.
+        let (kind, metadata) = match SFlag::from_bits_truncate(stat.st_mode & libc::S_IFMT) {
             SFlag::S_IFREG => self.file(dir, name)?,
-            SFlag::S_IFLNK => Kind::Symlink(bytes(&dir.read_link(name)?)),
-            SFlag::S_IFCHR => Kind::CharacterDevice(stat.st_rdev),
-            SFlag::S_IFBLK => Kind::BlockDevice(stat.st_rdev),
-            SFlag::S_IFIFO => Kind::Fifo,
-            SFlag::S_IFSOCK => Kind::Socket,
+            SFlag::S_IFLNK => (Kind::Symlink(bytes(&dir.read_link(name)?)), named.metadata(&stat)?),
+            SFlag::S_IFCHR => (Kind::CharacterDevice(stat.st_rdev), named.metadata(&stat)?),
+            SFlag::S_IFBLK => (Kind::BlockDevice(stat.st_rdev), named.metadata(&stat)?),
+            SFlag::S_IFIFO => (Kind::Fifo, named.metadata(&stat)?),
+            SFlag::S_IFSOCK => (Kind::Socket, named.metadata(&stat)?),
             _ => return Err(Error::malformed(dir.shown(name), "a file of an unknown type")),
-        })
+        };
+        if stat.st_nlink > 1 {
+            self.first_names.insert((stat.st_dev, stat.st_ino), bytes(path));
+        }
+        self.push(place, kind, metadata, &stat);
+        Ok(())
     }
 
-    fn file(&mut self, dir: &Dir, name: &Path) -> Result<Kind> {
+    fn file(&mut self, dir: &Dir, name: &Path) -> Result<(Kind, Metadata)> {
         let shown = dir.shown(name);
         let file = dir.file(name)?;
         let stat = fstat(&file).or_cannot("examine", &shown)?;
+        let metadata = Inode::open(file.as_fd(), shown.clone()).metadata(&stat)?;
         let size = stat.st_size.cast_unsigned();
         self.bytes += size;
         let hash = match self.hashes.known(&stat) {
@@ -175,7 +193,7 @@ impl Scanner<'_, '_> {
                 hash
             }
         };
-        Ok(Kind::File { size, hash })
+        Ok((Kind::File { size, hash }, metadata))
     }
 }
 

@@ -9,7 +9,7 @@ use nix::sys::stat::FileStat;
 use system::dir::Dir;
 use system::error::{Error, Result};
 
-use crate::entry::{Entry, Kind, Metadata, as_path, parent};
+use crate::entry::{Entry, Kind, as_path, parent};
 use crate::hash::Hash;
 use crate::manifest::Manifest;
 use crate::scan::{Hashes, scan};
@@ -46,6 +46,8 @@ pub enum Mismatch {
     Owner((u32, u32), (u32, u32)),
     /// The time of the last modification.
     Time,
+    /// What `chattr` sets.
+    Flags,
     /// The names of extended attributes that differ; ACLs and capabilities are among them.
     Attributes(Vec<String>),
 }
@@ -115,7 +117,7 @@ fn compare(recorded: &Manifest, found: &Manifest, unreadable: &BTreeSet<&[u8]>) 
         }
         let (was, is) = (&recorded.entries()[old[first(entry)]], &found.entries()[new[first(now)]]);
         mismatches.extend(of_kind(&was.kind, &is.kind));
-        of_metadata(&was.metadata, &is.metadata, &mut mismatches);
+        of_metadata(was, is, &mut mismatches);
         add(entry, mismatches);
     }
     for entry in found.entries().iter().filter(|entry| !old.contains_key(&*entry.path)) {
@@ -180,25 +182,25 @@ fn name(kind: &Kind) -> &'static str {
     }
 }
 
-fn of_metadata(was: &Metadata, is: &Metadata, mismatches: &mut Vec<Mismatch>) {
+fn of_metadata(before: &Entry, now: &Entry, mismatches: &mut Vec<Mismatch>) {
+    let (was, is) = (&before.metadata, &now.metadata);
     if was.mode != is.mode {
         mismatches.push(Mismatch::Mode(was.mode, is.mode));
     }
     if (was.uid, was.gid) != (is.uid, is.gid) {
         mismatches.push(Mismatch::Owner((was.uid, was.gid), (is.uid, is.gid)));
     }
-    if (was.seconds, was.nanoseconds) != (is.seconds, is.nanoseconds) {
+    if before.modified != now.modified {
         mismatches.push(Mismatch::Time);
     }
-    let differing: BTreeSet<_> = was
-        .attributes
-        .iter()
-        .filter(|one| !is.attributes.contains(one))
-        .chain(is.attributes.iter().filter(|one| !was.attributes.contains(one)))
-        .map(|(name, _)| String::from_utf8_lossy(name).into_owned())
-        .collect();
+    if was.flags != is.flags {
+        mismatches.push(Mismatch::Flags);
+    }
+    let names: BTreeSet<_> = was.attributes.keys().chain(is.attributes.keys()).collect();
+    let differing = names.into_iter().filter(|name| was.attributes.get(*name) != is.attributes.get(*name));
+    let differing: Vec<_> = differing.map(|name| String::from_utf8_lossy(name).into_owned()).collect();
     if !differing.is_empty() {
-        mismatches.push(Mismatch::Attributes(differing.into_iter().collect()));
+        mismatches.push(Mismatch::Attributes(differing));
     }
 }
 
@@ -228,6 +230,7 @@ impl fmt::Display for Mismatch {
             Mismatch::Mode(was, is) => write!(f, "mode {is:o}, was {was:o}"),
             Mismatch::Owner(was, is) => write!(f, "owner {}:{}, was {}:{}", is.0, is.1, was.0, was.1),
             Mismatch::Time => f.write_str("time"),
+            Mismatch::Flags => f.write_str("flags"),
             Mismatch::Attributes(names) => write!(f, "attributes {}", names.join(" ")),
         }
     }

@@ -5,16 +5,17 @@
 use delta::Manifest;
 use delta::codec::Writer;
 use delta::difference::{self, Decoder, Encoder, Old};
-use delta::entry::{Entry, Kind, Metadata};
+use delta::entry::{Entry, Kind};
 use delta::format;
 use delta::frame::{self, Frame};
 use delta::hash::Hash;
 use delta::record;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
+use system::metadata::{Flags, Metadata, Time};
 
 fn entry(path: &str, kind: Kind) -> Entry {
-    Entry { path: path.as_bytes().into(), kind, metadata: Metadata::default() }
+    Entry { path: path.as_bytes().into(), kind, metadata: Metadata::default(), modified: Time::default() }
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
@@ -30,28 +31,32 @@ fn kind() -> impl Strategy<Value = Kind> {
 }
 
 fn metadata() -> impl Strategy<Value = Metadata> {
-    let attributes = btree_map(
-        vec(1u8.., 1..20).prop_map(Vec::into_boxed_slice),
-        vec(any::<u8>(), 0..50).prop_map(Vec::into_boxed_slice),
-        0..3,
-    );
-    (0..0o10000u32, 0..u32::MAX, 0..u32::MAX, any::<i64>(), 0..1_000_000_000u32, attributes).prop_map(
-        |(mode, uid, gid, seconds, nanoseconds, attributes)| Metadata {
+    let attributes = btree_map(vec(1u8.., 1..20), vec(any::<u8>(), 0..50), 0..3);
+    (0..0o10000u32, 0..u32::MAX, 0..u32::MAX, any::<u32>(), attributes).prop_map(
+        |(mode, uid, gid, flags, attributes)| Metadata {
             mode,
             uid,
             gid,
-            seconds,
-            nanoseconds,
-            attributes: attributes.into_iter().collect(),
+            flags: Flags::new(flags),
+            attributes,
         },
     )
 }
 
+fn time() -> impl Strategy<Value = Time> {
+    (any::<i64>(), 0..1_000_000_000u32).prop_map(|(seconds, nanoseconds)| Time { seconds, nanoseconds })
+}
+
 fn manifest() -> impl Strategy<Value = Manifest> {
-    vec((kind(), metadata()), 0..40).prop_map(|made| {
+    vec((kind(), metadata(), time()), 0..40).prop_map(|made| {
         let mut entries = vec![entry("", Kind::Directory)];
-        for (number, (kind, metadata)) in made.into_iter().enumerate() {
-            entries.push(Entry { path: format!("file-{number}").into_bytes().into(), kind, metadata });
+        for (number, (kind, metadata, modified)) in made.into_iter().enumerate() {
+            entries.push(Entry {
+                path: format!("file-{number}").into_bytes().into(),
+                kind,
+                metadata,
+                modified,
+            });
         }
         Manifest::new(entries).unwrap()
     })
@@ -129,10 +134,14 @@ fn refusal(entries: &[Entry]) -> String {
         record::write(&mut records, previous, entry);
         previous = &entry.path;
     }
+    refusal_of_records(entries.len(), &records.0)
+}
+
+fn refusal_of_records(count: usize, records: &[u8]) -> String {
     let mut file = Writer(b"BRMANIF\x01".to_vec());
-    file.number(entries.len() as u64);
-    file.raw(&zstd::encode_all(&*records.0, 1).unwrap());
-    file.raw(&Hash::of(&records.0).0);
+    file.number(count as u64);
+    file.raw(&zstd::encode_all(records, 1).unwrap());
+    file.raw(&Hash::of(records).0);
     format::read(&*file.0).unwrap_err().to_string()
 }
 
@@ -143,12 +152,22 @@ fn entries_that_no_file_can_be_are_refused_at_once() {
         change(&mut root.metadata);
         [root]
     };
-    let attribute = |name: &[u8]| (name.into(), b"".as_slice().into());
     let nobody = "an owner that no file can have";
     assert_eq!(refusal(&with(&|metadata| metadata.uid = u32::MAX)), nobody);
     assert_eq!(refusal(&with(&|metadata| metadata.gid = u32::MAX)), nobody);
-    let twice = with(&|metadata| metadata.attributes = vec![attribute(b"user.a"), attribute(b"user.a")]);
-    assert_eq!(refusal(&twice), "attributes that are not sorted by name");
+    let attributes = [b"user.a", b"user.b"].map(|name| (name.to_vec(), Vec::new()));
+    let mut records = Writer::default();
+    record::write(&mut records, &[], &with(&|metadata| metadata.attributes = attributes.clone().into())[0]);
+    let second = records.0.len() - 2;
+    assert_eq!(records.0[second], b'b');
+    records.0[second] = b'a';
+    assert_eq!(refusal_of_records(1, &records.0), "attributes that are not sorted by name");
+    // Whatever stands above the bits of the mode is a flag: the lowest is none that a file keeps.
+    let mut records = Writer::default();
+    for number in [0, 0, 0, 1 << 12] {
+        records.number(number);
+    }
+    assert_eq!(refusal_of_records(1, &records.0), "a mode or flags that no file can have");
     let long = [entry("", Kind::Directory), entry(&"x/".repeat(3000), Kind::Directory)];
     assert!(refusal(&long).starts_with("a length of 6000, where"));
 }

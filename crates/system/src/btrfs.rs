@@ -63,7 +63,8 @@ pub fn snapshot(source: &Dir, parent: &Dir, name: &str, access: Access) -> Resul
 
 /// Deletes the subvolume `name` in `parent`, and all subvolumes inside it, the innermost first. Returns the ids of the deleted trees: the
 /// space comes back later ([`wait_until_freed`]).
-pub fn delete(parent: &Dir, name: &str) -> Result<Vec<u64>> {
+pub fn delete(parent: &Dir, name: impl AsRef<Path>) -> Result<Vec<u64>> {
+    let name = name.as_ref();
     let subvolume = parent.dir(name)?;
     let id = identity(&subvolume)?.id;
     set_access(&subvolume, Access::Writable)?;
@@ -71,30 +72,12 @@ pub fn delete(parent: &Dir, name: &str) -> Result<Vec<u64>> {
     for inner in nested(&subvolume)? {
         let (dir, last) = (inner.parent().unwrap_or(Path::new("")), inner.file_name().unwrap_or_default());
         let holder = if dir.as_os_str().is_empty() { subvolume.duplicate()? } else { subvolume.dir(dir)? };
-        deleted.extend(delete(&holder, &last.to_string_lossy())?);
+        deleted.extend(delete(&holder, last)?);
     }
     drop(subvolume);
-    change("delete subvolume", parent.shown(name), || ioctl::delete(parent.as_fd(), OsStr::new(name)))?;
+    change("delete subvolume", parent.shown(name), || ioctl::delete(parent.as_fd(), name.as_os_str()))?;
     deleted.push(id);
     Ok(deleted)
-}
-
-/// Deletes whatever has the name, with all that is below it, subvolumes too; adds the ids of deleted trees. Nothing there is fine.
-pub fn remove(parent: &Dir, name: &str, deleted: &mut Vec<u64>) -> Result<()> {
-    let is_directory = parent.stat_of(name)?.is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFDIR);
-    if !is_directory {
-        return parent.remove_tree(name);
-    }
-    let inner = parent.dir(name)?;
-    if is_subvolume(&inner)? {
-        drop(inner);
-        deleted.extend(delete(parent, name)?);
-        return Ok(());
-    }
-    for entry in inner.entries()? {
-        remove(&inner, &entry.name.to_string_lossy(), deleted)?;
-    }
-    parent.remove_dir(name)
 }
 
 /// The subvolumes directly inside this one, as paths relative to it.

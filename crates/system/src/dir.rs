@@ -8,10 +8,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{AtFlags, OFlag, open, readlinkat, renameat};
-use nix::sys::stat::{FileStat, Mode, fstat, fstatat, mkdirat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 
-use crate::error::{OrCannot, Result, if_exists};
+use crate::error::{Error, OrCannot, Result, if_exists};
 use crate::resolve::{self, Links};
 use crate::step::change;
 
@@ -84,19 +84,26 @@ impl Dir {
         if_exists(self.dir(path))
     }
 
-    /// Opens the file at `path` for reading.
+    /// Opens the regular file at `path` for reading.
     pub fn file(&self, path: impl AsRef<Path>) -> Result<File> {
         self.file_with(path, Links::Refuse)
     }
 
-    /// Opens the file at `path` for reading, with links followed as the caller says. Does not wait for the other end of a FIFO.
+    /// Opens the regular file at `path` for reading, with links followed as the caller says.
+    ///
+    /// Anything else is an error, and is not opened: opening a device can do something, and a FIFO would be waited for.
     pub fn file_with(&self, path: impl AsRef<Path>, links: Links) -> Result<File> {
-        Ok(File::from(self.open_with(
-            path,
-            OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY,
-            0,
-            links,
-        )?))
+        let path = path.as_ref();
+        let found = self.open_with(path, OFlag::O_PATH, 0, links)?;
+        let stat = fstat(&found).or_cannot("examine", self.shown(path))?;
+        match SFlag::from_bits_truncate(stat.st_mode & libc::S_IFMT) {
+            SFlag::S_IFREG => {
+                let same = format!("/proc/self/fd/{}", found.as_raw_fd());
+                let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+                open(same.as_str(), flags, Mode::empty()).map(File::from).or_cannot("open", self.shown(path))
+            }
+            kind => Err(Error::malformed(self.shown(path), format!("is {}, not a file", in_words(kind)))),
+        }
     }
 
     /// Makes a new file; one that exists is an error.
@@ -207,30 +214,6 @@ impl Dir {
         change("remove", self.shown(name), || unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir))
     }
 
-    /// Removes whatever is at `name`, with all that is below it. Nothing there is fine. Does not enter other filesystems.
-    pub fn remove_tree(&self, name: impl AsRef<Path>) -> Result<()> {
-        let name = name.as_ref();
-        let Some(stat) = self.stat_of(name)? else { return Ok(()) };
-        if stat.st_mode & libc::S_IFMT != libc::S_IFDIR {
-            return self.remove_file(name);
-        }
-        self.dir(name)?.empty()?;
-        self.remove_dir(name)
-    }
-
-    /// Removes everything in this directory.
-    pub fn empty(&self) -> Result<()> {
-        for entry in self.entries()? {
-            // Most names are files: unlinking at once saves a look at each.
-            if entry.is_dir == Some(false) {
-                self.remove_file(&entry.name)?;
-            } else {
-                self.remove_tree(&entry.name)?;
-            }
-        }
-        Ok(())
-    }
-
     /// The names in this directory, sorted by bytes.
     pub fn entries(&self) -> Result<Vec<Entry>> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
@@ -256,14 +239,35 @@ impl AsFd for Dir {
     }
 }
 
+impl From<OwnedFd> for Dir {
+    /// A directory that is open already; messages name it by [`Dir::shown_as`].
+    fn from(fd: OwnedFd) -> Self {
+        Dir { fd, shown: PathBuf::new() }
+    }
+}
+
 impl From<Dir> for OwnedFd {
     fn from(dir: Dir) -> OwnedFd {
         dir.fd
     }
 }
 
+/// A type of file, with its article.
+fn in_words(kind: SFlag) -> &'static str {
+    match kind {
+        SFlag::S_IFDIR => "a directory",
+        SFlag::S_IFIFO => "a FIFO",
+        SFlag::S_IFSOCK => "a socket",
+        SFlag::S_IFCHR => "a character device",
+        SFlag::S_IFBLK => "a block device",
+        _ => "something else",
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use nix::unistd::mkfifo;
+
     use super::*;
 
     #[test]
@@ -288,6 +292,19 @@ mod tests {
         let error = dir.read("systems/devel").unwrap_err().to_string();
         assert_eq!(error, "cannot open /systems/devel: No such file or directory");
         assert_eq!(dir.read_if_exists("nothing").unwrap(), None);
+    }
+
+    #[test]
+    fn only_a_regular_file_is_opened() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = Dir::open(place.path()).unwrap().shown_as("/");
+        mkfifo(&place.path().join("fifo"), Mode::S_IRWXU).unwrap();
+        dir.make_dir("dir", 0o700).unwrap();
+        dir.write_new("file", 0o600, b"content").unwrap();
+        let refused = |name: &str| dir.read(name).unwrap_err().to_string();
+        assert_eq!(refused("fifo"), "/fifo: is a FIFO, not a file");
+        assert_eq!(refused("dir"), "/dir: is a directory, not a file");
+        assert_eq!(dir.read("file").unwrap(), b"content");
     }
 
     #[test]

@@ -34,6 +34,12 @@ pub enum Error {
     /// A signal asked the program to stop; everything begun was undone.
     #[error("interrupted by {}; what had begun was undone", signal_name(*.0))]
     Interrupted(i32),
+    /// Something is mounted in a tree that was to be removed. Nothing was removed.
+    #[error("{} is a mount point; unmount it first", path.display())]
+    Mounted {
+        /// Where.
+        path: PathBuf,
+    },
     /// A file is not what its format asks for.
     #[error("{}: {reason}", path.display())]
     Malformed {

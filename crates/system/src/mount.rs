@@ -1,16 +1,65 @@
-//! Mounts that nobody else sees and that end with the process.
+//! Mounts: which one a directory is on, what is mounted in it, and private ones that end with the process.
 
 use std::cell::Cell;
-use std::fs::{DirBuilder, create_dir};
+use std::fs::{self, DirBuilder, create_dir};
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
-use crate::error::{OrCannot, Result};
+use crate::dir::Dir;
+use crate::error::{Error, OrCannot, Result};
+use crate::mountinfo::{self, Mount};
 use crate::step::change;
+
+/// What tells one mount from another in this process's namespace: the kernel's number, as in mountinfo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MountId(pub u64);
+
+/// The mount that the descriptor is on.
+pub fn id(fd: BorrowedFd<'_>, shown: &Path) -> Result<MountId> {
+    use rustix::fs::{AtFlags, StatxFlags, statx};
+    match statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID) {
+        Ok(found) if found.stx_mask & StatxFlags::MNT_ID.bits() != 0 => Ok(MountId(found.stx_mnt_id)),
+        // Kernels before 5.8 do not tell it there.
+        Ok(_) | Err(rustix::io::Errno::NOSYS) => id_from_proc(fd, shown),
+        Err(error) => Err(error).or_cannot("examine", shown),
+    }
+}
+
+fn id_from_proc(fd: BorrowedFd<'_>, shown: &Path) -> Result<MountId> {
+    let path = format!("/proc/self/fdinfo/{}", fd.as_raw_fd());
+    let text = fs::read_to_string(&path).or_cannot("read", &path)?;
+    let id = text.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok());
+    id.map(MountId)
+        .ok_or_else(|| Error::malformed(path, format!("does not tell the mount of {}", shown.display())))
+}
+
+/// What is mounted in this process's namespace.
+pub fn own() -> Result<Vec<Mount>> {
+    // The thread's own: each may have a mount namespace to itself.
+    let path = "/proc/thread-self/mountinfo";
+    Ok(mountinfo::parse(&fs::read(path).or_cannot("read", path)?))
+}
+
+/// The paths at and below `name` in `dir` (empty: below the directory itself) on which something is mounted, from `dir`.
+pub fn below(dir: &Dir, name: &Path) -> Result<Vec<PathBuf>> {
+    let id = id(dir.as_fd(), &dir.shown(""))?;
+    let mut mounts = own()?;
+    mounts.retain(|mount| MountId(mount.parent) == id);
+    if mounts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let link = format!("/proc/self/fd/{}", dir.as_fd().as_raw_fd());
+    let here = fs::read_link(&link).or_cannot("read link", &link)?;
+    let inside = mounts.iter().filter_map(|mount| mount.target.strip_prefix(&here).ok());
+    // The mount of the directory itself is on another mount, unless it is the root of everything.
+    let inside = inside.filter(|path| !path.as_os_str().is_empty() && path.starts_with(name));
+    Ok(inside.map(Path::to_owned).collect())
+}
 
 thread_local! {
     /// Whether this thread has left the mount namespace that it was born in.

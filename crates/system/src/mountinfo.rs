@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 pub struct Mount {
     /// The mount's number, as `statx` tells it.
     pub id: u64,
+    /// The number of the mount that this one is mounted on.
+    pub parent: u64,
     /// `MAJOR:MINOR` of the filesystem; for btrfs a number of the whole filesystem that no device has.
     pub device: String,
     /// The directory of the filesystem that is mounted: `/systems/factory/run`.
@@ -43,6 +45,7 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
     Some(Mount {
         id: text(fields.first()?).parse().ok()?,
+        parent: text(fields.get(1)?).parse().ok()?,
         device: text(fields.get(2)?),
         root: unescape(fields.get(3)?),
         target: unescape(fields.get(4)?),
@@ -84,6 +87,7 @@ broken line
         let mounts = parse(RUNNING);
         assert_eq!(mounts.len(), 5);
         assert_eq!(root(&mounts).unwrap().root, Path::new("/systems/factory/run"));
+        assert_eq!((mounts[3].id, mounts[3].parent), (31, 30));
         assert_eq!(root(&mounts).unwrap().source, Path::new("/dev/vda"));
         assert_eq!(at(&mounts, Path::new("/var")).unwrap().root, Path::new("/state/var"));
         assert!(at(&mounts, Path::new("/mnt/with space")).is_some());

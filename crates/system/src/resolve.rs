@@ -8,8 +8,6 @@ use nix::fcntl::{OFlag, openat, readlinkat};
 use nix::sys::stat::{Mode, fstat};
 use rustix::fs::{OFlags, ResolveFlags, openat2};
 
-use crate::error::{OrCannot, Result};
-
 /// What to do with symbolic links on the way and at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Links {
@@ -113,16 +111,6 @@ fn components(path: &Path) -> Vec<Step> {
 
 fn is_link(fd: impl AsFd) -> io::Result<bool> {
     Ok(fstat(fd)?.st_mode & libc::S_IFMT == libc::S_IFLNK)
-}
-
-/// The mount that the descriptor is on; `None` on kernels before 5.8, which do not tell.
-pub fn mount_id(fd: BorrowedFd<'_>, shown: &Path) -> Result<Option<u64>> {
-    use rustix::fs::{AtFlags, StatxFlags, statx};
-    match statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID) {
-        Ok(found) if found.stx_mask & StatxFlags::MNT_ID.bits() != 0 => Ok(Some(found.stx_mnt_id)),
-        Ok(_) | Err(rustix::io::Errno::NOSYS) => Ok(None),
-        Err(error) => Err(error).or_cannot("examine", shown),
-    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use system::copy::{Copier, copy_data};
 use system::dir::Dir;
+use system::owners::IdMoves;
 
 fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap();
@@ -100,7 +101,7 @@ fn a_mount_in_the_source_is_not_entered() {
     let outcome = copier.contents(&Dir::open(&from).unwrap(), Path::new(""));
     run("umount", &[from.join("proc").to_str().unwrap()]);
     outcome.unwrap();
-    assert_eq!(copier.skipped_mounts(), [from.join("proc")]);
+    assert_eq!(copier.left_out().mounts, [from.join("proc")]);
     assert_eq!(fs::read_dir(to.join("proc")).unwrap().count(), 0);
 }
 
@@ -120,4 +121,100 @@ fn a_file_that_was_cut_short_or_grew_after_it_was_examined_is_an_error() {
         let error = copy(size).unwrap_err().to_string();
         assert!(error.contains("source changed while it was being copied"), "{size}: {error}");
     }
+}
+
+/// Two folders, `from` and `to`.
+fn two_folders(place: &Path) -> (std::path::PathBuf, std::path::PathBuf) {
+    let (from, to) = (place.join("from"), place.join("to"));
+    fs::create_dir(&from).unwrap();
+    fs::create_dir(&to).unwrap();
+    (from, to)
+}
+
+#[test]
+fn a_default_acl_of_the_destination_is_not_inherited() {
+    let place = tempfile::tempdir().unwrap();
+    let (from, to) = two_folders(place.path());
+    make_tree(&from);
+    run("setfacl", &["-d", "-m", "u:4711:rwx,m::rwx", to.to_str().unwrap()]);
+    Copier::new(&Dir::open(&to).unwrap()).contents(&Dir::open(&from).unwrap(), Path::new("")).unwrap();
+    assert_eq!(listing(&from), listing(&to));
+    assert!(!run("getfacl", &["-R", "-P", to.to_str().unwrap()]).contains("4711"));
+}
+
+#[test]
+fn acls_follow_the_numbers_of_owners() {
+    let place = tempfile::tempdir().unwrap();
+    let (from, to) = two_folders(place.path());
+    fs::write(from.join("file"), "").unwrap();
+    let file = from.join("file").to_str().unwrap().to_owned();
+    run("chown", &["123:456", &file]);
+    run("setfacl", &["-m", "u:123:rw,u:5:r,g:456:r", &file]);
+    let moves = IdMoves { users: [(123, 321)].into(), groups: [(456, 654)].into() };
+    let destination = Dir::open(&to).unwrap();
+    let mut copier = Copier::new(&destination).moves(moves);
+    copier.contents(&Dir::open(&from).unwrap(), Path::new("")).unwrap();
+    let copied = fs::metadata(to.join("file")).unwrap();
+    assert_eq!((copied.uid(), copied.gid()), (321, 654));
+    let acl = run("getfacl", &["-n", "-P", to.join("file").to_str().unwrap()]);
+    for line in ["user:321:rw-", "user:5:r--", "group:654:r--"] {
+        assert!(acl.contains(line), "{line}: {acl}");
+    }
+    assert!(!acl.contains("123") && !acl.contains("456"), "{acl}");
+}
+
+#[test]
+fn flags_are_kept_and_a_file_that_has_them_is_copied_into_its_folder() {
+    let place = tempfile::tempdir().unwrap();
+    let (from, to) = two_folders(place.path());
+    fs::create_dir(from.join("folder")).unwrap();
+    fs::write(from.join("folder/file"), "content").unwrap();
+    let [folder, file] = ["folder", "folder/file"].map(|name| from.join(name).to_str().unwrap().to_owned());
+    run("chattr", &["+iA", &file, &folder]);
+    let destination = Dir::open(&to).unwrap();
+    let mut copier = Copier::new(&destination);
+    let outcome = copier.contents(&Dir::open(&from).unwrap(), Path::new(""));
+    let flags = run("lsattr", &["-R", "-d", to.join("folder").to_str().unwrap()])
+        + &run("lsattr", &[to.join("folder").to_str().unwrap()]);
+    run("chattr", &["-R", "-i", from.to_str().unwrap(), to.to_str().unwrap()]);
+    outcome.unwrap();
+    assert!(copier.left_out().flags.is_empty());
+    assert_eq!(flags.lines().filter(|line| line.starts_with("----i--A")).count(), 2, "{flags}");
+    assert_eq!(fs::read_to_string(to.join("folder/file")).unwrap(), "content");
+}
+
+#[test]
+fn flags_that_the_destination_cannot_keep_are_named() {
+    let place = tempfile::tempdir().unwrap();
+    let (from, to) = two_folders(place.path());
+    fs::write(from.join("file"), "content").unwrap();
+    run("chattr", &["+i", from.join("file").to_str().unwrap()]);
+    run("mount", &["-t", "ramfs", "none", to.to_str().unwrap()]);
+    let destination = Dir::open(&to).unwrap();
+    let mut copier = Copier::new(&destination);
+    let outcome = copier.contents(&Dir::open(&from).unwrap(), Path::new(""));
+    let named = copier.left_out().flags.clone();
+    drop(destination);
+    run("umount", &[to.to_str().unwrap()]);
+    run("chattr", &["-i", from.join("file").to_str().unwrap()]);
+    outcome.unwrap();
+    assert_eq!(named, [from.join("file")]);
+}
+
+#[test]
+fn a_tree_deeper_than_a_path_is_long_is_copied() {
+    let place = tempfile::tempdir().unwrap();
+    let (from, to) = two_folders(place.path());
+    let mut below = Dir::open(&from).unwrap();
+    for _ in 0..1000 {
+        below.make_dir("directory", 0o700).unwrap();
+        below = below.dir("directory").unwrap().shown_as("deep");
+    }
+    below.write_new("file", 0o600, b"bottom").unwrap();
+    Copier::new(&Dir::open(&to).unwrap()).contents(&Dir::open(&from).unwrap(), Path::new("")).unwrap();
+    let mut copied = Dir::open(&to).unwrap();
+    for _ in 0..1000 {
+        copied = copied.dir("directory").unwrap().shown_as("deep");
+    }
+    assert_eq!(copied.read("file").unwrap(), b"bottom");
 }

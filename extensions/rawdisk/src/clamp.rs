@@ -1,14 +1,14 @@
 //! Sets the time of `SOURCE_DATE_EPOCH` on all files that were made here, so that the same input makes the same metadata.
 
-use std::path::Path;
 use std::time::SystemTime;
 
 use baserock::volume::{Kind, Volume};
-use nix::sys::stat::FileStat;
 use system::btrfs::{self, Access};
-use system::copy::set_times;
 use system::dir::Dir;
 use system::error::Result;
+use system::inode::Inode;
+use system::metadata::Time;
+use system::walk::{Visit, Walk};
 
 /// Gives everything on the volume and its boot place that changed since `begun` the time `epoch`, in seconds since 1970.
 pub fn times(volume: &Volume, begun: SystemTime, epoch: u64) -> Result<()> {
@@ -28,30 +28,28 @@ struct Clamp {
 
 impl Clamp {
     fn tree(&self, dir: &Dir) -> Result<()> {
-        for entry in dir.entries()? {
-            let Some(stat) = dir.stat_of(&entry.name)? else { continue };
-            if stat.st_mode & nix::libc::S_IFMT != nix::libc::S_IFDIR {
-                self.one(dir, entry.name.as_ref(), stat)?;
-                continue;
-            }
-            let inner = dir.dir(&entry.name)?;
-            // A frozen version has the times of the tree from which it was copied.
-            if !(btrfs::is_btrfs(&inner)?
-                && btrfs::is_subvolume(&inner)?
-                && btrfs::access(&inner)? == Access::ReadOnly)
-            {
-                self.tree(&inner)?;
+        let mut walk = Walk::new(dir.duplicate()?)?;
+        while let Some(visit) = walk.next()? {
+            match visit {
+                // A frozen version has the times of the tree from which it was copied.
+                Visit::Enter(_, dir) if is_frozen(dir)? => walk.prune()?,
+                Visit::Enter(..) | Visit::Mount(_) => {}
+                Visit::Name(place) | Visit::Leave(place) => {
+                    self.one(&Inode::named(place.dir, place.name))?;
+                }
             }
         }
-        self.one(dir, Path::new(""), dir.stat()?)
+        Ok(())
     }
 
-    fn one(&self, dir: &Dir, name: &Path, mut stat: FileStat) -> Result<()> {
-        if stat.st_mtime < self.begun {
+    fn one(&self, inode: &Inode<'_>) -> Result<()> {
+        if inode.stat()?.st_mtime < self.begun {
             return Ok(());
         }
-        (stat.st_mtime, stat.st_mtime_nsec) = (self.epoch, 0);
-        (stat.st_atime, stat.st_atime_nsec) = (self.epoch, 0);
-        set_times(dir, name, &stat)
+        inode.set_times(Time { seconds: self.epoch, nanoseconds: 0 }.into())
     }
+}
+
+fn is_frozen(dir: &Dir) -> Result<bool> {
+    Ok(btrfs::is_btrfs(dir)? && btrfs::is_subvolume(dir)? && btrfs::access(dir)? == Access::ReadOnly)
 }

@@ -154,9 +154,7 @@ impl<'a> Plan<'a> {
         let report = |bytes: u64| observer.progress(bytes, Some(self.measure.bytes));
         let mut copier = Copier::new(&orig).progress(&report);
         copier.contents(&self.tree, Path::new(""))?;
-        for mount in copier.skipped_mounts() {
-            observer.note(format!("{} is a mount point, and stays empty in the version", mount.display()));
-        }
+        copier.left_out().name(observer);
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use system::fat::Mirror;
 use system::loopdev::LoopDevice;
 use system::mount::PrivateMount;
 use system::observer::Observer;
+use system::remove;
 use system::step::change;
 
 use crate::disk::Partitioned;
@@ -52,7 +53,7 @@ fn copy(source: Option<&Dir>, target: &Dir, place: &Path, parts: &Partitioned) -
         .filter(|inner| !inner.as_os_str().is_empty())
     {
         if let Some(dir) = target.dir_if_exists(inner)? {
-            dir.empty()?;
+            remove::below(&dir)?;
         }
     }
     Ok(())

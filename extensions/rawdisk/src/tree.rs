@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 use system::signal;
+use system::walk::{Place, Visit, Walk};
 
 /// The measure of a tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,36 +52,38 @@ pub fn open(path: &Path) -> Result<Dir> {
     Ok(tree)
 }
 
-/// Measures the tree. Other filesystems in it are not entered.
+/// Measures the tree. What is mounted in it does not count.
 pub fn measure(tree: &Dir) -> Result<Measure> {
-    let mut walk = Walk::default();
-    walk.add(tree, tree.stat()?.st_dev)?;
-    Ok(Measure { digest: walk.digest.finalize().to_vec(), ..walk.measure })
+    let mut measuring = Measuring::default();
+    let mut walk = Walk::new(tree.duplicate()?)?;
+    while let Some(visit) = walk.next()? {
+        signal::check()?;
+        match visit {
+            Visit::Enter(place, _) if place.path.as_os_str().is_empty() => {}
+            Visit::Enter(place, _) | Visit::Name(place) | Visit::Mount(place) => measuring.add(place)?,
+            Visit::Leave(_) => {}
+        }
+    }
+    Ok(Measure { digest: measuring.digest.finalize().to_vec(), ..measuring.measure })
 }
 
 #[derive(Default)]
-struct Walk {
+struct Measuring {
     measure: Measure,
-    seen: HashSet<u64>,
+    seen: HashSet<(u64, u64)>,
     digest: Sha256,
 }
 
-impl Walk {
-    fn add(&mut self, dir: &Dir, device: u64) -> Result<()> {
-        signal::check()?;
-        for entry in dir.entries()? {
-            let Some(stat) = dir.stat_of(&entry.name)? else { continue };
-            self.measure.entries += 1;
-            self.note(entry.name.as_encoded_bytes(), &stat);
-            match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
-                SFlag::S_IFDIR if stat.st_dev == device => self.add(&dir.dir(&entry.name)?, device)?,
-                SFlag::S_IFREG if stat.st_nlink == 1 || self.seen.insert(stat.st_ino) => {
-                    // Holes are copied as holes, so only the blocks that the file has are counted.
-                    self.measure.bytes += (stat.st_blocks.cast_unsigned() * 512)
-                        .min(stat.st_size.cast_unsigned().next_multiple_of(4096));
-                }
-                _ => {}
-            }
+impl Measuring {
+    fn add(&mut self, place: Place<'_>) -> Result<()> {
+        let Some(stat) = place.dir.stat_of(place.name)? else { return Ok(()) };
+        self.measure.entries += 1;
+        self.note(place.name.as_os_str().as_encoded_bytes(), &stat);
+        let is_file = stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits();
+        if is_file && (stat.st_nlink == 1 || self.seen.insert((stat.st_dev, stat.st_ino))) {
+            // Holes are copied as holes, so only the blocks that the file has are counted.
+            self.measure.bytes += (stat.st_blocks.cast_unsigned() * 512)
+                .min(stat.st_size.cast_unsigned().next_multiple_of(4096));
         }
         Ok(())
     }

@@ -5,9 +5,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::sys::stat::SFlag;
-use system::copy::{Owners, copy_metadata};
 use system::dir::Dir;
+use system::inode::{Inode, times};
 use system::observer::Observer;
+use system::remove;
 use system::{Result, atomic};
 
 use crate::oci;
@@ -57,7 +58,7 @@ pub fn flatten(output: &Path, archive: &Path, observer: &dyn Observer) -> Result
 fn lay_over(layer: &Dir, tree: &Dir) -> Result<()> {
     let entries = layer.entries()?;
     if entries.iter().any(|entry| entry.name == OPAQUE) {
-        tree.empty()?;
+        remove::below(tree)?;
     }
     for entry in &entries {
         let name = entry.name.as_os_str();
@@ -77,7 +78,9 @@ fn lay_over(layer: &Dir, tree: &Dir) -> Result<()> {
 }
 
 fn copy_own_metadata(from: &Dir, to: &Dir) -> Result<()> {
-    copy_metadata((from, Path::new("")), &from.stat()?, (to, Path::new("")), &Owners::default())
+    let source = Inode::named(from, Path::new(""));
+    let stat = source.stat()?;
+    Inode::named(to, Path::new("")).give(&source.metadata(&stat)?, times(&stat))
 }
 
 /// The folder of this name in the tree. Anything else with this name is replaced.

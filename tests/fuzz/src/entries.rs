@@ -5,6 +5,7 @@ use delta::entry::{Entry, Kind};
 use delta::hash::Hash;
 use delta::manifest::Manifest;
 use delta::{format, record};
+use system::metadata::Flags;
 
 /// The entries at the beginning of the bytes, at most so many, and what comes after them.
 pub fn entries(bytes: &[u8], most: usize) -> (Vec<Entry>, &[u8]) {
@@ -37,7 +38,8 @@ pub fn with_contents(mut entries: Vec<Entry>) -> Option<Manifest> {
             *hash = Hash::of(&content(*size, hash.0[0]));
         }
         // What every filesystem can keep.
-        entry.metadata.seconds %= 1 << 31;
+        entry.modified.seconds %= 1 << 31;
+        entry.metadata.flags = Flags::default();
     }
     let mut records = Writer::default();
     let mut previous: &[u8] = &[];

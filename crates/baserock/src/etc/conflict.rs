@@ -29,7 +29,7 @@ impl Rejected {
             let mut meta = self.v2.meta.clone();
             meta.mode =
                 if matches!(kind, Kind::Symlink(_)) { 0o777 } else { mode_for(&self.v2, &self.user, mode) };
-            Node { kind, meta, mtime: self.user.mtime }
+            Node { kind, meta, modified: self.user.modified }
         };
         Ok((beside(self.v2.kind.clone()), beside(self.change(path)?)))
     }

@@ -32,13 +32,17 @@ fn add_node(hasher: &mut Sha256, node: &Node) {
     for number in [node.meta.mode, node.meta.uid, node.meta.gid] {
         hasher.update(number.to_le_bytes());
     }
-    for (name, value) in &node.meta.xattrs {
+    for (name, value) in &node.meta.attributes {
         for part in [name, value] {
             hasher.update((part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
     }
     hasher.update([0]);
+    // Fingerprints of trees without flags stay what they were before flags counted.
+    if !node.meta.flags.is_empty() {
+        hasher.update(node.meta.flags.bits().to_le_bytes());
+    }
 }
 
 /// The SHA-256 of a node's type and content, in hexadecimal.

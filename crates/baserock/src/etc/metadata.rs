@@ -1,9 +1,9 @@
-//! Mode, owner and extended attributes, merged three-way like content; on a clash the new version's.
+//! Mode, owner, extended attributes and flags, merged three-way like content; on a clash the new version's.
 
-use super::tree::{Meta, Xattrs};
+use system::metadata::{Attributes, Metadata};
 
 /// The merged metadata, and what clashed, in words.
-pub fn merge(v1: Option<&Meta>, user: &Meta, v2: &Meta) -> (Meta, Vec<String>) {
+pub fn merge(v1: Option<&Metadata>, user: &Metadata, v2: &Metadata) -> (Metadata, Vec<String>) {
     let mut clashes = Vec::new();
     let mode = pick(v1.map(|v| v.mode), user.mode, v2.mode, || {
         clashes.push(format!("mode {:04o} here, {:04o} in the new version", user.mode, v2.mode));
@@ -14,8 +14,11 @@ pub fn merge(v1: Option<&Meta>, user: &Meta, v2: &Meta) -> (Meta, Vec<String>) {
     let gid = pick(v1.map(|v| v.gid), user.gid, v2.gid, || {
         clashes.push(format!("group {} here, {} in the new version", user.gid, v2.gid));
     });
-    let xattrs = merge_xattrs(v1.map(|v| &v.xattrs), &user.xattrs, &v2.xattrs, &mut clashes);
-    (Meta { mode, uid, gid, xattrs }, clashes)
+    let attributes = merge_xattrs(v1.map(|v| &v.attributes), &user.attributes, &v2.attributes, &mut clashes);
+    let flags = pick(v1.map(|v| v.flags), user.flags, v2.flags, || {
+        clashes.push("flags (chattr) differ".to_owned());
+    });
+    (Metadata { mode, uid, gid, attributes, flags }, clashes)
 }
 
 fn pick<T: PartialEq + Copy>(v1: Option<T>, user: T, v2: T, clash: impl FnOnce()) -> T {
@@ -29,7 +32,12 @@ fn pick<T: PartialEq + Copy>(v1: Option<T>, user: T, v2: T, clash: impl FnOnce()
     v2
 }
 
-fn merge_xattrs(v1: Option<&Xattrs>, user: &Xattrs, v2: &Xattrs, clashes: &mut Vec<String>) -> Xattrs {
+fn merge_xattrs(
+    v1: Option<&Attributes>,
+    user: &Attributes,
+    v2: &Attributes,
+    clashes: &mut Vec<String>,
+) -> Attributes {
     let names = user.keys().chain(v2.keys().filter(|name| !user.contains_key(*name)));
     let merged = names.filter_map(|name| {
         let base = v1.map(|v1| v1.get(name));
@@ -45,9 +53,10 @@ fn merge_xattrs(v1: Option<&Xattrs>, user: &Xattrs, v2: &Xattrs, clashes: &mut V
 mod tests {
     use super::*;
 
-    fn meta(mode: u32, uid: u32, xattrs: &[(&str, &str)]) -> Meta {
-        let xattrs = xattrs.iter().map(|(k, v)| (k.as_bytes().to_vec(), v.as_bytes().to_vec())).collect();
-        Meta { mode, uid, gid: 0, xattrs }
+    fn meta(mode: u32, uid: u32, attributes: &[(&str, &str)]) -> Metadata {
+        let attributes =
+            attributes.iter().map(|(k, v)| (k.as_bytes().to_vec(), v.as_bytes().to_vec())).collect();
+        Metadata { mode, uid, attributes, ..Metadata::default() }
     }
 
     #[test]

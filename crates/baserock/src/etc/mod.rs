@@ -11,7 +11,6 @@ pub mod diff;
 pub mod fingerprint;
 pub mod fstab;
 pub mod identity;
-pub mod ids;
 pub mod merge3;
 pub mod metadata;
 pub mod options;

@@ -9,7 +9,6 @@ use super::conflict::{Carried, Places, Rejected, carry, take_tool_files};
 use super::fingerprint::{fingerprint_of_result, fingerprint_of_user, sum};
 use super::fstab;
 use super::identity::{Class, class};
-use super::ids::IdMoves;
 use super::options::{Options, Side};
 use super::original::decide_original;
 use super::path::EtcPath;
@@ -18,6 +17,7 @@ use super::rules::{Decision, Three, decide};
 use super::step::{Action, Step};
 use super::structure;
 use super::tree::{Kind, Node, Tree, Trees};
+use system::owners::IdMoves;
 
 /// What a merge will do.
 #[derive(Clone, Debug, Default)]
@@ -62,8 +62,8 @@ pub fn plan(mut trees: Trees, earlier: Option<&Record>, options: &Options) -> Re
     } else {
         accounts::merge(&trees.v1, &trees.user, &trees.v2)?.unwrap_or_default()
     };
-    accounts.v1_moves.apply(&mut trees.v1);
-    accounts.v2_moves.apply(&mut trees.v2);
+    trees.v1.apply_moves(&accounts.v1_moves);
+    trees.v2.apply_moves(&accounts.v2_moves);
     let mut planner = Planner::new(&trees, options, &accounts);
     planner.check_takes()?;
     planner.decide_all()?;

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use system::error::{Error, Result};
 
 use super::fingerprint::{fingerprint_of_result, fingerprint_of_user, sum};
-use super::ids::IdMoves;
 use super::path::EtcPath;
 use super::step::Step;
 use super::tree::{Node, Tree};
 use crate::json::{self, Format};
+use system::owners::IdMoves;
 
 /// What was done in a merge, for the next one and for the user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -138,8 +138,8 @@ impl<'a> Three<'a> {
 
     /// A file that holds both sides' changes.
     pub fn merged(self, text: Vec<u8>, user: &Node, v2: &Node) -> Decision {
-        let mtime = user.mtime.max(v2.mtime);
-        let node = Node { kind: Kind::File(text.into()), meta: v2.meta.clone(), mtime };
+        let modified = user.modified.max(v2.modified);
+        let node = Node { kind: Kind::File(text.into()), meta: v2.meta.clone(), modified };
         self.with_metadata(Some(&node), Action::Merge)
     }
 

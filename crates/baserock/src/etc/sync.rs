@@ -17,7 +17,7 @@ use super::tree::{Kind, Node, Trees};
 pub fn plan_sync(mut trees: Trees, canonical: Option<&Record>) -> Result<Plan> {
     let user = fingerprint_of_user(&trees.user);
     let accounts = accounts::merge(&trees.v1, &trees.user, &trees.v2)?.unwrap_or_default();
-    accounts.v2_moves.apply(&mut trees.v2);
+    trees.v2.apply_moves(&accounts.v2_moves);
     let mut result = trees.user;
     for (path, content) in accounts.files {
         let node = result.get(&path).or_else(|| trees.v2.get(&path)).cloned();

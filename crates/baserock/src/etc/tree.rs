@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use system::metadata::{Metadata, Time};
+use system::owners::IdMoves;
+
 use super::content::Content;
 use super::path::EtcPath;
-
-/// Extended attributes by name, ACLs among them.
-pub type Xattrs = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// Everything below an `etc`, by path; the empty path is `etc` itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,9 +31,9 @@ pub struct Node {
     /// Type and content.
     pub kind: Kind,
     /// Who may do what with it.
-    pub meta: Meta,
-    /// Modification time: seconds since 1970 and nanoseconds.
-    pub mtime: (i64, u32),
+    pub meta: Metadata,
+    /// When it was last changed.
+    pub modified: Time,
 }
 
 /// Type and content: the value that is merged.
@@ -52,19 +52,6 @@ pub enum Kind {
         /// The device's number; 0 where there is none.
         device: u64,
     },
-}
-
-/// Mode, owner and extended attributes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Meta {
-    /// Permission, set-id and sticky bits.
-    pub mode: u32,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Extended attributes, including ACLs.
-    pub xattrs: Xattrs,
 }
 
 impl Kind {
@@ -105,7 +92,7 @@ impl Node {
 
     /// A node of root's, from 1970, without extended attributes.
     pub fn new(kind: Kind, mode: u32) -> Self {
-        Node { kind, meta: Meta { mode, ..Meta::default() }, mtime: (0, 0) }
+        Node { kind, meta: Metadata { mode, ..Metadata::default() }, modified: Time::default() }
     }
 
     /// Whether it is a directory.
@@ -151,6 +138,13 @@ impl Tree {
     /// All paths with their nodes, a directory before its entries.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&EtcPath, &Node)> {
         self.nodes.iter()
+    }
+
+    /// Gives every node the machine's numbers of users and groups.
+    pub fn apply_moves(&mut self, moves: &IdMoves) {
+        if !moves.is_empty() {
+            self.nodes_mut().for_each(|node| node.meta.apply_moves(moves));
+        }
     }
 
     /// All nodes, to change.

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use system::atomic;
 use system::btrfs::{self, Access};
-use system::copy::Owners;
 use system::dir::Dir;
 use system::error::{Error, Result};
 use system::observer::Observer;
+use system::owners::IdMoves;
 use system::resolve::Links;
 use system::signal;
 use system::undo::{Undo, tidy};
@@ -277,10 +277,10 @@ fn build<'v>(
 
     let present = state::present(volume)?;
     undo.push("remove the shared directories that were new", move || state::take_back(volume, &present));
-    let owners = merged.as_ref().map_or_else(Owners::default, |merged| merged.owners.clone());
+    let moves = merged.as_ref().map_or_else(IdMoves::default, |merged| merged.moves.clone());
     let old =
         plan.old.as_ref().map(|old| volume.version_dir(old)?.dir_if_exists(ORIG)).transpose()?.flatten();
-    state::add_missing(volume, &orig, old.as_ref(), &shared, &owners, observer)?;
+    state::add_missing(volume, &orig, old.as_ref(), &shared, &moves, observer)?;
     Ok(Deployed { merged })
 }
 

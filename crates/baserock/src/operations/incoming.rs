@@ -5,6 +5,7 @@ use system::atomic;
 use system::btrfs::{self, Access};
 use system::dir::Dir;
 use system::error::Result;
+use system::remove;
 
 use super::manifest;
 use crate::label::Label;
@@ -25,7 +26,10 @@ fn folders(volume: &Volume) -> Result<Option<Dir>> {
 /// Deletes the folder of the label, where there is one, with the subvolumes in it.
 pub fn discard(volume: &Volume, label: &str, deleted: &mut Vec<u64>) -> Result<()> {
     match folders(volume)? {
-        Some(folders) => btrfs::remove(&folders, label, deleted),
+        Some(folders) => {
+            deleted.extend(remove::tree(&folders, label)?);
+            Ok(())
+        }
         None => Ok(()),
     }
 }

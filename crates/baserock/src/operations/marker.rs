@@ -4,6 +4,7 @@ use system::atomic;
 use system::btrfs;
 use system::dir::Dir;
 use system::error::Result;
+use system::remove;
 
 use crate::layout::{BOOT_RECORD, INCOMPLETE, MERGE_RECORD, MERGING, RUN};
 
@@ -31,14 +32,13 @@ pub fn clear(version: &Dir) -> Result<()> {
 pub fn delete_covered(version: &Dir) -> Result<Vec<u64>> {
     let mut deleted = Vec::new();
     for name in COVERED {
-        btrfs::remove(version, name, &mut deleted)?;
-        btrfs::remove(version, &atomic::temporary_name(name), &mut deleted)?;
+        deleted.extend(remove::tree(version, name)?);
+        deleted.extend(remove::tree(version, atomic::temporary_name(name))?);
     }
     Ok(deleted)
 }
 
 /// Deletes the writable `orig` of which a frozen one has taken the place; a crash may have left it in a complete version.
 pub fn discard_thawed(version: &Dir) -> Result<()> {
-    let mut deleted = Vec::new();
-    btrfs::remove(version, FROZEN, &mut deleted)
+    version.remove_tree(FROZEN)
 }

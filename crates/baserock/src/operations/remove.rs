@@ -5,6 +5,7 @@ use std::time::Duration;
 use system::btrfs;
 use system::error::{Error, Result};
 use system::observer::Observer;
+use system::remove;
 
 use super::{ballast, boot_files, full, incoming, menu, repair};
 use crate::label::Label;
@@ -46,13 +47,13 @@ fn attempt(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result
     let version = volume.version_dir(label)?;
     let mut deleted = Vec::new();
     // Without its `run` the version is not complete: from here on no crash brings it back.
-    btrfs::remove(&version, RUN, &mut deleted)?;
+    deleted.extend(remove::tree(&version, RUN)?);
     boot_files::uninstall(volume, label)?;
     if let Some(orig) = version.dir_if_exists(ORIG)? {
         incoming::discard_made_from(volume, &orig, &mut deleted)?;
     }
     for entry in version.entries()? {
-        btrfs::remove(&version, &entry.name.to_string_lossy(), &mut deleted)?;
+        deleted.extend(remove::tree(&version, &entry.name)?);
     }
     drop(version);
     volume.top().dir(SYSTEMS)?.remove_dir(label)?;

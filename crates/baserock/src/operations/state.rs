@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 
 use system::atomic;
 use system::btrfs;
-use system::copy::{Copier, Owners, set_times};
+use system::copy::Copier;
 use system::dir::Dir;
 use system::error::{OrCannot, Result};
+use system::inode::{Inode, times};
 use system::observer::Observer;
+use system::owners::IdMoves;
+use system::remove;
 use system::signal;
 use system::undo::Undo;
 
@@ -56,7 +59,7 @@ pub fn add_missing(
     new: &Dir,
     old: Option<&Dir>,
     shared: &[&'static str],
-    owners: &Owners,
+    moves: &IdMoves,
     observer: &dyn Observer,
 ) -> Result<()> {
     let state = volume.top().ensure_dir(STATE, 0o755)?;
@@ -70,7 +73,7 @@ pub fn add_missing(
         if state.has(name)? {
             let target = state.dir(name)?;
             let mut addition = Addition {
-                copier: Copier::new(&target).owners(owners.clone()),
+                copier: Copier::new(&target).moves(moves.clone()),
                 target: &target,
                 differing: Vec::new(),
             };
@@ -78,7 +81,7 @@ pub fn add_missing(
             addition.directory(&shipped, before.as_ref(), Path::new(""))?;
             addition.report(name, observer);
         } else {
-            fill(&state, name, &shipped, owners)?;
+            fill(&state, name, &shipped, moves)?;
         }
     }
     Ok(())
@@ -113,13 +116,13 @@ pub fn empty_mount_points<'p>(run: &Dir, places: impl Iterator<Item = &'p Path>)
         for name in place.components().filter(|part| matches!(part, std::path::Component::Normal(_))) {
             dir = dir.ensure_dir(name, 0o755)?;
         }
-        dir.empty()?;
+        remove::below(&dir)?;
     }
     Ok(())
 }
 
 /// A new subvolume, complete under a hidden name before it has its own, so that a crash leaves none that is half filled.
-fn fill(state: &Dir, name: &str, shipped: &Dir, owners: &Owners) -> Result<()> {
+fn fill(state: &Dir, name: &str, shipped: &Dir, moves: &IdMoves) -> Result<()> {
     let hidden = atomic::temporary_name(name);
     if state.has(&hidden)? {
         btrfs::delete(state, &hidden)?;
@@ -129,7 +132,7 @@ fn fill(state: &Dir, name: &str, shipped: &Dir, owners: &Owners) -> Result<()> {
     undo.push(format!("delete {}", state.shown(&hidden).display()), || {
         btrfs::delete(state, &hidden).map(drop)
     });
-    Copier::new(&state.dir(&hidden)?).owners(owners.clone()).contents(shipped, Path::new(""))?;
+    Copier::new(&state.dir(&hidden)?).moves(moves.clone()).contents(shipped, Path::new(""))?;
     btrfs::commit(state)?;
     state.rename(&hidden, name)?;
     undo.commit();
@@ -172,8 +175,8 @@ impl Addition<'_> {
         // What existed is not touched: not even the times of the directories that get something new.
         let (target, before) = (self.target, [above.stat()?, self.target.stat()?]);
         let set_times = || {
-            set_times(&above, Path::new(""), &before[0])?;
-            set_times(target, Path::new(""), &before[1])
+            Inode::named(&above, Path::new("")).set_times(times(&before[0]))?;
+            Inode::named(target, Path::new("")).set_times(times(&before[1]))
         };
         let mut undo = Undo::new();
         undo.push(format!("remove {}", target.shown(ADDING).display()), || {

@@ -4,10 +4,9 @@
 use std::path::Path;
 
 use system::atomic::temporary_name;
-use system::btrfs;
-use system::copy::set_times;
 use system::dir::Dir;
 use system::error::Result;
+use system::inode::{Inode, times};
 
 use super::{incoming, marker};
 use crate::layout::{
@@ -58,24 +57,21 @@ fn version(dir: &Dir) -> Result<()> {
 }
 
 fn snapshots(private: &Dir) -> Result<()> {
-    let mut deleted = Vec::new();
     for entry in private.entries()? {
-        let name = entry.name.to_string_lossy();
-        if name.starts_with(MERGED_FROM) {
-            btrfs::remove(private, &name, &mut deleted)?;
+        if entry.name.to_string_lossy().starts_with(MERGED_FROM) {
+            private.remove_tree(&entry.name)?;
         }
     }
     Ok(())
 }
 
 fn shared(state: &Dir) -> Result<()> {
-    let mut deleted = Vec::new();
     for name in SHARED {
-        btrfs::remove(state, &temporary_name(name), &mut deleted)?;
+        state.remove_tree(temporary_name(name))?;
         if let Some(dir) = state.dir_if_exists(name)?.filter(|dir| dir.has(ADDING).unwrap_or(true)) {
-            let times = dir.stat()?;
+            let before = times(&dir.stat()?);
             dir.remove_tree(ADDING)?;
-            set_times(&dir, Path::new(""), &times)?;
+            Inode::named(&dir, Path::new("")).set_times(before)?;
         }
     }
     Ok(())

@@ -6,8 +6,8 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use system::error::{Error, OrCannot, Result};
+use system::mount::{self, MountId};
 use system::mountinfo::{self, Mount};
-use system::resolve;
 
 use super::Volume;
 use crate::label::Label;
@@ -46,23 +46,8 @@ fn in_use(label: &Label, process: &Path, mount: &Mount) -> Error {
 
 /// The number under which mountinfo knows the volume's filesystem.
 fn device_of(volume: &Volume) -> Result<Option<String>> {
-    let shown = volume.top().shown("");
-    let Some(id) = resolve::mount_id(volume.top().as_fd(), &shown)? else {
-        // Before Linux 5.8 the mount does not tell its number; the path where it is does.
-        return Ok(own_mounts()?
-            .iter()
-            .rev()
-            .find(|mount| volume.path().starts_with(&mount.target))
-            .map(|m| m.device.clone()));
-    };
-    Ok(own_mounts()?.into_iter().find(|mount| mount.id == id).map(|mount| mount.device))
-}
-
-/// What this process has mounted.
-pub(super) fn own_mounts() -> Result<Vec<Mount>> {
-    // The thread's own: each may have a mount namespace to itself.
-    let path = "/proc/thread-self/mountinfo";
-    Ok(mountinfo::parse(&fs::read(path).or_cannot("read", path)?))
+    let id = mount::id(volume.top().as_fd(), &volume.top().shown(""))?;
+    Ok(mount::own()?.into_iter().find(|mount| MountId(mount.id) == id).map(|mount| mount.device))
 }
 
 fn processes() -> Result<Vec<PathBuf>> {

@@ -12,13 +12,13 @@ use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 use system::lock::{self, Lock, Patience};
 use system::loopdev;
+use system::mount;
 use system::mountinfo::{self, Mount};
 use system::resolve::Links;
 use system::superblock::{self, Superblock};
 
 use super::boot_place::{BootPlace, Kind};
 use super::disk;
-use super::live::own_mounts;
 use super::{Location, Opening, Purpose, Volume};
 use crate::label::Label;
 use crate::layout::{self, LOCK, PRIVATE, STATE, SYSTEMS};
@@ -60,7 +60,7 @@ fn require_root(name: &Path) -> Result<()> {
 }
 
 fn running() -> Result<Volume> {
-    let mounts = own_mounts()?;
+    let mounts = mount::own()?;
     let root = mountinfo::root(&mounts).ok_or_else(|| not_baserock("nothing is mounted at /"))?;
     let here = layout::mounted_version(root).ok_or_else(|| {
         let subvolume =

@@ -93,6 +93,6 @@ fn describe(node: &Node) -> String {
     };
     let mode = if matches!(node.kind, Kind::Symlink(_)) { 0o777 } else { meta.mode };
     let xattrs: Vec<_> =
-        meta.xattrs.iter().map(|(k, v)| format!(" {}={}", k.escape_ascii(), v.escape_ascii())).collect();
+        meta.attributes.iter().map(|(k, v)| format!(" {}={}", k.escape_ascii(), v.escape_ascii())).collect();
     format!("{mode:04o} {}:{} {what}{}", meta.uid, meta.gid, xattrs.concat())
 }

@@ -56,7 +56,7 @@ fn change(tree: &mut Tree, verb: &str, path: EtcPath, argument: &str) -> Option<
         "xattr" => {
             let (name, value) = argument.split_once(' ')?;
             let value = unescape(value)?;
-            node(tree, &path, |node| drop(node.meta.xattrs.insert(name.as_bytes().to_vec(), value)))?;
+            node(tree, &path, |node| drop(node.meta.attributes.insert(name.as_bytes().to_vec(), value)))?;
         }
         _ => return None,
     }

@@ -10,13 +10,13 @@ use std::path::Path;
 
 use system::dir::Dir;
 use system::error::Result;
+use system::inode::Inode;
 use system::signal;
 
 use self::names::{Names, give_metadata};
 use self::parents::Parents;
-use crate::entry::{Kind, as_path, file_name};
+use crate::entry::{Entry, Kind, as_path, file_name};
 use crate::manifest::Manifest;
-use crate::metadata;
 use crate::plan::{Make, Plan, Wanted};
 
 /// A tree and its manifest.
@@ -58,6 +58,9 @@ impl<'a> Apply<'a> {
     /// Carries out all that needs none of the wanted contents.
     pub fn prepare(self) -> Result<()> {
         let mut names = Names::new(self);
+        for entry in self.basis.manifest.entries().iter().filter(|entry| has_flags(entry)) {
+            names.release(entry)?;
+        }
         for &index in &self.plan.remove {
             signal::check()?;
             names.remove(&self.basis.manifest.entries()[index])?;
@@ -89,7 +92,11 @@ impl<'a> Apply<'a> {
         let mut parents = Parents::new(self.into);
         for &index in self.plan.touched.iter().rev() {
             let entry = &self.new.entries()[index];
-            metadata::set_time(parents.of(&entry.path)?, as_path(file_name(&entry.path)), &entry.metadata)?;
+            let dir = Inode::named(parents.of(&entry.path)?, as_path(file_name(&entry.path)));
+            dir.set_times(entry.modified.into())?;
+        }
+        for entry in self.new.entries().iter().filter(|entry| has_flags(entry)) {
+            names.add_flags(entry)?;
         }
         Ok(self.stats())
     }
@@ -114,6 +121,11 @@ impl<'a> Apply<'a> {
             removed: self.plan.remove.len() as u64,
         }
     }
+}
+
+/// Whether the file has flags, which keep it from being changed. The flags of a link or a device cannot be reached.
+fn has_flags(entry: &Entry) -> bool {
+    !entry.metadata.flags.is_empty() && matches!(entry.kind, Kind::Directory | Kind::File { .. })
 }
 
 /// Gives wanted contents their names.

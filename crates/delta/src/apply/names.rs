@@ -1,6 +1,7 @@
 //! Removes names, and makes names whose contents are there.
 
 use std::collections::HashMap;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{Mode, SFlag, mknodat};
@@ -8,13 +9,14 @@ use nix::unistd::linkat;
 use system::copy::copy_data;
 use system::dir::Dir;
 use system::error::{Error, Result};
+use system::flags;
+use system::inode::Inode;
 use system::step::change;
 
 use super::Apply;
 use super::parents::{Parents, open};
 use crate::entry::{Entry, Kind, as_path, file_name, parent};
 use crate::hash::Hash;
-use crate::metadata;
 use crate::plan::Make;
 
 /// Makes the names of the new tree.
@@ -41,7 +43,34 @@ impl<'a> Names<'a> {
         let name = as_path(file_name(&entry.path));
         let dir = self.parents.of(&entry.path)?;
         // The manifest does not list the content of a directory that was a mount point, or of a subvolume inside the tree.
-        if entry.is_directory() { dir.remove_tree(name) } else { dir.remove_file(name) }
+        if !entry.is_directory() {
+            return dir.remove_file(name);
+        }
+        match dir.remove_dir(name) {
+            Err(error) if error.os_error() == Some(libc::ENOTEMPTY) => dir.remove_tree(name),
+            outcome => outcome,
+        }
+    }
+
+    /// Lets a file or directory of the basis be changed.
+    pub fn release(&mut self, entry: &Entry) -> Result<()> {
+        flags::release(self.parents.of(&entry.path)?, as_path(file_name(&entry.path))).map(drop)
+    }
+
+    /// Gives a file or directory of the new tree its flags. It cannot be changed after that.
+    pub fn add_flags(&mut self, entry: &Entry) -> Result<()> {
+        let name = as_path(file_name(&entry.path));
+        let dir = self.parents.of(&entry.path)?;
+        let shown = dir.shown(name);
+        let opened: OwnedFd = match entry.kind {
+            Kind::Directory if name.as_os_str().is_empty() => dir.duplicate()?.into(),
+            Kind::Directory => dir.dir(name)?.into(),
+            _ => dir.file(name)?.into(),
+        };
+        if flags::add(entry.metadata.flags, opened.as_fd(), &shown)? {
+            return Ok(());
+        }
+        Err(Error::refused(format!("this filesystem cannot keep the flags (chattr) of {}", shown.display())))
     }
 
     /// Makes a name, with its metadata.
@@ -104,6 +133,5 @@ impl<'a> Names<'a> {
 
 /// Sets the metadata of an entry in its directory.
 pub fn give_metadata(dir: &Dir, entry: &Entry) -> Result<()> {
-    let is_link = matches!(entry.kind, Kind::Symlink(_));
-    metadata::apply(dir, as_path(file_name(&entry.path)), &entry.metadata, is_link)
+    Inode::named(dir, as_path(file_name(&entry.path))).give(&entry.metadata, entry.modified.into())
 }

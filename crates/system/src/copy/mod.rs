@@ -1,8 +1,7 @@
-//! Trees copied with everything that belongs to them: owners, modes, times, xattrs and ACLs, hard links, holes, device nodes,
+//! Trees copied with everything that belongs to them: owners, modes, times, flags, xattrs and ACLs, hard links, holes, device nodes,
 //! sockets and FIFOs; by reflink where the filesystem shares blocks.
 
 mod data;
-mod metadata;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -14,21 +13,26 @@ use nix::sys::stat::{FileStat, Mode, SFlag, mknodat};
 use nix::unistd::linkat;
 
 pub use data::copy_data;
-pub use metadata::{Owners, copy_metadata, set_times, xattr, xattr_names};
 
 use crate::dir::Dir;
 use crate::error::{Error, OrCannot, Result};
-use crate::resolve;
+use crate::inode::{Inode, times};
+use crate::metadata::{Metadata, Times};
+use crate::mount;
+use crate::observer::Observer;
+use crate::owners::IdMoves;
 use crate::signal;
 use crate::step::change;
+use crate::trail::Trail;
+use crate::walk::{Place, Visit, Walk};
 
 /// Copies trees; one copier keeps hard links together across all that it copies into one destination.
 pub struct Copier<'a> {
     destination: &'a Dir,
-    owners: Owners,
+    moves: IdMoves,
     progress: Option<&'a dyn Fn(u64)>,
     seen: HashMap<(u64, u64), PathBuf>,
-    skipped_mounts: Vec<PathBuf>,
+    left_out: LeftOut,
     buffer: Vec<u8>,
     stats: Stats,
 }
@@ -44,6 +48,28 @@ pub struct Stats {
     pub shared: u64,
 }
 
+/// What a copy lacks, as paths of the source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Mount points: copied empty, since nothing crosses a mount.
+    pub mounts: Vec<PathBuf>,
+    /// Files and directories whose flags (`chattr`) the destination's filesystem does not have.
+    pub flags: Vec<PathBuf>,
+}
+
+impl LeftOut {
+    /// Names each path to the user.
+    pub fn name(&self, observer: &dyn Observer) {
+        for path in &self.mounts {
+            observer
+                .warn(format!("{} is a mount point; what is mounted there is not copied", path.display()));
+        }
+        for path in &self.flags {
+            observer.warn(format!("the copy of {} is without its flags (chattr)", path.display()));
+        }
+    }
+}
+
 /// Size of the buffer through which data goes that cannot be shared: 1 MiB.
 const BUFFER: usize = 1 << 20;
 
@@ -52,19 +78,19 @@ impl<'a> Copier<'a> {
     pub fn new(destination: &'a Dir) -> Self {
         Copier {
             destination,
-            owners: Owners::default(),
+            moves: IdMoves::default(),
             progress: None,
             seen: HashMap::new(),
-            skipped_mounts: Vec::new(),
+            left_out: LeftOut::default(),
             buffer: vec![0; BUFFER],
             stats: Stats::default(),
         }
     }
 
-    /// Gives copied files these owners where the source's have moved.
+    /// Gives copied files, and the entries of their ACLs, these numbers where the source's have moved.
     #[must_use]
-    pub fn owners(mut self, owners: Owners) -> Self {
-        self.owners = owners;
+    pub fn moves(mut self, moves: IdMoves) -> Self {
+        self.moves = moves;
         self
     }
 
@@ -80,21 +106,35 @@ impl<'a> Copier<'a> {
         self.stats
     }
 
-    /// Mount points in the source: copied as empty directories, since nothing crosses a mount.
-    pub fn skipped_mounts(&self) -> &[PathBuf] {
-        &self.skipped_mounts
+    /// What has not been copied.
+    pub fn left_out(&self) -> &LeftOut {
+        &self.left_out
     }
 
     /// Copies everything below `from`, and its own metadata, to the existing directory `to` of the destination (empty: itself).
     pub fn contents(&mut self, from: &Dir, to: &Path) -> Result<()> {
-        let mount = resolve::mount_id(from.as_fd(), &from.shown(""))?;
-        self.directory(from, to, mount)
+        let is_top = to.as_os_str().is_empty();
+        let into = if is_top { self.destination.duplicate()? } else { self.destination.dir(to)? };
+        self.tree(from.duplicate()?, into, to)
     }
 
     /// Copies the one thing `name` in `from`, with all that is below it, to the free name `to` of the destination.
     pub fn entry(&mut self, from: &Dir, name: &OsStr, to: &Path) -> Result<()> {
-        let mount = resolve::mount_id(from.as_fd(), &from.shown(""))?;
-        self.any(from, name, to, mount)
+        let name = Path::new(name);
+        let destination = self.destination;
+        let stat = stat_of(from, name)?;
+        if !mount::below(from, name)?.iter().any(|path| path == name) {
+            if !is_directory(&stat) {
+                return self.one(from, name, &stat, (destination, to), to);
+            }
+            let top = from.dir(name)?;
+            if mount::id(top.as_fd(), &top.shown(""))? == mount::id(from.as_fd(), &from.shown(""))? {
+                self.stats.entries += 1;
+                destination.make_dir(to, 0o700)?;
+                return self.tree(top, destination.dir(to)?, to);
+            }
+        }
+        self.mount_point(from, name, (destination, to))
     }
 
     /// What was copied to `from` in the destination is at `to` now: more names of the same files become links to it there.
@@ -106,74 +146,106 @@ impl<'a> Copier<'a> {
         }
     }
 
-    fn directory(&mut self, from: &Dir, to: &Path, mount: Option<u64>) -> Result<()> {
-        for entry in from.entries()? {
-            self.any(from, &entry.name, &to.join(&entry.name), mount)?;
+    /// Copies everything below `from` into the directory `into`, which is at `to` in the destination.
+    fn tree(&mut self, from: Dir, into: Dir, to: &Path) -> Result<()> {
+        let mut walk = Walk::new(from)?;
+        let mut trail = Trail::new(into)?;
+        let mut directories = Vec::new();
+        while let Some(visit) = walk.next()? {
+            signal::check()?;
+            match visit {
+                Visit::Enter(place, dir) => {
+                    let source = Inode::open(dir.as_fd(), dir.shown(""));
+                    let stat = source.stat()?;
+                    directories.push((self.metadata(&source, &stat)?, times(&stat), dir.shown("")));
+                    if !is_top(place) {
+                        self.stats.entries += 1;
+                        trail.here()?.make_dir(place.name, 0o700)?;
+                        let made = trail.here()?.dir(place.name)?;
+                        trail.enter(made)?;
+                    }
+                }
+                Visit::Leave(place) => {
+                    if let Some((metadata, times, shown)) = directories.pop() {
+                        let made = trail.here()?;
+                        self.give(&metadata, times, &shown, &Inode::open(made.as_fd(), made.shown("")))?;
+                    }
+                    if !is_top(place) {
+                        trail.leave()?;
+                    }
+                }
+                Visit::Name(place) => {
+                    let stat = stat_of(place.dir, place.name)?;
+                    let target = (trail.here()?, place.name);
+                    self.one(place.dir, place.name, &stat, target, &to.join(place.path))?;
+                }
+                Visit::Mount(place) => {
+                    self.mount_point(place.dir, place.name, (trail.here()?, place.name))?;
+                }
+            }
         }
-        self.metadata(from, "".as_ref(), &from.stat()?, to)
+        Ok(())
     }
 
-    fn any(&mut self, from: &Dir, name: &OsStr, to: &Path, mount: Option<u64>) -> Result<()> {
-        signal::check()?;
-        let stat = from.stat_of(name)?.ok_or_else(|| changed(&from.shown(name)))?;
+    /// Copies anything but a directory to the free name of `into`, which is at `to` in the destination.
+    fn one(
+        &mut self,
+        from: &Dir,
+        name: &Path,
+        stat: &FileStat,
+        into: (&Dir, &Path),
+        to: &Path,
+    ) -> Result<()> {
         self.stats.entries += 1;
+        if self.link_to_seen(stat, into, to)? {
+            return Ok(());
+        }
         match SFlag::from_bits_truncate(stat.st_mode & libc::S_IFMT) {
-            SFlag::S_IFDIR => self.subdirectory(from, name, to, mount),
-            _ if self.link_to_seen(&stat, to)? => Ok(()),
-            SFlag::S_IFREG => self.regular(from, name, to),
-            SFlag::S_IFLNK => {
-                self.destination.symlink(from.read_link(name)?, to)?;
-                self.metadata(from, name, &stat, to)
-            }
+            SFlag::S_IFREG => return self.regular(from, name, into),
+            SFlag::S_IFLNK => into.0.symlink(from.read_link(name)?, into.1)?,
             kind => {
                 let mode = Mode::from_bits_truncate(0o600);
-                change("create special file", self.destination.shown(to), || {
-                    mknodat(self.destination, to, kind, mode, stat.st_rdev)
+                change("create special file", into.0.shown(into.1), || {
+                    mknodat(into.0, into.1, kind, mode, stat.st_rdev)
                 })?;
-                self.metadata(from, name, &stat, to)
             }
         }
+        self.copy_metadata(&Inode::named(from, name), stat, &Inode::named(into.0, into.1))
     }
 
-    fn subdirectory(&mut self, from: &Dir, name: &OsStr, to: &Path, mount: Option<u64>) -> Result<()> {
-        let source = from.dir(name)?;
-        self.destination.make_dir(to, 0o700)?;
-        let here = resolve::mount_id(source.as_fd(), &source.shown(""))?;
-        // Kernels that do not tell the mount tell the device, which differs for a nested subvolume too.
-        let crossed = match (mount, here) {
-            (Some(above), Some(here)) => above != here,
-            _ => from.stat()?.st_dev != source.stat()?.st_dev,
-        };
-        if crossed {
-            self.skipped_mounts.push(source.shown(""));
-            return self.metadata(&source, "".as_ref(), &source.stat()?, to);
-        }
-        self.directory(&source, to, mount)
-    }
-
-    fn regular(&mut self, from: &Dir, name: &OsStr, to: &Path) -> Result<()> {
-        let shown = self.destination.shown(to);
+    fn regular(&mut self, from: &Dir, name: &Path, (into, to): (&Dir, &Path)) -> Result<()> {
+        let (source_shown, shown) = (from.shown(name), into.shown(to));
         let source = from.file(name)?;
-        let stat = nix::sys::stat::fstat(&source).or_cannot("examine", from.shown(name))?;
-        let target = self.destination.create(to, 0o600)?;
-        let (copied, shared) = copy_data(
-            &source,
-            &from.shown(name),
-            &target,
-            &shown,
-            stat.st_size.cast_unsigned(),
-            &mut self.buffer,
-        )?;
+        let stat = nix::sys::stat::fstat(&source).or_cannot("examine", &source_shown)?;
+        let target = into.create(to, 0o600)?;
+        let size = stat.st_size.cast_unsigned();
+        let (copied, shared) = copy_data(&source, &source_shown, &target, &shown, size, &mut self.buffer)?;
         self.stats.bytes += copied;
         self.stats.shared += shared;
         if let Some(report) = self.progress {
             report(self.stats.bytes);
         }
-        self.metadata(from, name, &stat, to)
+        let (source, target) =
+            (Inode::open(source.as_fd(), source_shown), Inode::open(target.as_fd(), shown));
+        self.copy_metadata(&source, &stat, &target)
+    }
+
+    /// A directory or a file on which something is mounted becomes an empty one, which looks like what is mounted.
+    fn mount_point(&mut self, from: &Dir, name: &Path, (into, to): (&Dir, &Path)) -> Result<()> {
+        self.stats.entries += 1;
+        self.left_out.mounts.push(from.shown(name));
+        let source = Inode::named(from, name);
+        let stat = source.stat()?;
+        if is_directory(&stat) {
+            into.make_dir(to, 0o700)?;
+        } else {
+            into.create(to, 0o600)?;
+        }
+        self.copy_metadata(&source, &stat, &Inode::named(into, to))
     }
 
     /// Whether the inode was copied before, and the new name is now a link to that copy.
-    fn link_to_seen(&mut self, stat: &FileStat, to: &Path) -> Result<bool> {
+    fn link_to_seen(&mut self, stat: &FileStat, into: (&Dir, &Path), to: &Path) -> Result<bool> {
         if stat.st_nlink < 2 {
             return Ok(false);
         }
@@ -181,15 +253,43 @@ impl<'a> Copier<'a> {
             self.seen.insert((stat.st_dev, stat.st_ino), to.to_owned());
             return Ok(false);
         };
-        change("link", self.destination.shown(to), || {
-            linkat(self.destination, first.as_path(), self.destination, to, AtFlags::empty())
+        change("link", into.0.shown(into.1), || {
+            linkat(self.destination, first.as_path(), into.0, into.1, AtFlags::empty())
         })?;
         Ok(true)
     }
 
-    fn metadata(&self, from: &Dir, name: &OsStr, stat: &FileStat, to: &Path) -> Result<()> {
-        copy_metadata((from, name.as_ref()), stat, (self.destination, to), &self.owners)
+    fn copy_metadata(&mut self, source: &Inode<'_>, stat: &FileStat, target: &Inode<'_>) -> Result<()> {
+        self.give(&self.metadata(source, stat)?, times(stat), source.shown(), target)
     }
+
+    /// What the copy of the source gets.
+    fn metadata(&self, source: &Inode<'_>, stat: &FileStat) -> Result<Metadata> {
+        let mut metadata = source.metadata(stat)?;
+        metadata.apply_moves(&self.moves);
+        Ok(metadata)
+    }
+
+    /// Ends a copy; nothing is done in it or to it any more.
+    fn give(&mut self, metadata: &Metadata, times: Times, from: &Path, target: &Inode<'_>) -> Result<()> {
+        target.give(metadata, times)?;
+        if !target.add_flags(metadata.flags)? {
+            self.left_out.flags.push(from.to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn is_top(place: Place<'_>) -> bool {
+    place.path.as_os_str().is_empty()
+}
+
+fn is_directory(stat: &FileStat) -> bool {
+    stat.st_mode & libc::S_IFMT == libc::S_IFDIR
+}
+
+fn stat_of(dir: &Dir, name: &Path) -> Result<FileStat> {
+    dir.stat_of(name)?.ok_or_else(|| changed(&dir.shown(name)))
 }
 
 fn changed(path: &Path) -> Error {

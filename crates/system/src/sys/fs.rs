@@ -50,6 +50,21 @@ pub fn clone_range(
     unsafe { ioctl(target, request::FICLONERANGE, &mut range) }.map(drop)
 }
 
+/// The flags of a file or directory, as `linux/fs.h` defines them (`FS_*_FL`).
+pub fn file_flags(file: BorrowedFd<'_>) -> io::Result<u32> {
+    // The kernel reads and writes an int, whatever the request's name says of a long.
+    let mut flags = 0u32;
+    // SAFETY: FS_IOC_GETFLAGS writes an int.
+    unsafe { ioctl(file, request::FS_IOC_GETFLAGS, &mut flags) }?;
+    Ok(flags)
+}
+
+/// Sets the flags of a file or directory.
+pub fn set_file_flags(file: BorrowedFd<'_>, mut flags: u32) -> io::Result<()> {
+    // SAFETY: FS_IOC_SETFLAGS reads an int.
+    unsafe { ioctl(file, request::FS_IOC_SETFLAGS, &mut flags) }.map(drop)
+}
+
 /// One extent of a file, as `linux/fiemap.h` defines it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]

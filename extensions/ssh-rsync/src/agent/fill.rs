@@ -9,9 +9,10 @@ use baserock::layout::ORIG;
 use baserock::volume::Volume;
 use delta::apply::{Apply, Stats};
 use delta::hash::Hash;
-use delta::{Manifest, Plan, Tree, metadata};
+use delta::{Manifest, Plan, Tree};
 use system::dir::Dir;
 use system::error::{Error, Result};
+use system::inode::Inode;
 use system::signal;
 
 use super::contents::Store;
@@ -82,7 +83,7 @@ pub fn fill(
     let stats = apply.finish()?;
     drop(contents);
     tree.remove_tree(&name)?;
-    metadata::set_time(&tree, "".as_ref(), &manifest.entries()[0].metadata)?;
+    Inode::named(&tree, "".as_ref()).set_times(manifest.entries()[0].modified.into())?;
     Ok((manifest, stats))
 }
 

@@ -16,6 +16,7 @@ use system::btrfs::{self, Access};
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 use system::lock::{Lock, Patience};
+use system::remove;
 use system::resolve::Links;
 use system::step::change;
 
@@ -96,15 +97,15 @@ impl Incoming {
     /// Begins the new tree as a snapshot of the basis.
     pub fn begin_tree(&self, orig: &Dir) -> Result<Dir> {
         let mut deleted = Vec::new();
-        btrfs::remove(&self.dir, TREE, &mut deleted)?;
-        btrfs::remove(&self.dir, VERSION, &mut deleted)?;
+        deleted.extend(remove::tree(&self.dir, TREE)?);
+        deleted.extend(remove::tree(&self.dir, VERSION)?);
         btrfs::snapshot(orig, &self.dir, TREE, Access::Writable)?;
         self.dir.dir(TREE)
     }
 
     /// Deletes the tree of an earlier try. Its contents are in the new tree now.
     pub fn forget_earlier(&self) -> Result<()> {
-        btrfs::remove(&self.dir, EARLIER, &mut Vec::new())
+        self.dir.remove_tree(EARLIER)
     }
 
     /// Deletes everything but the lock.
@@ -112,7 +113,7 @@ impl Incoming {
         self.dir.remove_tree(MANIFEST)?;
         let mut deleted = Vec::new();
         for name in [TREE, EARLIER, VERSION] {
-            btrfs::remove(&self.dir, name, &mut deleted)?;
+            deleted.extend(remove::tree(&self.dir, name)?);
         }
         // The next step checks how much space is free.
         btrfs::wait_until_freed(&self.dir, &deleted, PATIENCE).map(drop)

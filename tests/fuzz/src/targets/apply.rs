@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use delta::apply::Apply;
-use delta::entry::{Entry, Kind, Metadata};
+use delta::entry::{Entry, Kind};
 use delta::hash::Hash;
 use delta::scan::{ReadAll, scan};
 use delta::{Manifest, Plan, Tree};
 use system::dir::Dir;
 use system::error::Result;
+use system::metadata::{Metadata, Time};
 
 use crate::entries::{content, entries, with_contents};
 use crate::fence::Fence;
@@ -60,7 +61,7 @@ fn same(tree: &Dir, manifest: &Manifest) -> Result<()> {
 }
 
 /// All names of a file, and what it is.
-type Told<'a> = (Vec<&'a [u8]>, &'a Kind, Metadata);
+type Told<'a> = (Vec<&'a [u8]>, &'a Kind, Metadata, Time);
 
 /// What the manifest says, however it says it: names of one file in a fixed order, each with what belongs to the file.
 fn told(manifest: &Manifest) -> BTreeMap<&[u8], Told<'_>> {
@@ -82,7 +83,7 @@ fn told(manifest: &Manifest) -> BTreeMap<&[u8], Told<'_>> {
         if matches!(file.kind, Kind::Symlink(_)) {
             metadata.mode = 0o777;
         }
-        (&*entry.path, (names[&first].clone(), &file.kind, metadata))
+        (&*entry.path, (names[&first].clone(), &file.kind, metadata, file.modified))
     });
     told.collect()
 }

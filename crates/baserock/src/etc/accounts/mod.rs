@@ -12,9 +12,9 @@ use system::error::Result;
 use self::merge::{Form, Names};
 use self::table::Table;
 use super::content::Content;
-use super::ids::IdMoves;
 use super::path::EtcPath;
 use super::tree::Tree;
+use system::owners::IdMoves;
 
 /// The files of the unit.
 pub const FILES: [&str; 6] = ["passwd", "group", "shadow", "gshadow", "subuid", "subgid"];

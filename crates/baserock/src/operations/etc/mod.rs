@@ -17,10 +17,10 @@ use crate::layout::{MERGE_RECORD, ORIG, RUN};
 use crate::operations::{full, state, sweep};
 use crate::rootfs::etc::{self as etc_on_disk, Inputs, Outcome, Request};
 use crate::volume::Volume;
-use system::copy::Owners;
 use system::dir::Dir;
 use system::error::{Error, Result};
 use system::observer::Observer;
+use system::owners::IdMoves;
 
 /// The variable that names a program to merge instead of the library.
 const PROGRAM: &str = "BASEROCK_SYSTEM_CONFIG_SYNC";
@@ -47,7 +47,7 @@ pub struct Merged {
     /// What the library did; `None` where a program did it.
     pub outcome: Option<Outcome>,
     /// Numbers of users and groups that moved.
-    pub owners: Owners,
+    pub moves: IdMoves,
 }
 
 impl EtcMerge {
@@ -170,9 +170,8 @@ fn merge_with(
         owned: how.owned.clone(),
     };
     let outcome = etc_on_disk::merge(&inputs, &request, observer)?;
-    let moves = &outcome.record.moves;
-    let owners = Owners { users: moves.users.clone(), groups: moves.groups.clone() };
-    Ok(Merged { outcome: Some(outcome), owners })
+    let moves = outcome.record.moves.clone();
+    Ok(Merged { outcome: Some(outcome), moves })
 }
 
 /// The record of the last merge into a version.

@@ -6,7 +6,6 @@ use system::observer::Observer;
 
 use super::{record, snapshot, without_orig};
 use crate::etc::fingerprint::fingerprint_of_user;
-use crate::etc::ids::IdMoves;
 use crate::etc::sync::plan_sync;
 use crate::etc::{Record, Trees};
 use crate::label::Label;
@@ -16,6 +15,7 @@ use crate::rootfs::etc::merge::{Place, put_in_place, read_etc, replace_copy};
 use crate::rootfs::etc::reown::Reown;
 use crate::rootfs::etc::staged::Staged;
 use crate::volume::Volume;
+use system::owners::IdMoves;
 
 /// Copies the canonical version's `/etc` over that of every other version but the running one. What was there is kept as
 /// `systems/LABEL/etc.before-sync`. Each is replaced in one step. Returns the versions that got it.

@@ -12,9 +12,9 @@ use super::reown::Reown;
 use super::staged::{self, Staged};
 use super::{pending, scan};
 use crate::etc::fingerprint::fingerprint_of_result;
-use crate::etc::ids::IdMoves;
 use crate::etc::{EtcPath, Kind, Node, Options, Record, Step, Tree, Trees, plan};
 use crate::layout::MERGE_RECORD;
+use system::owners::IdMoves;
 
 /// The directories and records that a merge reads, and the one that it changes.
 #[derive(Debug)]

@@ -8,9 +8,9 @@ use system::error::{Error, Result};
 use super::reown::Reown;
 use super::staged::{ETC, Staged};
 use crate::etc::Record;
-use crate::etc::ids::IdMoves;
 use crate::json::{self, Format};
 use crate::layout::{MERGE_RECORD, MERGING, ORIG, RUN};
+use system::owners::IdMoves;
 
 /// The record of a merge, and the directory that it made.
 #[derive(Serialize, Deserialize)]

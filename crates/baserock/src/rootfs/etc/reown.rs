@@ -1,24 +1,20 @@
 //! Giving a version's files to the owners that they have on this machine.
 
-use std::ffi::{CStr, CString};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::AtFlags;
-use nix::sys::stat::{FchmodatFlags, FileStat, Mode, fchmodat};
-use nix::unistd::{Gid, Uid, fchownat};
-use rustix::fs::{XattrFlags, lsetxattr};
-use system::copy::{xattr, xattr_names};
+use nix::sys::stat::FileStat;
 use system::dir::Dir;
 use system::error::Result;
-use system::step::change;
-use system::{resolve, signal};
+use system::inode::Inode;
+use system::metadata::is_acl;
+use system::mount::{self, MountId};
+use system::owners::IdMoves;
+use system::signal;
+use system::trail::Trail;
+use system::walk::{Place, Visit, Walk};
 
-use super::scan::fd_path;
-use crate::etc::ids::{ACLS, IdMoves};
-
-/// The attributes that a change of owner clears.
-const CAPABILITY: &CStr = c"security.capability";
+use super::staged::ETC;
 
 /// Re-owns a version's `run` from what its `orig` says.
 ///
@@ -40,14 +36,13 @@ impl Reown<'_> {
         if self.moves == self.earlier {
             return Ok(0);
         }
-        let mount = resolve::mount_id(run.as_fd(), &run.shown(""))?;
-        let mut walk = Walk { reown: self, mount, count: 0 };
+        let mut walk = Owning { reown: self, mount: mount::id(run.as_fd(), &run.shown(""))?, count: 0 };
         match self.owned.filter(|_| !self.moves_root()) {
             Some(names) => {
-                let mut names = names.iter().filter(|name| !name.starts_with("etc"));
+                let mut names = names.iter().filter(|name| !name.starts_with(ETC));
                 names.try_for_each(|name| walk.known(orig, run, name))?;
             }
-            None => walk.directory(orig, run, true)?,
+            None => walk.everything(orig, run)?,
         }
         Ok(walk.count)
     }
@@ -82,137 +77,117 @@ impl Reown<'_> {
     }
 }
 
-struct Walk<'a> {
+struct Owning<'a> {
     reown: Reown<'a>,
-    mount: Option<u64>,
+    mount: MountId,
     count: u64,
 }
 
-impl Walk<'_> {
+impl Owning<'_> {
     /// One name, where nobody has to look for it.
     fn known(&mut self, orig: &Dir, run: &Dir, path: &Path) -> Result<()> {
         let (mut orig, mut run) = (orig.duplicate()?, run.duplicate()?);
         for name in path {
             signal::check()?;
-            if !self.is_inside(&run)? {
-                return Ok(());
-            }
             let name = Path::new(name);
-            let (Some(built), Some(now)) = (orig.stat_of(name)?, run.stat_of(name)?) else { return Ok(()) };
-            if built.st_mode & libc::S_IFMT != now.st_mode & libc::S_IFMT {
-                return Ok(());
+            let Some(built) = orig.stat_of(name)? else { return Ok(()) };
+            if !is_directory(&built) {
+                return self.name(&orig, &built, &run, name);
             }
-            if now.st_mode & libc::S_IFMT != libc::S_IFDIR {
-                return self.one((&orig, &built), (&run, &now), name);
-            }
-            (orig, run) = (orig.dir(name)?, run.dir(name)?);
+            let Some(below) = self.below(&run, name)? else { return Ok(()) };
+            (orig, run) = (orig.dir(name)?, below);
         }
-        self.itself(&orig, &run).map(drop)
+        self.directory(&orig, &run)
     }
 
-    fn is_inside(&self, run: &Dir) -> Result<bool> {
-        Ok(resolve::mount_id(run.as_fd(), &run.shown(""))? == self.mount)
-    }
-
-    /// The directory itself, if nothing is mounted on it; tells whether it is that.
-    fn itself(&mut self, orig: &Dir, run: &Dir) -> Result<bool> {
-        let is_inside = self.is_inside(run)?;
-        if is_inside {
-            self.one((orig, &orig.stat()?), (run, &run.stat()?), Path::new("."))?;
-        }
-        Ok(is_inside)
-    }
-
-    fn directory(&mut self, orig: &Dir, run: &Dir, is_top: bool) -> Result<()> {
-        if !self.itself(orig, run)? {
-            return Ok(());
-        }
-        for entry in orig.entries()? {
+    /// Everything that `orig` has.
+    fn everything(&mut self, orig: &Dir, run: &Dir) -> Result<()> {
+        let mut walk = Walk::new(orig.duplicate()?)?;
+        let mut trail = Trail::new(run.duplicate()?)?;
+        while let Some(visit) = walk.next()? {
             signal::check()?;
-            if !(is_top && entry.name == "etc") {
-                self.entry(orig, run, Path::new(&entry.name))?;
+            match visit {
+                Visit::Enter(place, built) if is_top(place) => self.directory(built, trail.here()?)?,
+                Visit::Enter(place, _) if place.path == Path::new(ETC) => walk.prune()?,
+                Visit::Enter(place, built) => match self.below(trail.here()?, place.name)? {
+                    Some(now) => {
+                        self.directory(built, &now)?;
+                        trail.enter(now)?;
+                    }
+                    None => walk.prune()?,
+                },
+                Visit::Leave(place) if !is_top(place) => trail.leave()?,
+                Visit::Name(place) => {
+                    let Some(built) = place.dir.stat_of(place.name)? else { continue };
+                    self.name(place.dir, &built, trail.here()?, place.name)?;
+                }
+                Visit::Leave(_) | Visit::Mount(_) => {}
             }
         }
         Ok(())
     }
 
-    fn entry(&mut self, orig: &Dir, run: &Dir, name: &Path) -> Result<()> {
-        let Some(built) = orig.stat_of(name)? else { return Ok(()) };
-        let is_dir = built.st_mode & libc::S_IFMT == libc::S_IFDIR;
+    /// The directory of this name, unless there is none, or something is mounted on it.
+    fn below(&self, run: &Dir, name: &Path) -> Result<Option<Dir>> {
+        if !run.stat_of(name)?.is_some_and(|stat| is_directory(&stat)) {
+            return Ok(None);
+        }
+        let dir = run.dir(name)?;
+        Ok((mount::id(dir.as_fd(), &dir.shown(""))? == self.mount).then_some(dir))
+    }
+
+    fn directory(&mut self, orig: &Dir, run: &Dir) -> Result<()> {
+        let built = Inode::open(orig.as_fd(), orig.shown(""));
+        let now = Inode::open(run.as_fd(), run.shown(""));
+        self.one((&built, &built.stat()?), (&now, &now.stat()?))
+    }
+
+    /// Anything but a directory.
+    fn name(&mut self, orig: &Dir, built: &FileStat, run: &Dir, name: &Path) -> Result<()> {
+        let original = Inode::named(orig, name);
         // Most files stay whose they are, and looking at the version's own as well would take as long again.
-        if !is_dir && !self.reown.moves_owner(&built) && !has_acl(orig, &built, name)? {
+        if !self.reown.moves_owner(built) && !has_acl(&original, built)? {
             return Ok(());
         }
         let Some(now) = run.stat_of(name)? else { return Ok(()) };
         if built.st_mode & libc::S_IFMT != now.st_mode & libc::S_IFMT {
             return Ok(());
         }
-        if now.st_mode & libc::S_IFMT == libc::S_IFDIR {
-            return self.directory(&orig.dir(name)?, &run.dir(name)?, false);
-        }
-        self.one((orig, &built), (run, &now), name)
+        self.one((&original, built), (&Inode::named(run, name), &now))
     }
 
-    fn one(&mut self, orig: (&Dir, &FileStat), run: (&Dir, &FileStat), name: &Path) -> Result<()> {
+    fn one(&mut self, orig: (&Inode<'_>, &FileStat), run: (&Inode<'_>, &FileStat)) -> Result<()> {
         let (uid, gid) = self.reown.owner(orig.1, run.1);
         if (uid, gid) != (run.1.st_uid, run.1.st_gid) {
-            change_owner(run.0, run.1, name, (uid, gid))?;
+            run.0.change_owner(uid, gid)?;
             self.count += 1;
         }
-        if run.1.st_mode & libc::S_IFMT == libc::S_IFLNK { Ok(()) } else { self.acls(orig.0, run.0, name) }
+        if is_link(run.1) { Ok(()) } else { self.acls(orig.0, run.0) }
     }
 
-    fn acls(&self, orig: &Dir, run: &Dir, name: &Path) -> Result<()> {
-        let paths = [orig, run].map(|dir| (fd_path(dir).join(name), dir.shown(name)));
-        let [(built, built_shown), (now, shown)] = &paths;
-        for attribute in xattr_names(now, shown)? {
-            if !ACLS.contains(&attribute.to_bytes()) || !has(built, built_shown, &attribute)? {
-                continue;
-            }
-            let (old, current) = (xattr(built, &attribute, built_shown)?, xattr(now, &attribute, shown)?);
-            if let Some(acl) = self.reown.acl(&old, &current) {
-                set_attribute(now, shown, &attribute, &acl)?;
+    fn acls(&self, orig: &Inode<'_>, run: &Inode<'_>) -> Result<()> {
+        for name in run.attribute_names()?.iter().filter(|name| is_acl(name.to_bytes())) {
+            let (Some(built), Some(now)) = (orig.attribute(name)?, run.attribute(name)?) else { continue };
+            if let Some(acl) = self.reown.acl(&built, &now) {
+                run.set_attribute(name, &acl)?;
             }
         }
         Ok(())
     }
 }
 
-/// Changes the owner of a file or link, and gives back what that takes away: set-id bits and capabilities.
-fn change_owner(dir: &Dir, stat: &FileStat, name: &Path, (uid, gid): (u32, u32)) -> Result<()> {
-    let (path, shown) = (fd_path(dir).join(name), dir.shown(name));
-    let is_link = stat.st_mode & libc::S_IFMT == libc::S_IFLNK;
-    let capability = (!is_link && has(&path, &shown, CAPABILITY)?)
-        .then(|| xattr(&path, CAPABILITY, &shown))
-        .transpose()?;
-    let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-    change("change owner of", &shown, || {
-        fchownat(dir, name, owner.0, owner.1, AtFlags::AT_SYMLINK_NOFOLLOW)
-    })?;
-    if !is_link && stat.st_mode & 0o6000 != 0 {
-        let mode = Mode::from_bits_truncate(stat.st_mode & 0o7777);
-        change("change mode of", &shown, || fchmodat(dir, name, mode, FchmodatFlags::FollowSymlink))?;
-    }
-    match capability {
-        Some(capability) => set_attribute(&path, &shown, CAPABILITY, &capability),
-        None => Ok(()),
-    }
+fn has_acl(inode: &Inode<'_>, stat: &FileStat) -> Result<bool> {
+    Ok(!is_link(stat) && inode.attribute_names()?.iter().any(|name| is_acl(name.to_bytes())))
 }
 
-fn has_acl(dir: &Dir, stat: &FileStat, name: &Path) -> Result<bool> {
-    if stat.st_mode & libc::S_IFMT == libc::S_IFLNK {
-        return Ok(false);
-    }
-    let names = xattr_names(&fd_path(dir).join(name), &dir.shown(name))?;
-    Ok(names.iter().any(|name| ACLS.contains(&name.to_bytes())))
+fn is_link(stat: &FileStat) -> bool {
+    stat.st_mode & libc::S_IFMT == libc::S_IFLNK
 }
 
-fn has(path: &Path, shown: &Path, attribute: &CStr) -> Result<bool> {
-    Ok(xattr_names(path, shown)?.iter().any(|name: &CString| name.as_c_str() == attribute))
+fn is_directory(stat: &FileStat) -> bool {
+    stat.st_mode & libc::S_IFMT == libc::S_IFDIR
 }
 
-fn set_attribute(path: &PathBuf, shown: &Path, attribute: &CStr, value: &[u8]) -> Result<()> {
-    change(format!("set attribute {} of", attribute.to_string_lossy()), shown, || {
-        lsetxattr(path, attribute, value, XattrFlags::empty())
-    })
+fn is_top(place: Place<'_>) -> bool {
+    place.path.as_os_str().is_empty()
 }

@@ -1,95 +1,68 @@
-//! Reading a tree from disk, without following links or crossing into another filesystem that is mounted in it.
+//! Reading an `etc` from the disk.
 
-use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::sys::stat::FileStat;
-use system::copy::{xattr, xattr_names};
 use system::dir::Dir;
 use system::error::Result;
-use system::{resolve, signal};
+use system::inode::{Inode, times};
+use system::signal;
+use system::walk::{Place, Visit, Walk};
 
 use super::stored;
 use crate::etc::EtcPath;
-use crate::etc::tree::{Kind, Meta, Node, Tree, Xattrs};
+use crate::etc::tree::{Kind, Node, Tree};
 
-/// Reads everything below `root`. Large files stay on disk and are read again when they are needed, so nobody may write to them.
+/// Reads everything below `root`. Large files stay on disk and are read again when they are needed, so nobody may write to them. A mount
+/// point is empty, since what is mounted there is not a part of the tree.
 pub fn read(root: Dir) -> Result<Tree> {
     let root = Arc::new(root);
-    let mount = resolve::mount_id(root.as_fd(), &root.shown(""))?;
-    let mut scan = Scan { root: root.clone(), mount, tree: Tree::default() };
-    scan.directory(&root, &EtcPath::ROOT)?;
-    Ok(scan.tree)
-}
-
-struct Scan {
-    root: Arc<Dir>,
-    mount: Option<u64>,
-    tree: Tree,
-}
-
-impl Scan {
-    fn directory(&mut self, dir: &Dir, path: &EtcPath) -> Result<()> {
-        let stat = dir.stat()?;
-        let node = self.node(path, Kind::Dir, &stat, &fd_path(dir))?;
-        self.tree.insert(path.clone(), node);
-        for entry in dir.entries()? {
-            signal::check()?;
-            self.entry(dir, Path::new(&entry.name), path.join(entry.name.as_bytes()))?;
-        }
-        Ok(())
-    }
-
-    fn entry(&mut self, dir: &Dir, name: &Path, path: EtcPath) -> Result<()> {
-        // A name that is gone again was never there.
-        let Some(stat) = dir.stat_of(name)? else { return Ok(()) };
-        let node = match stat.st_mode & libc::S_IFMT {
-            libc::S_IFDIR => return self.subdirectory(&dir.dir(name)?, path, &stat),
-            libc::S_IFREG => {
-                let file = dir.file(name)?;
-                let content = stored::read(&self.root, path.as_path(), &file, stat.st_size.cast_unsigned())?;
-                self.node(&path, Kind::File(content), &stat, &fd_path(dir).join(name))?
+    let mut tree = Tree::default();
+    let mut walk = Walk::new(root.duplicate()?)?;
+    while let Some(visit) = walk.next()? {
+        signal::check()?;
+        let found = match visit {
+            Visit::Enter(place, dir) => {
+                let inode = Inode::open(dir.as_fd(), dir.shown(""));
+                let stat = inode.stat()?;
+                Some((place, node(&inode, Kind::Dir, &stat)?))
             }
-            libc::S_IFLNK => {
-                let target = dir.read_link(name)?.as_os_str().as_bytes().to_vec();
-                self.node(&path, Kind::Symlink(target), &stat, &fd_path(dir).join(name))?
-            }
-            format => {
-                let kind = Kind::Special { format, device: stat.st_rdev };
-                self.node(&path, kind, &stat, &fd_path(dir).join(name))?
-            }
+            Visit::Name(place) => name(&root, place)?.map(|node| (place, node)),
+            Visit::Mount(place) => mount_point(place)?.map(|node| (place, node)),
+            Visit::Leave(_) => None,
         };
-        self.tree.insert(path, node);
-        Ok(())
-    }
-
-    /// A mount point is a directory whose own entries cannot be seen.
-    fn subdirectory(&mut self, dir: &Dir, path: EtcPath, stat: &FileStat) -> Result<()> {
-        if resolve::mount_id(dir.as_fd(), &dir.shown(""))? == self.mount {
-            return self.directory(dir, &path);
+        if let Some((place, node)) = found {
+            tree.insert(EtcPath::from(place.path.as_os_str().as_bytes()), node);
         }
-        let node = self.node(&path, Kind::Dir, stat, &fd_path(dir))?;
-        self.tree.insert(path, node);
-        Ok(())
     }
-
-    fn node(&self, path: &EtcPath, kind: Kind, stat: &FileStat, opened: &Path) -> Result<Node> {
-        let shown = self.root.shown(path.as_path());
-        let xattrs = xattr_names(opened, &shown)?.into_iter().map(|name: CString| {
-            let value = xattr(opened, &name, &shown)?;
-            Ok((name.into_bytes(), value))
-        });
-        let xattrs = xattrs.collect::<Result<Xattrs>>()?;
-        let meta = Meta { mode: stat.st_mode & 0o7777, uid: stat.st_uid, gid: stat.st_gid, xattrs };
-        let nanoseconds = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
-        Ok(Node { kind, meta, mtime: (stat.st_mtime, nanoseconds) })
-    }
+    Ok(tree)
 }
 
-/// What an open directory is called for the calls that take only paths; with `.`, since those do not follow links.
-pub fn fd_path(opened: &Dir) -> PathBuf {
-    PathBuf::from(format!("/proc/self/fd/{}/.", opened.as_fd().as_raw_fd()))
+/// Anything but a directory. A name that is gone again was never there.
+fn name(root: &Arc<Dir>, place: Place<'_>) -> Result<Option<Node>> {
+    let Some(stat) = place.dir.stat_of(place.name)? else { return Ok(None) };
+    let kind = match stat.st_mode & libc::S_IFMT {
+        libc::S_IFREG => {
+            let file = place.dir.file(place.name)?;
+            let content = stored::read(root, place.path, &file, stat.st_size.cast_unsigned())?;
+            let inode = Inode::open(file.as_fd(), place.dir.shown(place.name));
+            return node(&inode, Kind::File(content), &stat).map(Some);
+        }
+        libc::S_IFLNK => Kind::Symlink(place.dir.read_link(place.name)?.as_os_str().as_bytes().to_vec()),
+        format => Kind::Special { format, device: stat.st_rdev },
+    };
+    node(&Inode::named(place.dir, place.name), kind, &stat).map(Some)
+}
+
+fn mount_point(place: Place<'_>) -> Result<Option<Node>> {
+    let Some(stat) = place.dir.stat_of(place.name)? else { return Ok(None) };
+    let is_dir = stat.st_mode & libc::S_IFMT == libc::S_IFDIR;
+    let kind = if is_dir { Kind::Dir } else { Kind::File(Vec::new().into()) };
+    node(&Inode::named(place.dir, place.name), kind, &stat).map(Some)
+}
+
+fn node(inode: &Inode<'_>, kind: Kind, stat: &FileStat) -> Result<Node> {
+    Ok(Node { kind, meta: inode.metadata(stat)?, modified: times(stat).modified })
 }

@@ -1,23 +1,19 @@
 //! Writing a tree to disk, and putting it in the place of `etc` in one step.
 
 use std::fs::File;
-use std::path::Path;
+use std::os::fd::AsFd;
 
-use nix::fcntl::AtFlags;
-use nix::sys::stat::{FchmodatFlags, Mode, SFlag, UtimensatFlags, fchmodat, mknodat, utimensat};
-use nix::sys::time::TimeSpec;
-use nix::unistd::{Gid, Uid, fchownat};
-use rustix::fs::{XattrFlags, lsetxattr};
+use nix::sys::stat::{Mode, SFlag, mknodat};
 use system::copy::copy_data;
 use system::dir::Dir;
-use system::error::Result;
+use system::error::{Error, Result};
+use system::inode::Inode;
 use system::step::change;
 use system::undo::tidy;
 use system::{atomic, signal};
 
-use super::scan::fd_path;
 use crate::etc::EtcPath;
-use crate::etc::tree::{Kind, Meta, Node, Tree};
+use crate::etc::tree::{Kind, Node, Tree};
 
 /// The directory, in a version.
 pub const ETC: &str = "etc";
@@ -79,7 +75,10 @@ pub fn write(tree: &Tree, parent: &Dir, name: &str) -> Result<()> {
     // Entries change a directory's times, so directories come last, the innermost first.
     let folders = tree.iter().rev().filter(|(_, node)| node.is_dir());
     for (path, node) in folders {
-        set_metadata(&root, path, node)?;
+        give(&root, path, node)?;
+    }
+    for (path, node) in tree.iter().rev().filter(|(_, node)| !node.meta.flags.is_empty()) {
+        add_flags(&root, path, node)?;
     }
     Ok(())
 }
@@ -105,28 +104,26 @@ fn make(root: &Dir, path: &EtcPath, node: &Node, buffer: &mut [u8]) -> Result<()
             None => drop(root.write_new(name, 0o600, &content.bytes()?)?),
         },
     }
-    set_metadata(root, path, node)
+    give(root, path, node)
 }
 
-/// Owner, attributes, mode and time, in the order in which none undoes another: a change of owner clears set-id bits and
-/// capabilities, and an ACL changes the mode.
-fn set_metadata(root: &Dir, path: &EtcPath, node: &Node) -> Result<()> {
-    let name = if path.is_root() { Path::new(".") } else { path.as_path() };
-    let shown = || root.shown(path.as_path());
-    let Meta { mode, uid, gid, xattrs } = &node.meta;
-    let owner = (Some(Uid::from_raw(*uid)), Some(Gid::from_raw(*gid)));
-    change("change owner of", shown(), || {
-        fchownat(root, name, owner.0, owner.1, AtFlags::AT_SYMLINK_NOFOLLOW)
-    })?;
-    for (attribute, value) in xattrs {
-        change(format!("set attribute {} of", String::from_utf8_lossy(attribute)), shown(), || {
-            lsetxattr(fd_path(root).join(name), &attribute[..], value, XattrFlags::empty())
-        })?;
+/// Gives a node what belongs to it, flags aside.
+fn give(root: &Dir, path: &EtcPath, node: &Node) -> Result<()> {
+    Inode::named(root, path.as_path()).give(&node.meta, node.modified.into())
+}
+
+/// Sets the flags of a file or directory, in which nothing is changed any more.
+fn add_flags(root: &Dir, path: &EtcPath, node: &Node) -> Result<()> {
+    let name = path.as_path();
+    let shown = root.shown(name);
+    let is_kept = match &node.kind {
+        Kind::Dir if path.is_root() => Inode::open(root.as_fd(), shown.clone()).add_flags(node.meta.flags)?,
+        Kind::Dir => Inode::open(root.dir(name)?.as_fd(), shown.clone()).add_flags(node.meta.flags)?,
+        Kind::File(_) => Inode::open(root.file(name)?.as_fd(), shown.clone()).add_flags(node.meta.flags)?,
+        Kind::Symlink(_) | Kind::Special { .. } => true,
+    };
+    if is_kept {
+        return Ok(());
     }
-    if !matches!(node.kind, Kind::Symlink(_)) {
-        let mode = Mode::from_bits_truncate(*mode);
-        change("change mode of", shown(), || fchmodat(root, name, mode, FchmodatFlags::FollowSymlink))?;
-    }
-    let time = TimeSpec::new(node.mtime.0, i64::from(node.mtime.1));
-    change("set times of", shown(), || utimensat(root, name, &time, &time, UtimensatFlags::NoFollowSymlink))
+    Err(Error::refused(format!("this filesystem cannot keep the flags (chattr) of {}", shown.display())))
 }

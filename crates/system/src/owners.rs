@@ -1,12 +1,10 @@
-//! Owners whose numbers differ between a version as built and the machine.
+//! Owners whose numbers differ between a tree as built and the machine.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::tree::{Meta, Tree, Xattrs};
-
-/// Numbers in a version as built, and what they are on the machine; numbers that stay are not listed.
+/// Numbers in a tree as built, and what they are on the machine; numbers that stay are not listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdMoves {
     /// Users.
@@ -16,9 +14,6 @@ pub struct IdMoves {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<u32, u32>,
 }
-
-/// The extended attributes that hold ACLs.
-pub const ACLS: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_default"];
 
 /// Tags of ACL entries that name a user and a group (`linux/posix_acl.h`).
 const ACL_USER: u16 = 0x02;
@@ -56,29 +51,6 @@ impl IdMoves {
             id.copy_from_slice(&number.to_le_bytes());
         }
         (moved != acl).then_some(moved)
-    }
-
-    /// Gives every node of a tree the machine's numbers.
-    pub fn apply(&self, tree: &mut Tree) {
-        if !self.is_empty() {
-            tree.nodes_mut().for_each(|node| self.apply_to(&mut node.meta));
-        }
-    }
-
-    fn apply_to(&self, meta: &mut Meta) {
-        meta.uid = self.user(meta.uid);
-        meta.gid = self.group(meta.gid);
-        self.apply_to_xattrs(&mut meta.xattrs);
-    }
-
-    fn apply_to_xattrs(&self, xattrs: &mut Xattrs) {
-        for name in ACLS {
-            if let Some(acl) = xattrs.get_mut(name)
-                && let Some(moved) = self.acl(acl)
-            {
-                *acl = moved;
-            }
-        }
     }
 }
 

@@ -1,0 +1,129 @@
+//! What belongs to a file beside its content, as a value. [`inode`](crate::inode) reads it from a disk and gives it to a file.
+
+use std::collections::BTreeMap;
+
+use linux_raw_sys::general as raw;
+
+use crate::owners::IdMoves;
+
+/// Extended attributes by name. ACLs and capabilities are attributes.
+pub type Attributes = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Who may do what with a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// Permission, set-id and sticky bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Extended attributes.
+    pub attributes: Attributes,
+    /// What `chattr` sets.
+    pub flags: Flags,
+}
+
+impl Metadata {
+    /// Gives owner, group and the entries of ACLs their numbers on the machine.
+    pub fn apply_moves(&mut self, moves: &IdMoves) {
+        (self.uid, self.gid) = (moves.user(self.uid), moves.group(self.gid));
+        for (name, value) in &mut self.attributes {
+            if is_acl(name)
+                && let Some(moved) = moves.acl(value)
+            {
+                *value = moved;
+            }
+        }
+    }
+}
+
+/// The attributes that hold ACLs.
+pub const ACLS: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_default"];
+
+/// The attribute that holds capabilities. A change of owner clears it.
+pub const CAPABILITY: &[u8] = b"security.capability";
+
+/// Whether the attribute holds an ACL.
+pub fn is_acl(name: &[u8]) -> bool {
+    ACLS.contains(&name)
+}
+
+/// A moment: seconds since 1970, and nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time {
+    /// Seconds; negative before 1970.
+    pub seconds: i64,
+    /// Nanoseconds, below a billion.
+    pub nanoseconds: u32,
+}
+
+/// The times of a file that can be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// When it was last read; `None` leaves this as it is.
+    pub accessed: Option<Time>,
+    /// When it was last changed.
+    pub modified: Time,
+}
+
+impl From<Time> for Times {
+    /// Last read when it was last changed.
+    fn from(modified: Time) -> Self {
+        Times { accessed: Some(modified), modified }
+    }
+}
+
+/// The flags of a file or directory that `chattr` sets, in the kernel's bits (`linux/fs.h`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags(u32);
+
+impl Flags {
+    /// The content or the names cannot change: `chattr +i`, and `+a`, which allows to append.
+    pub(crate) const FIXED: u32 = raw::FS_IMMUTABLE_FL | raw::FS_APPEND_FL;
+    /// Those that belong to a file. The others tell how a filesystem stores it.
+    const KEPT: u32 =
+        Self::FIXED | raw::FS_NODUMP_FL | raw::FS_NOATIME_FL | raw::FS_SYNC_FL | raw::FS_DIRSYNC_FL;
+
+    /// Those of these bits that belong to a file.
+    pub fn new(bits: u32) -> Self {
+        Flags(bits & Self::KEPT)
+    }
+
+    /// The kernel's bits.
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Whether none is set.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_move_in_owners_and_acls_alone() {
+        let acl = |user: u32| {
+            let mut bytes = 2u32.to_le_bytes().to_vec();
+            bytes.extend([2, 0, 7, 0]);
+            bytes.extend(user.to_le_bytes());
+            bytes
+        };
+        let attributes =
+            |user| Attributes::from([(ACLS[0].to_vec(), acl(user)), (b"user.a".to_vec(), acl(5))]);
+        let mut metadata = Metadata { uid: 5, gid: 5, attributes: attributes(5), ..Metadata::default() };
+        metadata.apply_moves(&IdMoves { users: [(5, 6)].into(), groups: [(5, 7)].into() });
+        let moved = Metadata { uid: 6, gid: 7, attributes: attributes(6), ..Metadata::default() };
+        assert_eq!(metadata, moved);
+    }
+
+    #[test]
+    fn flags_that_tell_how_a_file_is_stored_are_not_its_own() {
+        assert!(Flags::new(raw::FS_COMPR_FL | raw::FS_NOCOW_FL).is_empty());
+        assert_eq!(Flags::new(raw::FS_IMMUTABLE_FL | raw::FS_EXTENT_FL).bits(), raw::FS_IMMUTABLE_FL);
+    }
+}

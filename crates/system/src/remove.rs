@@ -1,0 +1,107 @@
+//! The one removal of a tree. It never enters a mount, and what `chattr` protects does not stop it.
+
+use std::path::Path;
+
+use crate::btrfs;
+use crate::dir::Dir;
+use crate::error::{Error, Result};
+use crate::flags;
+use crate::mount;
+use crate::walk::{Place, Visit, Walk};
+
+impl Dir {
+    /// [`tree`] where nobody waits for the space.
+    pub fn remove_tree(&self, name: impl AsRef<Path>) -> Result<()> {
+        tree(self, name).map(drop)
+    }
+}
+
+/// Removes whatever is at `name`, with all that is below it, subvolumes too. Nothing there is fine.
+///
+/// Something that is mounted at `name` or below is an error, and then nothing is removed. Returns the numbers of the deleted subvolumes, whose
+/// space comes back later ([`btrfs::wait_until_freed`]).
+pub fn tree(dir: &Dir, name: impl AsRef<Path>) -> Result<Vec<u64>> {
+    let name = name.as_ref();
+    let Some(stat) = dir.stat_of(name)? else { return Ok(Vec::new()) };
+    if stat.st_mode & libc::S_IFMT != libc::S_IFDIR {
+        released(dir, name, || dir.remove_file(name))?;
+        return Ok(Vec::new());
+    }
+    refuse_mounts(dir, name)?;
+    let mut deleted = Vec::new();
+    let top = dir.dir(name)?;
+    if !(btrfs::is_subvolume(&top)? && delete(dir, name, &mut deleted)?) {
+        contents(top, &mut deleted)?;
+        released(dir, name, || dir.remove_dir(name))?;
+    }
+    Ok(deleted)
+}
+
+/// Removes everything in the directory, as [`tree`] does.
+pub fn below(dir: &Dir) -> Result<Vec<u64>> {
+    refuse_mounts(dir, Path::new(""))?;
+    let mut deleted = Vec::new();
+    contents(dir.duplicate()?, &mut deleted)?;
+    Ok(deleted)
+}
+
+/// Fails, naming it, where something is mounted at `name` in the directory or below.
+pub fn refuse_mounts(dir: &Dir, name: &Path) -> Result<()> {
+    match mount::below(dir, name)?.first() {
+        Some(path) => Err(mounted(dir, path)),
+        None => Ok(()),
+    }
+}
+
+fn mounted(dir: &Dir, path: &Path) -> Error {
+    Error::Mounted { path: dir.shown(path) }
+}
+
+fn contents(top: Dir, deleted: &mut Vec<u64>) -> Result<()> {
+    let mut walk = Walk::new(top)?;
+    while let Some(visit) = walk.next()? {
+        match visit {
+            Visit::Enter(place, dir) if !is_top(place) && btrfs::is_subvolume(dir)? => {
+                if delete(place.dir, place.name, deleted)? {
+                    walk.prune()?;
+                }
+            }
+            Visit::Enter(..) => {}
+            Visit::Leave(place) if is_top(place) => {}
+            Visit::Leave(place) => released(place.dir, place.name, || place.dir.remove_dir(place.name))?,
+            Visit::Name(place) => released(place.dir, place.name, || place.dir.remove_file(place.name))?,
+            // Mounted since nothing was.
+            Visit::Mount(place) => return Err(mounted(place.dir, place.name)),
+        }
+    }
+    Ok(())
+}
+
+/// Deletes the subvolume at once; tells whether that is allowed. An ordinary user has to remove it file by file.
+fn delete(dir: &Dir, name: &Path, deleted: &mut Vec<u64>) -> Result<bool> {
+    let outcome = released(dir, name, || {
+        deleted.extend(btrfs::delete(dir, name)?);
+        Ok(())
+    });
+    let denied = |number| matches!(number, libc::EPERM | libc::EACCES | libc::EOPNOTSUPP | libc::ENOTTY);
+    match outcome {
+        Err(error) if error.os_error().is_some_and(denied) => Ok(false),
+        outcome => outcome.map(|()| true),
+    }
+}
+
+/// Has `remove` remove the name. Where a flag forbids that, the flag is cleared first.
+fn released(dir: &Dir, name: &Path, mut remove: impl FnMut() -> Result<()>) -> Result<()> {
+    match remove() {
+        Err(error) if error.os_error() == Some(libc::EPERM) => {
+            // Nobody has to tell why it could not be cleared: that it cannot be removed is what matters.
+            let cleared = [name, Path::new("")].map(|name| flags::release(dir, name).unwrap_or(false));
+            if cleared.contains(&true) { remove() } else { Err(error) }
+        }
+        outcome => outcome,
+    }
+}
+
+fn is_top(place: Place<'_>) -> bool {
+    place.path.as_os_str().is_empty()
+}

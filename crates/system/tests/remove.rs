@@ -1,0 +1,137 @@
+//! Removal on the filesystems of this machine and on real btrfs: what is mounted in a tree stays, and what can be in a tree goes.
+//!
+//! Pace: seconds
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::Command;
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use system::btrfs::{self, Access};
+use system::dir::Dir;
+use system::error::{Error, Result};
+use system::mount::{PrivateMount, leave_shared_namespace};
+use system::{loopdev, remove};
+
+fn run(program: &str, arguments: &[&OsStr]) {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Mounts `source` on `target`, seen by this test alone.
+fn bind(source: &Path, target: &Path) {
+    mount(Some(source), target, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
+}
+
+/// A tree at `tree` beside somebody's data at `data`. What this test mounts from here on is seen by nobody else.
+fn tree_and_data(place: &Path) -> Dir {
+    leave_shared_namespace().unwrap();
+    for folder in ["tree/a", "tree/z/deep", "data"] {
+        fs::create_dir_all(place.join(folder)).unwrap();
+    }
+    for file in ["tree/a/file", "tree/z/file", "data/precious"] {
+        fs::write(place.join(file), "content").unwrap();
+    }
+    Dir::open(place).unwrap()
+}
+
+fn refused_at(outcome: Result<Vec<u64>>, wanted: &Path) {
+    match outcome.unwrap_err() {
+        Error::Mounted { path } => assert_eq!(path, wanted),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_mount_below_is_named_before_anything_is_removed() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = tree_and_data(place.path());
+    let target = place.path().join("tree/z/deep");
+    bind(&place.path().join("data"), &target);
+    refused_at(remove::tree(&dir, "tree"), &target);
+    refused_at(remove::below(&dir.dir("tree").unwrap()), &target);
+    refused_at(remove::tree(&dir, "tree/z/deep"), &target);
+    for file in ["tree/a/file", "tree/z/file", "data/precious"] {
+        assert!(place.path().join(file).exists(), "{file}");
+    }
+    umount2(&target, MntFlags::empty()).unwrap();
+    remove::tree(&dir, "tree").unwrap();
+    assert!(!dir.has("tree").unwrap());
+    assert!(dir.has("data/precious").unwrap());
+}
+
+#[test]
+fn a_file_on_which_another_is_mounted_is_named_too() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = tree_and_data(place.path());
+    let target = place.path().join("tree/z/file");
+    bind(&place.path().join("data/precious"), &target);
+    refused_at(remove::tree(&dir, "tree"), &target);
+    assert!(place.path().join("tree/a/file").exists());
+    assert!(remove::tree(&dir, "tree/z/file").is_err());
+    umount2(&target, MntFlags::empty()).unwrap();
+}
+
+#[test]
+fn a_mount_beside_the_tree_does_not_matter() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = tree_and_data(place.path());
+    fs::create_dir(place.path().join("tree-2")).unwrap();
+    bind(&place.path().join("data"), &place.path().join("tree-2"));
+    remove::tree(&dir, "tree").unwrap();
+    umount2(&place.path().join("tree-2"), MntFlags::empty()).unwrap();
+}
+
+#[test]
+fn what_chattr_protects_is_removed() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = tree_and_data(place.path());
+    let path = |name: &str| place.path().join(name);
+    run("chattr", &["+i".as_ref(), path("tree/a/file").as_ref(), path("tree/a").as_ref()]);
+    run("chattr", &["+a".as_ref(), path("tree/z").as_ref(), path("tree").as_ref()]);
+    remove::tree(&dir, "tree").unwrap();
+    assert!(!dir.has("tree").unwrap());
+}
+
+#[test]
+fn a_tree_of_any_depth_is_removed() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = Dir::open(place.path()).unwrap();
+    let mut below = dir.duplicate().unwrap();
+    // Deeper than a path can be long, than descriptors may be open, and than a stack of calls would go.
+    for _ in 0..3000 {
+        below.make_dir("directory", 0o700).unwrap();
+        below.write_new("file", 0o600, b"").unwrap();
+        below = below.dir("directory").unwrap().shown_as("deep");
+    }
+    remove::tree(&dir, "directory").unwrap();
+    assert!(!dir.has("directory").unwrap());
+}
+
+#[test]
+fn subvolumes_go_whatever_they_are_called() {
+    let place = tempfile::tempdir().unwrap();
+    let image = place.path().join("disk");
+    fs::File::create(&image).unwrap().set_len(256 << 20).unwrap();
+    run("mkfs.btrfs", &["-q".as_ref(), image.as_ref()]);
+    let file = fs::File::options().read(true).write(true).open(&image).unwrap();
+    let device = loopdev::LoopDevice::attach(&file, &image, 0, 0, false).unwrap();
+    let mounted = PrivateMount::new(device.path(), "btrfs", MsFlags::empty(), "").unwrap();
+    let top = Dir::open(mounted.path()).unwrap();
+    top.make_dir("tree", 0o755).unwrap();
+    btrfs::create(&top, "source").unwrap();
+    top.write_new("source/file", 0o600, b"content").unwrap();
+    let tree = top.dir("tree").unwrap();
+    let source = top.dir("source").unwrap();
+    btrfs::snapshot(&source, &tree, "frozen", Access::ReadOnly).unwrap();
+    btrfs::snapshot(&source, &tree, "odd", Access::Writable).unwrap();
+    btrfs::snapshot(&source, &tree.dir("odd").unwrap(), "inner", Access::Writable).unwrap();
+    tree.rename("odd", OsStr::from_bytes(b"\xff odd")).unwrap();
+    drop((tree, source));
+    let deleted = remove::tree(&top, "tree").unwrap();
+    assert_eq!(deleted.len(), 3);
+    assert!(!top.has("tree").unwrap());
+    assert_eq!(remove::tree(&top, "source").unwrap().len(), 1);
+}
