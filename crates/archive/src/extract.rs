@@ -31,7 +31,7 @@ const CLOSED: u32 = 0o600;
 /// Most bytes that are read of a file of accounts.
 const MOST_ACCOUNTS: u64 = 16 << 20;
 
-/// Access control lists as an archive has them: the name of the attribute, and text.
+/// Access control lists in the form of an archive: the name of the attribute, and text.
 type Texts = Vec<(&'static [u8], Vec<u8>)>;
 
 /// Unpacks members into a tree.

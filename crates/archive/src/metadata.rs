@@ -77,7 +77,7 @@ fn is_privileged(name: &[u8]) -> bool {
     name.starts_with(b"trusted.") || (name.starts_with(b"security.") && name != CAPABILITY)
 }
 
-/// Why an id cannot be given: in a user namespace there is only a range of them.
+/// The error for an id that cannot be given, because a user namespace has only a range of ids.
 fn out_of_range(inode: &Inode<'_>, id: u32, error: Error) -> Error {
     if error.os_error() != Some(libc::EINVAL) {
         return error;

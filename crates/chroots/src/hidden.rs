@@ -15,9 +15,9 @@ use system::remove;
 /// The root filesystem of a chroot, in its folder.
 pub const TREE: &str = "tree";
 
-/// How the name of a folder begins in which a chroot is made.
+/// The beginning of the name of a folder in which a chroot is made.
 pub const INCOMING: &str = ".incoming.";
-/// How the name of a folder begins from which a chroot is removed.
+/// The beginning of the name of a folder from which a chroot is removed.
 pub const REMOVING: &str = ".removing.";
 
 /// Whether this is the name of such a hidden folder.

@@ -111,7 +111,7 @@ fn read_metadata<R: Read>(from: &mut Reader<R>) -> io::Result<(Metadata, Time)> 
     for _ in 0..from.count(MAX_ATTRIBUTES)? {
         let (name, value) = (from.bytes(255)?, from.bytes(MAX_ATTRIBUTE)?);
         if name.contains(&0) || name.is_empty() {
-            return Err(invalid("an attribute whose name is no name"));
+            return Err(invalid("an attribute with an invalid name"));
         }
         if metadata.attributes.last_key_value().is_some_and(|(previous, _)| *previous >= name) {
             return Err(invalid("attributes that are not sorted by name"));

@@ -136,7 +136,7 @@ impl Scanner<'_, '_> {
         self.entries.push(Entry { path: bytes(place.path), kind, metadata, modified });
     }
 
-    /// A directory on which something is mounted is an empty one. A file is passed by: nobody can see what is below.
+    /// Handles a mount point. A directory counts as empty. A file is left out, because the file below the mount cannot be seen.
     fn mount_point(&mut self, place: Place<'_>) -> Result<()> {
         let inode = Inode::named(place.dir, place.name);
         let stat = inode.stat()?;
@@ -146,7 +146,7 @@ impl Scanner<'_, '_> {
         Ok(())
     }
 
-    /// Anything but a directory.
+    /// Reads the entry of anything but a directory.
     fn name(&mut self, place: Place<'_>) -> Result<()> {
         let Place { dir, name, path } = place;
         let stat = dir.stat_of(name)?.ok_or_else(|| changed(&dir.shown(name)))?;

@@ -46,7 +46,7 @@ pub enum Mismatch {
     Owner((u32, u32), (u32, u32)),
     /// The time of the last modification.
     Time,
-    /// What `chattr` sets.
+    /// The flags that `chattr` sets.
     Flags,
     /// The names of extended attributes that differ; ACLs and capabilities are among them.
     Attributes(Vec<String>),

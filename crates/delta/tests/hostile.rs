@@ -162,7 +162,7 @@ fn entries_that_no_file_can_be_are_refused_at_once() {
     assert_eq!(records.0[second], b'b');
     records.0[second] = b'a';
     assert_eq!(refusal_of_records(1, &records.0), "attributes that are not sorted by name");
-    // Whatever stands above the bits of the mode is a flag: the lowest is none that a file keeps.
+    // The bits above those of the mode are flags. The lowest of them is no flag that a file keeps.
     let mut records = Writer::default();
     for number in [0, 0, 0, 1 << 12] {
         records.number(number);

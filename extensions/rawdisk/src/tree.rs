@@ -52,7 +52,7 @@ pub fn open(path: &Path) -> Result<Dir> {
     Ok(tree)
 }
 
-/// Measures the tree. What is mounted in it does not count.
+/// Measures the tree, without the mounts in it.
 pub fn measure(tree: &Dir) -> Result<Measure> {
     let mut measuring = Measuring::default();
     let mut walk = Walk::new(tree.duplicate()?)?;

@@ -123,7 +123,7 @@ impl<'a> Apply<'a> {
     }
 }
 
-/// Whether the file has flags, which keep it from being changed. The flags of a link or a device cannot be reached.
+/// Whether the file has flags, which can prevent changes of it. The flags of a link or a device cannot be reached.
 fn has_flags(entry: &Entry) -> bool {
     !entry.metadata.flags.is_empty() && matches!(entry.kind, Kind::Directory | Kind::File { .. })
 }
