@@ -40,8 +40,10 @@ impl Test {
             let (quick, slow): (Vec<_>, Vec<_>) =
                 others.into_iter().partition(|suite| suite.pace == Pace::Seconds);
             println!("left out, because they take minutes: {} {}", names(slow).join(" "), booting.join(" "));
+            root::run(cargo(&programs, &DOCUMENTATION, &[]).arg("--").args(&self.filter))?;
             return root::run(cargo(&programs, &REST, &names(quick)).arg("--").args(&self.filter));
         }
+        root::run(&mut cargo(&programs, &DOCUMENTATION, &[]))?;
         root::run(&mut cargo(&programs, &["--workspace", "--no-run"], &[]))?;
         beside(&programs, booting, || {
             root::run(&mut cargo(&programs, &REST, &names(others)))?;
@@ -57,6 +59,9 @@ fn names(suites: Vec<Suite>) -> Vec<String> {
 
 /// The arguments of cargo for the tests beside the named suites.
 const REST: [&str; 3] = ["--workspace", "--lib", "--bins"];
+
+/// The examples in the documentation. Cargo tests them only by themselves.
+const DOCUMENTATION: [&str; 2] = ["--workspace", "--doc"];
 
 /// `cargo test` with these programs.
 fn cargo(programs: &Path, what: &[&str], suites: &[String]) -> Command {

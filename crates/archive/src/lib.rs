@@ -5,6 +5,30 @@
 //! that tries to leave it is refused, and the error names the member.
 //!
 //! Reading and decompressing run in a thread of their own. Memory is limited to a few chunks and the list of folders.
+//!
+//! ```no_run
+//! use std::fs::File;
+//! use std::path::Path;
+//!
+//! use baserock_archive::{Options, Owners, unpack};
+//! use system::dir::Dir;
+//! use system::observer::Silent;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let archive = Path::new("debian.tar.zst");
+//! let options = Options {
+//!     source: archive,
+//!     size: Some(archive.metadata()?.len()),
+//!     owners: Owners::AsArchived,
+//!     devices: true,
+//!     most: None,
+//!     observer: &Silent,
+//! };
+//! let stats = unpack(File::open(archive)?, &Dir::open("tree")?, &options)?;
+//! println!("{} members, {} bytes", stats.members, stats.bytes);
+//! # Ok(())
+//! # }
+//! ```
 
 mod acl;
 mod compression;

@@ -8,6 +8,22 @@
 //! - **operations** order the steps, and undo them on failure: [`operations`].
 //!
 //! What they do to the machine they do through the crate `system`.
+//!
+//! The versions on a disk image:
+//!
+//! ```no_run
+//! use baserock::volume::{Location, Opening, Purpose, Volume};
+//! use system::lock::Patience;
+//!
+//! # fn main() -> baserock::Result<()> {
+//! let image = Location::Path("disk.img".into());
+//! let volume = Volume::open(&Opening { location: image, purpose: Purpose::Look, patience: Patience::Refuse })?;
+//! for version in volume.versions()? {
+//!     println!("{}{}", version.label, if version.default { " (default)" } else { "" });
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod boot;
 pub mod etc;

@@ -13,6 +13,20 @@
 //!
 //! A process locks the hidden folder on which it works. A hidden folder without a lock is left over from a killed process, and the next
 //! command removes it.
+//!
+//! ```no_run
+//! use baserock_chroots::{Store, list, location};
+//! use system::namespace::Privilege;
+//!
+//! # fn main() -> system::Result<()> {
+//! if let Some(store) = Store::existing(&location(None)?, Privilege::Root)? {
+//!     for chroot in list(&store)? {
+//!         println!("{} from {}", chroot.label, chroot.record.source);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod add;
 mod clone;

@@ -4,6 +4,25 @@
 //! [`verify::verify`] compares it with the tree later. [`plan::Plan`] compares two manifests. [`apply::Apply`] carries the plan out on a
 //! writable snapshot of the basis. Contents that the basis does not have come from a tree on this machine ([`update::update`]), or from
 //! elsewhere.
+//!
+//! Has somebody changed a tree?
+//!
+//! ```no_run
+//! use delta::scan::{ReadAll, scan};
+//! use delta::verify::verify;
+//! use system::dir::Dir;
+//!
+//! # fn main() -> system::Result<()> {
+//! let tree = Dir::open("tree")?;
+//! let manifest = scan(&tree, &mut ReadAll, &|_bytes| Ok(()))?;
+//! println!("{} names, digest {}", manifest.entries().len(), manifest.digest());
+//! // Later:
+//! for difference in verify(&tree, &manifest, &|_bytes| Ok(()))? {
+//!     println!("{}: {difference}", difference.path().display());
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod apply;
 pub mod blocks;

@@ -2,6 +2,21 @@
 //!
 //! A broken download continues where it ended, as long as the server still has the same file. A checksum is computed while the bytes are
 //! read, so nothing is read twice, and nothing is stored before it is used.
+//!
+//! ```no_run
+//! use baserock_fetch::{Hashing, Patience, Source};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let source = Source::parse("https://example.org/debian.tar.zst".as_ref())?;
+//! let mut bytes = Hashing::new(source.open(Patience::default())?.reader);
+//! std::io::copy(&mut bytes, &mut std::io::sink())?;
+//! let sum = bytes.finish();
+//! if let Some(expected) = source.checksum_beside(Patience::default())? {
+//!     sum.verify(expected, "debian.tar.zst")?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod checksum;
 mod download;

@@ -2,6 +2,20 @@
 //!
 //! Every change of the disk is one call of [`step::change`], so that tests can make each of them fail. All `unsafe` code is in [`sys`], and
 //! [`process`] is the only module that starts programs. The library never prints: it reports through an [`observer::Observer`].
+//!
+//! ```
+//! use system::dir::Dir;
+//!
+//! # fn main() -> system::Result<()> {
+//! // Everything is done below a directory that was opened once, and every error says what was tried, to which path.
+//! let etc = Dir::open("/etc")?;
+//! assert!(etc.has("passwd")?);
+//! let error = etc.read("no-such-file").unwrap_err();
+//! assert!(error.is_not_found());
+//! assert_eq!(error.to_string(), "cannot open /etc/no-such-file: No such file or directory");
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod atomic;
 pub mod btrfs;

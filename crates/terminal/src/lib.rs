@@ -2,6 +2,21 @@
 //!
 //! Results go to standard output; progress, findings and errors go to standard error. The exit code is 0 for success, 1 for a failure, 2
 //! for wrong usage, and 128 + n if signal n ended the program.
+//!
+//! A program:
+//!
+//! ```no_run
+//! use baserock_terminal::{Output, Show, print};
+//! use system::observer::Observer;
+//!
+//! fn main() -> std::process::ExitCode {
+//!     baserock_terminal::main(|| {
+//!         let observer: &dyn Observer = &Show::new(Output::Errors);
+//!         observer.phase("counting to one");
+//!         print("1\n")
+//!     })
+//! }
+//! ```
 
 mod log;
 mod show;
