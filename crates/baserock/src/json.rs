@@ -12,15 +12,12 @@ use std::num::NonZeroU64;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use system::observer::Event;
 
 /// An object that is kept or sent as JSON.
 pub trait Format {
     /// The number of the format that this program writes, and the highest that it reads.
     const FORMAT: u64 = 1;
 }
-
-impl Format for Event {}
 
 /// The name of the field with the number.
 pub const FIELD: &str = "format";

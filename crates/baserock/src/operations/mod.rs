@@ -17,6 +17,13 @@ pub mod set_default;
 pub mod state;
 mod sweep;
 
+use system::observer::Event;
+
+use crate::json::Format;
+
 pub use deploy::{Deploy, Deployed, deploy};
 pub use remove::{Remove, remove};
 pub use set_default::{SetDefault, set_default};
+
+/// What operations report is also sent and printed.
+impl Format for Event {}

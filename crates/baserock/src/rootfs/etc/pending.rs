@@ -20,7 +20,10 @@ struct Pending {
     record: Record,
 }
 
-impl Format for Pending {}
+/// The number rises with that of the record that is inside.
+impl Format for Pending {
+    const FORMAT: u64 = Record::FORMAT;
+}
 
 /// Notes, on the disk, that the tree is about to take the place of the version's `etc`.
 pub fn note(version: &Dir, staged: &Staged<'_>, record: &Record) -> Result<()> {
