@@ -32,7 +32,7 @@ fn what_is_missing_or_wrong_is_named_before_anything_is_sent() {
     run(target.check("v2").env_remove("VERSION_LABEL")).refused(&["VERSION_LABEL is not set"]);
     run(&mut target.check("a/b")).refused(&["invalid label"]);
     run(&mut target.check("factory")).refused(&["version factory exists", "system-version-manager remove"]);
-    run(&mut target.check("by-hand")).refused(&["by-hand", "no push has put it there"]);
+    run(&mut target.check("by-hand")).refused(&["by-hand", "no upgrade has put it there"]);
     run(&mut target.push(empty.path(), "v2")).refused(&["is empty", "TEMP_ROOT"]);
     run(&mut target.push(&tree.join("bin/busybox"), "v2")).refused(&["is not a directory"]);
     run(target.push(&tree, "v2").env("BASE_ROOT", empty.path())).refused(&["BASE_ROOT"]);

@@ -27,16 +27,21 @@ pub struct Updated {
     pub contents: Written,
 }
 
-/// Makes `into`, a writable snapshot of the basis, identical to the tree `from`. The blocks of a changed file that its predecessor in the
-/// basis has too, at any place nearby, stay shared with it. `report` is called with the bytes of content done so far.
+/// Makes `into`, a writable snapshot of the basis, identical to the tree `from`. `report` is called with the bytes of content done so far.
 pub fn update(from: Tree<'_>, basis: Tree<'_>, into: &Dir, report: &dyn Fn(u64)) -> Result<Updated> {
     let plan = Plan::new(basis.manifest, from.manifest);
+    carry_out(Apply { plan: &plan, basis, new: from.manifest, into }, from.dir, report)
+}
+
+/// Carries out a plan with the contents of the tree `from`, for which it was made. The blocks of a changed file that its predecessor in the
+/// basis has too, at any place nearby, stay shared with it. `report` is called with the bytes of content done so far.
+pub fn carry_out(apply: Apply<'_>, from: &Dir, report: &dyn Fn(u64)) -> Result<Updated> {
+    let (from, basis) = (Tree { dir: from, manifest: apply.new }, apply.basis);
     let mut contents =
         Local { from, basis, report, new: Vec::new(), base: Vec::new(), written: Written::default() };
-    let apply = Apply { plan: &plan, basis, new: from.manifest, into };
     apply.prepare()?;
     let mut placer = apply.placer();
-    for wanted in &plan.wanted {
+    for wanted in &apply.plan.wanted {
         placer.place(wanted, |dir, name| contents.copy(wanted, dir, name))?;
     }
     Ok(Updated { names: apply.finish()?, contents: contents.written })

@@ -1,19 +1,12 @@
 //! The folders in which versions are put together before they stand: `/.baserock/incoming/LABEL`.
 
-use delta::Manifest;
-use system::atomic;
-use system::btrfs::{self, Access};
+use system::btrfs;
 use system::dir::Dir;
 use system::error::Result;
 use system::remove;
 
-use super::manifest;
-use crate::label::Label;
-use crate::layout::{INCOMING, ORIG, PRIVATE, SYSTEMS};
+use crate::layout::{INCOMING, PRIVATE};
 use crate::volume::Volume;
-
-/// In a folder: the directory that becomes the version's.
-pub const VERSION: &str = "version";
 
 /// All of them; `None` where there never was one.
 fn folders(volume: &Volume) -> Result<Option<Dir>> {
@@ -56,18 +49,4 @@ fn is_made_from(folder: &Dir, orig: &Dir) -> Result<bool> {
         }
     }
     Ok(false)
-}
-
-/// Makes the subvolume `tree` in `folder` the frozen `orig` of a version, with its manifest beside it. The version is not complete yet; it
-/// appears among the others in one step. No file in the tree may be open for writing.
-pub fn publish(volume: &Volume, folder: &Dir, tree: &str, label: &Label, new: &Manifest) -> Result<()> {
-    let systems = volume.top().dir(SYSTEMS)?;
-    let version = folder.ensure_dir(VERSION, 0o755)?;
-    // A frozen subvolume cannot be moved, so it is moved first.
-    atomic::publish(folder, tree, &version, ORIG)?;
-    let orig = version.dir(ORIG)?;
-    btrfs::set_access(&orig, Access::ReadOnly)?;
-    manifest::store(&version, &orig, new)?;
-    atomic::publish(folder, VERSION, &systems, label)?;
-    btrfs::commit(&systems)
 }

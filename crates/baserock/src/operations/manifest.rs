@@ -10,11 +10,13 @@
 use std::io::Read;
 
 use delta::codec::invalid;
+use delta::scan::{ReadAll, scan};
 use delta::{Manifest, format};
 use system::atomic;
 use system::btrfs::{self, Identity};
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
+use system::observer::Observer;
 
 use crate::layout::MANIFEST;
 
@@ -43,6 +45,28 @@ pub fn load(version: &Dir, tree: &Dir) -> Result<Option<Manifest>> {
         Err(Error::Malformed { .. }) => Ok(None),
         found => Ok(found?.filter(|beside| beside.is_current).map(|beside| beside.manifest)),
     }
+}
+
+/// The manifest of the version's tree: the one beside it, or else one that is made now. That is kept if there was none; one that no longer
+/// describes the tree stays, since it tells what has changed.
+pub fn load_or_make(version: &Dir, tree: &Dir, observer: &dyn Observer) -> Result<Manifest> {
+    if let Some(manifest) = load(version, tree)? {
+        return Ok(manifest);
+    }
+    let manifest = read(tree, observer)?;
+    if !version.has(MANIFEST)? {
+        store(version, tree, &manifest)?;
+    }
+    Ok(manifest)
+}
+
+/// The manifest of a tree, of which every byte is read.
+pub fn read(tree: &Dir, observer: &dyn Observer) -> Result<Manifest> {
+    observer.phase(format!("reading {}", tree.shown("").display()));
+    scan(tree, &mut ReadAll, &|bytes| {
+        observer.progress(bytes, None);
+        Ok(())
+    })
 }
 
 /// The manifest beside the version's tree, even if the tree has changed since; `None` if there is no manifest.

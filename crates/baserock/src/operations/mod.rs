@@ -16,6 +16,7 @@ pub mod repair;
 pub mod set_default;
 pub mod state;
 mod sweep;
+pub mod upgrade;
 
 use system::observer::Event;
 
@@ -24,6 +25,7 @@ use crate::json::Format;
 pub use deploy::{Deploy, Deployed, deploy};
 pub use remove::{Remove, remove};
 pub use set_default::{SetDefault, set_default};
+pub use upgrade::{Upgrade, Upgraded, upgrade};
 
 /// What operations report is also sent and printed.
 impl Format for Event {}

@@ -17,7 +17,7 @@ pub use location::Location;
 pub use opening::{Opening, Purpose};
 use system::dir::Dir;
 use system::error::{Error, Result, if_exists};
-use system::lock::Lock;
+use system::lock::{Lock, Patience};
 use system::loopdev::LoopDevice;
 use system::mount::PrivateMount;
 use system::superblock::Uuid;
@@ -81,9 +81,24 @@ impl Volume {
         &self.path
     }
 
-    /// The volume's lock, where it was opened to be changed.
+    /// The volume's lock, while it is held.
     pub fn lock(&self) -> Option<&Lock> {
         self.lock.as_ref()
+    }
+
+    /// Changes the volume under its lock: the one that it was opened with, or else one that is taken only for this.
+    pub fn while_locked<T>(
+        &mut self,
+        patience: Patience,
+        change: impl FnOnce(&Volume) -> Result<T>,
+    ) -> Result<T> {
+        if self.lock.is_some() {
+            return change(self);
+        }
+        self.lock = Some(open::lock_volume(self, patience)?);
+        let outcome = change(self);
+        self.lock = None;
+        outcome
     }
 
     /// Every version, complete or not, sorted by label.

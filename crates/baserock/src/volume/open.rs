@@ -40,7 +40,7 @@ impl Volume {
             )));
         }
         match opening.purpose {
-            Purpose::Look => {}
+            Purpose::Look | Purpose::Stage => {}
             Purpose::Change | Purpose::Make => volume.lock = Some(lock_volume(&volume, opening.patience)?),
             Purpose::ChangeUnder(inherited) => check_inherited(&volume, inherited)?,
         }
@@ -146,7 +146,7 @@ fn superblock_of(top: &Dir, shown: &Path) -> Result<Option<Superblock>> {
 fn device(path: &Path, opening: &Opening) -> Result<Volume> {
     require_root(path)?;
     let file = File::open(path).or_cannot("open", path)?;
-    let lock = (matches!(opening.purpose, Purpose::Change | Purpose::Make))
+    let lock = (matches!(opening.purpose, Purpose::Change | Purpose::Stage | Purpose::Make))
         .then(|| Lock::take(file, path, opening.patience))
         .transpose()?;
     let file = File::options().read(true).write(true).open(path).or_cannot("open", path)?;
@@ -185,7 +185,7 @@ fn skeleton(top: &Dir) -> Result<()> {
 }
 
 /// Takes the volume's own lock, making the tools' directory if it is the first time.
-fn lock_volume(volume: &Volume, patience: Patience) -> Result<Lock> {
+pub(super) fn lock_volume(volume: &Volume, patience: Patience) -> Result<Lock> {
     let private = volume.top.ensure_dir(PRIVATE, 0o700)?;
     let file = private.open_with(LOCK, OFlag::O_RDWR | OFlag::O_CREAT, 0o600, Links::Refuse)?;
     Lock::take(File::from(file), &volume.name, patience)

@@ -12,6 +12,9 @@ pub enum Purpose {
     Look,
     /// To change it: one at a time.
     Change,
+    /// To put a version together beside the others, and to take the volume's lock only when the others are changed
+    /// ([`Volume::while_locked`](super::Volume::while_locked)).
+    Stage,
     /// To change a filesystem that was just made: it gets the layout of a volume.
     Make,
     /// To change it under the lock of the program that started this one, inherited as the descriptor of this number.
@@ -34,7 +37,7 @@ impl Opening {
     pub(super) fn flags(&self) -> MsFlags {
         match self.purpose {
             Purpose::Look => MsFlags::MS_RDONLY,
-            Purpose::Change | Purpose::Make | Purpose::ChangeUnder(_) => MsFlags::empty(),
+            Purpose::Change | Purpose::Stage | Purpose::Make | Purpose::ChangeUnder(_) => MsFlags::empty(),
         }
     }
 }

@@ -1,15 +1,12 @@
 //! The target's side. It receives the missing contents, makes the version, and trusts nothing that it receives.
 
 mod contents;
-mod earlier;
 mod fill;
-mod guard;
-mod incoming;
-mod manifests;
-mod publish;
+mod manifest;
 mod receive;
+mod restart;
 mod session;
-mod space;
+mod target;
 mod unpack;
 mod write;
 

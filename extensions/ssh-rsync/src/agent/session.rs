@@ -2,49 +2,49 @@
 
 use std::io;
 
+use baserock::extension::Environment;
 use baserock::json;
 use baserock::label::Label;
-use baserock::volume::Purpose;
-use delta::apply::Stats;
+use baserock::operations::etc::EtcMerge;
+use baserock::operations::upgrade::{self, Reserve};
+use baserock::operations::{self, Upgrade, Upgraded};
 use delta::hash::Hash;
 use system::error::{Error, OrCannot, Result};
 
-use super::fill::fill;
-use super::guard::{self, Present};
-use super::incoming::Incoming;
-use super::{Forward, publish};
+use super::fill::Pushed;
+use super::restart::restart;
+use super::{Forward, target};
 use crate::channel::{Channel, Receiver, Sender};
-use crate::protocol::{Hello, VERSION, kind};
+use crate::protocol::{Finished, Hello, VERSION, kind};
 
 /// Carries out the sender's request.
 pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     let hello = hello(&mut receiver)?;
     let label: Label = hello.label.parse()?;
-    let volume = guard::open(Purpose::Look)?;
-    let digest = hello.digest.map(Hash);
-    let present = guard::look(&volume, &label, digest)?;
-    let Some(digest) = digest else { return sender.send(kind::READY, &[]) };
-    let observer = Forward(sender.clone());
-    if present == Present::OtherTree {
-        publish::remove_other(&label, &observer)?;
-    }
-    let (stats, owned) = if matches!(present, Present::Deployed | Present::SameTree) {
-        drop(volume);
-        (Stats::default(), None)
-    } else {
-        let channel = Channel { sender, receiver: &mut receiver };
-        let incoming = Incoming::open(&volume, &label)?;
-        let (manifest, stats) = fill(&volume, &label, &incoming, digest, channel, &observer)?;
-        // `publish` opens the volume again, because the lock comes with a mount of its own, and a rename has to stay within one mount.
-        drop(volume);
-        publish::publish(&label, &manifest, &observer)?;
-        // The lock of the folder is held until its tree has become a version.
-        drop(incoming);
-        (stats, Some(manifest.owned()))
+    let mut volume = target::open()?;
+    let Some(digest) = hello.digest.map(Hash) else {
+        upgrade::check(&volume, &label, None)?;
+        return sender.send(kind::READY, &[]);
     };
-    let finished = publish::finish(&hello, &label, present, (stats, owned), &observer)?;
-    sender.send_json(kind::FINISHED, &finished)?;
-    publish::restart(hello.autostart)
+    let environment: Environment = hello.deployment.iter().collect();
+    let etc = Some(EtcMerge::from_environment(&environment)?);
+    let upgrade = Upgrade { label, environment, etc, reserve: Reserve::RUNNING };
+    let channel = Channel { sender, receiver: &mut receiver };
+    let mut contents = Pushed { digest, channel };
+    let done = operations::upgrade(&mut volume, &upgrade, &mut contents, &Forward(sender.clone()))?;
+    drop(volume);
+    sender.send_json(kind::FINISHED, &finished(done))?;
+    if hello.autostart { restart() } else { Ok(()) }
+}
+
+fn finished(done: Upgraded) -> Finished {
+    let conflicts = done.merged.and_then(|merged| merged.outcome).map(|outcome| outcome.record.conflicts);
+    let conflicts = conflicts.unwrap_or_default().into_iter().map(|conflict| conflict.path.to_string());
+    Finished {
+        conflicts: conflicts.collect(),
+        before: done.before.map(|label| label.to_string()),
+        ..Finished::new(done.names)
+    }
 }
 
 fn hello(receiver: &mut Receiver) -> Result<Hello> {

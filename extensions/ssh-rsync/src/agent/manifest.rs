@@ -1,28 +1,13 @@
-//! The manifests that the target works with: those of its basis and of the new tree.
+//! Receives the manifest of the new tree.
 
 use std::io::{self, Read};
 
-use baserock::operations::manifest;
 use delta::hash::Hash;
-use delta::scan::{ReadAll, scan};
 use delta::{Manifest, format};
-use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
-use system::observer::Observer;
 
 use crate::channel::{Channel, Receiver};
 use crate::protocol::kind;
-
-/// The manifest of the basis: the one beside it, or else one that is made now and kept there.
-pub fn basis(version: &Dir, orig: &Dir, observer: &dyn Observer) -> Result<Manifest> {
-    if let Some(manifest) = manifest::load(version, orig)? {
-        return Ok(manifest);
-    }
-    observer.phase(format!("reading {} on the target, once", orig.shown("").display()));
-    let manifest = scan(orig, &mut ReadAll, &|_| Ok(()))?;
-    manifest::store(version, orig, &manifest)?;
-    Ok(manifest)
-}
 
 /// Receives the manifest of the new tree.
 pub fn receive(channel: &mut Channel<'_>, digest: Hash) -> Result<Manifest> {

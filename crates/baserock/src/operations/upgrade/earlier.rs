@@ -1,5 +1,6 @@
-//! The contents that an earlier try has received: some wait for their names, others are in the tree already.
+//! The contents that an earlier try has got: some wait for their names, others are in the tree already.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -36,8 +37,20 @@ impl<'a> EarlierTry<'a> {
         Ok(EarlierTry { tree, contents, new, buffer: vec![0; BUFFER] })
     }
 
+    /// The number of bytes of each content that is there.
+    pub fn have(&mut self, all: &[Wanted]) -> Result<HashMap<Hash, u64>> {
+        let mut have = HashMap::new();
+        for wanted in all {
+            let bytes = self.have_of(wanted)?;
+            if bytes > 0 {
+                have.insert(wanted.hash, bytes);
+            }
+        }
+        Ok(have)
+    }
+
     /// How many bytes of the content are there: all of them, which are verified, or a number of segments, which are not.
-    pub fn have(&mut self, wanted: &Wanted) -> Result<u64> {
+    fn have_of(&mut self, wanted: &Wanted) -> Result<u64> {
         let Some(Found { file, shown, size }) = self.find(wanted) else { return Ok(0) };
         if size < wanted.size {
             return Ok(size - size % SEGMENT);

@@ -1,17 +1,15 @@
-//! The folder in which a push collects contents: `/.baserock/incoming/LABEL`. It is not a version. A broken push leaves it for the next
-//! push.
+//! The folder in which a new version is put together: `/.baserock/incoming/LABEL`. It is not a version. A failed try can leave it for the
+//! next one.
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use baserock::label::Label;
-use baserock::layout::{INCOMING, PRIVATE};
-use baserock::operations::incoming::VERSION;
-use baserock::volume::Volume;
 use delta::hash::Hash;
 use delta::{Manifest, format};
 use nix::fcntl::OFlag;
+use system::atomic;
 use system::btrfs::{self, Access};
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
@@ -19,30 +17,42 @@ use system::lock::{Lock, Patience};
 use system::remove;
 use system::resolve::Links;
 use system::step::change;
+use system::undo::Undo;
 
-use crate::protocol::SILENCE;
+use crate::label::Label;
+use crate::layout::{INCOMING, ORIG, PRIVATE, SYSTEMS};
+use crate::operations::manifest;
+use crate::volume::Volume;
 
 /// In the folder: the subvolume in which the new tree is put together. It is a snapshot of the basis with one more folder in its root, for
 /// contents that do not have their names yet.
-pub const TREE: &str = "tree";
+const TREE: &str = "tree";
 /// In the folder: the tree of an earlier try, until its contents have been taken over into the new tree.
 const EARLIER: &str = "earlier";
 /// In the root of the tree: the folder of contents, each named by its hash.
 const CONTENTS: &str = ".baserock-contents";
 /// In the folder: the new tree's manifest.
 const MANIFEST: &str = "manifest";
+/// In the folder: the directory that becomes the version's.
+const VERSION: &str = "version";
 const LOCK: &str = "lock";
+/// How long to wait for the lock. A process whose source has vanished may hold it for one more minute.
+const LOCK_PATIENCE: Duration = Duration::from_secs(65);
+/// How often to try to get the lock.
+const LOCK_INTERVAL: Duration = Duration::from_millis(200);
 /// How long to wait until the space of deleted subvolumes is free.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The folder of one label, locked.
-pub struct Incoming {
+pub struct Staging {
     dir: Dir,
+    /// Deletes the folder at the end, unless it is kept. The lock is held until then.
+    clearing: Option<Undo<'static>>,
     _lock: Lock,
 }
 
 /// A name for the folder of contents that neither of two trees has.
-pub fn contents_name(trees: [&Manifest; 2]) -> String {
+pub fn parts_name(trees: [&Manifest; 2]) -> String {
     let mut name = CONTENTS.to_owned();
     while trees.iter().any(|tree| tree.entries().iter().any(|entry| *entry.path == *name.as_bytes())) {
         name.push('-');
@@ -50,21 +60,31 @@ pub fn contents_name(trees: [&Manifest; 2]) -> String {
     name
 }
 
-impl Incoming {
-    /// Opens the folder, and makes it if necessary. An agent whose sender has vanished holds the lock for one more minute, so this waits
-    /// that long.
-    pub fn open(volume: &Volume, label: &Label) -> Result<Self> {
+impl Staging {
+    /// Opens the folder, and makes it if necessary. If it is kept, a failure leaves it as it is; if not, it is deleted then.
+    pub fn open(volume: &Volume, label: &Label, is_kept: bool) -> Result<Self> {
         let private = volume.top().ensure_dir(PRIVATE, 0o700)?;
-        let dir = private.ensure_dir(INCOMING, 0o700)?.ensure_dir(label, 0o700)?;
-        let lock = lock(&dir, label)?;
-        Ok(Incoming { dir, _lock: lock })
+        let folders = private.ensure_dir(INCOMING, 0o700)?;
+        let (dir, lock) = lock(&folders, label)?;
+        let name = label.to_string();
+        let clearing = (!is_kept).then(|| {
+            let mut undo = Undo::new();
+            undo.push(format!("remove {}", dir.shown("").display()), move || folders.remove_tree(&name));
+            undo
+        });
+        Ok(Staging { dir, clearing, _lock: lock })
     }
 
-    /// The manifest of an earlier try, if that was for the same tree. Everything of a try for another tree is deleted.
-    pub fn manifest(&self, digest: Hash) -> Result<Option<Manifest>> {
+    /// Whether a failure leaves the folder for the next try.
+    pub fn is_kept(&self) -> bool {
+        self.clearing.is_none()
+    }
+
+    /// The manifest of an earlier try, if that was for the tree with this digest. Everything of a try for another tree is deleted.
+    pub fn manifest(&self, digest: Option<Hash>) -> Result<Option<Manifest>> {
         let bytes = self.dir.read_if_exists(MANIFEST)?;
         let manifest = bytes.and_then(|bytes| format::read(bytes.as_slice()).ok());
-        match manifest.filter(|manifest| manifest.digest() == digest) {
+        match manifest.filter(|manifest| Some(manifest.digest()) == digest) {
             Some(manifest) => Ok(Some(manifest)),
             None => self.clear().map(|()| None),
         }
@@ -96,9 +116,8 @@ impl Incoming {
 
     /// Begins the new tree as a snapshot of the basis.
     pub fn begin_tree(&self, orig: &Dir) -> Result<Dir> {
-        let mut deleted = Vec::new();
-        deleted.extend(remove::tree(&self.dir, TREE)?);
-        deleted.extend(remove::tree(&self.dir, VERSION)?);
+        self.dir.remove_tree(TREE)?;
+        self.dir.remove_tree(VERSION)?;
         btrfs::snapshot(orig, &self.dir, TREE, Access::Writable)?;
         self.dir.dir(TREE)
     }
@@ -106,6 +125,20 @@ impl Incoming {
     /// Deletes the tree of an earlier try. Its contents are in the new tree now.
     pub fn forget_earlier(&self) -> Result<()> {
         self.dir.remove_tree(EARLIER)
+    }
+
+    /// Makes the tree the frozen `orig` of a version, with its manifest beside it. The version is not complete yet; it appears among the
+    /// others in one step. No file in the tree may be open for writing.
+    pub fn publish(&self, volume: &Volume, label: &Label, new: &Manifest) -> Result<()> {
+        let systems = volume.top().dir(SYSTEMS)?;
+        let version = self.dir.ensure_dir(VERSION, 0o755)?;
+        // A frozen subvolume cannot be moved, so it is moved first.
+        atomic::publish(&self.dir, TREE, &version, ORIG)?;
+        let orig = version.dir(ORIG)?;
+        btrfs::set_access(&orig, Access::ReadOnly)?;
+        manifest::store(&version, &orig, new)?;
+        atomic::publish(&self.dir, VERSION, &systems, label)?;
+        btrfs::commit(&systems)
     }
 
     /// Deletes everything but the lock.
@@ -120,22 +153,29 @@ impl Incoming {
     }
 }
 
-fn lock(dir: &Dir, label: &Label) -> Result<Lock> {
+/// Opens and locks the folder of the label.
+fn lock(folders: &Dir, label: &Label) -> Result<(Dir, Lock)> {
     let begun = Instant::now();
     loop {
+        let dir = folders.ensure_dir(label, 0o700)?;
         let file = File::from(dir.open_with(LOCK, OFlag::O_RDWR | OFlag::O_CREAT, 0o600, Links::Refuse)?);
-        let shown = format!("the push of {label}");
-        match Lock::take(file, shown.as_ref(), Patience::Refuse) {
-            Err(Error::Busy { what, holder }) if begun.elapsed() > SILENCE + Duration::from_secs(5) => {
+        match Lock::take(file, format!("the folder of version {label}").as_ref(), Patience::Refuse) {
+            Err(Error::Busy { what, holder }) if begun.elapsed() > LOCK_PATIENCE => {
                 return Err(Error::Busy { what, holder });
             }
-            Err(Error::Busy { .. }) => std::thread::sleep(Duration::from_millis(200)),
+            Err(Error::Busy { .. }) => std::thread::sleep(LOCK_INTERVAL),
+            Err(error) => return Err(error),
+            // The process that held the lock may have deleted the folder.
+            Ok(lock) if is_deleted(&lock, &dir)? => {}
             Ok(lock) => {
                 // For an administrator who wants to know which process it is.
                 change("write", dir.shown(LOCK), || writeln!(lock.file(), "{}", std::process::id()))?;
-                return Ok(lock);
+                return Ok((dir, lock));
             }
-            Err(error) => return Err(error),
         }
     }
+}
+
+fn is_deleted(lock: &Lock, dir: &Dir) -> Result<bool> {
+    Ok(lock.file().metadata().or_cannot("examine", dir.shown(LOCK))?.nlink() == 0)
 }

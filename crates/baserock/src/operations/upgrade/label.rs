@@ -1,0 +1,71 @@
+//! Whether the volume can get the version.
+
+use delta::hash::Hash;
+use system::btrfs;
+use system::error::{Error, Result};
+
+use crate::label::Label;
+use crate::layout::{self, ORIG};
+use crate::operations::{loader_limits, manifest};
+use crate::volume::Volume;
+
+/// What a volume has under the label of a new version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Present {
+    /// There is nothing.
+    Nothing,
+    /// Another tree, or one that is not known yet, from an upgrade that did not finish the deployment.
+    Begun,
+    /// The same tree, from such an upgrade.
+    SameTree,
+    /// The same tree, deployed.
+    Deployed,
+}
+
+impl Present {
+    /// Whether the tree is there, so that it does not have to be put together.
+    pub fn has_tree(self) -> bool {
+        matches!(self, Present::SameTree | Present::Deployed)
+    }
+}
+
+/// Fails if the volume cannot get the version. `digest` is that of the new tree's manifest, if it is known. Changes nothing.
+pub fn check(volume: &Volume, label: &Label, digest: Option<Hash>) -> Result<Present> {
+    btrfs::require(volume.top())?;
+    let present = present(volume, label, digest)?;
+    if let Some(limit) = loader_limits::exceeded(volume)?.into_iter().next() {
+        return Err(Error::refused(limit));
+    }
+    basis(volume)?;
+    Ok(present)
+}
+
+fn present(volume: &Volume, label: &Label, digest: Option<Hash>) -> Result<Present> {
+    let Some(version) = volume.top().dir_if_exists(layout::version(label))? else {
+        return Ok(Present::Nothing);
+    };
+    let orig = version.dir_if_exists(ORIG)?;
+    let made = orig.map(|orig| manifest::load(&version, &orig)).transpose()?.flatten();
+    let is_same = digest.is_some_and(|digest| made.as_ref().is_some_and(|made| made.digest() == digest));
+    let name = volume.name().display();
+    let remove = format!("system-version-manager remove {label}");
+    match (volume.complete()?.contains(label), made) {
+        (true, _) if is_same => Ok(Present::Deployed),
+        (true, _) => Err(Error::refused(format!(
+            "version {label} exists on {name}; choose another VERSION_LABEL, or remove it first ({remove})"
+        ))),
+        (false, Some(_)) => Ok(if is_same { Present::SameTree } else { Present::Begun }),
+        (false, None) => Err(Error::refused(format!(
+            "version {label} is on {name}, is not complete, and no upgrade has put it there; remove it first ({remove})"
+        ))),
+    }
+}
+
+/// The version to start from: the default, or the running one if the default is not complete.
+pub fn basis(volume: &Volume) -> Result<Label> {
+    let complete = volume.complete()?;
+    let candidates = [volume.default()?, volume.running().cloned()];
+    candidates.into_iter().flatten().find(|label| complete.contains(label)).ok_or_else(|| {
+        Error::refused(format!("{} has no complete default version to start from", volume.name().display()))
+    })
+}

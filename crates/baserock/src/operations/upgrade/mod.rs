@@ -1,0 +1,229 @@
+//! Adding a version. The new tree is put together beside the versions, and shares with the default what both have. Then it becomes a version
+//! itself: deployed, and the default.
+
+mod earlier;
+mod label;
+mod space;
+mod staging;
+
+use std::collections::HashMap;
+
+use delta::apply::{Apply, Stats};
+use delta::hash::Hash;
+use delta::plan::Wanted;
+use delta::{Manifest, Plan, Tree};
+use system::dir::Dir;
+use system::error::Result;
+use system::lock::Patience;
+use system::observer::Observer;
+use system::signal;
+use system::undo::Undo;
+
+use self::earlier::EarlierTry;
+use self::label::basis;
+pub use self::label::{Present, check};
+pub use self::space::Reserve;
+use self::staging::Staging;
+use super::etc::{EtcMerge, Merged};
+use super::{Deploy, Remove, SetDefault, deploy, full, incoming, manifest, remove, set_default};
+use crate::extension::Environment;
+use crate::label::Label;
+use crate::layout::{self, ORIG};
+use crate::volume::Volume;
+
+/// What to add, and how.
+#[derive(Clone, Debug)]
+pub struct Upgrade {
+    /// The new version.
+    pub label: Label,
+    /// The deployment's parameters.
+    pub environment: Environment,
+    /// How `/etc` is merged; `None` leaves it as it was built.
+    pub etc: Option<EtcMerge>,
+    /// The space that must stay free.
+    pub reserve: Reserve,
+}
+
+/// The result of an upgrade.
+#[derive(Clone, Debug, Default)]
+pub struct Upgraded {
+    /// The numbers of names in which the new tree differs from the old default's. All are zero if the tree was there already.
+    pub names: Stats,
+    /// The last merge of `/etc`, if there was one.
+    pub merged: Option<Merged>,
+    /// The default before, if it was another version.
+    pub before: Option<Label>,
+}
+
+/// Where the new tree comes from: a folder of this machine, another machine, a server.
+pub trait Contents {
+    /// The digest of the new tree's manifest. If it is given, a try that fails leaves what it has for the next try, which goes on with it if
+    /// its digest is the same. If it is `None`, a try that fails leaves nothing.
+    fn digest(&self) -> Option<Hash>;
+
+    /// The manifest of the new tree. It is not asked for if an earlier try has left it.
+    fn manifest(&mut self) -> Result<Manifest>;
+
+    /// Carries out [`Filling::apply`]: prepares, gives every content that its plan wants its names, and finishes.
+    fn fill(&mut self, filling: &Filling<'_>) -> Result<Stats>;
+}
+
+/// A new tree that needs its contents.
+pub struct Filling<'a> {
+    /// The top level of the volume.
+    pub volume: &'a Dir,
+    /// The plan, the basis, and the tree. The tree is a snapshot of the basis.
+    pub apply: Apply<'a>,
+    /// A folder for contents that are not complete yet, each named by its hash. It is in the subvolume of the tree, and goes at the end.
+    pub parts: &'a Dir,
+    /// Of each content that an earlier try has left in `parts`, the number of bytes that are there.
+    pub have: &'a HashMap<Hash, u64>,
+}
+
+/// Adds the version and makes it the default.
+///
+/// Filling the new tree takes only the label's lock, so that a slow source does not keep others from changing the volume. The volume's own
+/// lock is taken for the rest, unless the volume was opened with it.
+pub fn upgrade(
+    volume: &mut Volume,
+    upgrade: &Upgrade,
+    contents: &mut dyn Contents,
+    observer: &dyn Observer,
+) -> Result<Upgraded> {
+    let outcome = attempt(volume, upgrade, contents, observer);
+    full::explain(volume, outcome)
+}
+
+fn attempt(
+    volume: &mut Volume,
+    upgrade: &Upgrade,
+    contents: &mut dyn Contents,
+    observer: &dyn Observer,
+) -> Result<Upgraded> {
+    let (label, digest) = (&upgrade.label, contents.digest());
+    let mut present = check(volume, label, digest)?;
+    let mut staged = None;
+    if !present.has_tree() {
+        let staging = Staging::open(volume, label, digest.is_some())?;
+        // Another process may have held the label's lock until now, and have added the version.
+        present = check(volume, label, digest)?;
+        if present == Present::Begun {
+            observer.note(format!("version {label} was begun and not completed: it is made anew"));
+            volume.while_locked(Patience::Refuse, |volume| take_back(volume, label, observer))?;
+        }
+        if !present.has_tree() {
+            staged = Some(stage(volume, upgrade, staging, contents, observer)?);
+        }
+    }
+    volume.while_locked(Patience::Refuse, |volume| install(volume, upgrade, present, staged, observer))
+}
+
+/// A tree that is complete, and not yet a version.
+struct Staged {
+    staging: Staging,
+    manifest: Manifest,
+    names: Stats,
+}
+
+/// Puts the new tree together.
+fn stage(
+    volume: &Volume,
+    upgrade: &Upgrade,
+    staging: Staging,
+    contents: &mut dyn Contents,
+    observer: &dyn Observer,
+) -> Result<Staged> {
+    let label = &upgrade.label;
+    let new = match staging.manifest(contents.digest())? {
+        Some(manifest) => manifest,
+        None => contents.manifest()?,
+    };
+    let basis = basis(volume)?;
+    observer.phase(format!("comparing {label} with {basis}"));
+    let version = volume.version_dir(&basis)?;
+    let orig = version.dir(ORIG)?;
+    let old = manifest::load_or_make(&version, &orig, observer)?;
+    let plan = Plan::new(&old, &new);
+    let parts_name = staging::parts_name([&old, &new]);
+    let earlier = staging.earlier(&orig)?;
+    let mut earlier = earlier.map(|tree| EarlierTry::new(tree, &parts_name, &new)).transpose()?;
+    let have = earlier.as_mut().map(|earlier| earlier.have(&plan.wanted)).transpose()?.unwrap_or_default();
+    upgrade.reserve.check(volume, label, &plan, &have)?;
+    if contents.digest().is_some() {
+        staging.keep_manifest(&new)?;
+    }
+    let there = plan.wanted.iter().filter(|wanted| have.contains_key(&wanted.hash));
+    let (tree, parts) = begin(&staging, &orig, &parts_name, earlier, there)?;
+    let basis = Tree { dir: &orig, manifest: &old };
+    let apply = Apply { plan: &plan, basis, new: &new, into: &tree };
+    let names = contents.fill(&Filling { volume: volume.top(), apply, parts: &parts, have: &have })?;
+    drop(parts);
+    tree.remove_tree(&parts_name)?;
+    delta::metadata::set_time(&tree, "".as_ref(), &new.entries()[0].metadata)?;
+    Ok(Staged { staging, manifest: new, names })
+}
+
+/// Begins the new tree with the contents that an earlier try has left. Returns the tree, and its folder of parts.
+fn begin<'w>(
+    staging: &Staging,
+    orig: &Dir,
+    parts_name: &str,
+    earlier: Option<EarlierTry<'_>>,
+    there: impl Iterator<Item = &'w Wanted>,
+) -> Result<(Dir, Dir)> {
+    let tree = staging.begin_tree(orig)?;
+    let parts = tree.ensure_dir(parts_name, 0o700)?;
+    if let Some(mut earlier) = earlier {
+        for wanted in there {
+            signal::check()?;
+            earlier.bring(wanted, &parts)?;
+        }
+    }
+    staging.forget_earlier()?;
+    Ok((tree, parts))
+}
+
+/// Makes the staged tree a version, unless it is one already, deploys it, unless that is done, and makes it the default.
+fn install(
+    volume: &Volume,
+    upgrade: &Upgrade,
+    present: Present,
+    staged: Option<Staged>,
+    observer: &dyn Observer,
+) -> Result<Upgraded> {
+    let label = &upgrade.label;
+    let before = volume.default()?.filter(|before| before != label);
+    let mut undo = Undo::new();
+    if staged.as_ref().is_some_and(|staged| !staged.staging.is_kept()) {
+        undo.push(format!("remove version {label}"), || take_back(volume, label, observer));
+    }
+    let mut etc = upgrade.etc.clone();
+    let mut names = Stats::default();
+    if let Some(staged) = staged {
+        observer.phase(format!("writing {label} to the disk"));
+        if let Some(etc) = &mut etc {
+            etc.owned = Some(staged.manifest.owned());
+        }
+        names = staged.names;
+        staged.staging.publish(volume, label, &staged.manifest)?;
+    }
+    incoming::discard(volume, label.as_str(), &mut Vec::new())?;
+    let merged = if present == Present::Deployed {
+        observer.note(format!("version {label} was deployed with this very tree before; it stays as it is"));
+        None
+    } else {
+        let environment = upgrade.environment.clone();
+        deploy(volume, &Deploy { label: label.clone(), environment, etc: etc.clone() }, observer)?.merged
+    };
+    let again = set_default(volume, &SetDefault { label: label.clone(), etc }, observer)?;
+    undo.commit();
+    Ok(Upgraded { names, merged: again.or(merged), before })
+}
+
+/// Removes the version, unless it is the default already, or does not exist.
+fn take_back(volume: &Volume, label: &Label, observer: &dyn Observer) -> Result<()> {
+    if !volume.top().has(layout::version(label))? || volume.default()?.as_ref() == Some(label) {
+        return Ok(());
+    }
+    remove(volume, &Remove { label: label.clone(), force: true }, observer)
+}

@@ -1,0 +1,62 @@
+//! Checks that there is room before anything is written.
+
+use std::collections::HashMap;
+
+use delta::hash::Hash;
+use delta::plan::{Plan, Wanted};
+use system::btrfs;
+use system::error::{Error, Result};
+
+use crate::label::Label;
+use crate::operations::full;
+use crate::volume::Volume;
+
+/// The space that stays free on the volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reserve {
+    bytes: u64,
+    /// This part of the volume, if that is more: 20 stands for a twentieth.
+    part: Option<u64>,
+}
+
+/// Bytes of metadata for one name: a generous estimate, since btrfs writes metadata twice.
+const PER_NAME: u64 = 2048;
+const SECTOR: u64 = 4096;
+
+impl Reserve {
+    /// For a disk from which no system is running: 64 MiB for menus, for the next merge of `/etc`, and for btrfs to delete in.
+    pub const OFFLINE: Reserve = Reserve { bytes: 64 << 20, part: None };
+
+    /// For the disk of a running system, whose programs go on writing: 512 MiB, or a twentieth of the volume if that is more.
+    pub const RUNNING: Reserve = Reserve { bytes: 512 << 20, part: Some(20) };
+
+    /// Fails if there is no room for the plan, and names the versions that could be removed. `have` tells how many bytes of a content are
+    /// there already.
+    pub(super) fn check(
+        self,
+        volume: &Volume,
+        label: &Label,
+        plan: &Plan,
+        have: &HashMap<Hash, u64>,
+    ) -> Result<()> {
+        let there = |wanted: &Wanted| have.get(&wanted.hash).copied().unwrap_or(0);
+        let missing = |wanted: &Wanted| wanted.size.saturating_sub(there(wanted)).next_multiple_of(SECTOR);
+        let contents: u64 = plan.wanted.iter().map(missing).fold(0, u64::saturating_add);
+        let names = (plan.make.len() + plan.metadata.len() + plan.remove.len() + plan.wanted.len()) as u64;
+        let needed = contents.saturating_add(names * PER_NAME);
+        let space = btrfs::space(volume.top())?;
+        let kept = self.bytes.max(self.part.map_or(0, |part| space.total / part));
+        if needed.saturating_add(kept) <= space.available {
+            return Ok(());
+        }
+        let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
+        Err(Error::refused(format!(
+            "version {label} needs {} MiB on {}, where {} MiB are free and {} MiB of those are kept free; {}",
+            megabytes(needed),
+            volume.name().display(),
+            megabytes(space.available),
+            megabytes(kept),
+            full::remedy(volume)?
+        )))
+    }
+}
