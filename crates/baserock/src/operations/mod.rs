@@ -17,6 +17,7 @@ pub mod set_default;
 pub mod state;
 mod sweep;
 pub mod upgrade;
+pub mod verify;
 
 use system::observer::Event;
 
@@ -26,6 +27,7 @@ pub use deploy::{Deploy, Deployed, deploy};
 pub use remove::{Remove, remove};
 pub use set_default::{SetDefault, set_default};
 pub use upgrade::{Upgrade, Upgraded, upgrade};
+pub use verify::{record, verify};
 
 /// What operations report is also sent and printed.
 impl Format for Event {}
