@@ -22,7 +22,7 @@ use crate::label::Label;
 use crate::layout::{self, BOOT_RECORD, INCOMPLETE, ORIG, RUN};
 use crate::meta::{self, DeploymentMeta};
 use crate::rootfs::kernel::{BootFiles, boot_files as find_boot_files};
-use crate::volume::{Kind, Volume};
+use crate::volume::{Kind, Survey, Volume};
 
 /// What to deploy, and how.
 #[derive(Clone, Debug)]
@@ -60,10 +60,10 @@ pub fn deploy(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Res
 
 fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result<Deployed> {
     let label = &options.label;
-    let default = repair::repair(volume, observer)?;
-    let version = check(volume, label)?;
+    let survey = repair::repair(volume, &volume.survey()?, observer)?;
+    let version = check(volume, &survey, label)?;
     start_over(volume, label, &version)?;
-    let plan = plan(volume, options, &version.dir(ORIG)?, default.as_ref())?;
+    let plan = plan(volume, &survey, options, &version.dir(ORIG)?)?;
     for limit in loader_limits::exceeded(volume)? {
         observer.warn(limit);
     }
@@ -81,10 +81,13 @@ fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result
     marker::clear(&version)?;
     undo.push(format!("mark {label} as incomplete"), || marker::set(&version));
     // The menu may be the new one when something fails: what it boots must not go before it names it no more.
-    if let Some(default) = &default {
-        undo.push(format!("take {label} out of the boot menu"), || menu::write(volume, default, Some(label)));
+    if let Some(default) = &survey.default {
+        undo.push(format!("take {label} out of the boot menu"), || {
+            menu::write(volume, &volume.survey()?, default, Some(label)).map(drop)
+        });
     }
-    menu::write(volume, default.as_ref().unwrap_or(label), None)?;
+    let complete = survey.with(volume, label)?;
+    menu::write(volume, &complete, survey.default.as_ref().unwrap_or(label), None)?;
     undo.commit();
     tidy(marker::discard_thawed(&version));
     ballast::ensure(volume)?;
@@ -92,7 +95,7 @@ fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result
 }
 
 /// The version's directory, if it can be deployed.
-fn check(volume: &Volume, label: &Label) -> Result<Dir> {
+fn check(volume: &Volume, survey: &Survey, label: &Label) -> Result<Dir> {
     btrfs::require(volume.top())?;
     let shown = format!("/systems/{label}/{ORIG}");
     let missing =
@@ -107,7 +110,7 @@ fn check(volume: &Volume, label: &Label) -> Result<Dir> {
     if version.has(INCOMPLETE)? {
         return Ok(version);
     }
-    if volume.complete()?.contains(label) {
+    if survey.complete.contains(label) {
         return Err(Error::refused(format!(
             "version {label} is deployed already; remove it first (system-version-manager remove {label}), \
              or choose another label"
@@ -166,13 +169,12 @@ fn find_files(orig: &Dir, parameters: &Parameters, has_menu: bool) -> Result<Opt
 }
 
 /// Decides: what boots the version, with which parameters, from whom `/etc` comes.
-fn plan(volume: &Volume, options: &Deploy, orig: &Dir, default: Option<&Label>) -> Result<Plan> {
+fn plan(volume: &Volume, survey: &Survey, options: &Deploy, orig: &Dir) -> Result<Plan> {
     let label = &options.label;
     refuse_case_clash(volume, label)?;
-    let old = volume.running().or(default).cloned();
-    let menu = volume.boot().menu()?;
-    let has_menu = menu.is_some();
-    let menu = menu.unwrap_or_default();
+    let old = survey.running.clone().or_else(|| survey.default.clone());
+    let has_menu = survey.menu.is_some();
+    let menu = survey.menu.clone().unwrap_or_default();
     let inherited = old.as_ref().map(|old| volume.boot_record(old, &menu)).transpose()?.flatten();
     let meta = deployment_meta(orig)?;
     let parameters = Parameters::new(&options.environment, &meta)?;

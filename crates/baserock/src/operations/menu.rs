@@ -7,17 +7,23 @@ use super::boot_files;
 use crate::boot::{BootRecord, Menu, extlinux};
 use crate::label::Label;
 use crate::layout::{DEFAULT, SYSTEMS};
-use crate::volume::Volume;
+use crate::volume::{Survey, Volume};
 
 /// Writes the menu with every complete version but `without`, booting `default`; then the link that mirrors it.
 ///
-/// When this returns, the next boot is `default`. What the menu names must be committed before.
-pub fn write(volume: &Volume, default: &Label, without: Option<&Label>) -> Result<()> {
-    let before = volume.boot().menu()?.unwrap_or_default();
-    let mut versions = bootable(volume, &before)?;
+/// When this returns, the next boot is `default`. What the menu names must be committed before. Returns the menu that is there then.
+pub fn write(
+    volume: &Volume,
+    survey: &Survey,
+    default: &Label,
+    without: Option<&Label>,
+) -> Result<Option<Menu>> {
+    let mut now = survey.menu.clone();
+    let before = survey.menu.clone().unwrap_or_default();
+    let mut versions = bootable(volume, survey, &before)?;
     versions.retain(|(label, _)| Some(label) != without);
     if versions.iter().any(|(_, record)| record.kernel) {
-        for needed in std::iter::once(default).chain(volume.running()) {
+        for needed in std::iter::once(default).chain(&survey.running) {
             if !versions.iter().any(|(label, _)| label == needed) {
                 return Err(Error::refused(format!(
                     "the boot menu would lack version {needed}, which is needed to boot; nothing was changed"
@@ -28,16 +34,18 @@ pub fn write(volume: &Volume, default: &Label, without: Option<&Label>) -> Resul
         if menu != before || volume.boot().menu_is_detached()? {
             boot_files::write_menu(volume, &menu.to_string())?;
         }
+        now = Some(menu);
     }
-    mirror(volume, default)
+    mirror(volume, default)?;
+    Ok(now)
 }
 
 /// The complete versions with what they boot with. One whose parameters are nowhere is left out, since it cannot be booted.
-fn bootable(volume: &Volume, menu: &Menu) -> Result<Vec<(Label, BootRecord)>> {
+fn bootable(volume: &Volume, survey: &Survey, menu: &Menu) -> Result<Vec<(Label, BootRecord)>> {
     let mut versions = Vec::new();
-    for label in volume.complete()? {
-        if let Some(record) = volume.boot_record(&label, menu)? {
-            versions.push((label, record));
+    for label in &survey.complete {
+        if let Some(record) = volume.boot_record(label, menu)? {
+            versions.push((label.clone(), record));
         }
     }
     Ok(versions)

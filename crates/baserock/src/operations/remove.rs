@@ -10,7 +10,7 @@ use system::remove;
 use super::{ballast, boot_files, full, incoming, menu, repair};
 use crate::label::Label;
 use crate::layout::{self, ORIG, RUN, SYSTEMS};
-use crate::volume::Volume;
+use crate::volume::{Survey, Volume};
 
 /// What to remove.
 #[derive(Clone, Debug)]
@@ -34,14 +34,15 @@ pub fn remove(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Res
 
 fn attempt(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result<()> {
     let label = &options.label;
-    check(volume, options)?;
-    let default = ballast::with_release(volume, || repair::repair(volume, observer))?;
-    if default.as_ref() == Some(label) {
+    let survey = volume.survey()?;
+    check(volume, &survey, options)?;
+    let survey = ballast::with_release(volume, || repair::repair(volume, &survey, observer))?;
+    if survey.default.as_ref() == Some(label) {
         return Err(is_default(label));
     }
     observer.phase(format!("taking {label} out of the boot menu"));
-    if let Some(default) = &default {
-        menu::write(volume, default, Some(label))?;
+    if let Some(default) = &survey.default {
+        menu::write(volume, &survey, default, Some(label))?;
     }
     observer.phase(format!("deleting {label}"));
     let version = volume.version_dir(label)?;
@@ -65,17 +66,17 @@ fn attempt(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result
     Ok(())
 }
 
-fn check(volume: &Volume, options: &Remove) -> Result<()> {
+fn check(volume: &Volume, survey: &Survey, options: &Remove) -> Result<()> {
     let label = &options.label;
     if !volume.top().has(layout::version(label))? {
-        return volume.require(label);
+        return survey.require(volume, label);
     }
-    if volume.running() == Some(label) {
+    if survey.running.as_ref() == Some(label) {
         return Err(Error::refused(format!(
             "version {label} is running; boot another one before you remove it"
         )));
     }
-    if volume.default()?.as_ref() == Some(label) {
+    if survey.default.as_ref() == Some(label) {
         return Err(is_default(label));
     }
     if *label == Label::factory() && !options.force {

@@ -4,38 +4,37 @@ use system::error::Result;
 use system::observer::Observer;
 
 use super::{ballast, menu, sweep};
-use crate::boot::extlinux;
 use crate::label::Label;
-use crate::volume::Volume;
+use crate::volume::{Survey, Volume};
 
-/// Makes menu, link and ballast what they should be, and removes what is half done. Every operation begins with this. Returns the
-/// default, where there is one.
-pub fn repair(volume: &Volume, observer: &dyn Observer) -> Result<Option<Label>> {
-    sweep::sweep(volume)?;
-    let complete = volume.complete()?;
-    let Some(default) = choose_default(volume, &complete, observer)? else { return Ok(None) };
+/// Makes menu, link and ballast what they should be, and removes what is half done. Every operation begins with this. Returns what the
+/// volume says of its versions then.
+pub fn repair(volume: &Volume, survey: &Survey, observer: &dyn Observer) -> Result<Survey> {
+    sweep::sweep(volume, &survey.complete)?;
+    let Some(default) = choose_default(volume, survey, observer)? else {
+        return Ok(Survey { default: None, ..survey.clone() });
+    };
     if volume.boot().menu_is_detached()? {
         observer.note(
             "/extlinux.conf is a file of its own: moved to /extlinux/extlinux.conf, with a link in its place",
         );
     }
-    menu::write(volume, &default, None)?;
+    let menu = menu::write(volume, survey, &default, None)?;
     ballast::ensure(volume)?;
-    Ok(Some(default))
+    Ok(Survey { default: Some(default), menu, ..survey.clone() })
 }
 
 /// The menu's default where that is a complete version; else the best guess, said aloud.
-fn choose_default(volume: &Volume, complete: &[Label], observer: &dyn Observer) -> Result<Option<Label>> {
-    let linked = volume.linked_default()?;
-    let there = |label: &Label| complete.contains(label);
-    let menu = volume.boot().menu()?;
-    let named = menu.as_ref().and_then(|menu| extlinux::default_version(menu, linked.as_ref()));
-    if let Some(default) = named.clone().filter(there) {
-        return Ok(Some(default));
+fn choose_default(volume: &Volume, survey: &Survey, observer: &dyn Observer) -> Result<Option<Label>> {
+    let there = |label: &Label| survey.complete.contains(label);
+    let named = survey.default.as_ref().filter(|_| survey.menu.is_some());
+    if let Some(default) = named.filter(|label| there(label)) {
+        return Ok(Some(default.clone()));
     }
-    let fallback = [linked, volume.running().cloned(), Some(Label::factory()), complete.first().cloned()];
+    let (linked, running) = (volume.linked_default()?, survey.running.clone());
+    let fallback = [linked, running, Some(Label::factory()), survey.complete.first().cloned()];
     let Some(default) = fallback.into_iter().flatten().find(there) else { return Ok(None) };
-    let what = match (menu, named) {
+    let what = match (&survey.menu, named) {
         (None, _) => "the boot menu was missing".to_owned(),
         (Some(_), None) => "the boot menu named no default".to_owned(),
         (Some(_), Some(gone)) => {

@@ -27,12 +27,13 @@ pub fn set_default(volume: &Volume, options: &SetDefault, observer: &dyn Observe
 }
 
 fn attempt(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Result<Option<Merged>> {
-    volume.require(&options.label)?;
-    let before = repair::repair(volume, observer)?;
-    let old = volume.running().cloned().or(before);
+    let survey = volume.survey()?;
+    survey.require(volume, &options.label)?;
+    let survey = repair::repair(volume, &survey, observer)?;
+    let old = survey.running.clone().or_else(|| survey.default.clone());
     let merged = match (&options.etc, old) {
         (Some(how), Some(old)) if old != options.label => {
-            etc::merge_again(volume, &old, &options.label, how, observer)?
+            etc::merge_again(volume, &survey, &old, &options.label, how, observer)?
         }
         _ => None,
     };
@@ -41,6 +42,6 @@ fn attempt(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Re
         btrfs::commit(volume.top())?;
     }
     observer.phase(format!("making {} the default", options.label));
-    menu::write(volume, &options.label, None)?;
+    menu::write(volume, &survey, &options.label, None)?;
     Ok(merged)
 }

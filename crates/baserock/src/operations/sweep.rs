@@ -9,6 +9,7 @@ use system::error::Result;
 use system::inode::{Inode, times};
 
 use super::{incoming, marker};
+use crate::label::Label;
 use crate::layout::{
     ADDING, BOOT_RECORD, DEFAULT, ETC_BEFORE_SYNC, MANIFEST, MENU, MENU_DIR, MERGE_RECORD, MERGED_FROM,
     MERGING, PRIVATE, RUN, SHARED, STATE, SYSTEMS,
@@ -22,9 +23,8 @@ const REPLACED: [&str; 6] = [BOOT_RECORD, MANIFEST, MERGE_RECORD, MERGING, ETC_B
 
 /// Ends or removes everything that is half done in complete versions, the shared state and the menu. Incomplete versions are their
 /// marker's.
-pub fn sweep(volume: &Volume) -> Result<()> {
-    let complete = volume.complete()?;
-    for label in &complete {
+pub fn sweep(volume: &Volume, complete: &[Label]) -> Result<()> {
+    for label in complete {
         version(&volume.version_dir(label)?)?;
     }
     let (top, boot) = (volume.top(), volume.boot().dir());
@@ -37,7 +37,7 @@ pub fn sweep(volume: &Volume) -> Result<()> {
         snapshots(&private)?;
         // What was collected for versions that have become complete since: the power went before it was deleted.
         let mut deleted = Vec::new();
-        for label in &complete {
+        for label in complete {
             incoming::discard(volume, label.as_str(), &mut deleted)?;
         }
     }

@@ -8,6 +8,7 @@ mod location;
 mod mount;
 mod open;
 mod opening;
+mod survey;
 mod version;
 
 use std::path::PathBuf;
@@ -15,8 +16,9 @@ use std::path::PathBuf;
 pub use boot_place::{BootPlace, Kind};
 pub use location::Location;
 pub use opening::{Opening, Purpose};
+pub use survey::Survey;
 use system::dir::Dir;
-use system::error::{Error, Result, if_exists};
+use system::error::{Result, if_exists};
 use system::lock::{Lock, Patience};
 use system::loopdev::LoopDevice;
 use system::mount::PrivateMount;
@@ -103,7 +105,7 @@ impl Volume {
 
     /// Every version, complete or not, sorted by label.
     pub fn versions(&self) -> Result<Vec<Version>> {
-        version::all(self)
+        version::all(self, self.default()?.as_ref())
     }
 
     /// What is wrong with a version, its tree aside: nothing where it is as deploying left it.
@@ -111,20 +113,14 @@ impl Volume {
         faults::of(self, label)
     }
 
-    /// The complete versions, sorted by label.
-    pub fn complete(&self) -> Result<Vec<Label>> {
-        Ok(self.versions()?.into_iter().filter(Version::is_complete).map(|version| version.label).collect())
+    /// What an operation has to know of the versions, read once.
+    pub fn survey(&self) -> Result<Survey> {
+        Survey::new(self)
     }
 
     /// The version of this label; one that is not there, or not complete, is an error that names those that are.
     pub fn require(&self, label: &Label) -> Result<()> {
-        let complete = self.complete()?;
-        if complete.contains(label) {
-            return Ok(());
-        }
-        let what = if self.top.has(layout::version(label))? { "is not complete" } else { "does not exist" };
-        let there: Vec<&str> = complete.iter().map(Label::as_str).collect();
-        Err(Error::refused(format!("version {label} {what}; there are: {}", there.join(", "))))
+        self.survey()?.require(self, label)
     }
 
     /// A version's directory.

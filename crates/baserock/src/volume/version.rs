@@ -33,8 +33,7 @@ impl Version {
     }
 }
 
-pub(super) fn all(volume: &Volume) -> Result<Vec<Version>> {
-    let default = volume.default()?;
+pub(super) fn all(volume: &Volume, default: Option<&Label>) -> Result<Vec<Version>> {
     let mut versions = Vec::new();
     for entry in volume.top().dir(SYSTEMS)?.entries()? {
         if entry.is_dir == Some(false) {
@@ -44,7 +43,7 @@ pub(super) fn all(volume: &Volume) -> Result<Vec<Version>> {
         let Some(dir) = volume.top().dir_if_exists(layout::version(&label))? else { continue };
         versions.push(Version {
             running: volume.running() == Some(&label),
-            default: default.as_ref() == Some(&label),
+            default: default == Some(&label),
             missing: missing(volume, &label, &dir)?,
             label,
         });

@@ -16,7 +16,7 @@ use crate::label::Label;
 use crate::layout::{MERGE_RECORD, ORIG, RUN};
 use crate::operations::{full, state, sweep};
 use crate::rootfs::etc::{self as etc_on_disk, Inputs, Outcome, Request};
-use crate::volume::Volume;
+use crate::volume::{Survey, Volume};
 use system::dir::Dir;
 use system::error::{Error, Result};
 use system::observer::Observer;
@@ -70,31 +70,39 @@ pub fn merge(
     how: &EtcMerge,
     observer: &dyn Observer,
 ) -> Result<Merged> {
-    volume.require(old)?;
+    let survey = volume.survey()?;
+    survey.require(volume, old)?;
     // Called by the deployment that holds the lock, the new version is not complete yet.
     if volume.lock().is_some() {
-        volume.require(new)?;
+        survey.require(volume, new)?;
     }
+    refuse_unfit(volume, old, new)?;
+    if volume.lock().is_some() && !how.dry_run {
+        sweep::sweep(volume, &survey.complete)?;
+    }
+    full::explain(volume, merge_with(volume, old, new, how, NewVersion::Complete, observer))
+}
+
+/// Fails if the new version's `/etc` must not be replaced.
+fn refuse_unfit(volume: &Volume, old: &Label, new: &Label) -> Result<()> {
     if old == new {
         return Err(Error::refused(format!("{old} cannot be merged into itself")));
     }
     if volume.running() == Some(new) {
         return Err(Error::refused(format!("version {new} is running; its /etc is not replaced under it")));
     }
-    volume.refuse_live(new)?;
-    if volume.lock().is_some() && !how.dry_run {
-        sweep::sweep(volume)?;
-    }
-    full::explain(volume, merge_with(volume, old, new, how, Durability::Now, observer))
+    volume.refuse_live(new)
 }
 
-/// When the result has to be on the disk.
+/// The state of the new version.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Durability {
-    /// Before it takes its place: the version is complete.
-    Now,
-    /// When the version is committed as a whole.
-    Later,
+enum NewVersion {
+    /// Complete: the result has to be on the disk before it takes its place.
+    Complete,
+    /// Complete, and nobody has edited its `/etc`.
+    Unedited,
+    /// Being deployed: it is committed as a whole.
+    Deploying,
 }
 
 /// The same for a version that is being deployed.
@@ -107,13 +115,14 @@ pub(super) fn merge_into(
 ) -> Result<Merged> {
     match &how.program {
         Some(program) => external::merge(volume, program, old, new, observer),
-        None => merge_with(volume, old, new, how, Durability::Later, observer),
+        None => merge_with(volume, old, new, how, NewVersion::Deploying, observer),
     }
 }
 
 /// Merges again where the old version's `/etc` has changed since the deployment, and the new one's has not.
 pub(super) fn merge_again(
     volume: &Volume,
+    survey: &Survey,
     old: &Label,
     new: &Label,
     how: &EtcMerge,
@@ -134,7 +143,9 @@ pub(super) fn merge_again(
         return Ok(None);
     }
     observer.note(format!("/etc of {old} has changed since {new} was deployed; it is merged again"));
-    merge(volume, old, new, how, observer).map(Some)
+    survey.require(volume, old)?;
+    refuse_unfit(volume, old, new)?;
+    merge_with(volume, old, new, how, NewVersion::Unedited, observer).map(Some)
 }
 
 fn merge_with(
@@ -142,7 +153,7 @@ fn merge_with(
     old: &Label,
     new: &Label,
     how: &EtcMerge,
-    durability: Durability,
+    state: NewVersion,
     observer: &dyn Observer,
 ) -> Result<Merged> {
     let (old_version, new_version) = (volume.version_dir(old)?, volume.version_dir(new)?);
@@ -166,7 +177,8 @@ fn merge_with(
         options: Options { fstab, ..how.options.clone() },
         dry_run: how.dry_run,
         again: how.again,
-        sync: durability == Durability::Now,
+        sync: state != NewVersion::Deploying,
+        is_unedited: state == NewVersion::Unedited,
         owned: how.owned.clone(),
     };
     let outcome = etc_on_disk::merge(&inputs, &request, observer)?;

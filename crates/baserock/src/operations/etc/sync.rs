@@ -24,15 +24,16 @@ pub fn sync(volume: &Volume, canonical: &Label, observer: &dyn Observer) -> Resu
 }
 
 fn attempt(volume: &Volume, canonical: &Label, observer: &dyn Observer) -> Result<Vec<Label>> {
-    volume.require(canonical)?;
-    sweep::sweep(volume)?;
+    let survey = volume.survey()?;
+    survey.require(volume, canonical)?;
+    sweep::sweep(volume, &survey.complete)?;
     let version = volume.version_dir(canonical)?;
     let orig = version.dir_if_exists(ORIG)?.ok_or_else(|| without_orig(canonical))?;
     let frozen = snapshot::of_run(volume, canonical, &version)?;
     let canonical_record = record(volume, canonical)?;
     let mut done = Vec::new();
-    for label in volume.complete()? {
-        if label == *canonical || volume.running() == Some(&label) {
+    for label in survey.complete {
+        if label == *canonical || survey.running.as_ref() == Some(&label) {
             continue;
         }
         volume.refuse_live(&label)?;

@@ -7,7 +7,7 @@ use system::error::{Error, Result};
 use crate::label::Label;
 use crate::layout::{self, ORIG};
 use crate::operations::{loader_limits, manifest};
-use crate::volume::Volume;
+use crate::volume::{Survey, Volume};
 
 /// What a volume has under the label of a new version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,15 +32,16 @@ impl Present {
 /// Fails if the volume cannot get the version. `digest` is that of the new tree's manifest, if it is known. Changes nothing.
 pub fn check(volume: &Volume, label: &Label, digest: Option<Hash>) -> Result<Present> {
     btrfs::require(volume.top())?;
-    let present = present(volume, label, digest)?;
+    let survey = volume.survey()?;
+    let present = present(volume, &survey, label, digest)?;
     if let Some(limit) = loader_limits::exceeded(volume)?.into_iter().next() {
         return Err(Error::refused(limit));
     }
-    basis(volume)?;
+    basis(volume, &survey)?;
     Ok(present)
 }
 
-fn present(volume: &Volume, label: &Label, digest: Option<Hash>) -> Result<Present> {
+fn present(volume: &Volume, survey: &Survey, label: &Label, digest: Option<Hash>) -> Result<Present> {
     let Some(version) = volume.top().dir_if_exists(layout::version(label))? else {
         return Ok(Present::Nothing);
     };
@@ -49,7 +50,7 @@ fn present(volume: &Volume, label: &Label, digest: Option<Hash>) -> Result<Prese
     let is_same = digest.is_some_and(|digest| made.as_ref().is_some_and(|made| made.digest() == digest));
     let name = volume.name().display();
     let remove = format!("system-version-manager remove {label}");
-    match (volume.complete()?.contains(label), made) {
+    match (survey.complete.contains(label), made) {
         (true, _) if is_same => Ok(Present::Deployed),
         (true, _) => Err(Error::refused(format!(
             "version {label} exists on {name}; choose another VERSION_LABEL, or remove it first ({remove})"
@@ -62,10 +63,9 @@ fn present(volume: &Volume, label: &Label, digest: Option<Hash>) -> Result<Prese
 }
 
 /// The version to start from: the default, or the running one if the default is not complete.
-pub fn basis(volume: &Volume) -> Result<Label> {
-    let complete = volume.complete()?;
-    let candidates = [volume.default()?, volume.running().cloned()];
-    candidates.into_iter().flatten().find(|label| complete.contains(label)).ok_or_else(|| {
+pub fn basis(volume: &Volume, survey: &Survey) -> Result<Label> {
+    let mut candidates = survey.default.iter().chain(&survey.running);
+    candidates.find(|label| survey.complete.contains(label)).cloned().ok_or_else(|| {
         Error::refused(format!("{} has no complete default version to start from", volume.name().display()))
     })
 }

@@ -14,6 +14,7 @@ use delta::plan::Wanted;
 use delta::{Manifest, Plan, Tree};
 use system::dir::Dir;
 use system::error::Result;
+use system::inode::Inode;
 use system::lock::Patience;
 use system::observer::Observer;
 use system::signal;
@@ -138,7 +139,7 @@ fn stage(
         Some(manifest) => manifest,
         None => contents.manifest()?,
     };
-    let basis = basis(volume)?;
+    let basis = basis(volume, &volume.survey()?)?;
     observer.phase(format!("comparing {label} with {basis}"));
     let version = volume.version_dir(&basis)?;
     let orig = version.dir(ORIG)?;
@@ -159,7 +160,7 @@ fn stage(
     let names = contents.fill(&Filling { volume: volume.top(), apply, parts: &parts, have: &have })?;
     drop(parts);
     tree.remove_tree(&parts_name)?;
-    delta::metadata::set_time(&tree, "".as_ref(), &new.entries()[0].metadata)?;
+    Inode::named(&tree, "".as_ref()).set_times(new.entries()[0].modified.into())?;
     Ok(Staged { staging, manifest: new, names })
 }
 

@@ -48,6 +48,8 @@ pub struct Request {
     pub dry_run: bool,
     /// Merge even where somebody has edited the new version's `etc`.
     pub again: bool,
+    /// Nobody has edited the new version's `etc`: that has been looked at already.
+    pub is_unedited: bool,
     /// Write everything to disk before the exchange: needed where the new version is complete already, not where its completion is
     /// committed later.
     pub sync: bool,
@@ -149,6 +151,9 @@ pub fn put_in_place(staged: &Staged<'_>, reown: Reown<'_>, place: Place<'_>, rec
 
 /// The new version's `etc` where somebody has edited it since it was merged or deployed.
 fn edits(inputs: &Inputs<'_>, request: &Request, v2: &Tree) -> Result<Option<Tree>> {
+    if request.is_unedited {
+        return Ok(None);
+    }
     let now = read_etc(inputs.new_run)?;
     let is_edited = match inputs.new_record {
         Some(record) => record.result_changed(&now),

@@ -1,0 +1,58 @@
+//! What a volume says about its versions, read once.
+
+use system::error::{Error, Result};
+
+use super::{Version, Volume, version};
+use crate::boot::{Menu, extlinux};
+use crate::label::Label;
+use crate::layout;
+
+/// The versions of a volume, and which of them boot. An operation reads this once, under the volume's lock, and passes it on.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// The complete versions, sorted by label.
+    pub complete: Vec<Label>,
+    /// The default: the menu's, or the link's if there is no menu. `None` if neither names a version.
+    pub default: Option<Label>,
+    /// The boot menu.
+    pub menu: Option<Menu>,
+    /// The running version, if this is the volume of the running system.
+    pub running: Option<Label>,
+}
+
+impl Survey {
+    /// Reads it.
+    pub(super) fn new(volume: &Volume) -> Result<Self> {
+        let menu = volume.boot().menu()?;
+        let linked = volume.linked_default()?;
+        let default = match &menu {
+            Some(menu) => extlinux::default_version(menu, linked.as_ref()),
+            None => linked,
+        };
+        let versions = version::all(volume, default.as_ref())?.into_iter();
+        let complete = versions.filter(Version::is_complete).map(|version| version.label).collect();
+        Ok(Survey { complete, default, menu, running: volume.running().cloned() })
+    }
+
+    /// Fails unless the version is complete; the error names those that are.
+    pub fn require(&self, volume: &Volume, label: &Label) -> Result<()> {
+        if self.complete.contains(label) {
+            return Ok(());
+        }
+        let is_there = volume.top().has(layout::version(label))?;
+        let what = if is_there { "is not complete" } else { "does not exist" };
+        let there: Vec<&str> = self.complete.iter().map(Label::as_str).collect();
+        Err(Error::refused(format!("version {label} {what}; there are: {}", there.join(", "))))
+    }
+
+    /// The survey with one more complete version, if it is complete now.
+    pub fn with(&self, volume: &Volume, label: &Label) -> Result<Self> {
+        if let Some(missing) = version::missing(volume, label, &volume.version_dir(label)?)? {
+            return Err(Error::refused(format!("version {label} is not complete: {missing}")));
+        }
+        let mut survey = self.clone();
+        survey.complete.push(label.clone());
+        survey.complete.sort();
+        Ok(survey)
+    }
+}
