@@ -143,7 +143,7 @@ impl Connection {
 fn unsupported(architecture: &str, agents: &[Agent]) -> Error {
     let there: Vec<&str> = agents.iter().map(|agent| agent.architecture.as_str()).collect();
     Error::refused(format!(
-        "the target's architecture is {architecture}, but there are agents only for {}",
+        "the target's architecture is {architecture}, but there are agents for {} only",
         there.join(", ")
     ))
 }
