@@ -6,12 +6,11 @@ use std::process::Command;
 
 use system::btrfs::{self, Access};
 
-use super::recording::wait_until_free;
 use super::trees::Trees;
-use crate::image::Mounted;
-use crate::image::volume_offset;
+use crate::image::{Mounted, volume_offset, wait_until_free};
 use crate::programs::{Done, command, run};
 use crate::ssh::Target;
+use crate::version::manage_at;
 
 /// One operation on one kind of disk.
 pub struct Operation {
@@ -105,9 +104,9 @@ impl Operation {
     /// Does it.
     pub fn run(&self, trees: &Trees, disk: &Path) -> Done {
         match self.kind {
-            Kind::Deploy => manage(disk, &["deploy", "/systems/devel/orig"]),
-            Kind::SetDefault => manage(disk, &["set-default", "devel"]),
-            Kind::Remove => manage(disk, &["remove", "devel"]),
+            Kind::Deploy => manage_at(disk, &["deploy", "/systems/devel/orig"]),
+            Kind::SetDefault => manage_at(disk, &["set-default", "devel"]),
+            Kind::Remove => manage_at(disk, &["remove", "devel"]),
             Kind::Sync => config_sync(disk, &["sync", "factory"]),
             Kind::Merge => config_sync(disk, &["merge", "factory", "devel"]),
             Kind::Upgrade => upgrade(trees, disk),
@@ -134,7 +133,7 @@ impl Operation {
             return Err(format!("doing again what was done: {} {}", done.code, done.stderr));
         }
         match self.kind {
-            Kind::Upgrade => succeeded(&manage(disk, &["set-default", "devel"])),
+            Kind::Upgrade => succeeded(&manage_at(disk, &["set-default", "devel"])),
             _ => Ok(()),
         }
     }
@@ -155,11 +154,6 @@ impl Operation {
 
 fn succeeded(done: &Done) -> Result<(), String> {
     if done.code == 0 { Ok(()) } else { Err(format!("doing it again: exit {}: {}", done.code, done.stderr)) }
-}
-
-/// Runs `system-version-manager` on the disk.
-pub fn manage(disk: &Path, arguments: &[&str]) -> Done {
-    run(command("system-version-manager").arg("--volume").arg(disk).args(arguments))
 }
 
 fn config_sync(disk: &Path, arguments: &[&str]) -> Done {
@@ -199,7 +193,7 @@ fn put(trees: &Trees, disk: &Path, label: &str) {
 
 fn deployed(trees: &Trees, disk: &Path, label: &str) {
     put(trees, disk, label);
-    manage(disk, &["deploy", &format!("/systems/{label}/orig")]).ok();
+    manage_at(disk, &["deploy", &format!("/systems/{label}/orig")]).ok();
 }
 
 /// The administrator's edits in factory's `/etc`, and files in the shared state.

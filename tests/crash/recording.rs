@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use system::loopdev;
 use system::mount::leave_shared_namespace;
 
 use super::log::Log;
+use crate::image::wait_until_free;
 use crate::programs::shell;
 
 /// How long QEMU's daemon may take to offer the disk.
@@ -87,14 +87,6 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-/// Waits until nothing is mounted from the disk any more: what a system's processes leave ends with them, not with the system.
-pub fn wait_until_free(disk: &Path) {
-    let (begun, file) = (Instant::now(), File::open(disk).expect("the disk"));
-    while let Some(device) = loopdev::holder(&file, disk).expect("the loop devices") {
-        assert!(begun.elapsed() < PATIENCE, "{} stays on {}", disk.display(), device.display());
     }
 }
 

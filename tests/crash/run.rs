@@ -10,10 +10,11 @@ use tempfile::TempDir;
 use super::check::{Expected, complete};
 use super::disk::Rebuilder;
 use super::log::Log;
-use super::operations::{Operation, There, manage};
+use super::operations::{Operation, There};
 use super::point::Point;
 use super::recording::{Recorder, copy};
 use super::trees::{Trees, memory};
+use crate::version::manage_at;
 
 /// How much is checked.
 #[derive(Clone, Debug)]
@@ -169,7 +170,7 @@ impl Recording {
 
 /// `list` works, and lists every version that is complete, one of them as the default.
 fn listed(disk: &Path, complete: &[String]) -> Result<(), String> {
-    let done = manage(disk, &["list"]);
+    let done = manage_at(disk, &["list"]);
     let labels: Vec<&str> = done.stdout.lines().filter_map(|line| line.split(' ').next()).collect();
     let defaults = done.stdout.lines().filter(|line| line.ends_with(" (default)")).count();
     if done.code == 0 && labels == complete && defaults == 1 {

@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 
 use nix::mount::MsFlags;
 use system::dir::Dir;
-use system::loopdev::LoopDevice;
+use system::loopdev::{self, LoopDevice};
 use system::mount::PrivateMount;
 use system::process::Program;
 use system::{partitions, superblock};
 use tempfile::TempDir;
+
+/// How long the kernel may take to let go of a disk.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A sparse image file, gone with this value.
 pub struct Image {
@@ -65,18 +68,13 @@ impl Image {
 
     /// Whether no loop device has it: whoever had it attached is gone, its mounts with it.
     pub fn is_detached(&self) -> bool {
-        let file = File::open(self.path()).expect("the image");
-        system::loopdev::holder(&file, &self.path()).expect("loop devices").is_none()
+        holder(&self.path()).is_none()
     }
 
-    /// Waits until no loop device has it: the kernel lets go of it a moment after the last process that had it mounted is gone.
+    /// Waits until no loop device has it.
     #[track_caller]
     pub fn wait_until_detached(&self) {
-        let begun = Instant::now();
-        while !self.is_detached() {
-            assert!(begun.elapsed() < Duration::from_secs(30), "a loop device stays");
-            sleep(Duration::from_millis(10));
-        }
+        wait_until_free(&self.path());
     }
 
     /// Where it is.
@@ -108,6 +106,22 @@ impl Image {
     /// Mounts the btrfs that begins `offset` bytes into the image.
     pub fn mount_at(&self, offset: u64, options: &str) -> Mounted {
         Mounted::at(&self.path(), offset, options)
+    }
+}
+
+/// The loop device that has the disk.
+fn holder(disk: &Path) -> Option<PathBuf> {
+    let file = File::open(disk).expect("the disk");
+    loopdev::holder(&file, disk).expect("the loop devices")
+}
+
+/// Waits until no loop device has the disk: the kernel lets go of it a moment after the last process that had it mounted is gone.
+#[track_caller]
+pub fn wait_until_free(disk: &Path) {
+    let begun = Instant::now();
+    while let Some(device) = holder(disk) {
+        assert!(begun.elapsed() < PATIENCE, "{} stays on {}", disk.display(), device.display());
+        sleep(Duration::from_millis(10));
     }
 }
 

@@ -10,10 +10,10 @@ use nix::unistd::Pid;
 
 use crate::client::Client;
 use crate::image::Image;
-use crate::programs::run;
 use crate::proxy::{Fault, Proxy};
 use crate::running::Running;
 use crate::sshd::{Setup, Sshd};
+use crate::version::assert_identical;
 
 /// A machine to push to, and the user who does, to whom it is `target`.
 pub struct Target {
@@ -82,11 +82,7 @@ impl Target {
     /// Has rsync compare the version's `orig` with the tree.
     #[track_caller]
     pub fn assert_identical(&self, label: &str, tree: &Path) {
-        let top = self.system.top_level();
-        let orig = top.path().join("systems").join(label).join("orig/");
-        let mut compare = Command::new("rsync");
-        compare.args(["-aHAXn", "--checksum", "--delete", "--numeric-ids", "--itemize-changes"]);
-        assert_eq!(run(compare.arg(tree.join("")).arg(orig)).ok(), "", "{label} is not what was pushed");
+        assert_identical(self.system.top_level().path(), label, tree);
     }
 
     /// The labels of pushes that have not come to their end.

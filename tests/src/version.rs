@@ -1,6 +1,7 @@
 //! Volumes with versions, for tests that only look at disks.
 
 use std::path::Path;
+use std::process::Command;
 
 use system::btrfs::{self, Access};
 use system::dir::Dir;
@@ -36,10 +37,24 @@ pub fn put_tree(image: &Image, label: &str, change: impl FnOnce(&Path)) {
 
 /// Runs `system-version-manager` on the image.
 pub fn manage(image: &Image, arguments: &[&str]) -> Done {
-    run(command("system-version-manager").arg("--volume").arg(image.path()).args(arguments))
+    manage_at(&image.path(), arguments)
+}
+
+/// Runs it on the disk at this path.
+pub fn manage_at(disk: &Path, arguments: &[&str]) -> Done {
+    run(command("system-version-manager").arg("--volume").arg(disk).args(arguments))
 }
 
 /// Runs `baserock-system-config-sync` on the image.
 pub fn config_sync(image: &Image, arguments: &[&str]) -> Done {
     run(command("baserock-system-config-sync").arg("--volume").arg(image.path()).args(arguments))
+}
+
+/// Has rsync compare the `orig` of a version, below the top level of its volume, with a tree.
+#[track_caller]
+pub fn assert_identical(top: &Path, label: &str, tree: &Path) {
+    let orig = top.join("systems").join(label).join("orig/");
+    let mut compare = Command::new("rsync");
+    compare.args(["-aHAXn", "--checksum", "--delete", "--numeric-ids", "--itemize-changes"]);
+    assert_eq!(run(compare.arg(tree.join("")).arg(orig)).ok(), "", "{label} is another tree");
 }

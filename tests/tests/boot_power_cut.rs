@@ -8,7 +8,6 @@ use std::sync::Mutex;
 
 use baserock_tests::crash::disk::Rebuilder;
 use baserock_tests::crash::log::Log;
-use baserock_tests::crash::operations::manage;
 use baserock_tests::crash::point::{Kept, Point, Random};
 use baserock_tests::crash::recording::Recorder;
 use baserock_tests::crash::trees::memory;
@@ -16,6 +15,7 @@ use baserock_tests::image::Mounted;
 use baserock_tests::inputs::Debian;
 use baserock_tests::programs::{command, run};
 use baserock_tests::small_guest::{self, Said, Tree};
+use baserock_tests::version::manage_at;
 use system::btrfs;
 
 /// Moments at which the power goes, of each operation.
@@ -80,7 +80,7 @@ fn moments(log: &Log) -> Vec<Point> {
 fn cut(versions: &Versions, base: &Path, arguments: &[&str], refusal: &str) -> Vec<String> {
     let recorded = memory();
     let recorder = Recorder::start(base, recorded.path());
-    manage(&recorder.disk(), arguments).ok();
+    manage_at(&recorder.disk(), arguments).ok();
     let log = recorder.stop();
     let points = moments(&log);
     let booted = Mutex::new(Vec::new());
@@ -96,11 +96,11 @@ fn cut(versions: &Versions, base: &Path, arguments: &[&str], refusal: &str) -> V
                         panic!("{arguments:?} cut at {point} (seed {SEED}): {error}")
                     });
                     assert_eq!(said, versions.said(&said.label), "{arguments:?} cut at {point}");
-                    let again = manage(disk.path(), arguments);
+                    let again = manage_at(disk.path(), arguments);
                     let is_done = again.code == 1 && !refusal.is_empty() && again.stderr.contains(refusal);
                     assert!(again.code == 0 || is_done, "{arguments:?} cut at {point}: {}", again.stderr);
                     assert!(
-                        manage(disk.path(), &["list"]).ok().contains("devel"),
+                        manage_at(disk.path(), &["list"]).ok().contains("devel"),
                         "{arguments:?} cut at {point}"
                     );
                     println!("{arguments:?} cut at {point}: {} boots", said.label);
@@ -120,7 +120,7 @@ fn booted_after_power_cuts() {
     let booted = cut(&versions, &base, &["deploy", "/systems/devel/orig"], "is deployed already");
     assert_eq!(booted, ["factory"; MOMENTS], "a deployment does not change the default");
 
-    manage(&base, &["deploy", "/systems/devel/orig"]).ok();
+    manage_at(&base, &["deploy", "/systems/devel/orig"]).ok();
     let mut booted = cut(&versions, &base, &["set-default", "devel"], "");
     booted.sort();
     assert_eq!(booted.len(), MOMENTS);
