@@ -10,4 +10,3 @@ pub mod point;
 pub mod recording;
 pub mod run;
 pub mod shape;
-pub mod trees;

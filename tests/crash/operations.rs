@@ -6,10 +6,10 @@ use std::process::Command;
 
 use system::btrfs::{self, Access};
 
-use super::trees::Trees;
 use crate::image::{Mounted, volume_offset, wait_until_free};
 use crate::programs::{Done, command, run};
 use crate::ssh::Target;
+use crate::trees::Trees;
 use crate::version::manage_at;
 
 /// One operation on one kind of disk.

@@ -13,7 +13,7 @@ use super::log::Log;
 use super::operations::{Operation, There};
 use super::point::Point;
 use super::recording::{Recorder, copy};
-use super::trees::{Trees, memory};
+use crate::trees::{Trees, memory};
 use crate::version::manage_at;
 
 /// How much is checked.

@@ -22,5 +22,6 @@ pub mod soundness;
 pub mod ssh;
 pub mod sshd;
 pub mod steps;
+pub mod trees;
 pub mod version;
 pub mod web;

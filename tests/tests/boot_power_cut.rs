@@ -10,11 +10,11 @@ use baserock_tests::crash::disk::Rebuilder;
 use baserock_tests::crash::log::Log;
 use baserock_tests::crash::point::{Kept, Point, Random};
 use baserock_tests::crash::recording::Recorder;
-use baserock_tests::crash::trees::memory;
 use baserock_tests::image::Mounted;
 use baserock_tests::inputs::Debian;
 use baserock_tests::programs::{command, run};
 use baserock_tests::small_guest::{self, Said, Tree};
+use baserock_tests::trees::memory;
 use baserock_tests::version::manage_at;
 use system::btrfs;
 

@@ -4,7 +4,7 @@
 
 use baserock_tests::crash::operations::ALL;
 use baserock_tests::crash::run::{Plan, kept, run};
-use baserock_tests::crash::trees::Trees;
+use baserock_tests::trees::Trees;
 
 /// Points of each operation.
 const POINTS: usize = 26;

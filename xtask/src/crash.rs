@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use baserock_tests::crash::operations::{ALL, Operation};
 use baserock_tests::crash::point::Point;
 use baserock_tests::crash::run::{Plan, Recording, Report, kept, run};
-use baserock_tests::crash::trees::Trees;
+use baserock_tests::trees::Trees;
 
 use crate::{build, packages};
 

@@ -1,4 +1,4 @@
-//! The trees that the harness deploys: small, each version told from the other by every part of it.
+//! The trees of two versions. They are small, and differ in every part.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::point::Random;
+use crate::crash::point::Random;
 use crate::inputs;
 use crate::programs::shell;
 
@@ -82,7 +82,7 @@ fn make(tree: &Path, version: u8) {
         fs::write(&path, content).expect("a file");
     }
     fs::set_permissions(tree.join("bin/bash"), fs::Permissions::from_mode(0o755)).expect("its mode");
-    // Accounts that are other numbers on the machine than in the next version.
+    // The second has accounts whose numbers are others on the machine, one file less, and more folders, also in the shared state.
     if version == 2 {
         let passwd = "root:x:0:0:root:/root:/bin/sh\nnews:x:100:100::/:/bin/false\nthing:x:101:101::/var/lib/thing:/bin/false\n";
         fs::write(tree.join("etc/passwd"), passwd).expect("accounts");
@@ -92,9 +92,13 @@ fn make(tree: &Path, version: u8) {
             "root::19000:0:99999:7:::\nnews:!:19000::::::\nthing:!:19000::::::\n",
         )
         .expect("passwords");
-        fs::create_dir_all(tree.join("usr/things")).expect("a folder");
-        for number in 0..20 {
-            let file = tree.join(format!("usr/things/{number}"));
+        fs::remove_file(tree.join("root/.profile")).expect("the file");
+        for folder in ["var/lib/other/deep", "srv", "usr/things"] {
+            fs::create_dir_all(tree.join(folder)).expect("a folder");
+        }
+        fs::write(tree.join("var/lib/other/deep/file"), "shipped\n").expect("a file");
+        for file in (0..20).map(|number| format!("usr/things/{number}")).chain(["srv/thing".into()]) {
+            let file = tree.join(file);
             fs::write(&file, "thing's\n").expect("a file");
             std::os::unix::fs::chown(&file, Some(101), Some(101)).expect("an owner");
         }
