@@ -5,7 +5,6 @@ pub mod check;
 pub mod content;
 pub mod disk;
 pub mod log;
-pub mod operations;
 pub mod point;
 pub mod recording;
 pub mod run;

@@ -10,9 +10,9 @@ use tempfile::TempDir;
 use super::check::{Expected, complete};
 use super::disk::Rebuilder;
 use super::log::Log;
-use super::operations::{Operation, There};
 use super::point::Point;
 use super::recording::{Recorder, copy};
+use crate::operations::{Extent, LABEL, Operation};
 use crate::trees::{Trees, memory};
 use crate::version::manage_at;
 
@@ -64,7 +64,7 @@ impl Recording {
         let base = folder.path().join("base");
         operation.prepare(trees, &base);
         let recorder = Recorder::start(&base, folder.path());
-        operation.run(trees, &recorder.disk()).ok();
+        operation.run(trees, &recorder.disk(), &[]).ok();
         let log = recorder.stop();
         Recording::of(folder, log)
     }
@@ -152,10 +152,10 @@ impl Recording {
                 let complete = complete(&found, &self.expected.shape);
                 step(listed(disk.path(), &complete));
                 if number % plan.again == 0 {
-                    let there = match found.contains_key("systems/devel") {
-                        false => There::Not,
-                        true if complete.iter().any(|label| label == "devel") => There::Complete,
-                        true => There::Part,
+                    let there = match found.contains_key(&format!("systems/{LABEL}")) {
+                        false => Extent::None,
+                        true if complete.iter().any(|label| label == LABEL) => Extent::Whole,
+                        true => Extent::Part,
                     };
                     let done = operation.again(trees, disk.path(), there);
                     step(done.and_then(|()| self.expected.finished(disk.path())));

@@ -8,6 +8,7 @@ pub mod client;
 #[path = "../crash/mod.rs"]
 pub mod crash;
 pub mod definitions;
+pub mod disk;
 pub mod extensions;
 pub mod image;
 pub mod inputs;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -25,16 +25,21 @@ const CHANGES: &str = "
     truncate -s 3M sparse; mkfifo fifo; mknod dev/null c 1 3
     for n in $(seq 60); do echo $n >etc/many-$n; done";
 
+/// Makes these changes to a tree, with this many bytes twice that can neither be compressed nor found in another.
+pub fn change(tree: &Path, bytes: u32) {
+    let mut change = Command::new("sh");
+    change.args(["-ec", CHANGES]).env("SIZE", bytes.to_string()).current_dir(tree);
+    run(&mut change).ok();
+}
+
 impl Next {
     /// A tree with this many bytes twice that can neither be compressed nor found in another.
     pub fn new(bytes: u32) -> Self {
         let next = Next { place: tempfile::tempdir().expect("a temporary directory") };
         let source = inputs::busybox().expect("the small tree");
-        let text = |path: &std::path::Path| path.to_str().expect("a path that is text").to_owned();
+        let text = |path: &Path| path.to_str().expect("a path that is text").to_owned();
         shell("cp", &["-a", &text(&source), &text(&next.tree())]);
-        let mut change = Command::new("sh");
-        change.args(["-ec", CHANGES]).env("SIZE", bytes.to_string()).current_dir(next.tree());
-        run(&mut change).ok();
+        change(&next.tree(), bytes);
         next
     }
 

@@ -1,210 +1,297 @@
-//! The operations, each with a small volume to do it to: for tests that let it fail everywhere, fill the disk under it, or watch it.
+//! The catalogue of operations: the disk that each begins with, the program that it runs, and the versions that are there afterwards.
+//!
+//! Three kinds of tests take their operations from here: `steps*` lets every step of an operation fail, `full_disk` fills the disk, and
+//! [`crate::crash`] cuts the power.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use crate::image::Image;
-use crate::inputs;
-use crate::programs::{command, run, shell};
-use crate::version::{factory_image, manage, put_tree};
+use crate::disk::{self, Disk};
+use crate::image::{self, Image};
+use crate::programs::{Done, command, run};
+use crate::running::Running;
+use crate::ssh::Target;
+use crate::sshd::Setup;
+use crate::trees::Trees;
+use crate::version::manage_at;
 
-/// An operation and what it works on.
+/// The version that operations are about; `factory` stands beside it, and is the default before.
+pub const LABEL: &str = "devel";
+/// One more version beside it.
+pub const SPARE: &str = "spare";
+
+/// How much of a version is on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Nothing.
+    None,
+    /// Something; before an operation, its tree alone.
+    Part,
+    /// All of it.
+    Whole,
+}
+
+/// An operation.
 #[derive(Clone, Copy, Debug)]
 pub struct Operation {
-    /// Its name, for messages.
+    /// Its name, also on the command line.
     pub name: &'static str,
-    /// The volume before it.
-    pub volume: fn() -> Image,
-    /// Itself, on a copy of that volume.
-    pub command: fn(&Path) -> Command,
-    /// The versions that it is about.
+    /// The partitions of its disk.
+    pub disk: Disk,
+    /// How much of [`LABEL`] is on the disk before it.
+    pub before: Extent,
+    /// Whether [`SPARE`] is on it too.
+    pub spare: bool,
+    /// Whether the administrator edited `/etc` after [`LABEL`] was made, so that there is something to merge, or to merge again.
+    pub edited: bool,
+    /// The program that does it.
+    action: Action,
+    /// How much of [`LABEL`] is on the disk after it.
+    pub after: Extent,
+    /// The versions that it may change; all others stay as they were.
     pub touched: &'static [&'static str],
-    /// Of these, those that consist of `orig` alone before it, and after its undo.
-    pub unfinished: &'static [&'static str],
-    /// Whether it goes on where it stopped instead of going back: what is being removed cannot be used again.
-    pub goes_on: bool,
-    /// A version that may have been completed when it stopped, and is then chosen by `set-default`.
-    pub chosen: Option<&'static str>,
+    /// The words by which it refuses to be done a second time. `None`: it can be done a second time.
+    pub refusal: Option<&'static str>,
 }
 
-fn tool(name: &str, image: &Path, arguments: &[&str]) -> Command {
-    let mut tool = command(name);
-    tool.arg("--volume").arg(image).args(arguments);
-    tool
-}
-
-fn svm(image: &Path, arguments: &[&str]) -> Command {
-    tool("system-version-manager", image, arguments)
-}
-
-/// A disk with a `/boot` of its own.
-const PARTITIONS: &str = "partition_table_format: mbr\npartitions:\n\
-                          - {size: 48M, filesystem: ext4, mountpoint: /boot}\n- {size: fill, filesystem: btrfs, mountpoint: /}\n";
-
-fn with_tree() -> Image {
-    tree_beside_factory(factory_image(256))
-}
-
-fn with_tree_and_boot() -> Image {
-    let image = Image::to_be();
-    let file = image.place().join("disk.yaml");
-    fs::write(&file, PARTITIONS).expect("a partition file");
-    let mut write = command("rawdisk-write");
-    write.arg(inputs::busybox().expect("the small tree")).arg(image.path()).env("DISK_SIZE", "320M");
-    write.env("BOOTLOADER_INSTALL", "none").env("USE_PARTITIONING", "yes").env("PARTITION_FILE", file);
-    run(&mut write).ok();
-    tree_beside_factory(image)
-}
-
-/// Puts `devel` beside `factory`, whose `/etc` and state the administrator has used.
-fn tree_beside_factory(image: Image) -> Image {
-    {
-        let mounted = image.mount("subvolid=5");
-        let top = mounted.path();
-        fs::write(top.join("systems/factory/run/etc/hostname"), "mine\n").expect("the volume of a test");
-        fs::write(top.join("systems/factory/run/etc/os-release"), "ID=mine\nVERSION_ID=1\n")
-            .expect("the volume of a test");
-        fs::write(top.join("state/var/lib/thing/state"), "used\n").expect("the volume of a test");
-    }
-    put_tree(&image, "devel", |orig| {
-        fs::write(orig.join("boot/vmlinuz"), "another kernel\n").expect("the volume of a test");
-        fs::write(orig.join("etc/os-release"), "ID=busybox\nVERSION_ID=2\n").expect("the volume of a test");
-        fs::write(orig.join("etc/group"), "root:x:0:\nnew:x:100:\nthing:x:101:\n")
-            .expect("the volume of a test");
-        fs::create_dir_all(orig.join("var/lib/other/deep")).expect("the volume of a test");
-        fs::write(orig.join("var/lib/other/deep/file"), "shipped\n").expect("the volume of a test");
-        fs::create_dir(orig.join("srv")).expect("the volume of a test");
-        fs::write(orig.join("srv/thing"), "of the group that moves\n").expect("the volume of a test");
-        shell("chgrp", &["101", orig.join("srv/thing").to_str().expect("the volume of a test")]);
-    });
-    image
-}
-
-fn with_devel() -> Image {
-    let image = with_tree();
-    manage(&image, &["deploy", "/systems/devel/orig"]).ok();
-    image
-}
-
-fn with_devel_and_boot() -> Image {
-    let image = with_tree_and_boot();
-    manage(&image, &["deploy", "/systems/devel/orig"]).ok();
-    image
-}
-
-fn with_devel_and_a_late_edit() -> Image {
-    let image = with_devel();
-    fs::write(image.mount("subvolid=5").path().join("systems/factory/run/etc/late"), "late\n")
-        .expect("the volume of a test");
-    image
-}
-
-/// A tree to write to disks, beside the image: the small one, changed as the next version of it would be.
-fn next_tree(image: &Path) -> PathBuf {
-    let tree = image.parent().expect("the volume of a test").join("tree");
-    if !tree.exists() {
-        shell(
-            "cp",
-            &[
-                "-a",
-                inputs::busybox().expect("the volume of a test").to_str().expect("the volume of a test"),
-                tree.to_str().expect("the volume of a test"),
-            ],
-        );
-        fs::write(tree.join("etc/os-release"), "ID=busybox\nVERSION_ID=2\n").expect("the volume of a test");
-        fs::write(tree.join("boot/vmlinuz"), "another kernel\n").expect("the volume of a test");
-        fs::remove_file(tree.join("root/.profile")).expect("the volume of a test");
-    }
-    tree
-}
-
-fn rawdisk(image: &Path, variables: &[(&str, &str)]) -> Command {
-    let mut write = command("rawdisk-write");
-    write.arg(next_tree(image)).arg(image).env("BOOTLOADER_INSTALL", "none").envs(variables.iter().copied());
-    write
+/// A program and its arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    /// `system-version-manager` with these arguments.
+    Manage(&'static [&'static str]),
+    /// `baserock-system-config-sync` with these arguments.
+    ConfigSync(&'static [&'static str]),
+    /// `rawdisk.write` of the first tree to a new disk.
+    Create,
+    /// `rawdisk.write` of the second tree to a disk that has the first.
+    Upgrade,
+    /// `ssh-rsync.write` of the second tree to a running system of the first.
+    Push,
 }
 
 /// Deploying a version.
 pub const DEPLOY: Operation = Operation {
     name: "deploy",
-    volume: with_tree,
-    command: |image| svm(image, &["deploy", "/systems/devel/orig"]),
-    touched: &["devel"],
-    unfinished: &["devel"],
-    goes_on: false,
-    chosen: None,
+    disk: Disk::Volume,
+    before: Extent::Part,
+    spare: false,
+    edited: true,
+    action: Action::Manage(&["deploy", "/systems/devel/orig"]),
+    after: Extent::Whole,
+    touched: &[LABEL],
+    refusal: Some("is deployed already"),
 };
 /// Choosing a version.
 pub const SET_DEFAULT: Operation = Operation {
     name: "set-default",
-    volume: with_devel,
-    command: |image| svm(image, &["set-default", "devel"]),
+    before: Extent::Whole,
+    edited: false,
+    action: Action::Manage(&["set-default", LABEL]),
     touched: &[],
-    unfinished: &[],
-    goes_on: false,
-    chosen: None,
+    refusal: None,
+    ..DEPLOY
 };
 /// Choosing a version when `/etc` was edited since it was deployed.
-pub const SET_DEFAULT_MERGING: Operation = Operation {
-    name: "set-default with a merge",
-    volume: with_devel_and_a_late_edit,
-    command: |image| svm(image, &["set-default", "devel"]),
-    touched: &["devel"],
-    unfinished: &[],
-    goes_on: false,
-    chosen: None,
-};
+pub const SET_DEFAULT_MERGE: Operation =
+    Operation { name: "set-default-merge", edited: true, touched: &[LABEL], ..SET_DEFAULT };
 /// Removing a version.
 pub const REMOVE: Operation = Operation {
     name: "remove",
-    volume: with_devel,
-    command: |image| svm(image, &["remove", "devel"]),
-    touched: &["devel"],
-    unfinished: &[],
-    goes_on: true,
-    chosen: None,
-};
-/// Merging `/etc` again.
-pub const MERGE: Operation = Operation {
-    name: "merge",
-    volume: with_devel_and_a_late_edit,
-    command: |image| tool("baserock-system-config-sync", image, &["merge", "factory", "devel"]),
-    touched: &["devel"],
-    unfinished: &[],
-    goes_on: false,
-    chosen: None,
+    before: Extent::Whole,
+    spare: true,
+    action: Action::Manage(&["remove", LABEL]),
+    after: Extent::None,
+    refusal: Some("does not exist"),
+    ..DEPLOY
 };
 /// Copying one `/etc` to all versions.
 pub const SYNC: Operation = Operation {
     name: "sync",
-    volume: with_devel_and_a_late_edit,
-    command: |image| tool("baserock-system-config-sync", image, &["sync", "factory"]),
-    touched: &["devel", "spare"],
-    unfinished: &[],
-    goes_on: false,
-    chosen: None,
+    before: Extent::Whole,
+    spare: true,
+    action: Action::ConfigSync(&["sync", "factory"]),
+    touched: &[LABEL, SPARE],
+    refusal: None,
+    ..DEPLOY
 };
-/// Adding a version to a disk.
+/// Merging `/etc` again.
+pub const MERGE: Operation = Operation {
+    name: "merge",
+    before: Extent::Whole,
+    action: Action::ConfigSync(&["merge", "factory", LABEL]),
+    refusal: None,
+    ..DEPLOY
+};
+/// Adding a version to a disk, and choosing it.
 pub const UPGRADE: Operation = Operation {
-    name: "rawdisk upgrade",
-    volume: || factory_image(256),
-    command: |image| rawdisk(image, &[("UPGRADE", "yes"), ("VERSION_LABEL", "next"), ("MERGE_ETC", "yes")]),
-    touched: &["next"],
-    unfinished: &[],
-    goes_on: false,
-    chosen: Some("next"),
+    name: "upgrade",
+    before: Extent::None,
+    action: Action::Upgrade,
+    refusal: Some("exists"),
+    ..DEPLOY
 };
+/// Pushing a version to a running system. The sender may have missed the answer, so a version can be pushed a second time.
+pub const PUSH: Operation =
+    Operation { name: "push", before: Extent::None, action: Action::Push, refusal: None, ..DEPLOY };
 
-/// Deploying a version where `/boot` is a filesystem of its own.
-pub const DEPLOY_BOOT: Operation =
-    Operation { name: "deploy with a /boot", volume: with_tree_and_boot, ..DEPLOY };
-/// Choosing one there.
-pub const SET_DEFAULT_BOOT: Operation =
-    Operation { name: "set-default with a /boot", volume: with_devel_and_boot, ..SET_DEFAULT };
-/// Removing one there.
-pub const REMOVE_BOOT: Operation =
-    Operation { name: "remove with a /boot", volume: with_devel_and_boot, ..REMOVE };
+/// [`DEPLOY`] where `/boot` is a filesystem of its own.
+pub const DEPLOY_BOOT: Operation = DEPLOY.with_boot("deploy-boot");
+/// [`SET_DEFAULT`] there.
+pub const SET_DEFAULT_BOOT: Operation = SET_DEFAULT.with_boot("set-default-boot");
+/// [`REMOVE`] there.
+pub const REMOVE_BOOT: Operation = REMOVE.with_boot("remove-boot");
 
-/// All of them, on a disk that is one volume.
-pub const ALL: [Operation; 7] = [DEPLOY, SET_DEFAULT, SET_DEFAULT_MERGING, REMOVE, MERGE, SYNC, UPGRADE];
+/// All operations on a disk that has a version: on a volume, and with a `/boot` beside it.
+pub static ALL: [Operation; 16] = [
+    DEPLOY,
+    DEPLOY_BOOT,
+    SET_DEFAULT,
+    SET_DEFAULT_BOOT,
+    SET_DEFAULT_MERGE,
+    SET_DEFAULT_MERGE.with_boot("set-default-merge-boot"),
+    REMOVE,
+    REMOVE_BOOT,
+    SYNC,
+    SYNC.with_boot("sync-boot"),
+    MERGE,
+    MERGE.with_boot("merge-boot"),
+    UPGRADE,
+    UPGRADE.with_boot("upgrade-boot"),
+    PUSH,
+    PUSH.with_boot("push-boot"),
+];
+
+/// Making a disk that is one volume.
+pub const CREATE: Operation = Operation {
+    name: "create",
+    before: Extent::None,
+    action: Action::Create,
+    after: Extent::None,
+    touched: &[],
+    refusal: None,
+    ..DEPLOY
+};
+/// Making one with partitions of every kind.
+pub const CREATE_PARTITIONS: Operation =
+    Operation { name: "create-partitions", disk: Disk::EveryKind, ..CREATE };
+
+impl Operation {
+    const fn with_boot(self, name: &'static str) -> Operation {
+        Operation { name, disk: Disk::WithBoot, ..self }
+    }
+
+    /// The operation of this name.
+    pub fn named(name: &str) -> Option<&'static Operation> {
+        ALL.iter().find(|operation| operation.name == name)
+    }
+
+    /// Whether it is a push. A push takes seconds, and needs a running system.
+    pub fn is_push(&self) -> bool {
+        self.action == Action::Push
+    }
+
+    /// The versions that have only a tree before it, and again when it was undone.
+    pub fn unfinished(&self) -> &'static [&'static str] {
+        if self.before == Extent::Part { &[LABEL] } else { &[] }
+    }
+
+    /// Whether it removes a version. A removal is never undone: done again, it goes on where it stopped.
+    pub fn removes(&self) -> bool {
+        (self.before, self.after) == (Extent::Whole, Extent::None)
+    }
+
+    /// Whether it adds a version and then chooses it. It can stop between the two.
+    pub fn chooses_what_it_adds(&self) -> bool {
+        (self.before, self.after) == (Extent::None, Extent::Whole)
+    }
+
+    /// Makes the disk that it begins with.
+    pub fn prepare(&self, trees: &Trees, path: &Path) {
+        if self.action == Action::Create {
+            return;
+        }
+        run(&mut self.disk.write(trees, path, self.megabytes())).ok();
+        disk::edit(path, "first");
+        if self.spare {
+            disk::deploy(trees, path, SPARE);
+        }
+        match self.before {
+            Extent::None => {}
+            Extent::Part => disk::put(trees, path, LABEL),
+            Extent::Whole => disk::deploy(trees, path, LABEL),
+        }
+        if self.edited {
+            disk::edit(path, "after");
+        }
+        if self.is_push() {
+            // The agent that a push leaves is there from the check before it.
+            run(&mut Target::start_at(path, "factory", None).check(LABEL)).ok();
+        }
+        image::wait_until_free(path);
+    }
+
+    /// Makes that disk as an image.
+    pub fn image(&self, trees: &Trees) -> Image {
+        let image = Image::to_be();
+        self.prepare(trees, &image.path());
+        image
+    }
+
+    /// A push keeps half a gigabyte free for the running system.
+    fn megabytes(&self) -> u32 {
+        if self.is_push() { 1024 } else { 384 }
+    }
+
+    /// The command that does it to a disk. A push has none, see [`Operation::run`].
+    pub fn command(&self, trees: &Trees, path: &Path) -> Command {
+        let tool = |name: &str, arguments: &[&str]| {
+            let mut tool = command(name);
+            tool.arg("--volume").arg(path).args(arguments);
+            tool
+        };
+        match self.action {
+            Action::Manage(arguments) => tool("system-version-manager", arguments),
+            Action::ConfigSync(arguments) => tool("baserock-system-config-sync", arguments),
+            Action::Create => self.disk.write(trees, path, self.megabytes()),
+            Action::Upgrade => {
+                let mut write = command("rawdisk-write");
+                write.arg(trees.second()).arg(path).env("BOOTLOADER_INSTALL", "none");
+                write.env("UPGRADE", "yes").env("VERSION_LABEL", LABEL).env("MERGE_ETC", "yes");
+                write
+            }
+            Action::Push => panic!("a push needs a system that runs"),
+        }
+    }
+
+    /// Does it. The program that changes the disk gets these variables.
+    pub fn run(&self, trees: &Trees, path: &Path, environment: &[(&str, &str)]) -> Done {
+        if !self.is_push() {
+            return run(self.command(trees, path).envs(environment.iter().copied()));
+        }
+        let setup = Setup { environment, ..Setup::default() };
+        let target = Target::of(Running::start_at(path, "factory"), &setup);
+        let done = run(&mut target.push(&trees.second(), LABEL));
+        drop(target);
+        image::wait_until_free(path);
+        done
+    }
+
+    /// Does it again to its end after an interruption that left this much of [`LABEL`].
+    pub fn again(&self, trees: &Trees, path: &Path, there: Extent) -> Result<(), String> {
+        let done = self.run(trees, path, &[]);
+        let refusal = self.refusal.filter(|_| there == self.after);
+        let Some(refusal) = refusal else { return succeeded(&done) };
+        // It was complete already, so it refuses.
+        if done.code != 1 || !done.stderr.contains(refusal) {
+            return Err(format!("doing again what was done: {} {}", done.code, done.stderr));
+        }
+        if self.chooses_what_it_adds() {
+            return succeeded(&manage_at(path, &["set-default", LABEL]));
+        }
+        Ok(())
+    }
+}
+
+fn succeeded(done: &Done) -> Result<(), String> {
+    if done.code == 0 { Ok(()) } else { Err(format!("doing it again: exit {}: {}", done.code, done.stderr)) }
+}

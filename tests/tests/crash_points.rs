@@ -2,8 +2,8 @@
 //!
 //! Pace: minutes
 
-use baserock_tests::crash::operations::ALL;
 use baserock_tests::crash::run::{Plan, kept, run};
+use baserock_tests::operations::ALL;
 use baserock_tests::trees::Trees;
 
 /// Points of each operation.
@@ -16,7 +16,7 @@ fn whenever_the_power_goes_a_whole_version_boots() {
     let trees = Trees::new();
     let (mut points, mut failures) = (0, Vec::new());
     for operation in &ALL {
-        let again = if operation.is_slow { 9 } else { 2 };
+        let again = if operation.is_push() { 9 } else { 2 };
         let plan = Plan { points: Some(POINTS), random: 2, check: 5, again, seed: 1 };
         let report = run(operation, &trees, &plan);
         println!("{report}");

@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
+use baserock_tests::disk;
 use baserock_tests::image::Image;
-use baserock_tests::operations::{self, Operation};
+use baserock_tests::operations::{self, Operation, SPARE};
 use baserock_tests::programs::run;
 use baserock_tests::soundness::{Existing, Place, Times};
-use baserock_tests::version::{manage, put_tree};
+use baserock_tests::trees::Trees;
+use baserock_tests::version::manage;
 use nix::fcntl::{FallocateFlags, fallocate};
 use rustix::fs::{XattrFlags, fsetxattr};
 use system::dir::Dir;
@@ -40,10 +42,11 @@ enum Full {
 const PLACE: &str = "filling";
 
 /// The operation's volume with one more version, to remove.
-fn volume(operation: &Operation) -> Image {
-    let image = (operation.volume)();
-    put_tree(&image, "spare", |_| {});
-    manage(&image, &["deploy", "/systems/spare/orig"]).ok();
+fn volume(operation: &Operation, trees: &Trees) -> Image {
+    let image = operation.image(trees);
+    if !operation.spare {
+        disk::deploy(trees, &image.path(), SPARE);
+    }
     image.copy()
 }
 
@@ -124,7 +127,8 @@ fn sync(top: &Path) {
 /// Does the operation at every point, and checks what it leaves.
 fn try_all(operation: &Operation, full: Full) {
     let begun = Instant::now();
-    let volume = volume(operation);
+    let trees = Trees::new();
+    let volume = volume(operation, &trees);
     fill(&volume, full);
     let before = Existing::on(volume.mount("subvolid=5").path());
     let list = manage(&volume, &["list"]).ok();
@@ -134,7 +138,7 @@ fn try_all(operation: &Operation, full: Full) {
             let Some(point) = points.lock().unwrap().next() else { return };
             let image = volume.copy();
             make_room(&image, full, point);
-            let (fitted, faults) = try_one(operation, &image, &before, &list);
+            let (fitted, faults) = try_one(operation, &trees, &image, &before, &list);
             let mut done = done.lock().unwrap();
             done.0 += usize::from(fitted);
             done.1.extend(faults.into_iter().map(|fault| format!("point {point}: {fault}")));
@@ -154,9 +158,15 @@ fn try_all(operation: &Operation, full: Full) {
     assert!(faults.is_empty(), "{} on full {full:?}:\n{}", operation.name, faults.join("\n"));
 }
 
-fn try_one(operation: &Operation, image: &Image, before: &Existing, list: &str) -> (bool, Vec<String>) {
+fn try_one(
+    operation: &Operation,
+    trees: &Trees,
+    image: &Image,
+    before: &Existing,
+    list: &str,
+) -> (bool, Vec<String>) {
     let mut faults = Vec::new();
-    let done = run(&mut (operation.command)(&image.path()));
+    let done = run(&mut operation.command(trees, &image.path()));
     let fitted = done.code == 0;
     if !fitted {
         let line = done.stderr.lines().last().unwrap_or_default();
@@ -168,8 +178,8 @@ fn try_one(operation: &Operation, image: &Image, before: &Existing, list: &str) 
             faults.push("the list is another".into());
         }
     }
-    let unfinished = if fitted { &[] } else { operation.unfinished };
-    let touched = [operation.touched, &["spare"]].concat();
+    let unfinished = if fitted { &[] } else { operation.unfinished() };
+    let touched = [operation.touched, &[SPARE]].concat();
     let mut look = |touched: &[&str]| {
         let mounted = image.mount("subvolid=5");
         faults.extend(Place::new(mounted.path()).faults());
@@ -178,10 +188,10 @@ fn try_one(operation: &Operation, image: &Image, before: &Existing, list: &str) 
         faults.extend(before.harm(mounted.path(), touched, Times::Kept));
     };
     look(operation.touched);
-    let removed = manage(image, &["remove", "spare"]);
+    let removed = manage(image, &["remove", SPARE]);
     look(&touched);
-    if removed.code != 0 || manage(image, &["list"]).ok().contains("spare") {
-        faults.push(format!("spare cannot be removed: {}", removed.stderr));
+    if removed.code != 0 || manage(image, &["list"]).ok().contains(SPARE) {
+        faults.push(format!("{SPARE} cannot be removed: {}", removed.stderr));
     }
     (fitted, faults)
 }
@@ -205,7 +215,7 @@ fn set_default() {
 
 #[test]
 fn set_default_with_a_merge() {
-    check(&operations::SET_DEFAULT_MERGING);
+    check(&operations::SET_DEFAULT_MERGE);
 }
 
 #[test]

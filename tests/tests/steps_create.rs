@@ -8,19 +8,15 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use baserock_tests::inputs;
-use baserock_tests::programs::{command, run};
+use baserock_tests::operations::{CREATE, CREATE_PARTITIONS, Operation};
+use baserock_tests::programs::run;
 use baserock_tests::steps::{self, How, Step};
+use baserock_tests::trees::{Trees, memory};
+use baserock_tests::version::manage_at;
 
-/// Both ways of making a disk: the whole of it a volume, and with partitions of every kind.
-const PARTITIONS: &str = "partition_table_format: mbr\npartitions:\n\
-                          - {size: 48M, filesystem: ext4, mountpoint: /boot}\n- {size: 40M, filesystem: vfat, mountpoint: /srv/fat}\n\
-                          - {size: fill, filesystem: btrfs, mountpoint: /}\n- {size: 8M, filesystem: swap}\n";
-
-fn write(place: &Path, variables: &[(&str, &str)]) -> Command {
-    let mut write = command("rawdisk-write");
-    write.arg(inputs::busybox().unwrap()).arg(place.join("disk.img")).current_dir(place);
-    write.envs([("DISK_SIZE", "384M"), ("BOOTLOADER_INSTALL", "none")]).envs(variables.iter().copied());
+fn write(operation: &Operation, trees: &Trees, place: &Path) -> Command {
+    let mut write = operation.command(trees, &place.join("disk.img"));
+    write.current_dir(place);
     write
 }
 
@@ -32,8 +28,7 @@ fn names(place: &Path) -> Vec<String> {
 const LISTED: &str = "factory (default)\n";
 
 fn listed(place: &Path) -> String {
-    let mut list = command("system-version-manager");
-    let list = run(list.arg("--volume").arg(place.join("disk.img")).arg("list"));
+    let list = manage_at(&place.join("disk.img"), &["list"]);
     list.stdout + &list.stderr
 }
 
@@ -44,9 +39,10 @@ fn attached(place: &Path) -> String {
 }
 
 /// Returns the faults.
-fn try_one(variables: &[(&str, &str)], step: &Step, how: How) -> Vec<String> {
-    let place = tempfile::tempdir_in("/dev/shm").unwrap();
-    let done = steps::fail(&mut write(place.path(), variables), step.number, how);
+fn try_one(operation: &Operation, trees: &Trees, step: &Step, how: How) -> Vec<String> {
+    let place = memory();
+    let write = || write(operation, trees, place.path());
+    let done = steps::fail(&mut write(), step.number, how);
     let mut faults = Vec::new();
     if !how.allows(done.code) {
         faults.push(format!("exit code {}", done.code));
@@ -71,7 +67,7 @@ fn try_one(variables: &[(&str, &str)], step: &Step, how: How) -> Vec<String> {
     for name in names(place.path()) {
         fs::remove_file(place.path().join(name)).unwrap();
     }
-    let again = run(&mut write(place.path(), variables));
+    let again = run(&mut write());
     let list = listed(place.path());
     if again.code != 0 || list != LISTED {
         faults.push(format!("the same again: {} {list}", again.stderr));
@@ -91,21 +87,19 @@ fn cases(steps: &[Step], every: usize) -> Vec<(Step, How)> {
     others.chain(of_tree.into_iter().step_by(every).zip(How::ALL.into_iter().cycle())).collect()
 }
 
-fn try_all(variables: &[(&str, &str)]) {
-    let place = tempfile::tempdir_in("/dev/shm").unwrap();
-    let steps = steps::list(&mut write(place.path(), variables), place.path());
+fn try_all(operation: &Operation) {
+    let (trees, place) = (Trees::new(), memory());
+    let steps = steps::list(&mut write(operation, &trees, place.path()), place.path());
     let cases = cases(&steps, 3);
-    steps::try_all("create", cases, |step, how| try_one(variables, step, how));
+    steps::try_all(operation.name, cases, |step, how| try_one(operation, &trees, step, how));
 }
 
 #[test]
 fn a_disk_that_is_one_volume() {
-    try_all(&[]);
+    try_all(&CREATE);
 }
 
 #[test]
 fn a_disk_with_partitions() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(&file, PARTITIONS).unwrap();
-    try_all(&[("USE_PARTITIONING", "yes"), ("PARTITION_FILE", file.path().to_str().unwrap())]);
+    try_all(&CREATE_PARTITIONS);
 }

@@ -2,53 +2,36 @@
 //!
 //! Pace: minutes
 
+use std::fs;
+
 use baserock_tests::image::Image;
-use baserock_tests::next::Next;
-use baserock_tests::programs::run;
-use baserock_tests::running::Running;
+use baserock_tests::next;
+use baserock_tests::operations::{LABEL, PUSH};
 use baserock_tests::soundness::{Existing, Place, Times};
-use baserock_tests::ssh::Target;
-use baserock_tests::sshd::Setup;
 use baserock_tests::steps::{self, FAIL, How, STEPS, Step};
-use baserock_tests::version::{factory_image, manage};
+use baserock_tests::trees::Trees;
+use baserock_tests::version::{assert_identical, manage};
 
 const BEFORE: &str = "factory (default)\n";
-const AFTER: &str = "factory\nnext (default)\n";
+const AFTER: &str = "devel (default)\nfactory\n";
 /// Deployed, and not chosen.
-const HALFWAY: &str = "factory (default)\nnext\n";
+const HALFWAY: &str = "devel\nfactory (default)\n";
 
-/// The agent's steps are numbered from its start; what it is told goes through the server's own configuration.
-fn target(image: &Image, environment: &[(&str, &str)]) -> Target {
-    Target::of(Running::start(image, "factory"), &Setup { environment, ..Setup::default() })
-}
-
-/// A volume whose target has the agent already: putting it there is no step of its own.
-fn volume() -> Image {
-    let image = factory_image(1024).copy();
-    run(&mut target(&image, &[]).check("next")).ok();
-    image
-}
-
-fn list(volume: &Image, next: &Next) -> Vec<Step> {
+/// The agent's steps are numbered from its start.
+fn list(volume: &Image, trees: &Trees) -> Vec<Step> {
     let image = volume.copy();
-    let target = target(&image, &[(STEPS, "/var/steps")]);
-    run(&mut target.push(&next.tree(), "next")).ok();
-    steps::parse(&std::fs::read_to_string(target.system.path("var/steps")).unwrap())
+    PUSH.run(trees, &image.path(), &[(STEPS, "/var/steps")]).ok();
+    steps::parse(&fs::read_to_string(image.mount("subvolid=5").path().join("state/var/steps")).unwrap())
 }
 
 /// Returns the faults.
-fn try_one(volume: &Image, before: &Existing, next: &Next, step: &Step, how: How) -> Vec<String> {
+fn try_one(volume: &Image, before: &Existing, trees: &Trees, step: &Step, how: How) -> Vec<String> {
     let image = volume.copy();
     let mut faults = Vec::new();
-    let failing = how.of(step.number);
-    let done = {
-        let target = target(&image, &[(FAIL, &failing)]);
-        run(&mut target.push(&next.tree(), "next"))
-    };
+    let done = PUSH.run(trees, &image.path(), &[(FAIL, &how.of(step.number))]);
     if !matches!(done.code, 0 | 1) {
         faults.push(format!("exit code {}", done.code));
     }
-    image.wait_until_detached();
     let listed = manage(&image, &["list"]).ok();
     let expected: &[&str] = if done.code == 0 { &[AFTER] } else { &[BEFORE, HALFWAY, AFTER] };
     if !expected.contains(&listed.as_str()) {
@@ -57,24 +40,21 @@ fn try_one(volume: &Image, before: &Existing, next: &Next, step: &Step, how: How
     {
         let mounted = image.mount("subvolid=5");
         faults.extend(Place::new(mounted.path()).faults());
-        faults.extend(before.harm(mounted.path(), &["next"], Times::OfDirectoriesDiffer));
+        faults.extend(before.harm(mounted.path(), PUSH.touched, Times::OfDirectoriesDiffer));
     }
     image.wait_until_detached();
-    {
-        let target = target(&image, &[]);
-        let again = run(&mut target.push(&next.tree(), "next"));
-        if again.code != 0 {
-            faults.push(format!("the same again: {}", again.stderr.trim()));
-        } else {
-            target.assert_identical("next", &next.tree());
-        }
+    let again = PUSH.run(trees, &image.path(), &[]);
+    if again.code != 0 {
+        faults.push(format!("the same again: {}", again.stderr.trim()));
     }
-    image.wait_until_detached();
     let listed = manage(&image, &["list"]).ok();
     if listed != AFTER {
         faults.push(format!("after the same again the list is {listed:?}"));
     }
     let mounted = image.mount("subvolid=5");
+    if again.code == 0 {
+        assert_identical(mounted.path(), LABEL, &trees.second());
+    }
     let place = Place::new(mounted.path());
     faults.extend([place.faults(), place.debris(&[])].concat());
     if faults.is_empty() {
@@ -85,10 +65,12 @@ fn try_one(volume: &Image, before: &Existing, next: &Next, step: &Step, how: How
 
 #[test]
 fn push() {
-    let (volume, next) = (volume(), Next::new(100_000));
+    let trees = Trees::new();
+    next::change(&trees.second(), 100_000);
+    let volume = PUSH.image(&trees);
     let before = Existing::on(volume.mount("subvolid=5").path());
-    let steps = list(&volume, &next);
+    let steps = list(&volume, &trees);
     // A push takes a second, so each kind of step fails in one way or two, in turn.
     let cases: Vec<_> = steps::sample(&steps, 32).into_iter().step_by(4).collect();
-    steps::try_all("push", cases, |step, how| try_one(&volume, &before, &next, step, how));
+    steps::try_all(PUSH.name, cases, |step, how| try_one(&volume, &before, &trees, step, how));
 }

@@ -12,6 +12,7 @@ use baserock_tests::operations;
 use baserock_tests::programs::{command, run};
 use baserock_tests::running::Running;
 use baserock_tests::soundness::{Existing, Place, Times};
+use baserock_tests::trees::Trees;
 use baserock_tests::version::{manage, put_tree};
 
 /// How many work at the same time.
@@ -125,7 +126,7 @@ fn check(image: &Image, before: &Existing) {
 }
 
 fn volume() -> (Image, Existing) {
-    let image = (operations::DEPLOY.volume)();
+    let image = operations::DEPLOY.image(&Trees::new());
     for label in ["one", "two"] {
         put_tree(&image, label, |orig| fs::write(orig.join("etc/label"), label).unwrap());
     }

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use baserock_tests::crash::operations::{ALL, Operation};
 use baserock_tests::crash::point::Point;
 use baserock_tests::crash::run::{Plan, Recording, Report, kept, run};
+use baserock_tests::operations::{ALL, Operation};
 use baserock_tests::trees::Trees;
 
 use crate::{build, packages};
@@ -73,7 +73,7 @@ impl Crash {
     }
 
     fn plan(&self, operation: &Operation) -> Plan {
-        let again = if operation.is_slow { AGAIN_SLOW } else { AGAIN };
+        let again = if operation.is_push() { AGAIN_SLOW } else { AGAIN };
         Plan { points: self.points, random: self.random, check: CHECK, again, seed: self.seed }
     }
 

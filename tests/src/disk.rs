@@ -1,0 +1,93 @@
+//! Disks with versions of two trees, edited by an administrator.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use system::btrfs::{self, Access};
+
+use crate::image::{Mounted, volume_offset};
+use crate::programs::{command, run};
+use crate::trees::Trees;
+use crate::version::manage_at;
+
+/// The partitions of a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// None: the disk is one volume.
+    Volume,
+    /// A `/boot` and a volume.
+    WithBoot,
+    /// Partitions of every kind.
+    EveryKind,
+}
+
+impl Disk {
+    /// `rawdisk.write` of the first tree to a new disk of this size. No boot loader is installed.
+    pub fn write(self, trees: &Trees, path: &Path, megabytes: u32) -> Command {
+        let mut write = command("rawdisk-write");
+        write.arg(trees.first()).arg(path);
+        write.env("DISK_SIZE", format!("{megabytes}M")).env("BOOTLOADER_INSTALL", "none");
+        if let Some(name) = self.partitions() {
+            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("partitions").join(name);
+            write.env("USE_PARTITIONING", "yes").env("PARTITION_FILE", file);
+        }
+        write
+    }
+
+    /// The file that lists its partitions.
+    fn partitions(self) -> Option<&'static str> {
+        match self {
+            Disk::Volume => None,
+            Disk::WithBoot => Some("boot.yaml"),
+            Disk::EveryKind => Some("every-kind.yaml"),
+        }
+    }
+}
+
+/// The top level of the disk's volume.
+fn top(disk: &Path) -> Mounted {
+    Mounted::at(disk, volume_offset(disk), "subvolid=5")
+}
+
+/// Puts the second tree at `systems/LABEL/orig`.
+pub fn put(trees: &Trees, disk: &Path, label: &str) {
+    let mounted = top(disk);
+    let systems = mounted.dir().dir("systems").expect("systems");
+    systems.make_dir(label, 0o755).expect("a version's directory");
+    let version = systems.dir(label).expect("it");
+    let base = systems.dir("factory/orig").expect("orig of factory");
+    btrfs::snapshot(&base, &version, "orig", Access::Writable).expect("a snapshot");
+    let orig = mounted.path().join("systems").join(label).join("orig/");
+    run(Command::new("rsync").arg("-aHAX").arg("--delete").arg(trees.second().join("")).arg(orig)).ok();
+}
+
+/// Puts the second tree there, and deploys it.
+pub fn deploy(trees: &Trees, disk: &Path, label: &str) {
+    put(trees, disk, label);
+    manage_at(disk, &["deploy", &format!("/systems/{label}/orig")]).ok();
+}
+
+/// The administrator's edits in factory's `/etc`, and files in the shared state.
+pub fn edit(disk: &Path, when: &str) {
+    let mounted = top(disk);
+    let etc = mounted.path().join("systems/factory/run/etc");
+    let vendor = fs::read_to_string(etc.join("vendor.conf")).expect("the vendor's file");
+    let (parts, _) = vendor.split_once("last = ").expect("its last line");
+    let files = [
+        ("vendor.conf", format!("{parts}last = {when}\n")),
+        ("clash.conf", format!("mine, {when}\n")),
+        ("hostname", format!("mine-{when}\n")),
+        ("os-release", format!("ID=mine\nVERSION_ID={when}\n")),
+        (&format!("own-{when}"), "mine\n".into()),
+    ];
+    for (name, text) in files {
+        fs::write(etc.join(name), text).expect("an edit");
+    }
+    let state = mounted.path().join("state");
+    for (name, size) in [("var/log", 3_000), ("home/mine", 100_000), ("root/note", 10)] {
+        fs::write(state.join(format!("{name}-{when}")), vec![b'x'; size])
+            .expect("a file of the shared state");
+    }
+    fs::write(state.join("var/lib/thing/state"), format!("used, {when}\n")).expect("the state of a program");
+}
