@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use crate::programs;
+use crate::built;
 
 /// Extensions that are programs: the ending of a program's name becomes that of the extension.
 const PROGRAMS: [&str; 13] = [
@@ -24,13 +24,13 @@ const PROGRAMS: [&str; 13] = [
 ];
 
 /// Extensions that are scripts, and the help of all, by their folder in `extensions/`.
-const FOLDERS: [&str; 5] = ["configure", "mmdebstrap", "rawdisk", "ssh-rsync", "tar"];
+pub(crate) const FOLDERS: [&str; 5] = ["configure", "mmdebstrap", "rawdisk", "ssh-rsync", "tar"];
 
 /// Lays out the extensions in this folder, as links.
 pub fn install(into: &Path) {
     for program in PROGRAMS {
         let (name, kind) = program.rsplit_once('-').expect("a kind");
-        symlink(programs::path(program), into.join(format!("{name}.{kind}"))).expect("a link");
+        symlink(built::path(program), into.join(format!("{name}.{kind}"))).expect("a link");
     }
     for folder in FOLDERS {
         for entry in fs::read_dir(source(folder)).expect("a folder") {

@@ -2,7 +2,9 @@
 
 #![expect(clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
 
+mod advice;
 pub mod bootable;
+mod built;
 pub mod chroot;
 pub mod client;
 #[path = "../crash/mod.rs"]

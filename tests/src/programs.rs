@@ -1,19 +1,11 @@
 //! Running the project's programs as they are installed: static.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
-/// The path of a program; `cargo xtask test` builds them all.
-pub fn path(name: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let target = target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"));
-    let built = target.join("x86_64-unknown-linux-musl/debug");
-    let folder = std::env::var_os("BASEROCK_PROGRAMS").map_or(built, PathBuf::from);
-    let path = folder.join(name);
-    assert!(path.exists(), "{} is not built; run cargo xtask test", path.display());
-    path
-}
+use crate::advice;
+pub use crate::built::path;
 
 /// A command without the variables of this process that mean something to the programs.
 pub fn command(name: &str) -> Command {
@@ -38,20 +30,31 @@ pub struct Done {
 }
 
 /// Runs a command to its end.
+#[track_caller]
 pub fn run(command: &mut Command) -> Done {
-    Done::from(command.output().expect("the program starts"))
+    let output = command.output().expect("the program starts");
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy();
+    Done::new(Some(&program), &output)
 }
 
 impl From<Output> for Done {
     fn from(output: Output) -> Self {
-        use std::os::unix::process::ExitStatusExt;
-        let code = output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0));
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Done { code, stdout: text(&output.stdout), stderr: text(&output.stderr) }
+        Done::new(None, &output)
     }
 }
 
 impl Done {
+    /// What came of a program, whose name may not be known. Its advice has to be good.
+    #[track_caller]
+    fn new(program: Option<&str>, output: &Output) -> Self {
+        use std::os::unix::process::ExitStatusExt;
+        let code = output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let done = Done { code, stdout: text(&output.stdout), stderr: text(&output.stderr) };
+        advice::check(program, &done.stderr);
+        done
+    }
+
     /// Its standard output, if it succeeded.
     #[track_caller]
     pub fn ok(self) -> String {

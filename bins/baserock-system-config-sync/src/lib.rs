@@ -1,16 +1,18 @@
 //! The program's arguments, one file for each command. They are a library so that the man page and completions are made from them too.
 
 mod merge;
+mod remedies;
 mod sync;
-
-use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
 use baserock::Label;
 use baserock::operations::etc::{INHERITED_LOCK, MOUNTED_VOLUME};
-use baserock::volume::{Opening, Purpose, Volume};
+use baserock::volume::{Location, Opening, Purpose, Volume};
+use baserock_terminal::VolumeArguments;
 use clap::{Parser, Subcommand};
 use system::lock::Patience;
+
+pub use remedies::remedies;
 
 /// Merges /etc between versions of the system.
 ///
@@ -19,9 +21,8 @@ use system::lock::Patience;
 #[derive(Debug, Parser)]
 #[command(version, after_help = "Example: baserock-system-config-sync merge factory devel --dry-run")]
 pub struct Arguments {
-    /// Work on this device, image or directory with systems/ in it, not on the running system
-    #[arg(long, global = true, value_name = "PATH")]
-    volume: Option<PathBuf>,
+    #[command(flatten)]
+    volume: VolumeArguments,
     /// Wait for another tool that is changing the volume, instead of refusing
     #[arg(long, global = true)]
     wait: bool,
@@ -50,17 +51,15 @@ impl Arguments {
     /// Opens the volume. If a deployment has started this program, it is the volume that the deployment has open.
     fn open(&self) -> Result<Volume> {
         let patience = if self.wait { Patience::Wait } else { Patience::Refuse };
-        let (path, purpose) =
-            match (&self.volume, std::env::var_os(MOUNTED_VOLUME), std::env::var(INHERITED_LOCK)) {
-                (None, Some(mounted), Ok(lock)) => {
-                    let lock = lock
-                        .parse()
-                        .with_context(|| format!("{INHERITED_LOCK} is {lock:?}, no descriptor"))?;
-                    (Some(PathBuf::from(mounted)), Purpose::ChangeUnder(lock))
-                }
-                _ => (self.volume.clone(), Purpose::Change),
-            };
-        Ok(Volume::open(&Opening { location: path.into(), purpose, patience })?)
+        match (self.volume.given(), std::env::var_os(MOUNTED_VOLUME), std::env::var(INHERITED_LOCK)) {
+            (None, Some(mounted), Ok(lock)) => {
+                let lock =
+                    lock.parse().with_context(|| format!("{INHERITED_LOCK} is {lock:?}, no descriptor"))?;
+                let location = Location::Path(mounted.into());
+                Ok(Volume::open(&Opening { location, purpose: Purpose::ChangeUnder(lock), patience })?)
+            }
+            _ => Ok(self.volume.open(Purpose::Change, patience)?),
+        }
     }
 }
 

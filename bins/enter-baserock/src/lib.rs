@@ -1,19 +1,24 @@
 //! The program's arguments. They are a library so that the man page and completions are made from them too.
 
+mod remedies;
+
 use std::convert::Infallible;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use baserock::label::Label;
 use baserock::layout::{RUN, in_version};
-use baserock::volume::{Opening, Purpose, Volume};
+use baserock::volume::Purpose;
 use baserock_chroots::enter::{Bind, Entry, Failure, enter, state_of};
-use baserock_chroots::{Store, location};
+use baserock_chroots::{Refusal, Store, location};
+use baserock_terminal::VolumeArguments;
 use clap::Parser;
 use system::error::{Error, Result};
 use system::lock::Patience;
 use system::mount::leave_shared_namespace;
 use system::namespace::{Privilege, become_root};
+
+pub use remedies::remedies;
 
 /// Enters a chroot: runs a shell or a command there. Of the rest of the machine, only /src is visible.
 ///
@@ -23,6 +28,7 @@ use system::namespace::{Privilege, become_root};
 #[command(
     name = "enter-baserock",
     disable_version_flag = true,
+    mut_arg("volume", |volume| volume.requires("version").help(VOLUME_HELP)),
     after_help = "Example: enter-baserock devel --bind ~/project:/project -- make -C /project\n\n\
                   Exit status: that of the shell or command; 125 if this tool fails, 126 if the command cannot be run,\n\
                   127 if there is no such command, 128 + n if signal n ends it."
@@ -33,9 +39,8 @@ pub struct Arguments {
     /// Enter this installed version of the system, with its shared state
     #[arg(long, value_name = "LABEL", value_parser = version, conflicts_with_all = ["label", "store"])]
     version: Option<Label>,
-    /// The version's volume: a device, image or mounted volume [default: the running system's]
-    #[arg(long, value_name = "PATH", requires = "version")]
-    volume: Option<PathBuf>,
+    #[command(flatten)]
+    volume: VolumeArguments,
     /// The user who runs the shell or command: a name in the chroot's /etc/passwd
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
@@ -50,10 +55,13 @@ pub struct Arguments {
     command: Vec<OsString>,
 }
 
+const VOLUME_HELP: &str =
+    "The version's volume: a device, image or mounted volume [default: the running system's]";
+
 impl Arguments {
     /// Replaces this process by the shell or command inside.
     pub fn run(&self) -> Result<Infallible, Failure> {
-        let binds = self.bind.iter().map(|text| Bind::parse(text)).collect::<Result<Vec<_>>>()?;
+        let binds = self.bind.iter().map(|text| bind(text)).collect::<Result<Vec<_>>>()?;
         match &self.version {
             Some(label) => self.version(label, &binds),
             None => self.chroot(&binds),
@@ -90,9 +98,7 @@ impl Arguments {
             return Err(Error::refused("only root can enter a version of the system; use sudo").into());
         }
         leave_shared_namespace()?;
-        let location = self.volume.clone().into();
-        let volume =
-            Volume::open(&Opening { location, purpose: Purpose::Change, patience: Patience::Refuse })?;
+        let volume = self.volume.open(Purpose::Change, Patience::Refuse)?;
         volume.require(label)?;
         let run = volume.top().dir(in_version(label, RUN))?;
         enter(&Entry {
@@ -112,6 +118,13 @@ impl Arguments {
 /// Parses the label of a version. It may be a label that only the original tools allowed.
 fn version(text: &str) -> Result<Label> {
     Label::try_from(text.to_owned())
+}
+
+fn bind(text: &OsStr) -> Result<Bind> {
+    Bind::parse(text).map_err(|error| match error.kind() {
+        Some(usage @ Refusal::Bind) => Error::refused(format!("invalid --bind {}: {usage}", text.display())),
+        _ => error,
+    })
 }
 
 fn no_default(store: &Store) -> Error {

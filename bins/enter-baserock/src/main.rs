@@ -4,7 +4,7 @@ use std::io::{Write, stderr};
 use std::process::ExitCode;
 
 use clap::Parser;
-use enter_baserock::Arguments;
+use enter_baserock::{Arguments, remedies};
 
 /// The exit code for a failure of this tool itself, as for `chroot` and `env`.
 const OWN_FAILURE: u8 = 125;
@@ -20,8 +20,8 @@ fn main() -> ExitCode {
     };
     let Err(failure) = arguments.run();
     let code = failure.exit_code();
-    let error = anyhow::Error::from(failure.into_error());
+    let line = baserock_terminal::remedy::line(&failure.into_error(), remedies);
     // If standard error is closed, nobody can be told.
-    let _closed = writeln!(stderr(), "enter-baserock: {error:#}");
+    let _closed = writeln!(stderr(), "enter-baserock: {line}");
     ExitCode::from(code)
 }

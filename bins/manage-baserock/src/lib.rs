@@ -3,6 +3,7 @@
 
 mod add;
 mod list;
+mod remedies;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,8 @@ use baserock::label::Label;
 use baserock_chroots::{Force, Store, clone, location, remove};
 use clap::{Parser, Subcommand};
 use system::namespace::become_root;
+
+pub use remedies::remedies;
 
 /// Adds, lists, clones and removes chroots: systems that are used without booting them.
 ///

@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
+use baserock_terminal::remedy;
 use clap::Parser;
 use morph::Arguments;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    baserock_terminal::main(|| arguments.run(std::env::vars_os().collect()))
+    baserock_terminal::main(remedy::none, || arguments.run(std::env::vars_os().collect()))
 }

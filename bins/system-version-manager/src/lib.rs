@@ -3,15 +3,17 @@
 mod default;
 mod deploy;
 mod list;
+mod remedies;
 mod remove;
 mod verify;
 
-use std::path::PathBuf;
-
 use anyhow::Result;
-use baserock::volume::{Opening, Purpose, Volume};
+use baserock::volume::{Purpose, Volume};
+use baserock_terminal::VolumeArguments;
 use clap::{Parser, Subcommand};
 use system::lock::Patience;
+
+pub use remedies::remedies;
 
 /// Lists, deploys, removes and switches versions of the system.
 ///
@@ -20,9 +22,8 @@ use system::lock::Patience;
 #[derive(Debug, Parser)]
 #[command(version, after_help = "Example: system-version-manager set-default factory && reboot")]
 pub struct Arguments {
-    /// Work on this device, image or mounted volume, not on the running system
-    #[arg(long, global = true, value_name = "PATH")]
-    volume: Option<PathBuf>,
+    #[command(flatten)]
+    volume: VolumeArguments,
     /// Wait for another tool that is changing the volume, instead of refusing
     #[arg(long, global = true)]
     wait: bool,
@@ -65,6 +66,6 @@ impl Arguments {
 
     fn open(&self, purpose: Purpose) -> Result<Volume> {
         let patience = if self.wait { Patience::Wait } else { Patience::Refuse };
-        Ok(Volume::open(&Opening { location: self.volume.clone().into(), purpose, patience })?)
+        Ok(self.volume.open(purpose, patience)?)
     }
 }

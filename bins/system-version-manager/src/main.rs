@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use system_version_manager::Arguments;
+use system_version_manager::{Arguments, remedies};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    baserock_terminal::main(|| arguments.run())
+    baserock_terminal::main(remedies, || arguments.run())
 }

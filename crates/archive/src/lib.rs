@@ -38,6 +38,7 @@ mod members;
 mod metadata;
 mod name;
 mod pax;
+mod refusal;
 mod stream;
 mod tree;
 
@@ -47,12 +48,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use system::dir::Dir;
-use system::error::{Error, Result};
+use system::error::Result;
 use system::observer::Observer;
 use system::signal;
 
 pub use compression::{Compression, decompressed};
 pub use metadata::Owners;
+pub use refusal::Refusal;
 
 use extract::Extractor;
 use members::Members;
@@ -129,14 +131,12 @@ pub fn unpack(reader: impl Read + Send, dest: &Dir, options: &Options<'_>) -> Re
 impl Options<'_> {
     /// Refuses an archive from which `taken` bytes were read and `given` bytes unpacked, if that is too much.
     fn allow(&self, given: u64, taken: u64) -> Result<()> {
-        let refused = |reason: String| Err(Error::malformed(self.source, reason));
+        let archive = self.source.to_owned();
         match self.most {
-            Some(most) if given > most => {
-                refused(format!("unpacks to more than {most} bytes, the most that is allowed; refused"))
+            Some(most) if given > most => Err(Refusal::TooLarge { archive, most }.into()),
+            None if given > SMALL && given / GROWTH > taken => {
+                Err(Refusal::Suspicious { archive, given, growth: GROWTH }.into())
             }
-            None if given > SMALL && given / GROWTH > taken => refused(format!(
-                "unpacks to {given} bytes or more, over {GROWTH} times its own size; refused, unless --max-size allows it"
-            )),
             _ => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! The modules stand on floors, and a module uses only what stands on a floor below it:
 //!
-//! - **values** compute: [`label`], [`layout`], [`extension`], [`json`], [`meta`], [`fstab`], [`boot`], the rules in [`etc`];
+//! - **values** compute: [`label`], [`layout`], [`extension`], [`json`], [`meta`], [`fstab`], [`boot`], [`refusal`], the rules in [`etc`];
 //! - **rootfs** reads and changes root filesystems as opened directories, without knowing volumes: [`rootfs`];
 //! - **volume** answers questions about an opened volume: [`volume`];
 //! - **operations** order the steps, and undo them on failure: [`operations`].
@@ -34,8 +34,10 @@ pub mod label;
 pub mod layout;
 pub mod meta;
 pub mod operations;
+pub mod refusal;
 pub mod rootfs;
 pub mod volume;
 
 pub use label::Label;
+pub use refusal::Refusal;
 pub use system::{Error, Result, btrfs};

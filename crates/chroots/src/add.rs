@@ -14,6 +14,7 @@ use system::observer::Observer;
 use system::resolve::Links;
 
 use crate::record::Record;
+use crate::refusal::Refusal;
 use crate::staging::Staging;
 use crate::store::Store;
 
@@ -129,11 +130,7 @@ fn copy(store: &Store, path: &Path, tree: &Dir, adding: &Adding<'_>, observer: &
 fn refuse_store_inside(store: &Store, path: &Path) -> Result<()> {
     let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     if canonical(&store.dir().shown("")).starts_with(canonical(path)) {
-        return Err(Error::refused(format!(
-            "the store {} is inside {}; use --store DIR",
-            store.shown(),
-            path.display()
-        )));
+        return Err(Refusal::StoreInside { store: store.shown(), folder: path.to_owned() }.into());
     }
     Ok(())
 }

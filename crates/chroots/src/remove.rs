@@ -4,6 +4,7 @@ use baserock::label::Label;
 use system::error::{Error, Result};
 
 use crate::inside::{inside, named};
+use crate::refusal::Refusal;
 use crate::store::Store;
 use crate::{hidden, staging};
 
@@ -27,9 +28,7 @@ pub fn remove(store: &Store, label: &Label, force: Force) -> Result<()> {
     }
     let is_default = store.default()?.as_ref() == Some(label);
     if is_default && force == Force::No && store.chroots()?.len() > 1 {
-        return Err(Error::refused(format!(
-            "{label} is the default; choose another one with manage-baserock set-default LABEL, or use --force"
-        )));
+        return Err(Refusal::Default { label: label.clone() }.into());
     }
     if is_default {
         store.unset_default()?;

@@ -16,6 +16,7 @@ use system::namespace::Privilege;
 use system::{atomic, signal};
 
 use crate::hidden::{self, TREE};
+use crate::refusal::Refusal;
 
 /// The link to the default chroot.
 const DEFAULT: &str = "default";
@@ -57,9 +58,7 @@ pub fn location(named: Option<PathBuf>) -> Result<PathBuf> {
     if nix::unistd::geteuid().is_root() {
         return Ok(OF_ROOT.into());
     }
-    let home =
-        variable("HOME").ok_or_else(|| Error::refused("HOME is not set; name the store with --store DIR"))?;
-    Ok(home.join(OF_USER))
+    Ok(variable("HOME").ok_or(Refusal::NoHome)?.join(OF_USER))
 }
 
 impl Store {
@@ -109,12 +108,8 @@ impl Store {
 
     /// The chroot of this label, which must exist.
     pub fn get(&self, label: &Label) -> Result<Chroot> {
-        self.find(label)?.ok_or_else(|| {
-            Error::refused(format!(
-                "there is no chroot {label} in {}; manage-baserock list shows them",
-                self.shown()
-            ))
-        })
+        self.find(label)?
+            .ok_or_else(|| Refusal::NoChroot { label: label.clone(), store: self.shown() }.into())
     }
 
     /// The default chroot's label, if one is set and exists.
@@ -151,9 +146,7 @@ impl Store {
             )));
         }
         if self.dir.has(label)? {
-            return Err(Error::refused(format!(
-                "there is a chroot {label} already; use another label, or remove that one with manage-baserock rm {label}"
-            )));
+            return Err(Refusal::Exists { label: label.clone() }.into());
         }
         Ok(())
     }

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use sha2::{Digest, Sha256};
 use system::error::{Error, Result};
 
+use crate::refusal::Refusal;
+
 /// A SHA-256 sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checksum([u8; 32]);
@@ -34,12 +36,10 @@ impl Checksum {
         let lines: Vec<(Checksum, Option<&str>)> = list.lines().filter_map(line).collect();
         let named = lines.iter().find(|(_, of)| of.is_some_and(|of| of.rsplit('/').next() == Some(name)));
         let alone = || lines.first().filter(|(_, of)| lines.len() == 1 && of.is_none());
-        named.or_else(alone).map(|(sum, _)| *sum).ok_or_else(|| {
-            Error::malformed(
-                shown,
-                format!("has no SHA-256 sum of {name}; give the right one with --sha256, or remove it"),
-            )
-        })
+        named
+            .or_else(alone)
+            .map(|(sum, _)| *sum)
+            .ok_or_else(|| Refusal::NotInList { list: shown.to_owned(), name: name.to_owned() }.into())
     }
 
     /// Fails unless this is the expected sum of `shown`.
@@ -47,9 +47,8 @@ impl Checksum {
         if self == expected {
             return Ok(());
         }
-        Err(Error::refused(format!(
-            "{shown} is not the expected file: its SHA-256 sum is {self}, not {expected}; nothing was added"
-        )))
+        let (found, expected) = (self.to_string(), expected.to_string());
+        Err(Refusal::Mismatch { name: shown.to_owned(), found, expected }.into())
     }
 }
 

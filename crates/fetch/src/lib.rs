@@ -20,9 +20,11 @@
 
 mod checksum;
 mod download;
+mod refusal;
 mod server;
 mod source;
 
 pub use checksum::{Checksum, Hashing};
+pub use refusal::Refusal;
 pub use server::Patience;
 pub use source::{Source, Stream};

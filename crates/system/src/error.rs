@@ -1,14 +1,18 @@
-//! Errors: what could not be done, to what, and what to do next, in one line.
+//! Errors: what could not be done, to what, and why, in one line. What to do about it is for the program to say that has the means: it looks at
+//! the kind of the error, never at its words.
 
 use std::borrow::Cow;
+use std::error::Error as StdError;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 
 /// What every fallible function of the library returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an operation did not happen. `Display` is one line, lower case, without a full stop.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The kernel refused something: `cannot snapshot /systems/devel/orig: No space left on device`.
     #[error("cannot {action} {}: {}", path.display(), describe(cause))]
@@ -20,11 +24,12 @@ pub enum Error {
         /// The kernel's reason.
         cause: io::Error,
     },
-    /// The request or the state of the volume does not allow it; the message says what would.
+    /// What was asked for is not possible as things are. Where programs differ in what can be done about it, this is a kind of the library that
+    /// refuses, which [`Error::kind`] finds; else it is only words.
     #[error("{0}")]
-    Refused(String),
+    Refused(Box<dyn StdError + Send + Sync>),
     /// Somebody else is at work on the volume or the image.
-    #[error("{what} is in use by {holder}; wait for it to end, or use --wait where the command has it")]
+    #[error("{what} is in use by {holder}")]
     Busy {
         /// The volume, image or label that is locked.
         what: String,
@@ -48,22 +53,48 @@ pub enum Error {
         /// What is wrong with it, and where.
         reason: String,
     },
+    /// A program that is needed is not there.
+    #[error("{program} is not installed")]
+    NotInstalled {
+        /// The program's name.
+        program: String,
+        /// The Debian package that has it.
+        package: &'static str,
+    },
+    /// The kernel was told to give ordinary users no namespaces.
+    #[error("user namespaces are forbidden here: sysctl {setting} is {value}")]
+    NoUserNamespaces {
+        /// The setting's name, as `sysctl` has it.
+        setting: &'static str,
+        /// What it is.
+        value: &'static str,
+        /// What would allow them.
+        wanted: &'static str,
+    },
     /// Another program failed; its own words are kept.
     #[error("{program} failed ({status}){}", said(stderr))]
     Program {
         /// The program's name.
         program: String,
-        /// How it ended: `exit status: 1`, `signal: 9 (SIGKILL)`.
-        status: String,
+        /// How it ended.
+        status: ExitStatus,
         /// The last lines of what it wrote to standard error.
         stderr: String,
     },
 }
 
 impl Error {
-    /// A refusal with this message.
+    /// A refusal of which there is no more to say than this message.
     pub fn refused(message: impl Into<String>) -> Self {
-        Error::Refused(message.into())
+        Error::Refused(message.into().into())
+    }
+
+    /// The library's own kind of a refusal.
+    pub fn kind<K: StdError + 'static>(&self) -> Option<&K> {
+        match self {
+            Error::Refused(kind) => kind.downcast_ref(),
+            _ => None,
+        }
     }
 
     /// A file whose content is wrong.
@@ -154,6 +185,8 @@ fn said(stderr: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
     use super::*;
 
     #[test]
@@ -176,7 +209,7 @@ mod tests {
     fn a_programs_last_words_become_one_line() {
         let error = Error::Program {
             program: "mkfs.btrfs".into(),
-            status: "exit status: 1".into(),
+            status: ExitStatus::from_raw(1 << 8),
             stderr: "a\n b\n".into(),
         };
         assert_eq!(error.to_string(), "mkfs.btrfs failed (exit status: 1): a; b");

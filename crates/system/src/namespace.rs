@@ -88,7 +88,7 @@ fn parse_range(text: &str, name: &str, uid: &str) -> Option<(u32, u32)> {
     })
 }
 
-/// Why there is no user namespace, and what to do about it.
+/// Why there is no user namespace.
 fn forbidden(error: io::Error) -> Error {
     let setting = |name: &str| {
         let path = Path::new("/proc/sys").join(name.replace('.', "/"));
@@ -96,9 +96,7 @@ fn forbidden(error: io::Error) -> Error {
     };
     let guilty = FORBIDDING.into_iter().find(|(name, value, _)| setting(name) == *value);
     match guilty {
-        Some((name, value, wanted)) => Error::refused(format!(
-            "user namespaces are forbidden here: sysctl {name} is {value}; have root run `sysctl {name}={wanted}`, or run this as root"
-        )),
+        Some((setting, value, wanted)) => Error::NoUserNamespaces { setting, value, wanted },
         None => Error::Io {
             action: "make a user namespace for".into(),
             path: "this user (are you in a container?)".into(),

@@ -172,10 +172,9 @@ impl Program {
 
     fn cannot_start(&self, error: io::Error) -> Error {
         match (error.kind(), self.package) {
-            (io::ErrorKind::NotFound, Some(package)) => Error::refused(format!(
-                "{} is not installed; install the Debian package {package} (apt-get install {package})",
-                self.name
-            )),
+            (io::ErrorKind::NotFound, Some(package)) => {
+                Error::NotInstalled { program: self.name.clone(), package }
+            }
             _ => Error::Io { action: "run".into(), path: PathBuf::from(&self.name), cause: error },
         }
     }
@@ -184,7 +183,7 @@ impl Program {
         let text = String::from_utf8_lossy(stderr);
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
         let stderr = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
-        Error::Program { program: self.name.clone(), status: status.to_string(), stderr }
+        Error::Program { program: self.name.clone(), status, stderr }
     }
 }
 
@@ -306,7 +305,8 @@ mod tests {
 
     #[test]
     fn a_missing_program_names_its_package() {
-        let error = Program::new("mkfs.nothing").package("nothing-progs").run().unwrap_err().to_string();
-        assert!(error.contains("apt-get install nothing-progs"), "{error}");
+        let error = Program::new("mkfs.nothing").package("nothing-progs").run().unwrap_err();
+        assert!(matches!(error, Error::NotInstalled { package: "nothing-progs", .. }), "{error}");
+        assert_eq!(error.to_string(), "mkfs.nothing is not installed");
     }
 }

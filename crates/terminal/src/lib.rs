@@ -6,11 +6,11 @@
 //! A program:
 //!
 //! ```no_run
-//! use baserock_terminal::{Output, Show, print};
+//! use baserock_terminal::{Output, Show, print, remedy};
 //! use system::observer::Observer;
 //!
 //! fn main() -> std::process::ExitCode {
-//!     baserock_terminal::main(|| {
+//!     baserock_terminal::main(remedy::none, || {
 //!         let observer: &dyn Observer = &Show::new(Output::Errors);
 //!         observer.phase("counting to one");
 //!         print("1\n")
@@ -19,7 +19,9 @@
 //! ```
 
 mod log;
+pub mod remedy;
 mod show;
+pub mod volume;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -29,17 +31,19 @@ use anyhow::Result;
 use baserock::extension::{Environment, error_line};
 use nix::sys::stat::{Mode, umask};
 
+pub use remedy::Remedies;
 pub use show::{Output, Show};
+pub use volume::VolumeArguments;
 
-/// Runs a program. A signal ends it in order, an error becomes one line, and a closed pipe is a quiet success.
-pub fn main(run: impl FnOnce() -> Result<()>) -> ExitCode {
+/// Runs a program. A signal ends it in order, an error becomes one line with its remedy, and a closed pipe is a quiet success.
+pub fn main(remedies: Remedies, run: impl FnOnce() -> Result<()>) -> ExitCode {
     begin();
     log::start(None);
     match system::signal::catch().map_err(anyhow::Error::from).and_then(|()| run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            report(&error);
+            report(&error, remedies);
             ExitCode::from(error.downcast_ref().map_or(1, system::Error::exit_code))
         }
     }
@@ -58,8 +62,8 @@ fn begin() {
     umask(Mode::from_bits_truncate(0o022));
 }
 
-fn report(error: &anyhow::Error) {
-    let line = format!("{error:#}").replace('\n', " ");
+fn report(error: &anyhow::Error, remedies: Remedies) {
+    let line = remedy::chain(error, remedies).replace('\n', " ");
     complain(&format!("{}: {line}", program()));
 }
 
@@ -87,6 +91,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 /// An expected failure is shown as `ERROR: …`, with exit code 1.
 pub fn extension<const N: usize>(
     names: [&str; N],
+    remedies: Remedies,
     run: impl FnOnce([PathBuf; N], &Environment, &Show) -> system::Result<()>,
 ) -> ExitCode {
     begin();
@@ -102,7 +107,7 @@ pub fn extension<const N: usize>(
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             drop(show);
-            complain(&error_line(&error));
+            complain(&error_line(&remedy::line(&error, remedies)));
             ExitCode::from(error.exit_code())
         }
     }

@@ -13,6 +13,7 @@ mod options;
 pub mod partition_file;
 mod raw;
 mod recording;
+mod remedies;
 mod table;
 mod target;
 mod tree;
@@ -23,6 +24,8 @@ use std::path::Path;
 use baserock::extension::Environment;
 use system::error::Result;
 use system::observer::Observer;
+
+pub use remedies::remedies;
 
 use disk::Disk;
 use options::Options;

@@ -15,6 +15,7 @@ use serde::Serialize;
 use system::error::{Error, OrCannot, Result};
 use system::signal;
 
+use crate::lost::Lost;
 use crate::protocol::{HEARTBEAT, SILENCE, kind};
 
 /// The end that sends frames. All clones are the same end.
@@ -136,9 +137,11 @@ impl Receiver {
             return interrupted;
         }
         match error.kind() {
-            io::ErrorKind::UnexpectedEof => Error::refused(format!("the connection to {} ended", self.name)),
+            io::ErrorKind::UnexpectedEof => {
+                Lost::new(format!("the connection to {} ended", self.name)).into()
+            }
             io::ErrorKind::TimedOut => {
-                Error::refused(format!("{} has been silent for {} s", self.name, SILENCE.as_secs()))
+                Lost::new(format!("{} has been silent for {} s", self.name, SILENCE.as_secs())).into()
             }
             _ => Error::Io { action: "read from".into(), path: self.name.into(), cause: error },
         }

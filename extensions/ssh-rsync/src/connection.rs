@@ -13,6 +13,7 @@ use system::signal;
 
 use crate::bootstrap::{self, Agent, Word};
 use crate::channel::{Heartbeats, Receiver, Sender};
+use crate::lost::Lost;
 
 /// Whether ssh may ask the user for passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ struct Ssh {
 
 /// How long to wait for ssh's last message after it has closed its output.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// The exit code of ssh where it fails itself.
+const SSH_FAILED: i32 = 255;
 /// Most bytes of ssh's messages that are kept, from the end.
 const MOST_COMPLAINTS: usize = 1 << 14;
 
@@ -108,7 +111,7 @@ impl Connection {
                     drop(stdin);
                     return match ssh.end(destination) {
                         // ssh exits with 255 if it fails itself, and also if a signal ended the agent.
-                        Err(Error::Refused(_)) if started => Ok(None),
+                        Err(_) if started => Ok(None),
                         outcome => outcome.map(|()| None),
                     };
                 }
@@ -128,9 +131,10 @@ impl Connection {
     pub fn receive(&mut self) -> Result<Frame> {
         self.receiver.receive().map_err(|error| {
             self.ssh.hear_out();
-            let Error::Refused(text) = error else { return error };
-            let reason = self.ssh.said().map(|said| format!(": {said}")).unwrap_or_default();
-            Error::Refused(format!("{text}{reason}"))
+            match error.kind::<Lost>() {
+                Some(lost) => Lost { reason: self.ssh.said(), ..lost.clone() }.into(),
+                None => error,
+            }
         })
     }
 
@@ -194,7 +198,7 @@ impl Ssh {
             tracing::error!("the thread that listens to ssh has failed");
         }
         match outcome {
-            Err(Error::Program { status, .. }) if status.ends_with(" 255") => {
+            Err(Error::Program { status, .. }) if status.code() == Some(SSH_FAILED) => {
                 let reason = self.said().unwrap_or_else(|| "ssh gave no reason".to_owned());
                 Err(Error::refused(format!("cannot connect to {destination}: {reason}")))
             }

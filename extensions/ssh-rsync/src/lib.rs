@@ -25,11 +25,13 @@ mod check;
 mod connection;
 mod effort;
 mod kept_contents;
+mod lost;
 mod old_contents;
 mod options;
 mod pending_connection;
 pub mod protocol;
 mod push;
+mod remedies;
 mod source;
 mod summary;
 
@@ -40,6 +42,8 @@ use std::thread::ScopedJoinHandle;
 use baserock::extension::Environment;
 use system::error::{Error, Result};
 use system::observer::Observer;
+
+pub use remedies::remedies;
 
 /// Pushes the root filesystem `tree` to the machine at `location`, as the environment says.
 pub fn write(

@@ -23,6 +23,7 @@ use crate::connection::Connection;
 use crate::effort::Effort;
 use crate::join;
 use crate::kept_contents::KeptContents;
+use crate::lost::Lost;
 use crate::old_contents::OldContents;
 use crate::options::Options;
 use crate::pending_connection::PendingConnection;
@@ -158,7 +159,7 @@ fn listen(
 ) -> Result<Finished> {
     let mut amount = Amount { bytes: 0, there: 0 };
     loop {
-        let frame = connection.receive().map_err(with_advice)?;
+        let frame = connection.receive().map_err(resumable)?;
         match frame.kind {
             kind::WANT_MANIFEST => send_manifest(&connection.sender(), new)?,
             kind::CONTENTS => {
@@ -186,10 +187,11 @@ fn listen(
     }
 }
 
-fn with_advice(error: Error) -> Error {
-    match error {
-        Error::Refused(text) => Error::Refused(format!("{text}; run it again: what has arrived is kept")),
-        other => other,
+/// The target keeps what it has received before the connection was lost, for the next push.
+fn resumable(error: Error) -> Error {
+    match error.kind::<Lost>() {
+        Some(lost) => Lost { resumable: true, ..lost.clone() }.into(),
+        None => error,
     }
 }
 

@@ -1,8 +1,9 @@
 //! The kernel's command line.
 
-use system::error::{Error, Result};
+use system::error::Result;
 
 use crate::label::Label;
+use crate::refusal::Refusal;
 
 /// The longest command line that x86 kernels take, in bytes.
 const MAX_LENGTH: usize = 2047;
@@ -22,15 +23,10 @@ pub fn compose(label: &Label, root: &str, arguments: &str) -> Result<String> {
 /// Refuses what a boot loader or the kernel would cut or misread.
 fn check(line: &str) -> Result<()> {
     if line.contains(['\n', '\r', '\0']) {
-        return Err(Error::refused(
-            "the kernel command line contains a newline; KERNEL_ARGS must be one line of words separated by spaces",
-        ));
+        return Err(Refusal::CommandLineBroken.into());
     }
     if line.len() > MAX_LENGTH {
-        return Err(Error::refused(format!(
-            "the kernel command line has {} bytes, and kernels take at most {MAX_LENGTH}; shorten KERNEL_ARGS",
-            line.len()
-        )));
+        return Err(Refusal::CommandLineTooLong { length: line.len(), most: MAX_LENGTH }.into());
     }
     Ok(())
 }

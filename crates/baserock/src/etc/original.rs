@@ -1,11 +1,12 @@
 //! `--original-rules`: the merge of the original tools, for who depends on it.
 
-use system::error::{Error, Result};
+use system::error::Result;
 
 use super::path::EtcPath;
 use super::rules::{Decision, Three, decide};
 use super::step::Action;
 use super::tree::{Kind, Node};
+use crate::refusal::Refusal;
 
 /// Merges one path as the original tools did: what the user deleted comes back, what the new version dropped stays, and any
 /// difference in type is an error.
@@ -27,12 +28,14 @@ fn common_kind<'a>(path: &EtcPath, nodes: [Option<&'a Node>; 3]) -> Result<Optio
     let Some(first) = kinds.next() else { return Ok(None) };
     match kinds.find(|kind| !kind.is_like(first)) {
         None => Ok(Some(first)),
-        Some(other) => Err(Error::refused(format!(
-            "cannot merge etc/{path}: it is a {} in one version and a {} in another; \
-             use --take {path}=user or --take {path}=new",
-            first.name(),
-            other.name()
-        ))),
+        Some(other) => {
+            let clash = format!(
+                "etc/{path}: it is a {} in one version and a {} in another",
+                first.name(),
+                other.name()
+            );
+            Err(Refusal::Unmergeable { clash, paths: vec![path.clone()] }.into())
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use system::error::Error;
 
 use super::path::EtcPath;
 use super::tree::{Node, Tree, Trees};
+use crate::refusal::Refusal;
 
 /// Adds the directories that paths of the result stand in, and names those that are something else.
 pub fn complete(result: &mut Tree, trees: &Trees, unmergeable: &mut BTreeSet<EtcPath>) {
@@ -37,7 +38,6 @@ pub fn refusal(paths: &BTreeSet<EtcPath>, trees: &Trees) -> Error {
         let (user, v2) = (name(&trees.user, path), name(&trees.v2, path));
         format!("etc/{path} is a {user} on this machine and a {v2} in the new version")
     });
-    let takes = paths.iter().map(|path| format!("--take {path}=user|new"));
-    let (each, takes) = (each.collect::<Vec<_>>().join(", "), takes.collect::<Vec<_>>().join(" "));
-    Error::refused(format!("cannot merge: {each}; choose with {takes}"))
+    let clash = format!("etc: {}", each.collect::<Vec<_>>().join(", "));
+    Refusal::Unmergeable { clash, paths: paths.iter().cloned().collect() }.into()
 }

@@ -8,6 +8,7 @@ use system::process::{self, Program};
 
 use super::boot_files;
 use crate::layout::MENU_DIR;
+use crate::refusal::Refusal;
 use crate::rootfs::kernel::Found;
 use crate::volume::{Kind, Volume};
 
@@ -26,10 +27,7 @@ pub fn check(kind: Kind) -> Result<()> {
     let program = if kind == Kind::Fat { FAT_PROGRAM } else { PROGRAM };
     match process::find(program) {
         Some(_) => Ok(()),
-        None => Err(Error::refused(format!(
-            "{program} is not installed; install the Debian package {program} (apt-get install {program}), \
-             or set BOOTLOADER_INSTALL=none"
-        ))),
+        None => Err(Refusal::NoBootLoader { what: format!("{program} is"), package: program }.into()),
     }
 }
 
@@ -65,9 +63,6 @@ fn modules() -> Result<&'static Path> {
 }
 
 fn missing_modules() -> Error {
-    Error::refused(format!(
-        "the modules of syslinux ({}) are not installed; install the Debian package {MODULES_PACKAGE} \
-         (apt-get install {MODULES_PACKAGE}), or set BOOTLOADER_INSTALL=none",
-        MODULES.join(", ")
-    ))
+    let what = format!("the modules of syslinux ({}) are", MODULES.join(", "));
+    Refusal::NoBootLoader { what, package: MODULES_PACKAGE }.into()
 }

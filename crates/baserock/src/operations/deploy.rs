@@ -21,6 +21,7 @@ use crate::fstab::Fstab;
 use crate::label::Label;
 use crate::layout::{self, BOOT_RECORD, INCOMPLETE, ORIG, RUN};
 use crate::meta::{self, DeploymentMeta};
+use crate::refusal::Refusal;
 use crate::rootfs::kernel::{BootFiles, boot_files as find_boot_files};
 use crate::volume::{Kind, Survey, Volume};
 
@@ -103,24 +104,16 @@ fn check(volume: &Volume, survey: &Survey, label: &Label) -> Result<Dir> {
     let version = volume.top().dir_if_exists(layout::version(label))?.ok_or_else(missing)?;
     let orig = version.dir_if_exists(ORIG)?.ok_or_else(missing)?;
     if !btrfs::is_subvolume(&orig)? {
-        return Err(Error::refused(format!(
-            "{shown} is no subvolume, so it cannot be snapshotted; create it with btrfs subvolume create and copy the tree into it"
-        )));
+        return Err(Refusal::NoSubvolume { orig: shown.into() }.into());
     }
     if version.has(INCOMPLETE)? {
         return Ok(version);
     }
     if survey.complete.contains(label) {
-        return Err(Error::refused(format!(
-            "version {label} is deployed already; remove it first (system-version-manager remove {label}), \
-             or choose another label"
-        )));
+        return Err(Refusal::Deployed { label: label.clone() }.into());
     }
     if version.has(RUN)? {
-        return Err(Error::refused(format!(
-            "version {label} is damaged: it has a {RUN} that no deployment made complete; \
-             remove it first (system-version-manager remove {label})"
-        )));
+        return Err(Refusal::Damaged { label: label.clone() }.into());
     }
     for inner in btrfs::nested(&orig)? {
         if !orig.dir(&inner)?.entries()?.is_empty() {

@@ -10,6 +10,7 @@ use system::remove;
 use super::{ballast, boot_files, full, incoming, menu, repair};
 use crate::label::Label;
 use crate::layout::{self, ORIG, RUN, SYSTEMS};
+use crate::refusal::Refusal;
 use crate::volume::{Survey, Volume};
 
 /// What to remove.
@@ -72,21 +73,17 @@ fn check(volume: &Volume, survey: &Survey, options: &Remove) -> Result<()> {
         return survey.require(volume, label);
     }
     if survey.running.as_ref() == Some(label) {
-        return Err(Error::refused(format!(
-            "version {label} is running; boot another one before you remove it"
-        )));
+        return Err(Refusal::Running { label: label.clone() }.into());
     }
     if survey.default.as_ref() == Some(label) {
         return Err(is_default(label));
     }
     if *label == Label::factory() && !options.force {
-        return Err(Error::refused("version factory is what always boots; if you are sure, use --force"));
+        return Err(Refusal::AlwaysBoots { label: label.clone() }.into());
     }
     volume.refuse_live(label)
 }
 
 fn is_default(label: &Label) -> Error {
-    Error::refused(format!(
-        "version {label} is the default; choose another one first (system-version-manager set-default LABEL)"
-    ))
+    Refusal::Default { label: label.clone() }.into()
 }

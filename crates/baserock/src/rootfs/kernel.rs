@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 use system::dir::Dir;
-use system::error::{Error, OrCannot, Result, if_exists};
+use system::error::{OrCannot, Result, if_exists};
 use system::resolve::Links;
 
 use crate::boot::Parameters;
+use crate::refusal::{BootFile, Refusal};
 
 /// The files that a version boots with, open for reading.
 #[derive(Debug)]
@@ -41,29 +42,23 @@ const VERSIONED: &str = "vmlinuz-";
 /// Finds them in the root filesystem `tree`, as the parameters say, else where distributions have them.
 pub fn boot_files(tree: &Dir, parameters: &Parameters) -> Result<BootFiles> {
     let kernel = match &parameters.kernel_path {
-        Some(path) => named(tree, path, "KERNEL_PATH")?,
+        Some(path) => named(tree, path, BootFile::Kernel)?,
         None => find_kernel(tree)?,
     };
     let initramfs = match &parameters.initramfs_path {
         Some(path) if path.as_os_str().is_empty() => None,
-        Some(path) => Some(named(tree, path, "INITRAMFS_PATH")?),
+        Some(path) => Some(named(tree, path, BootFile::Initramfs)?),
         None => find_initramfs(tree, &kernel.path)?,
     };
     let dtb = match &parameters.dtb_path {
-        Some(path) if !path.as_os_str().is_empty() => Some(named(tree, path, "DTB_PATH")?),
+        Some(path) if !path.as_os_str().is_empty() => Some(named(tree, path, BootFile::DeviceTree)?),
         _ => None,
     };
     Ok(BootFiles { kernel, initramfs, dtb })
 }
 
-fn named(tree: &Dir, path: &Path, variable: &str) -> Result<Found> {
-    open(tree, path)?.ok_or_else(|| {
-        let shown = tree.shown(path);
-        Error::refused(format!(
-            "{variable} names {}, which does not exist or is no regular file",
-            shown.display()
-        ))
-    })
+fn named(tree: &Dir, path: &Path, file: BootFile) -> Result<Found> {
+    open(tree, path)?.ok_or_else(|| Refusal::NoBootFile { file, path: tree.shown(path) }.into())
 }
 
 fn find_kernel(tree: &Dir) -> Result<Found> {
@@ -79,11 +74,8 @@ fn find_kernel(tree: &Dir) -> Result<Found> {
     let found = highest.map_or(Ok(None), |name| open(tree, &Path::new("boot").join(name)))?;
     found.ok_or_else(|| {
         let looked = KERNELS.map(|path| format!("/{path}")).join(", ");
-        Error::refused(format!(
-            "no kernel in {}: looked for {looked} and /boot/vmlinuz-*; install one, set KERNEL_PATH, or set \
-             BOOTLOADER_CONFIG_FORMAT=none if another boot loader starts this system",
-            tree.shown("").display()
-        ))
+        let looked = format!("{looked} and /boot/{VERSIONED}*");
+        Refusal::NoKernel { tree: tree.shown(""), looked }.into()
     })
 }
 
@@ -216,7 +208,7 @@ mod tests {
         let files = boot_files(&dir, &with(Some("boot/zImage"), Some(""), Some("boot/board.dtb"))).unwrap();
         assert!(files.initramfs.is_none() && files.dtb.is_some());
         let error = boot_files(&dir, &with(None, Some("boot/initrd"), None)).unwrap_err().to_string();
-        assert!(error.starts_with("INITRAMFS_PATH names /systems/a/orig/boot/initrd, which"), "{error}");
+        assert!(error.starts_with("the initramfs /systems/a/orig/boot/initrd does not exist"), "{error}");
     }
 
     #[test]

@@ -10,9 +10,3 @@ pub enum Location {
     /// A block device, an image file, or a directory with `systems/` in it.
     Path(PathBuf),
 }
-
-impl From<Option<PathBuf>> for Location {
-    fn from(path: Option<PathBuf>) -> Self {
-        path.map_or(Location::Running, Location::Path)
-    }
-}

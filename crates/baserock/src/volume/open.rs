@@ -22,6 +22,7 @@ use super::disk;
 use super::{Location, Opening, Purpose, Volume};
 use crate::label::Label;
 use crate::layout::{self, LOCK, PRIVATE, STATE, SYSTEMS};
+use crate::refusal::Refusal;
 
 impl Volume {
     /// Opens it.
@@ -34,10 +35,7 @@ impl Volume {
             skeleton(&volume.top)?;
         }
         if !volume.top.has(SYSTEMS)? {
-            return Err(Error::refused(format!(
-                "{} holds no versions: there is no directory {SYSTEMS} in it; name the volume with --volume PATH",
-                volume.name.display()
-            )));
+            return Err(Refusal::NoVersions { volume: volume.name }.into());
         }
         match opening.purpose {
             Purpose::Look | Purpose::Stage => {}
@@ -53,19 +51,16 @@ fn require_root(name: &Path) -> Result<()> {
     if nix::unistd::geteuid().is_root() {
         return Ok(());
     }
-    Err(Error::refused(format!(
-        "cannot mount {} privately: that takes root; try again with sudo",
-        name.display()
-    )))
+    Err(Refusal::NeedsRoot { volume: name.to_owned() }.into())
 }
 
 fn running() -> Result<Volume> {
     let mounts = mount::own()?;
-    let root = mountinfo::root(&mounts).ok_or_else(|| not_baserock("nothing is mounted at /"))?;
+    let root = mountinfo::root(&mounts).ok_or_else(|| not_baserock("nothing is mounted at /".into()))?;
     let here = layout::mounted_version(root).ok_or_else(|| {
         let subvolume =
             if root.kind == "btrfs" { format!(", subvolume {}", root.root.display()) } else { String::new() };
-        not_baserock(&format!("/ is {} on {}{subvolume}", root.kind, root.source.display()))
+        not_baserock(format!("/ is {} on {}{subvolume}", root.kind, root.source.display()))
     })?;
     require_root(Path::new("the volume"))?;
     let label = booted(root).unwrap_or(here);
@@ -77,11 +72,8 @@ fn running() -> Result<Volume> {
     Ok(Volume { running: Some(label), ..volume })
 }
 
-fn not_baserock(what: &str) -> Error {
-    Error::refused(format!(
-        "this is not a Baserock system: {what}, not /systems/LABEL/run on btrfs; \
-         use --volume PATH to work on a device, an image or a mounted volume"
-    ))
+fn not_baserock(found: String) -> Error {
+    Refusal::NotBaserock { found }.into()
 }
 
 /// The version that process 1 runs, where it is on the same volume: inside an entered version `/` is another one.
@@ -161,12 +153,8 @@ fn image(path: &Path, opening: &Opening) -> Result<Volume> {
     let lock = Lock::take(file, path, opening.patience)?;
     lock::refuse_record_locks(lock.file(), path)?;
     lock::take_record_lock(lock.file(), path)?;
-    if let Some(holder) = loopdev::holder(lock.file(), path)? {
-        return Err(Error::refused(format!(
-            "{} is attached already, to {}; unmount it and detach it (losetup -d) first, or give that device",
-            path.display(),
-            holder.display()
-        )));
+    if let Some(device) = loopdev::holder(lock.file(), path)? {
+        return Err(Refusal::Attached { image: path.to_owned(), device }.into());
     }
     // Opened once more: a loop device keeps the file that it was given until it is gone, which is later than its last user, and would
     // keep the lock with it.

@@ -6,6 +6,7 @@ use super::{Version, Volume, version};
 use crate::boot::{Menu, extlinux};
 use crate::label::Label;
 use crate::layout;
+use crate::refusal::Refusal;
 
 /// The versions of a volume, and which of them boot. An operation reads this once, under the volume's lock, and passes it on.
 #[derive(Clone, Debug)]
@@ -39,10 +40,12 @@ impl Survey {
         if self.complete.contains(label) {
             return Ok(());
         }
-        let is_there = volume.top().has(layout::version(label))?;
-        let what = if is_there { "is not complete" } else { "does not exist" };
-        let there: Vec<&str> = self.complete.iter().map(Label::as_str).collect();
-        Err(Error::refused(format!("version {label} {what}; there are: {}", there.join(", "))))
+        let (label, complete) = (label.clone(), self.complete.clone());
+        Err(if volume.top().has(layout::version(&label))? {
+            Refusal::NotComplete { label, complete }.into()
+        } else {
+            Refusal::Missing { label, complete }.into()
+        })
     }
 
     /// The survey with one more complete version, if it is complete now.

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use nix::mount::MsFlags;
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use nix::sys::statvfs::{FsFlags, statvfs};
-use system::error::{Error, OrCannot, Result};
+use system::error::{OrCannot, Result};
 use system::namespace::Privilege;
 
 use super::tree::{Place, Tree};
+use crate::refusal::Refusal;
 
 /// A file or folder of the host that appears inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,12 +44,7 @@ impl Bind {
             [source, target] if !source.is_empty() && target.starts_with(b"/") => {
                 (path(source), Some(path(target)))
             }
-            _ => {
-                return Err(Error::refused(format!(
-                    "invalid --bind {}: use SRC, SRC:DST, SRC:ro or SRC:DST:ro, with DST an absolute path",
-                    text.display()
-                )));
-            }
+            _ => return Err(Refusal::Bind.into()),
         };
         let source = source.canonicalize().or_cannot("bind", &source)?;
         Ok(Bind { target: target.unwrap_or_else(|| source.clone()), source, read_only })
@@ -149,7 +145,7 @@ mod tests {
         assert_eq!(parse("/usr:/mnt").unwrap(), bind("/usr", "/mnt", false));
         assert_eq!(parse("/usr/../usr:/mnt:ro").unwrap(), bind("/usr", "/mnt", true));
         for text in ["", ":", "/usr:relative", "/usr:/a:/b:ro", ":ro"] {
-            assert!(parse(text).unwrap_err().contains("invalid --bind"), "{text}");
+            assert!(parse(text).unwrap_err().contains("use SRC, SRC:DST"), "{text}");
         }
         assert_eq!(parse("/nowhere").unwrap_err(), "cannot bind /nowhere: No such file or directory");
     }

@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
+use baserock_terminal::remedy;
+
 fn main() -> ExitCode {
-    baserock_terminal::extension(["TEMP_ROOT"], |[tree], environment, _| {
+    baserock_terminal::extension(["TEMP_ROOT"], remedy::none, |[tree], environment, _| {
         configure::hostname::configure(tree.as_ref(), environment)
     })
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    baserock_terminal::extension(["LOCATION"], |[location], environment, _| {
+    baserock_terminal::extension(["LOCATION"], rawdisk::remedies, |[location], environment, _| {
         rawdisk::check(location.as_ref(), environment)
     })
 }

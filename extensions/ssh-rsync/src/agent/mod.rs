@@ -14,6 +14,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use baserock_terminal::remedy::line;
 use nix::sys::stat::Mode;
 use nix::unistd::dup;
 use system::error::{Error, OrCannot, Result};
@@ -22,6 +23,7 @@ use system::observer::{Event, Observer};
 use crate::bootstrap;
 use crate::channel::{Receiver, Sender};
 use crate::protocol::kind;
+use crate::remedies;
 
 /// Runs the agent on standard input and output; returns the exit code.
 pub fn main(token: &str) -> u8 {
@@ -29,7 +31,7 @@ pub fn main(token: &str) -> u8 {
         Ok((sender, receiver)) => serve(&sender, receiver),
         Err(error) => {
             // There is no other way yet to report the error.
-            let _gone = writeln!(io::stderr(), "{error}");
+            let _gone = writeln!(io::stderr(), "{}", line(&error, remedies));
             1
         }
     }
@@ -54,9 +56,10 @@ fn streams(token: &str) -> Result<(Sender, Receiver)> {
 fn serve(sender: &Sender, receiver: Receiver) -> u8 {
     let _heartbeats = sender.send_heartbeats();
     let Err(error) = session::run(sender, receiver) else { return 0 };
-    tracing::error!("{error}");
+    let line = line(&error, remedies);
+    tracing::error!("{line}");
     // If the sender has gone, nobody is left to be told.
-    let _gone = sender.send(kind::FAILED, error.to_string().as_bytes());
+    let _gone = sender.send(kind::FAILED, line.as_bytes());
     error.exit_code()
 }
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    baserock_terminal::extension(["LOCATION"], |[location], environment, show| {
+    baserock_terminal::extension(["LOCATION"], ssh_rsync::remedies, |[location], environment, show| {
         ssh_rsync::check(location.as_os_str(), environment, show)
     })
 }

@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
+use baserock_terminal::remedy;
+
 fn main() -> ExitCode {
-    baserock_terminal::extension(["OUTPUT"], |[output], environment, show| {
+    baserock_terminal::extension(["OUTPUT"], remedy::none, |[output], environment, show| {
         tar_extension::build::build(output.as_ref(), environment, show)
     })
 }

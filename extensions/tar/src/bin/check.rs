@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
+use baserock_terminal::remedy;
+
 fn main() -> ExitCode {
-    baserock_terminal::extension(["LOCATION"], |[location], environment, _| {
+    baserock_terminal::extension(["LOCATION"], remedy::none, |[location], environment, _| {
         tar_extension::write::check(location.as_ref(), environment)
     })
 }

@@ -7,6 +7,7 @@ use system::error::{Error, Result};
 use crate::label::Label;
 use crate::layout::{self, ORIG};
 use crate::operations::{loader_limits, manifest};
+use crate::refusal::Refusal;
 use crate::volume::{Survey, Volume};
 
 /// What a volume has under the label of a new version.
@@ -48,17 +49,12 @@ fn present(volume: &Volume, survey: &Survey, label: &Label, digest: Option<Hash>
     let orig = version.dir_if_exists(ORIG)?;
     let made = orig.map(|orig| manifest::load(&version, &orig)).transpose()?.flatten();
     let is_same = digest.is_some_and(|digest| made.as_ref().is_some_and(|made| made.digest() == digest));
-    let name = volume.name().display();
-    let remove = format!("system-version-manager remove {label}");
+    let name = volume.name().to_owned();
     match (survey.complete.contains(label), made) {
         (true, _) if is_same => Ok(Present::Deployed),
-        (true, _) => Err(Error::refused(format!(
-            "version {label} exists on {name}; choose another VERSION_LABEL, or remove it first ({remove})"
-        ))),
+        (true, _) => Err(Refusal::Exists { label: label.clone(), volume: name }.into()),
         (false, Some(_)) => Ok(if is_same { Present::SameTree } else { Present::Begun }),
-        (false, None) => Err(Error::refused(format!(
-            "version {label} is on {name}, is not complete, and no upgrade has put it there; remove it first ({remove})"
-        ))),
+        (false, None) => Err(Refusal::Foreign { label: label.clone(), volume: name }.into()),
     }
 }
 

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use delta::hash::Hash;
 use delta::plan::{Plan, Wanted};
 use system::btrfs;
-use system::error::{Error, Result};
+use system::error::Result;
 
 use crate::label::Label;
 use crate::operations::full;
+use crate::refusal::Refusal;
 use crate::volume::Volume;
 
 /// The space that stays free on the volume.
@@ -50,13 +51,14 @@ impl Reserve {
             return Ok(());
         }
         let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
-        Err(Error::refused(format!(
-            "version {label} needs {} MiB on {}, where {} MiB are free and {} MiB of those are kept free; {}",
-            megabytes(needed),
-            volume.name().display(),
-            megabytes(space.available),
-            megabytes(kept),
-            full::remedy(volume)?
-        )))
+        Err(Refusal::NoRoom {
+            label: label.clone(),
+            volume: volume.name().to_owned(),
+            needed: megabytes(needed),
+            available: megabytes(space.available),
+            kept: megabytes(kept),
+            removable: full::removable(volume)?,
+        }
+        .into())
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use system::atomic;
 use system::dir::Dir;
-use system::error::{Error, Result};
+use system::error::Result;
 use system::observer::Observer;
 use system::undo::{Undo, tidy};
 
@@ -14,6 +14,7 @@ use super::{pending, scan};
 use crate::etc::fingerprint::fingerprint_of_result;
 use crate::etc::{EtcPath, Kind, Node, Options, Record, Step, Tree, Trees, plan};
 use crate::layout::MERGE_RECORD;
+use crate::refusal::Refusal;
 use system::owners::IdMoves;
 
 /// The directories and records that a merge reads, and the one that it changes.
@@ -161,10 +162,7 @@ fn edits(inputs: &Inputs<'_>, request: &Request, v2: &Tree) -> Result<Option<Tre
     };
     if is_edited && !request.again && !request.dry_run {
         let new = inputs.new;
-        return Err(Error::refused(format!(
-            "somebody has edited etc of {new} since it was deployed; use --again to merge from the version as built \
-             (what is there now is kept as systems/{new}/{BEFORE_MERGE})"
-        )));
+        return Err(Refusal::EtcEdited { label: new.to_owned(), kept: BEFORE_MERGE }.into());
     }
     Ok(is_edited.then_some(now))
 }

@@ -1,0 +1,33 @@
+//! What this program can do about a refusal.
+
+use baserock::Refusal;
+use baserock_terminal::{remedy, volume};
+use system::Error;
+
+/// By the kind of the error, in words that end its line.
+pub fn remedies(error: &Error) -> Option<String> {
+    if let Error::Busy { .. } = error {
+        return Some("wait for it to end, or use --wait".to_owned());
+    }
+    Some(match error.kind()? {
+        Refusal::EtcEdited { label, kept } => format!(
+            "use --again to merge from the version as built (what is there now is kept as systems/{label}/{kept})"
+        ),
+        Refusal::Unmergeable { paths, .. } => remedy::take(paths),
+        Refusal::Full { removable, .. } => remedy::make_room("system-version-manager", removable),
+        refusal => return volume::remedy(refusal),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_that_does_not_merge_can_be_settled() {
+        let paths = ["a", "b"].map(|path| path.parse().unwrap()).to_vec();
+        let error = Refusal::Unmergeable { clash: "etc: both".into(), paths }.into();
+        let line = remedy::line(&error, remedies);
+        assert_eq!(line, "cannot merge etc: both; choose with --take a=user|new --take b=user|new");
+    }
+}

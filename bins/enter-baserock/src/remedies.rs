@@ -1,0 +1,17 @@
+//! What this program can do about a refusal.
+
+use baserock_chroots::Refusal;
+use baserock_terminal::volume;
+use system::Error;
+
+/// By the kind of the error, in words that end its line.
+pub fn remedies(error: &Error) -> Option<String> {
+    if let Some(refusal) = error.kind() {
+        return volume::remedy(refusal);
+    }
+    Some(match error.kind()? {
+        Refusal::NoHome => "set HOME, or name the store with --store DIR".to_owned(),
+        Refusal::NoChroot { .. } => "manage-baserock list shows them".to_owned(),
+        _ => return None,
+    })
+}

@@ -1,0 +1,29 @@
+//! What this program can do about a refusal.
+
+use baserock::Refusal;
+use baserock_terminal::{remedy, volume};
+use system::Error;
+
+/// By the kind of the error, in words that end its line.
+pub fn remedies(error: &Error) -> Option<String> {
+    if let Error::Busy { .. } = error {
+        return Some("wait for it to end, or use --wait".to_owned());
+    }
+    Some(match error.kind()? {
+        Refusal::Running { .. } => "boot another one before you remove it".to_owned(),
+        Refusal::Default { .. } => {
+            "choose another one first (system-version-manager set-default LABEL)".to_owned()
+        }
+        Refusal::AlwaysBoots { .. } => "if you are sure, use --force".to_owned(),
+        Refusal::Deployed { label } => {
+            format!("remove it first (system-version-manager remove {label}), or choose another label")
+        }
+        Refusal::Damaged { label } => format!("remove it first (system-version-manager remove {label})"),
+        Refusal::NoSubvolume { .. } => {
+            "create it with btrfs subvolume create and copy the tree into it".to_owned()
+        }
+        Refusal::Full { removable, .. } => remedy::make_room("system-version-manager", removable),
+        Refusal::Unmergeable { paths, .. } => remedy::take(paths),
+        refusal => return volume::remedy(refusal).or_else(|| remedy::boot(refusal)),
+    })
+}

@@ -1,0 +1,225 @@
+//! Why the library refuses, where there is a remedy that a program has to name: by an option, a command or a variable of its own.
+
+use std::path::PathBuf;
+
+use system::Error;
+
+use crate::etc::EtcPath;
+use crate::label::Label;
+
+/// A refusal with a remedy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The running system is none with versions.
+    #[error("this is not a Baserock system: {found}, not /systems/LABEL/run on btrfs")]
+    NotBaserock {
+        /// What is at `/` instead.
+        found: String,
+    },
+    /// A volume on which no version was ever made.
+    #[error("{} holds no versions: there is no directory systems in it", volume.display())]
+    NoVersions {
+        /// The volume, as the user names it.
+        volume: PathBuf,
+    },
+    /// Only root mounts.
+    #[error("cannot mount {} privately: that takes root", volume.display())]
+    NeedsRoot {
+        /// The volume, as the user names it.
+        volume: PathBuf,
+    },
+    /// Another loop device shows the image already.
+    #[error("{} is attached already, to {}", image.display(), device.display())]
+    Attached {
+        /// The image.
+        image: PathBuf,
+        /// The loop device.
+        device: PathBuf,
+    },
+    /// The version is what runs.
+    #[error("version {label} is running")]
+    Running {
+        /// Its label.
+        label: Label,
+    },
+    /// The version is what boots next.
+    #[error("version {label} is the default")]
+    Default {
+        /// Its label.
+        label: Label,
+    },
+    /// The version is what boots if nothing else does.
+    #[error("version {label} is what always boots")]
+    AlwaysBoots {
+        /// Its label: `factory`.
+        label: Label,
+    },
+    /// There is no such version.
+    #[error("version {label} does not exist; there are: {}", list(complete))]
+    Missing {
+        /// Its label.
+        label: Label,
+        /// The complete versions.
+        complete: Vec<Label>,
+    },
+    /// The version lacks something without which it does not boot.
+    #[error("version {label} is not complete; there are: {}", list(complete))]
+    NotComplete {
+        /// Its label.
+        label: Label,
+        /// The complete versions.
+        complete: Vec<Label>,
+    },
+    /// The version has been deployed.
+    #[error("version {label} is deployed already")]
+    Deployed {
+        /// Its label.
+        label: Label,
+    },
+    /// The label of a new version is that of another one.
+    #[error("version {label} exists on {}", volume.display())]
+    Exists {
+        /// The label.
+        label: Label,
+        /// The volume, as the user names it.
+        volume: PathBuf,
+    },
+    /// The label of a new version is that of something that somebody else has begun.
+    #[error("version {label} is on {}, is not complete, and no upgrade has put it there", volume.display())]
+    Foreign {
+        /// The label.
+        label: Label,
+        /// The volume, as the user names it.
+        volume: PathBuf,
+    },
+    /// There is no room for a new version.
+    #[error(
+        "version {label} needs {needed} MiB on {}, where {available} MiB are free and {kept} MiB of those are kept free",
+        volume.display()
+    )]
+    NoRoom {
+        /// The version.
+        label: Label,
+        /// The volume, as the user names it.
+        volume: PathBuf,
+        /// MiB that it takes.
+        needed: u64,
+        /// MiB that are free.
+        available: u64,
+        /// MiB that have to stay free.
+        kept: u64,
+        /// The versions that can be removed to make room.
+        removable: Vec<Label>,
+    },
+    /// The version was not made complete, and nothing tells what may be deleted of it.
+    #[error("version {label} is damaged: it has a run that no deployment made complete")]
+    Damaged {
+        /// Its label.
+        label: Label,
+    },
+    /// The tree of a version cannot be snapshotted.
+    #[error("{} is no subvolume, so it cannot be snapshotted", orig.display())]
+    NoSubvolume {
+        /// The tree.
+        orig: PathBuf,
+    },
+    /// The volume is full.
+    #[error("{cause}; {free} of {total} MiB are free for data, {metadata} MiB for metadata")]
+    Full {
+        /// What failed for it.
+        cause: Box<Error>,
+        /// MiB that are free for data.
+        free: u64,
+        /// MiB for data in all.
+        total: u64,
+        /// MiB that are free for metadata.
+        metadata: u64,
+        /// The volume, as the user names it.
+        volume: PathBuf,
+        /// The versions that can be removed to make room.
+        removable: Vec<Label>,
+    },
+    /// A merge would overwrite what somebody has changed in the new version's `/etc`.
+    #[error("somebody has edited etc of {label} since it was deployed")]
+    EtcEdited {
+        /// The new version.
+        label: String,
+        /// The name in the version under which a merge would keep what is there.
+        kept: &'static str,
+    },
+    /// Paths of `/etc` of which the merge has no rule to choose one side.
+    #[error("cannot merge {clash}")]
+    Unmergeable {
+        /// The paths again, with what they are in which version.
+        clash: String,
+        /// The paths.
+        paths: Vec<EtcPath>,
+    },
+    /// A file to boot with is not where it was said to be.
+    #[error("{file} {} does not exist or is no regular file", path.display())]
+    NoBootFile {
+        /// Which one.
+        file: BootFile,
+        /// Its path in the root filesystem.
+        path: PathBuf,
+    },
+    /// There is no kernel in any of the usual places.
+    #[error("no kernel in {}: looked for {looked}", tree.display())]
+    NoKernel {
+        /// The root filesystem.
+        tree: PathBuf,
+        /// The usual places.
+        looked: String,
+    },
+    /// The kernel's command line would be more than one.
+    #[error("the kernel command line contains a newline")]
+    CommandLineBroken,
+    /// The kernel's command line would be cut.
+    #[error("the kernel command line has {length} bytes, and kernels take at most {most}")]
+    CommandLineTooLong {
+        /// Its length, in bytes.
+        length: usize,
+        /// The longest possible, in bytes.
+        most: usize,
+    },
+    /// The machine lacks the boot loader, or a part of it.
+    #[error("{what} not installed")]
+    NoBootLoader {
+        /// What is missing, with its verb: `extlinux is`.
+        what: String,
+        /// The Debian package that has it.
+        package: &'static str,
+    },
+}
+
+/// A file that a version boots with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BootFile {
+    /// The kernel.
+    Kernel,
+    /// The initramfs.
+    Initramfs,
+    /// The device tree.
+    DeviceTree,
+}
+
+impl std::fmt::Display for BootFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            BootFile::Kernel => "the kernel",
+            BootFile::Initramfs => "the initramfs",
+            BootFile::DeviceTree => "the device tree",
+        })
+    }
+}
+
+fn list(labels: &[Label]) -> String {
+    labels.iter().map(Label::as_str).collect::<Vec<_>>().join(", ")
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Error::Refused(Box::new(refusal))
+    }
+}

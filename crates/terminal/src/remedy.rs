@@ -1,0 +1,138 @@
+//! What to do about an error. Libraries say what happened; only a program knows its options, commands and variables.
+
+use baserock::etc::EtcPath;
+use baserock::refusal::BootFile;
+use baserock::{Label, Refusal};
+use system::Error;
+
+/// A program's remedies, by the kind of an error: words that end the error's line. `None` where the program has none of its own.
+pub type Remedies = fn(&Error) -> Option<String>;
+
+/// The remedies of a program that has none of its own.
+pub fn none(_: &Error) -> Option<String> {
+    None
+}
+
+/// The line of an error: what happened, and what to do.
+pub fn line(error: &Error, remedies: Remedies) -> String {
+    with(error.to_string(), remedies(error).or_else(|| usual(error)))
+}
+
+/// The same where the error may be wrapped in words about what was being done.
+pub(crate) fn chain(error: &anyhow::Error, remedies: Remedies) -> String {
+    let remedy = error.downcast_ref().and_then(|error| remedies(error).or_else(|| usual(error)));
+    with(format!("{error:#}"), remedy)
+}
+
+/// How a missing program is installed, on Debian.
+pub fn install(package: &str) -> String {
+    format!("install the Debian package {package} (apt-get install {package})")
+}
+
+/// What helps where the program reads the variables about booting.
+pub fn boot(refusal: &Refusal) -> Option<String> {
+    Some(match refusal {
+        Refusal::NoBootFile { file, .. } => format!("{} names it", variable(*file)),
+        Refusal::NoKernel { .. } => {
+            "install one, set KERNEL_PATH, or set BOOTLOADER_CONFIG_FORMAT=none if another boot loader \
+                                     starts this system"
+                .to_owned()
+        }
+        Refusal::CommandLineBroken => "KERNEL_ARGS must be one line of words separated by spaces".to_owned(),
+        Refusal::CommandLineTooLong { .. } => "shorten KERNEL_ARGS".to_owned(),
+        _ => return None,
+    })
+}
+
+/// How one side of each path is chosen by a program that merges `/etc`.
+pub fn take(paths: &[EtcPath]) -> String {
+    let takes: Vec<String> = paths.iter().map(|path| format!("--take {path}=user|new")).collect();
+    format!("choose with {}", takes.join(" "))
+}
+
+/// The same by the variable that extensions have for it.
+pub fn take_by_variable(paths: &[EtcPath]) -> String {
+    let takes: Vec<String> = paths.iter().map(|path| format!("{path}=user|new")).collect();
+    format!("choose with MERGE_TAKE: {}", takes.join(" "))
+}
+
+/// How versions are removed from a full volume by `command`, a system-version-manager with its options.
+pub fn make_room(command: &str, removable: &[Label]) -> String {
+    let labels: Vec<&str> = removable.iter().map(Label::as_str).collect();
+    match labels.as_slice() {
+        [] => "no version can be removed: delete files from /state, or enlarge the volume".to_owned(),
+        labels => format!("remove a version with {command} remove LABEL ({})", labels.join(", ")),
+    }
+}
+
+fn variable(file: BootFile) -> &'static str {
+    match file {
+        BootFile::Kernel => "KERNEL_PATH",
+        BootFile::Initramfs => "INITRAMFS_PATH",
+        BootFile::DeviceTree => "DTB_PATH",
+    }
+}
+
+fn with(what: String, remedy: Option<String>) -> String {
+    match remedy {
+        Some(remedy) => format!("{what}; {remedy}"),
+        None => what,
+    }
+}
+
+/// What helps whatever the program is.
+fn usual(error: &Error) -> Option<String> {
+    match error.kind() {
+        Some(Refusal::NeedsRoot { .. }) => return Some("try again with sudo".to_owned()),
+        Some(Refusal::Attached { device, .. }) => {
+            let device = device.display();
+            return Some(format!(
+                "unmount it and detach it (losetup -d {device}) first, or give that device"
+            ));
+        }
+        _ => {}
+    }
+    Some(match error {
+        Error::Busy { .. } => "wait for it to end".to_owned(),
+        Error::NotInstalled { package, .. } => install(package),
+        Error::NoUserNamespaces { setting, wanted, .. } => {
+            format!("have root run `sysctl {setting}={wanted}`, or run this as root")
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waits(error: &Error) -> Option<String> {
+        matches!(error, Error::Busy { .. }).then(|| "use --wait".to_owned())
+    }
+
+    fn busy() -> Error {
+        Error::Busy { what: "disk.img".into(), holder: "morph (process 8)".into() }
+    }
+
+    #[test]
+    fn a_programs_own_remedy_goes_before_the_usual_one() {
+        assert_eq!(line(&busy(), waits), "disk.img is in use by morph (process 8); use --wait");
+        assert_eq!(line(&busy(), none), "disk.img is in use by morph (process 8); wait for it to end");
+        assert_eq!(line(&Error::refused("no"), waits), "no");
+    }
+
+    #[test]
+    fn context_does_not_hide_the_kind() {
+        let error = anyhow::Error::from(busy()).context("cannot begin");
+        assert_eq!(chain(&error, waits), "cannot begin: disk.img is in use by morph (process 8); use --wait");
+        assert_eq!(chain(&anyhow::anyhow!("no"), waits), "no");
+    }
+
+    #[test]
+    fn a_missing_program_names_its_package() {
+        let error = Error::NotInstalled { program: "mkfs.vfat".into(), package: "dosfstools" };
+        let expected =
+            "mkfs.vfat is not installed; install the Debian package dosfstools (apt-get install dosfstools)";
+        assert_eq!(line(&error, none), expected);
+    }
+}

@@ -1,0 +1,30 @@
+//! What this extension can do about a refusal.
+
+use std::path::Path;
+
+use baserock::Refusal;
+use baserock_terminal::remedy::{boot, install, make_room, take_by_variable};
+use system::Error;
+
+/// By the kind of the error, in words that end its line.
+pub fn remedies(error: &Error) -> Option<String> {
+    Some(match error.kind()? {
+        Refusal::NoBootLoader { package, .. } => {
+            format!("{}, or set BOOTLOADER_INSTALL=none", install(package))
+        }
+        Refusal::Exists { label, volume } => {
+            format!("choose another VERSION_LABEL, or remove it first ({} remove {label})", manager(volume))
+        }
+        Refusal::Foreign { label, volume } => format!("remove it first ({} remove {label})", manager(volume)),
+        Refusal::Full { volume, removable, .. } | Refusal::NoRoom { volume, removable, .. } => {
+            make_room(&manager(volume), removable)
+        }
+        Refusal::Unmergeable { paths, .. } => take_by_variable(paths),
+        refusal => return boot(refusal),
+    })
+}
+
+/// The program that removes versions from the disk.
+fn manager(volume: &Path) -> String {
+    format!("system-version-manager --volume {}", volume.display())
+}

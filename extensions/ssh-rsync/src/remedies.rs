@@ -1,0 +1,28 @@
+//! What can be done about a refusal, on this machine or on the target.
+
+use baserock::Refusal;
+use baserock_terminal::remedy::{boot, make_room, take_by_variable};
+use system::Error;
+
+use crate::lost::Lost;
+
+/// By the kind of the error, in words that end its line.
+pub fn remedies(error: &Error) -> Option<String> {
+    if let Some(lost) = error.kind::<Lost>() {
+        return lost.resumable.then(|| "run it again: what has arrived is kept".to_owned());
+    }
+    Some(match error.kind()? {
+        Refusal::Exists { label, .. } => format!(
+            "choose another VERSION_LABEL, or remove it there first (system-version-manager remove {label})"
+        ),
+        Refusal::Foreign { label, .. } => {
+            format!("remove it there first (system-version-manager remove {label})")
+        }
+        Refusal::Full { removable, .. } | Refusal::NoRoom { removable, .. } => {
+            format!("on the target, {}", make_room("system-version-manager", removable))
+        }
+        Refusal::Unmergeable { paths, .. } => take_by_variable(paths),
+        Refusal::NotBaserock { .. } => "make the target's disk with rawdisk.write first".to_owned(),
+        refusal => return boot(refusal),
+    })
+}
