@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use baserock::json::{self, Format};
 use serde::{Deserialize, Serialize};
-use system::dir::Dir;
+use system::dir::{Dir, MOST_TEXT};
 use system::error::{Error, Result};
 
 /// The file's name beside the tree.
@@ -33,7 +33,7 @@ impl Record {
 
     /// Reads the record of a chroot. If there is none, the record is empty.
     pub fn read(chroot: &Dir) -> Result<Self> {
-        let Some(bytes) = chroot.read_if_exists(FILE)? else { return Ok(Record::default()) };
+        let Some(bytes) = chroot.read_if_exists(FILE, MOST_TEXT)? else { return Ok(Record::default()) };
         json::read(&bytes).map_err(|fault| Error::malformed(chroot.shown(FILE), fault.to_string()))
     }
 
@@ -84,7 +84,7 @@ mod tests {
         let record = Record::new("http://h/a.tar", Some("00".into()));
         record.write(&dir).unwrap();
         assert_eq!(Record::read(&dir).unwrap(), record);
-        let text = String::from_utf8(dir.read(FILE).unwrap()).unwrap();
+        let text = String::from_utf8(dir.read(FILE, MOST_TEXT).unwrap()).unwrap();
         assert!(text.starts_with("{\n  \"format\": 1,\n  \"source\": "), "{text}");
     }
 

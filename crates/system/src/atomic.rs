@@ -75,6 +75,7 @@ pub fn sync(file: &File, shown: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dir::MOST_TEXT;
     use crate::error::Error;
 
     #[test]
@@ -87,7 +88,7 @@ mod tests {
             Err(Error::refused("no"))
         });
         assert!(failed.is_err());
-        assert_eq!(dir.read("menu").unwrap(), b"one");
+        assert_eq!(dir.read("menu", MOST_TEXT).unwrap(), b"one");
         assert_eq!(dir.entries().unwrap().len(), 1);
     }
 

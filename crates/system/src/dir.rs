@@ -15,6 +15,9 @@ use crate::error::{Error, OrCannot, Result, if_exists};
 use crate::resolve::{self, Links};
 use crate::step::change;
 
+/// The most bytes that are read of a file of text: a table, a record, a menu.
+pub const MOST_TEXT: u64 = 16 << 20;
+
 /// A directory that is open, with the name under which the user knows it.
 ///
 /// Paths given to its methods are relative and must not pass through symbolic links, unless a method says otherwise.
@@ -131,16 +134,26 @@ impl Dir {
         }
     }
 
-    /// The whole content of the file at `path`.
-    pub fn read(&self, path: impl AsRef<Path>) -> Result<Vec<u8>> {
+    /// The whole content of the file at `path`, at most `most` bytes; more is an error.
+    pub fn read(&self, path: impl AsRef<Path>, most: u64) -> Result<Vec<u8>> {
+        self.read_with(path, Links::Refuse, most)
+    }
+
+    /// The whole content of the file at `path`, at most `most` bytes, with links followed as the caller says.
+    pub fn read_with(&self, path: impl AsRef<Path>, links: Links, most: u64) -> Result<Vec<u8>> {
+        let path = path.as_ref();
         let mut bytes = Vec::new();
-        self.file(&path)?.read_to_end(&mut bytes).or_cannot("read", self.shown(path))?;
+        let file = self.file_with(path, links)?;
+        file.take(most.saturating_add(1)).read_to_end(&mut bytes).or_cannot("read", self.shown(path))?;
+        if bytes.len() as u64 > most {
+            return Err(Error::TooLarge { path: self.shown(path), most });
+        }
         Ok(bytes)
     }
 
-    /// The whole content of the file at `path`; `None` where there is none.
-    pub fn read_if_exists(&self, path: impl AsRef<Path>) -> Result<Option<Vec<u8>>> {
-        if_exists(self.read(path))
+    /// The whole content of the file at `path`, at most `most` bytes; `None` where there is none.
+    pub fn read_if_exists(&self, path: impl AsRef<Path>, most: u64) -> Result<Option<Vec<u8>>> {
+        if_exists(self.read(path, most))
     }
 
     /// Makes a new file with this content; one that exists is an error. Not durable by itself.
@@ -161,6 +174,21 @@ impl Dir {
         if_exists(
             fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW).or_cannot("examine", self.shown(name)),
         )
+    }
+
+    /// What the kernel knows of `path`, if no link leads there; `None` where there is nothing, or no directory on the way.
+    pub fn stat_beneath(&self, path: &Path) -> Result<Option<FileStat>> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
+        if parent.as_os_str().is_empty() {
+            return self.stat_of(name);
+        }
+        match self.dir(parent) {
+            Ok(dir) => dir.stat_of(name),
+            Err(error) if matches!(error.os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)) => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether there is anything at `name`.
@@ -279,7 +307,7 @@ mod tests {
         sub.symlink("b", "a").unwrap();
         let names: Vec<_> = sub.entries().unwrap().into_iter().map(|entry| entry.name).collect();
         assert_eq!(names, ["a", "b"]);
-        assert_eq!(dir.read("sub/b").unwrap(), b"two");
+        assert_eq!(dir.read("sub/b", MOST_TEXT).unwrap(), b"two");
         dir.remove_tree("sub").unwrap();
         assert!(!dir.has("sub").unwrap());
         dir.remove_tree("sub").unwrap();
@@ -289,9 +317,9 @@ mod tests {
     fn messages_use_the_name_that_the_user_knows() {
         let place = tempfile::tempdir().unwrap();
         let dir = Dir::open(place.path()).unwrap().shown_as("/");
-        let error = dir.read("systems/devel").unwrap_err().to_string();
+        let error = dir.read("systems/devel", MOST_TEXT).unwrap_err().to_string();
         assert_eq!(error, "cannot open /systems/devel: No such file or directory");
-        assert_eq!(dir.read_if_exists("nothing").unwrap(), None);
+        assert_eq!(dir.read_if_exists("nothing", MOST_TEXT).unwrap(), None);
     }
 
     #[test]
@@ -301,10 +329,35 @@ mod tests {
         mkfifo(&place.path().join("fifo"), Mode::S_IRWXU).unwrap();
         dir.make_dir("dir", 0o700).unwrap();
         dir.write_new("file", 0o600, b"content").unwrap();
-        let refused = |name: &str| dir.read(name).unwrap_err().to_string();
+        let refused = |name: &str| dir.read(name, MOST_TEXT).unwrap_err().to_string();
         assert_eq!(refused("fifo"), "/fifo: is a FIFO, not a file");
         assert_eq!(refused("dir"), "/dir: is a directory, not a file");
-        assert_eq!(dir.read("file").unwrap(), b"content");
+        assert_eq!(dir.read("file", MOST_TEXT).unwrap(), b"content");
+    }
+
+    #[test]
+    fn what_is_behind_a_link_is_not_beneath() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = Dir::open(place.path()).unwrap();
+        dir.make_dir("real", 0o700).unwrap();
+        dir.write_new("real/file", 0o600, b"").unwrap();
+        dir.symlink("real", "link").unwrap();
+        let is_there = |path: &str| dir.stat_beneath(Path::new(path)).unwrap().is_some();
+        assert!(is_there("real/file") && is_there("link"));
+        assert!(!is_there("link/file") && !is_there("real/file/x") && !is_there("nothing/x"));
+    }
+
+    #[test]
+    fn no_more_is_read_of_a_file_than_is_asked_for() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = Dir::open(place.path()).unwrap().shown_as("/");
+        dir.write_new("file", 0o600, b"content").unwrap();
+        assert_eq!(dir.read("file", 7).unwrap(), b"content");
+        let error = dir.read("file", 6).unwrap_err().to_string();
+        assert_eq!(error, "/file has more than 6 bytes, the most that is read of it");
+        // A hole takes no space, and has no end that anybody waits for.
+        dir.create("hole", 0o600).unwrap().set_len(1 << 40).unwrap();
+        assert!(dir.read_if_exists("hole", MOST_TEXT).is_err());
     }
 
     #[test]
@@ -312,7 +365,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let dir = Dir::open(place.path()).unwrap();
         dir.symlink("/etc/passwd", "link").unwrap();
-        assert!(dir.read("link").is_err());
+        assert!(dir.read("link", MOST_TEXT).is_err());
         assert!(dir.file("../x").is_err());
         assert!(dir.create("link", 0o600).is_err());
     }

@@ -45,6 +45,14 @@ pub enum Error {
         /// Where.
         path: PathBuf,
     },
+    /// A file has more bytes than anybody reads of such a file.
+    #[error("{} has more than {most} bytes, the most that is read of it", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Bytes.
+        most: u64,
+    },
     /// A file is not what its format asks for.
     #[error("{}: {reason}", path.display())]
     Malformed {

@@ -17,6 +17,7 @@ use crate::loopdev::LoopDevice;
 use crate::mount::PrivateMount;
 use crate::process::Program;
 use crate::step::change;
+use crate::walk::{Visit, Walk};
 
 /// The Debian package of the programs.
 const PACKAGE: &str = "mtools";
@@ -114,7 +115,24 @@ impl Mirror {
 
     fn tree(&self) -> Result<Tree> {
         let mut tree = Tree::new();
-        add(&Dir::open(self.path())?, Path::new(""), &mut tree)?;
+        let mut walk = Walk::new(Dir::open(self.path())?)?;
+        while let Some(visit) = walk.next()? {
+            match visit {
+                Visit::Enter(place, _) if !place.path.as_os_str().is_empty() => {
+                    tree.insert(place.path.to_owned(), None);
+                }
+                Visit::Name(place) => {
+                    let Some(stat) = place.dir.stat_of(place.name)? else { continue };
+                    // FAT has nothing but directories and files.
+                    if stat.st_mode & libc::S_IFMT == libc::S_IFREG {
+                        let changed = (stat.st_ctime, stat.st_ctime_nsec);
+                        let state = State { inode: stat.st_ino, size: stat.st_size, changed };
+                        tree.insert(place.path.to_owned(), Some(state));
+                    }
+                }
+                Visit::Enter(..) | Visit::Leave(_) | Visit::Mount(_) => {}
+            }
+        }
         Ok(tree)
     }
 
@@ -122,26 +140,6 @@ impl Mirror {
         // The geometry of an image is nobody's business here.
         Program::new(name).package(PACKAGE).env("MTOOLS_SKIP_CHECK", "1").arg("-i").arg(&self.device)
     }
-}
-
-fn add(dir: &Dir, at: &Path, tree: &mut Tree) -> Result<()> {
-    for entry in dir.entries()? {
-        let Some(stat) = dir.stat_of(&entry.name)? else { continue };
-        let path = at.join(&entry.name);
-        match stat.st_mode & libc::S_IFMT {
-            libc::S_IFDIR => {
-                tree.insert(path.clone(), None);
-                add(&dir.dir(&entry.name)?, &path, tree)?;
-            }
-            libc::S_IFREG => {
-                let changed = (stat.st_ctime, stat.st_ctime_nsec);
-                tree.insert(path, Some(State { inode: stat.st_ino, size: stat.st_size, changed }));
-            }
-            // FAT has nothing else.
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 /// A path in the FAT, as mtools have it.

@@ -216,5 +216,5 @@ fn a_tree_deeper_than_a_path_is_long_is_copied() {
     for _ in 0..1000 {
         copied = copied.dir("directory").unwrap().shown_as("deep");
     }
-    assert_eq!(copied.read("file").unwrap(), b"bottom");
+    assert_eq!(copied.read("file", 100).unwrap(), b"bottom");
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use baserock::extension::Environment;
 use baserock::fstab::{Fstab, Line};
+use system::dir::MOST_TEXT;
 use system::{Error, Result};
 
 use crate::tree::{self, Access, Tree};
@@ -19,7 +20,7 @@ pub fn configure(root: &Path, environment: &Environment) -> Result<()> {
         return Ok(());
     }
     let etc = Tree::open(root)?.ensure_folder(Path::new("etc"), 0o755)?;
-    let found = etc.read_if_exists("fstab")?.unwrap_or_default();
+    let found = etc.read_if_exists("fstab", MOST_TEXT)?.unwrap_or_default();
     tree::write(&etc, "fstab", &with(&found, &lines)?, Access::root(0o644))
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use baserock::extension::{Environment, paths};
+use system::dir::MOST_TEXT;
 use system::error::OrCannot;
 use system::observer::Observer;
 use system::{Error, Result};
@@ -23,7 +24,7 @@ pub fn configure(root: &Path, environment: &Environment, observer: &dyn Observer
         observer.phase(format!("adding the keys in {}", file.display()));
     }
     let folder = Tree::open(root)?.ensure_folder(Path::new("root/.ssh"), 0o700)?;
-    let known = folder.read_if_exists("authorized_keys")?.unwrap_or_default();
+    let known = folder.read_if_exists("authorized_keys", MOST_TEXT)?.unwrap_or_default();
     tree::write(&folder, "authorized_keys", &with(known, &keys), Access::root(0o600))
 }
 

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use system::atomic;
 use system::btrfs::{self, Access};
-use system::dir::Dir;
-use system::error::{Error, Result};
+use system::dir::{Dir, MOST_TEXT};
+use system::error::{Error, Result, if_exists};
 use system::observer::Observer;
 use system::owners::IdMoves;
 use system::resolve::Links;
@@ -188,13 +188,10 @@ fn plan(volume: &Volume, survey: &Survey, options: &Deploy, orig: &Dir) -> Resul
 }
 
 fn deployment_meta(orig: &Dir) -> Result<DeploymentMeta> {
-    let Some(bytes) = system::error::if_exists(orig.file_with(meta::PATH, Links::InRoot))? else {
+    let Some(bytes) = if_exists(orig.read_with(meta::PATH, Links::InRoot, MOST_TEXT))? else {
         return Ok(DeploymentMeta::default());
     };
-    let shown = orig.shown(meta::PATH);
-    let bytes =
-        std::io::read_to_string(bytes).map_err(|error| Error::malformed(&shown, error.to_string()))?;
-    DeploymentMeta::parse(bytes.as_bytes(), &shown)
+    DeploymentMeta::parse(&bytes, &orig.shown(meta::PATH))
 }
 
 /// The root device on the kernel's command line.
@@ -293,7 +290,7 @@ fn freeze(version: &Dir) -> Result<()> {
 /// What `run` differs in from `orig`, `/etc` aside: fstab completed, mount points empty. Returns the shared directories that it mounts.
 fn prepare_run(volume: &Volume, run: &Dir) -> Result<Vec<&'static str>> {
     let etc = run.ensure_dir("etc", 0o755)?;
-    let before = Fstab::parse(&etc.read_if_exists("fstab")?.unwrap_or_default());
+    let before = Fstab::parse(&etc.read_if_exists("fstab", MOST_TEXT)?.unwrap_or_default());
     let after = before.completed(&state::fstab_lines(volume)?);
     if after != before {
         let mode = etc.stat_of("fstab")?.map_or(0o644, |stat| stat.st_mode & 0o7777);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use system::atomic;
 use system::btrfs;
 use system::copy::Copier;
-use system::dir::Dir;
+use system::dir::{Dir, MOST_TEXT};
 use system::error::{OrCannot, Result};
 use system::inode::{Inode, times};
 use system::observer::Observer;
@@ -15,6 +15,7 @@ use system::owners::IdMoves;
 use system::remove;
 use system::signal;
 use system::undo::Undo;
+use system::walk::{Place, Visit, Walk};
 
 use crate::fstab::{Fstab, Line};
 use crate::layout::{self, ADDING, MOUNTS, PRIVATE, SHARED, STATE};
@@ -48,7 +49,7 @@ pub fn fstab_lines(volume: &Volume) -> Result<Vec<Line>> {
 
 /// What the disk mounts beside the volume, as it was made.
 pub fn disk_mounts(volume: &Volume) -> Result<Fstab> {
-    let text = volume.top().read_if_exists(Path::new(PRIVATE).join(MOUNTS))?;
+    let text = volume.top().read_if_exists(Path::new(PRIVATE).join(MOUNTS), MOST_TEXT)?;
     Ok(Fstab::parse(&text.unwrap_or_default()))
 }
 
@@ -78,7 +79,7 @@ pub fn add_missing(
                 differing: Vec::new(),
             };
             let before = old.map(|old| old.dir_if_exists(name)).transpose()?.flatten();
-            addition.directory(&shipped, before.as_ref(), Path::new(""))?;
+            addition.everything(&shipped, before.as_ref())?;
             addition.report(name, observer);
         } else {
             fill(&state, name, &shipped, moves)?;
@@ -147,23 +148,38 @@ struct Addition<'a> {
 }
 
 impl Addition<'_> {
-    fn directory(&mut self, shipped: &Dir, before: Option<&Dir>, at: &Path) -> Result<()> {
-        for entry in shipped.entries()? {
+    /// Adds what is missing of `shipped`. A path that the old version, at `before`, shipped too was deleted by somebody, and stays deleted.
+    fn everything(&mut self, shipped: &Dir, before: Option<&Dir>) -> Result<()> {
+        let mut walk = Walk::new(shipped.duplicate()?)?;
+        while let Some(visit) = walk.next()? {
             signal::check()?;
-            let path = at.join(&entry.name);
-            if DATABASES.iter().any(|database| path == Path::new(database)) {
-                continue;
-            }
-            let was_shipped = before.map(|before| before.has(&entry.name)).transpose()?.unwrap_or(false);
-            match self.target.stat_of(&path)? {
-                None if was_shipped => {}
-                None => self.add(shipped, &entry.name, &path)?,
-                Some(there) => {
-                    self.compare(shipped, before, &entry.name, &path, there.st_mode & libc::S_IFMT)?;
-                }
+            let (place, is_directory) = match visit {
+                Visit::Enter(place, _) if place.path.as_os_str().is_empty() => continue,
+                Visit::Enter(place, _) => (place, true),
+                Visit::Name(place) => (place, false),
+                Visit::Leave(_) | Visit::Mount(_) => continue,
+            };
+            let is_in_both = self.one(place, before)?;
+            if is_directory && !is_in_both {
+                walk.prune()?;
             }
         }
         Ok(())
+    }
+
+    /// One path that is shipped. Tells whether it is a directory in the shared state as well.
+    fn one(&mut self, place: Place<'_>, before: Option<&Dir>) -> Result<bool> {
+        if DATABASES.iter().any(|database| place.path == Path::new(database)) {
+            return Ok(false);
+        }
+        let Some(there) = self.target.stat_of(place.path)? else {
+            let was_shipped = before.map(|before| before.stat_beneath(place.path)).transpose()?.flatten();
+            if was_shipped.is_none() {
+                self.add(place.dir, place.name.as_os_str(), place.path)?;
+            }
+            return Ok(false);
+        };
+        self.compare(place, before, there.st_mode & libc::S_IFMT)
     }
 
     fn add(&mut self, shipped: &Dir, name: &OsStr, path: &Path) -> Result<()> {
@@ -192,37 +208,25 @@ impl Addition<'_> {
         Ok(())
     }
 
-    /// Both have it: directories are gone into, and a file that the new version ships anew is named where the state's differs.
-    fn compare(
-        &mut self,
-        shipped: &Dir,
-        before: Option<&Dir>,
-        name: &OsStr,
-        path: &Path,
-        kind: u32,
-    ) -> Result<()> {
-        let Some(stat) = shipped.stat_of(name)? else { return Ok(()) };
+    /// Both have it. A file that the new version ships anew is named where the state's differs.
+    fn compare(&mut self, place: Place<'_>, before: Option<&Dir>, kind: u32) -> Result<bool> {
+        let Place { dir, name, path } = place;
+        let Some(stat) = dir.stat_of(name)? else { return Ok(false) };
         match (stat.st_mode & libc::S_IFMT, kind) {
-            (libc::S_IFDIR, libc::S_IFDIR) => {
-                let before = before.map(|before| before.dir_if_exists(name)).transpose();
-                self.directory(&shipped.dir(name)?, before.unwrap_or_default().flatten().as_ref(), path)
-            }
+            (libc::S_IFDIR, libc::S_IFDIR) => return Ok(true),
             (libc::S_IFREG, libc::S_IFREG) => {
-                let news = before.is_none_or(|before| {
-                    !same(before, name.as_ref(), shipped, name.as_ref()).unwrap_or(false)
-                });
-                if news && !same(self.target, path, shipped, name.as_ref())? {
+                let is_new = before.is_none_or(|before| !same(before, path, dir, name).unwrap_or(false));
+                if is_new && !same(self.target, path, dir, name)? {
                     self.differing.push(path.to_owned());
                 }
-                Ok(())
             }
             (new, there) => {
                 if new != there {
                     self.differing.push(path.to_owned());
                 }
-                Ok(())
             }
         }
+        Ok(false)
     }
 
     fn report(&self, name: &str, observer: &dyn Observer) {

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use system::dir::Dir;
+use system::dir::{Dir, MOST_TEXT};
 use system::error::{Error, Result};
 use system::fat::Mirror;
 use system::loopdev::LoopDevice;
@@ -94,7 +94,7 @@ impl BootPlace {
     /// The menu that boots; `None` where there is none. What syslinux reads counts where the two places differ.
     pub fn menu(&self) -> Result<Option<Menu>> {
         let Some(path) = self.menu_path()? else { return Ok(None) };
-        let bytes = self.dir.read(&path)?;
+        let bytes = self.dir.read(&path, MOST_TEXT)?;
         let text =
             String::from_utf8(bytes).map_err(|_| Error::malformed(self.dir.shown(&path), "not text"))?;
         Ok(Some(Menu::parse(&text)))

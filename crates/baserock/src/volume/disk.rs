@@ -5,7 +5,7 @@ use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
 use nix::mount::MsFlags;
-use system::dir::Dir;
+use system::dir::{Dir, MOST_TEXT};
 use system::error::{Error, OrCannot, Result, if_exists};
 use system::fat::Mirror;
 use system::loopdev::LoopDevice;
@@ -173,9 +173,10 @@ fn filesystem_uuid(disk: &File, start: u64, shown: &Path) -> Result<Option<Strin
 
 /// The line of fstab that mounts `/boot` from elsewhere: what the disk was made with says it, else the default version.
 fn boot_line(volume: &Volume) -> Result<Option<Line>> {
-    let of_disk = volume.top.read_if_exists(Path::new(PRIVATE).join(MOUNTS))?;
+    let of_disk = volume.top.read_if_exists(Path::new(PRIVATE).join(MOUNTS), MOST_TEXT)?;
     let default = volume.linked_default()?;
-    let of_default = |label| if_exists(volume.top.read(layout::in_version(label, RUN).join("etc/fstab")));
+    let of_default =
+        |label| if_exists(volume.top.read(layout::in_version(label, RUN).join("etc/fstab"), MOST_TEXT));
     let text = match (of_disk, default) {
         (Some(text), _) => text,
         (None, Some(label)) => of_default(&label)?.unwrap_or_default(),
@@ -208,7 +209,7 @@ fn refuse_other_boot(volume: Volume, opening: &Opening) -> Result<Volume> {
 
 /// A running system's `/boot` that its fstab mounts and that is not mounted: work on it would go to the wrong place.
 pub(super) fn refuse_unmounted_boot(root: &Dir) -> Result<()> {
-    let fstab = Fstab::parse(&if_exists(root.read("etc/fstab"))?.unwrap_or_default());
+    let fstab = Fstab::parse(&if_exists(root.read("etc/fstab", MOST_TEXT))?.unwrap_or_default());
     match fstab.lines().iter().find(|line| line.target.as_deref() == Some(Path::new("/boot"))) {
         Some(line) if !is_own(line) => Err(Error::refused(
             "/boot is a filesystem of its own (/etc/fstab) and is not mounted; mount /boot first",

@@ -17,7 +17,7 @@ pub use boot_place::{BootPlace, Kind};
 pub use location::Location;
 pub use opening::{Opening, Purpose};
 pub use survey::Survey;
-use system::dir::Dir;
+use system::dir::{Dir, MOST_TEXT};
 use system::error::{Result, if_exists};
 use system::lock::{Lock, Patience};
 use system::loopdev::LoopDevice;
@@ -147,7 +147,7 @@ impl Volume {
     /// What a version boots with: its record, or its entry in the menu where it has none (versions of the original tools).
     pub fn boot_record(&self, label: &Label, menu: &Menu) -> Result<Option<BootRecord>> {
         let path = layout::in_version(label, layout::BOOT_RECORD);
-        match self.top.read_if_exists(&path)? {
+        match self.top.read_if_exists(&path, MOST_TEXT)? {
             Some(bytes) => BootRecord::parse(&bytes, &self.top.shown(&path)).map(Some),
             None => Ok(extlinux::record_from(menu, label)),
         }

@@ -1,7 +1,7 @@
 //! Which versions are on a volume, and which of them are complete.
 
 use serde::Serialize;
-use system::dir::Dir;
+use system::dir::{Dir, MOST_TEXT};
 use system::error::Result;
 
 use super::Volume;
@@ -63,7 +63,7 @@ pub(super) fn missing(volume: &Volume, label: &Label, dir: &Dir) -> Result<Optio
     if let Some(reason) = pending::fault(dir)? {
         return Ok(Some(format!("{MERGING} is {reason}")));
     }
-    let Some(bytes) = dir.read_if_exists(BOOT_RECORD)? else { return Ok(None) };
+    let Some(bytes) = dir.read_if_exists(BOOT_RECORD, MOST_TEXT)? else { return Ok(None) };
     let record = match BootRecord::parse(&bytes, &dir.shown(BOOT_RECORD)) {
         Err(error) => return Ok(Some(format!("{BOOT_RECORD} is {}", error.reason()))),
         Ok(record) => record,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use baserock::fstab::{Fstab, Line};
 use baserock::volume::Volume;
-use system::dir::Dir;
+use system::dir::{Dir, MOST_TEXT};
 use system::error::{Result, if_exists};
 
 use super::State;
@@ -12,7 +12,7 @@ use super::State;
 /// The directories that the fstab in `run` mounts from the volume itself. Lines for other filesystems, and for subvolumes that do not
 /// exist, are left to the booted system.
 pub fn state_of(volume: &Volume, run: &Dir) -> Result<Vec<State>> {
-    let fstab = Fstab::parse(&run.read_if_exists("etc/fstab")?.unwrap_or_default());
+    let fstab = Fstab::parse(&run.read_if_exists("etc/fstab", MOST_TEXT)?.unwrap_or_default());
     let uuid = volume.uuid().map(|uuid| format!("UUID={uuid}"));
     let mut found = Vec::new();
     for line in fstab.lines() {

@@ -17,7 +17,7 @@ use crate::layout::{MERGE_RECORD, ORIG, RUN};
 use crate::operations::{full, state, sweep};
 use crate::rootfs::etc::{self as etc_on_disk, Inputs, Outcome, Request};
 use crate::volume::{Survey, Volume};
-use system::dir::Dir;
+use system::dir::{Dir, MOST_TEXT};
 use system::error::{Error, Result};
 use system::observer::Observer;
 use system::owners::IdMoves;
@@ -189,7 +189,7 @@ fn merge_with(
 /// The record of the last merge into a version.
 fn record(volume: &Volume, label: &Label) -> Result<Option<Record>> {
     let version = volume.version_dir(label)?;
-    let Some(json) = version.read_if_exists(MERGE_RECORD)? else { return Ok(None) };
+    let Some(json) = version.read_if_exists(MERGE_RECORD, MOST_TEXT)? else { return Ok(None) };
     Record::parse(&json, &version.shown(MERGE_RECORD)).map(Some)
 }
 
@@ -202,7 +202,7 @@ fn completed_fstabs(volume: &Volume, versions: [&Dir; 3]) -> Result<Option<[Opti
     let mut texts = [const { None }; 3];
     for (text, version) in texts.iter_mut().zip(versions) {
         let own = match version.dir_if_exists("etc")? {
-            Some(etc) if is_file(&etc, "fstab")? => etc.read("fstab")?,
+            Some(etc) if is_file(&etc, "fstab")? => etc.read("fstab", MOST_TEXT)?,
             _ => Vec::new(),
         };
         *text = Some(Fstab::parse(&own).completed(&lines).render());

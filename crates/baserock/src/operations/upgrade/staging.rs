@@ -40,6 +40,8 @@ const LOCK: &str = "lock";
 const LOCK_PATIENCE: Duration = Duration::from_secs(65);
 /// How often to try to get the lock.
 const LOCK_INTERVAL: Duration = Duration::from_millis(200);
+/// The most bytes that a manifest has: a thousand times what that of a Debian has.
+const MOST_MANIFEST: u64 = 1 << 30;
 /// How long to wait until the space of deleted subvolumes is free.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -82,7 +84,7 @@ impl Staging {
 
     /// The manifest of an earlier try, if that was for the tree with this digest. Everything of a try for another tree is deleted.
     pub fn manifest(&self, digest: Option<Hash>) -> Result<Option<Manifest>> {
-        let bytes = self.dir.read_if_exists(MANIFEST)?;
+        let bytes = self.dir.read_if_exists(MANIFEST, MOST_MANIFEST)?;
         let manifest = bytes.and_then(|bytes| format::read(bytes.as_slice()).ok());
         match manifest.filter(|manifest| Some(manifest.digest()) == digest) {
             Some(manifest) => Ok(Some(manifest)),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use system::atomic;
-use system::dir::Dir;
+use system::dir::{Dir, MOST_TEXT};
 use system::error::{Error, Result};
 
 use super::reown::Reown;
@@ -43,7 +43,7 @@ pub fn settle(version: &Dir) -> Result<()> {
     if run.stat_of(ETC)?.is_some_and(|etc| etc.st_ino == pending.etc) {
         atomic::write(version, MERGE_RECORD, 0o600, &pending.record.to_json())?;
     } else {
-        let before = version.read_if_exists(MERGE_RECORD)?;
+        let before = version.read_if_exists(MERGE_RECORD, MOST_TEXT)?;
         let before = before.map(|json| Record::parse(&json, &version.shown(MERGE_RECORD))).transpose()?;
         let moves = before.map_or_else(IdMoves::default, |record| record.moves);
         Reown { moves: &moves, earlier: &pending.record.moves, owned: None }
@@ -61,7 +61,7 @@ pub fn fault(version: &Dir) -> Result<Option<String>> {
 }
 
 fn read(version: &Dir) -> Result<Option<Pending>> {
-    let Some(bytes) = version.read_if_exists(MERGING)? else { return Ok(None) };
+    let Some(bytes) = version.read_if_exists(MERGING, MOST_TEXT)? else { return Ok(None) };
     json::read(&bytes).map(Some).map_err(|fault| {
         Error::malformed(version.shown(MERGING), fault.in_a("a record of a merge that is taking its place"))
     })

@@ -18,11 +18,13 @@ use crate::etc::content::{Content, Large, SMALL, Stored, Sum};
 struct Below {
     root: Arc<Dir>,
     path: PathBuf,
+    /// Bytes.
+    size: u64,
 }
 
 impl Stored for Below {
     fn bytes(&self) -> Result<Vec<u8>> {
-        self.root.read(&self.path)
+        self.root.read(&self.path, self.size)
     }
 
     fn open(&self) -> Result<OwnedFd> {
@@ -35,11 +37,11 @@ pub fn read(root: &Arc<Dir>, path: &Path, file: &File, size: u64) -> Result<Cont
     let shown = root.shown(path);
     if size <= SMALL {
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        (&mut &*file).read_to_end(&mut bytes).or_cannot("read", shown)?;
+        file.take(SMALL).read_to_end(&mut bytes).or_cannot("read", shown)?;
         return Ok(bytes.into());
     }
     let (size, sum) = hash(file, &shown)?;
-    let file = Box::new(Below { root: root.clone(), path: path.to_owned() });
+    let file = Box::new(Below { root: root.clone(), path: path.to_owned(), size });
     Ok(Content::Disk(Arc::new(Large { size, sum, file })))
 }
 
