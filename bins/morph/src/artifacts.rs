@@ -1,16 +1,16 @@
 //! Artifacts: the root filesystems from which systems are deployed. They are never modified.
 
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 
 use baserock_archive::{Options, Owners};
+use nix::errno::Errno;
 use system::copy::Copier;
 use system::dir::Dir;
 use system::error::OrCannot;
-use system::lock::{Lock, Patience};
+use system::lock::{self, Lock, Patience};
 use system::observer::Silent;
-use system::{Error, Result};
+use system::{Error, Result, atomic, folder};
 
 /// The folder of artifacts: `NAME/`, or `NAME.tar`, compressed or not.
 #[derive(Clone, Debug)]
@@ -48,9 +48,8 @@ impl Artifacts {
     pub fn records(&self) -> Result<PathBuf> {
         let records = self.folder.join(RECORDS);
         if !records.is_dir() {
-            fs::create_dir_all(&records).or_cannot("make the folder", &records)?;
-            let ignore = self.folder.join(".gitignore");
-            fs::write(&ignore, "*\n").or_cannot("write", &ignore)?;
+            folder::make(&records)?;
+            atomic::write(&Dir::open(&self.folder)?, ".gitignore", 0o644, b"*\n")?;
         }
         Ok(records)
     }
@@ -93,10 +92,10 @@ impl Artifacts {
     /// Locks the artifact of this name, so that it is not replaced meanwhile. `None` if this user may not write there, and so cannot lock.
     pub fn hold(&self, name: &str, patience: Patience) -> Result<Option<Lock>> {
         let path = self.folder.join(RECORDS).join(format!("{name}.lock"));
-        match File::options().create(true).truncate(false).write(true).open(&path) {
+        match lock::open(&path) {
             Ok(file) => Lock::take(file, &self.folder.join(name), patience).map(Some),
             Err(error) if is_not_ours(&error) => Ok(None),
-            Err(error) => Err(error).or_cannot("lock", path),
+            Err(error) => Err(error),
         }
     }
 }
@@ -149,9 +148,7 @@ fn unpack(archive: &Path, to: &Path) -> Result<()> {
     baserock_archive::unpack(file, &Dir::open(to)?, &options).map(drop)
 }
 
-fn is_not_ours(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
-    )
+fn is_not_ours(error: &Error) -> bool {
+    let refusals = [Errno::ENOENT, Errno::EPERM, Errno::EACCES, Errno::EROFS].map(|errno| errno as i32);
+    error.os_error().is_some_and(|errno| refusals.contains(&errno))
 }

@@ -1,13 +1,11 @@
 //! Makes artifacts: runs the build extension of a system if the inputs of the build have changed.
 
-use std::fs::File;
 use std::path::Path;
 
 use baserock::extension::Environment;
 use system::dir::Dir;
-use system::error::OrCannot;
 use system::lock::Patience;
-use system::{Error, Result, atomic};
+use system::{Error, Result, atomic, folder};
 
 use crate::artifacts::{Artifacts, RECORDS};
 use crate::definition::{Build, Definition};
@@ -85,7 +83,8 @@ impl Builder {
         if Dir::open(&tree)?.entries()?.is_empty() {
             return Err(Error::refused(format!("{} made nothing", extension.display())));
         }
-        sync(&tree)?;
+        // An artifact with a record counts as complete.
+        folder::sync(&tree)?;
         Record::forget(records, name)?;
         publish(&tree, &Dir::open(self.artifacts.folder())?, name, records)
     }
@@ -125,11 +124,6 @@ fn publish(tree: &Path, artifacts: &Dir, name: &str, records: &Path) -> Result<(
     let previous = Dir::open(records)?.ensure_dir(PREVIOUS, 0o755)?;
     previous.remove_tree(name)?;
     atomic::publish(&workspace, TREE, &previous, name)
-}
-
-/// Waits until everything is on the disk, because an artifact with a record counts as complete.
-fn sync(tree: &Path) -> Result<()> {
-    rustix::fs::syncfs(File::open(tree).or_cannot("open", tree)?).or_cannot("sync", tree)
 }
 
 fn no_build(path: &Path, definition: &Definition, artifacts: &Artifacts) -> Error {

@@ -1,15 +1,14 @@
 //! Makes one deployment: copies the artifact, deploys subsystems into the copy, configures it, and writes it.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use baserock::extension::Environment;
 use baserock::meta::{self, DeploymentMeta};
 use system::dir::Dir;
-use system::error::{OrCannot, Result};
+use system::error::Result;
 use system::lock::Patience;
-use system::{atomic, signal};
+use system::{atomic, folder, signal};
 
 use crate::artifacts::Artifacts;
 use crate::output::Lines;
@@ -55,7 +54,7 @@ impl Deployer {
             // An empty tree stands for the tree into which the subsystem will be deployed.
             let place = workspace.folder(TREE, 0o755)?.join(&subsystem.deployment.location);
             if let Some(folder) = place.parent() {
-                fs::create_dir_all(folder).or_cannot("make the folder", folder)?;
+                folder::make(folder)?;
             }
             let lines = self.lines(&subsystem.deployment.name);
             self.run_check(subsystem, &workspace, &place, lines)?;

@@ -13,9 +13,10 @@ use nix::fcntl::AtFlags;
 use nix::sys::stat::{Mode, SFlag, makedev, mknodat};
 use nix::unistd::linkat;
 use system::dir::Dir;
-use system::error::{Error, OrCannot, Result, if_exists};
+use system::error::{Error, Result, if_exists};
 use system::inode::Inode;
 use system::signal;
+use system::step::change;
 
 use crate::acl::{self, Accounts};
 use crate::member::{Device, Kind, Member, Metadata, Part};
@@ -183,7 +184,7 @@ impl<'a> Extractor<'a> {
             self.stats.bytes += part.length;
         }
         if end != size {
-            file.set_len(size).or_cannot("set the size of", &shown)?;
+            change("set the size of", &shown, || file.set_len(size))?;
         }
         let acls = self.known_lists(name, metadata)?;
         self.applier.apply(&Inode::open(file.as_fd(), shown), metadata, acls)
@@ -216,8 +217,8 @@ impl<'a> Extractor<'a> {
     fn node(&mut self, kind: SFlag, device: u64, name: &Name, metadata: &Metadata) -> Result<()> {
         let (_, last) = name.split();
         self.make(name, |dir| {
-            mknodat(dir, last, kind, Mode::from_bits_truncate(CLOSED), device)
-                .or_cannot("create", dir.shown(last))
+            let mode = Mode::from_bits_truncate(CLOSED);
+            change("create", dir.shown(last), || mknodat(dir, last, kind, mode, device))
         })?;
         self.give(name, metadata)
     }
@@ -235,7 +236,7 @@ impl<'a> Extractor<'a> {
             self.malformed(format!("{name} is a hard link to {to}, which is not in the archive before it"));
         let Some(from) = if_exists(self.tree.open(folder, to))? else { return Err(missing) };
         let linked = self.make(name, |dir| {
-            linkat(&from, target, dir, last, AtFlags::empty()).or_cannot("link", dir.shown(last))
+            change("link", dir.shown(last), || linkat(&from, target, dir, last, AtFlags::empty()))
         });
         match linked {
             Err(error) if error.is_not_found() => Err(missing),
@@ -282,11 +283,11 @@ fn is_folder(dir: &Dir, name: &Path) -> Result<bool> {
 }
 
 fn write_stream(mut file: &File, part: Part, members: &mut Members, shown: &Path) -> Result<()> {
-    copy(part, members, |piece, _| file.write_all(piece).or_cannot("write", shown))
+    copy(part, members, |piece, _| change("write", shown, || file.write_all(piece)))
 }
 
 fn write_at(file: &File, part: Part, members: &mut Members, shown: &Path) -> Result<()> {
-    copy(part, members, |piece, at| file.write_all_at(piece, at).or_cannot("write", shown))
+    copy(part, members, |piece, at| change("write", shown, || file.write_all_at(piece, at)))
 }
 
 fn copy(part: Part, members: &mut Members, mut write: impl FnMut(&[u8], u64) -> Result<()>) -> Result<()> {

@@ -6,9 +6,10 @@ use std::path::Path;
 use baserock::label::Label;
 use nix::unistd::syncfs;
 use system::dir::Dir;
-use system::error::{OrCannot, Result};
+use system::error::Result;
 use system::lock::Lock;
 use system::remove;
+use system::step::change;
 use system::{atomic, btrfs};
 
 use crate::hidden::{INCOMING, REMOVING, TREE, clear, discard, is_still, lock, may_do_without};
@@ -63,7 +64,7 @@ impl<'a> Staging<'a> {
 
     /// Makes it a chroot of the store. When this returns, it is complete on the disk.
     pub fn publish(mut self) -> Result<()> {
-        syncfs(self.dir.as_fd()).or_cannot("sync", self.dir.shown(""))?;
+        change("sync", self.dir.shown(""), || syncfs(self.dir.as_fd()))?;
         atomic::publish(self.store.dir(), &self.name, self.store.dir(), &self.label)?;
         self.published = true;
         self.store.sync_names()

@@ -13,6 +13,7 @@ use nix::unistd::{AccessFlags, access, fsync};
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 use system::namespace::Privilege;
+use system::step::change;
 use system::{atomic, signal};
 
 use crate::hidden::{self, TREE};
@@ -65,8 +66,7 @@ impl Store {
     /// Opens the store for changes, and removes leftovers of killed processes. A missing store is made.
     pub fn open(path: &Path, privilege: Privilege) -> Result<Self> {
         // Other users must not reach the set-id programs of old systems.
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-        made.or_cannot("create the store", path)?;
+        change("create the store", path, || DirBuilder::new().recursive(true).mode(0o700).create(path))?;
         let store = Store { dir: Dir::open(path)?, privilege };
         store.sweep()?;
         Ok(store)
@@ -162,7 +162,7 @@ impl Store {
         let host = Path::new("/src");
         if self.privilege == Privilege::Root {
             // Not an error if it exists: several processes may enter for the first time at once.
-            DirBuilder::new().recursive(true).mode(0o755).create(host).or_cannot("create", host)?;
+            change("create", host, || DirBuilder::new().recursive(true).mode(0o755).create(host))?;
         }
         if access(host, AccessFlags::W_OK | AccessFlags::X_OK).is_ok() {
             return host.canonicalize().or_cannot("find", host);
@@ -174,7 +174,7 @@ impl Store {
 
     /// Waits until names in the store are on the disk.
     pub(crate) fn sync_names(&self) -> Result<()> {
-        fsync(self.dir.as_fd()).or_cannot("sync", self.dir.shown(""))
+        change("sync", self.dir.shown(""), || fsync(self.dir.as_fd()))
     }
 
     /// Removes hidden folders that are not in use.

@@ -24,6 +24,7 @@ pub mod dir;
 pub mod error;
 pub mod fat;
 pub mod flags;
+pub mod folder;
 pub mod inode;
 pub mod lock;
 pub mod loopdev;

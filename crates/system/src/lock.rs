@@ -12,6 +12,7 @@ use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
 
 use crate::error::{Error, OrCannot, Result};
 use crate::signal;
+use crate::step::change;
 
 /// What to do when somebody else holds the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,11 @@ pub enum Patience {
     Refuse,
     /// Wait for as long as it takes.
     Wait,
+}
+
+/// Opens a file to lock it. A missing one is made.
+pub fn open(path: &Path) -> Result<File> {
+    change("lock", path, || File::options().create(true).truncate(false).write(true).open(path))
 }
 
 /// A lock that is held until this is dropped.

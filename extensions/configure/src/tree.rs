@@ -8,8 +8,8 @@ use std::path::Path;
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, Uid};
 use system::dir::Dir;
-use system::error::OrCannot;
 use system::resolve::Links;
+use system::step::change;
 use system::{Error, Result, atomic};
 
 /// A root filesystem. Links in paths are followed as if it were booted, so that none leads out of it.
@@ -81,15 +81,15 @@ pub fn write(folder: &Dir, name: &str, content: &[u8], access: Access) -> Result
     let shown = folder.shown(name);
     atomic::replace(folder, name, |temporary| {
         let mut file = folder.create(temporary, 0o600)?;
-        file.write_all(content).or_cannot("write", &shown)?;
-        fchown(&file, Some(access.user), Some(access.group)).or_cannot("change owner of", &shown)?;
-        file.set_permissions(Permissions::from_mode(access.mode)).or_cannot("change mode of", &shown)
+        change("write", &shown, || file.write_all(content))?;
+        change("change owner of", &shown, || fchown(&file, Some(access.user), Some(access.group)))?;
+        change("change mode of", &shown, || file.set_permissions(Permissions::from_mode(access.mode)))
     })
 }
 
 /// Sets the owner and permissions of a folder.
 pub fn set_access(folder: &Dir, access: Access) -> Result<()> {
     let (user, group) = (Uid::from_raw(access.user), Gid::from_raw(access.group));
-    nix::unistd::fchown(folder, Some(user), Some(group)).or_cannot("change owner of", folder.shown(""))?;
-    fchmod(folder, Mode::from_bits_truncate(access.mode)).or_cannot("change mode of", folder.shown(""))
+    change("change owner of", folder.shown(""), || nix::unistd::fchown(folder, Some(user), Some(group)))?;
+    change("change mode of", folder.shown(""), || fchmod(folder, Mode::from_bits_truncate(access.mode)))
 }

@@ -137,7 +137,7 @@ impl Drop for Device {
     fn drop(&mut self) {
         if self.is_half_written {
             // The error that stopped the writing is reported; an error of this is not.
-            let _cleared = self.file.write_all_at(&vec![0; HEAD], 0);
+            let _cleared = change("clear", &self.path, || self.file.write_all_at(&vec![0; HEAD], 0));
         }
     }
 }

@@ -41,11 +41,10 @@ impl HashCache {
 
     /// Writes the hashes to the folder.
     pub fn store(&self, folder: &Path) -> Result<()> {
-        use system::error::OrCannot;
         if self.seen.iter().all(|(key, hash)| self.known.get(key) == Some(hash)) {
             return Ok(());
         }
-        std::fs::create_dir_all(folder).or_cannot("create", folder)?;
+        system::folder::make(folder)?;
         let mut to = Writer::default();
         to.raw(&MAGIC);
         // Hashes of other trees are kept while there is room.

@@ -13,11 +13,11 @@ use std::time::SystemTime;
 
 use delta::hash::Hash;
 use delta::predecessors::SMALLEST;
-use system::atomic;
 use system::copy::copy_data;
 use system::dir::Dir;
 use system::error::{OrCannot, Result};
-use system::signal;
+use system::step::change;
+use system::{atomic, folder, signal};
 
 use crate::source::Source;
 
@@ -63,9 +63,10 @@ impl KeptContents {
         if fs::read_to_string(&last).is_ok_and(|last| last == digest) {
             return Ok(());
         }
-        fs::create_dir_all(&self.folder).or_cannot("create", &self.folder)?;
-        fs::set_permissions(&self.folder, Permissions::from_mode(0o700))
-            .or_cannot("change mode of", &self.folder)?;
+        folder::make(&self.folder)?;
+        change("change mode of", &self.folder, || {
+            fs::set_permissions(&self.folder, Permissions::from_mode(0o700))
+        })?;
         let dir = Dir::open(&self.folder)?;
         let before = self.contents()?;
         let now = SystemTime::now();
@@ -80,9 +81,9 @@ impl KeptContents {
             room -= size;
             match before.get(&hash) {
                 Some(content) => {
-                    let file = File::options().append(true).open(&content.path);
-                    file.and_then(|file| file.set_modified(now))
-                        .or_cannot("change time of", &content.path)?;
+                    change("change time of", &content.path, || {
+                        File::options().append(true).open(&content.path)?.set_modified(now)
+                    })?;
                 }
                 None => copy(tree, index, (&dir, &hash.to_string()), now, &mut buffer)?,
             }
@@ -99,7 +100,7 @@ impl KeptContents {
         for content in others {
             match room.checked_sub(content.size) {
                 Some(left) => room = left,
-                None => fs::remove_file(&content.path).or_cannot("remove", &content.path)?,
+                None => change("remove", &content.path, || fs::remove_file(&content.path))?,
             }
         }
         Ok(())
@@ -138,7 +139,7 @@ fn copy(
     let target = dir.create(&temporary, 0o600)?;
     let copied = copy_data(&source, &shown, &target, &dir.shown(&temporary), tree.size(index), buffer);
     let dated =
-        copied.and_then(|_| target.set_modified(now).or_cannot("change time of", dir.shown(&temporary)));
+        copied.and_then(|_| change("change time of", dir.shown(&temporary), || target.set_modified(now)));
     match dated.and_then(|()| dir.rename(&temporary, name)) {
         Ok(()) => Ok(()),
         Err(error) => {

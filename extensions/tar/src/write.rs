@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use baserock::extension::Environment;
-use system::error::OrCannot;
 use system::observer::Observer;
 use system::process::Program;
+use system::step::change;
 use system::{Error, Result};
 
 use crate::location::compression;
@@ -46,7 +46,7 @@ pub fn write(tree: &Path, location: &Path, environment: &Environment, observer: 
     let partial = partial(location);
     let written = archive(tree, location, &partial);
     if written.is_err() && partial.exists() {
-        fs::remove_file(&partial).or_cannot("remove", &partial)?;
+        change("remove", &partial, || fs::remove_file(&partial))?;
     }
     written
 }
@@ -62,8 +62,8 @@ fn archive(tree: &Path, location: &Path, partial: &Path) -> Result<()> {
         .arg(tree)
         .arg(".")
         .run()?;
-    File::open(partial).and_then(|file| file.sync_all()).or_cannot("sync", partial)?;
-    fs::rename(partial, location).or_cannot("rename the archive to", location)
+    change("sync", partial, || File::open(partial)?.sync_all())?;
+    change("rename the archive to", location, || fs::rename(partial, location))
 }
 
 fn folder(location: &Path) -> &Path {
