@@ -1,7 +1,7 @@
 //! Builds systems, and deploys them as cluster files say. The work is done by extensions, which are separate programs.
 //!
-//! A cluster file and a request become a [`plan`], which is a value. Then all files that the plan needs are found ([`prepared`]), and each
-//! deployment is made ([`deployer`]). Artifacts are built from system definitions ([`builder`]) and never modified.
+//! A cluster file and a request become a [`plan`], which is a value. Then all files that the plan needs are found (`prepared`), and each
+//! deployment is made (`deployer`). Artifacts are built from system definitions (`builder`) and never modified.
 
 mod artifacts;
 mod builder;

@@ -7,8 +7,8 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{
-    Attribute, Expr, ExprCall, ExprLit, ExprMethodCall, Item, ItemMod, ItemUse, Lit, Macro, Meta, UseTree,
-    Visibility,
+    Attribute, Block, Expr, ExprCall, ExprLit, ExprMethodCall, Item, ItemMod, ItemUse, Lit, Macro, Meta,
+    UseTree, Visibility,
 };
 
 /// The segments of a path: `["crate", "etc", "EtcPath"]`.
@@ -21,6 +21,8 @@ pub struct Name {
     pub path: Segments,
     /// The line, from 1.
     pub line: usize,
+    /// Whether it stands in a `use` line.
+    pub is_import: bool,
     /// Whether it stands in a call of `step::change`.
     pub in_change: bool,
 }
@@ -37,7 +39,8 @@ pub struct Child {
 /// All that a file names.
 #[derive(Debug, Default)]
 pub struct Names {
-    /// What it uses. A method's name stands alone, with a dot before it: `[".set_len"]`.
+    /// What it uses. A method's name stands alone, with a dot before it, and with its argument if that is true: `[".set_len"]`,
+    /// `[".create(true)"]`.
     pub used: Vec<Name>,
     /// What it hands on under a name of its own: `pub use merge::Outcome`; the name `*` is all of a module.
     pub exports: Vec<(String, Segments)>,
@@ -79,7 +82,7 @@ impl<'a> Visit<'a> for Imports {
 struct Reader {
     names: Names,
     imports: BTreeMap<String, Segments>,
-    /// How many calls of `change` are around what is read.
+    /// How many calls of `change` are around what is read, or of `here` before it in its block.
     changes: usize,
 }
 
@@ -90,7 +93,7 @@ impl Reader {
             Some(full) if *full != [first] => drop(path.splice(..1, full.iter().cloned())),
             _ => {}
         }
-        self.names.used.push(Name { path, line, in_change: self.changes > 0 });
+        self.names.used.push(Name { path, line, is_import: false, in_change: self.changes > 0 });
     }
 
     /// Paths in what a macro is given: `assert!(crate::label::is_valid(text))`.
@@ -151,7 +154,7 @@ impl<'a> Visit<'a> for Reader {
         let line = item.span().start().line;
         flatten(&item.tree, &mut Vec::new(), &mut |short, path| {
             if matches!(item.vis, Visibility::Inherited) {
-                self.names.used.push(Name { path, line, in_change: false });
+                self.names.used.push(Name { path, line, is_import: true, in_change: false });
             } else {
                 self.names.exports.push((short.to_owned(), path));
             }
@@ -172,17 +175,29 @@ impl<'a> Visit<'a> for Reader {
     }
 
     fn visit_expr_call(&mut self, call: &'a ExprCall) {
-        let is_change = matches!(&*call.func, Expr::Path(path)
-            if path.path.segments.last().is_some_and(|last| last.ident == "change"));
-        self.changes += usize::from(is_change);
+        let is = |name: &str| {
+            matches!(&*call.func, Expr::Path(path)
+            if path.path.segments.last().is_some_and(|last| last.ident == name))
+        };
+        self.changes += usize::from(is("change"));
         visit::visit_expr_call(self, call);
-        self.changes -= usize::from(is_change);
+        // What `here` marks is done after it, up to the end of the function.
+        self.changes += usize::from(is("here"));
+        self.changes -= usize::from(is("change"));
+    }
+
+    fn visit_block(&mut self, block: &'a Block) {
+        let before = self.changes;
+        visit::visit_block(self, block);
+        self.changes = before;
     }
 
     fn visit_expr_method_call(&mut self, call: &'a ExprMethodCall) {
         let line = call.method.span().start().line;
-        let path = vec![format!(".{}", call.method)];
-        self.names.used.push(Name { path, line, in_change: self.changes > 0 });
+        let is_true = |argument: &Expr| matches!(argument, Expr::Lit(ExprLit { lit: Lit::Bool(value), .. }) if value.value);
+        let flag = if call.args.iter().any(is_true) { "(true)" } else { "" };
+        let path = vec![format!(".{}{flag}", call.method)];
+        self.names.used.push(Name { path, line, is_import: false, in_change: self.changes > 0 });
         visit::visit_expr_method_call(self, call);
     }
 }

@@ -1,14 +1,4 @@
-//! Words that only some places may contain, and how long a file is.
-
-use std::fs;
-use std::path::Path;
-
-use anyhow::{Context, Result};
-
-use crate::root;
-
-/// No file is longer, tests included.
-const MAX_LINES: usize = 400;
+//! Words that only some places may contain.
 
 /// What only some places may contain.
 struct Rule {
@@ -52,28 +42,9 @@ const RULES: [Rule; 4] = [
 /// What must not stand in code that is not a test.
 const PANICS: [&str; 3] = [".unwrap()", ".expect(", "panic!("];
 
-/// Checks all files that git knows.
-pub fn check() -> Result<Vec<String>> {
-    let listed =
-        root::output(root::command("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]))?;
+/// Names each line of a file with words that it may not contain.
+pub fn check(file: &str, text: &str) -> Vec<String> {
     let mut faults = Vec::new();
-    for file in listed.lines().filter(|file| is_rust(file) && *file != "xtask/src/tidy/words.rs") {
-        let path = root::path().join(file);
-        if !path.exists() {
-            continue;
-        }
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {file}"))?;
-        check_file(file, &text, &mut faults);
-    }
-    check_map(&mut faults)?;
-    Ok(faults)
-}
-
-fn check_file(file: &str, text: &str, faults: &mut Vec<String>) {
-    let lines = text.lines().count();
-    if lines > MAX_LINES {
-        faults.push(format!("{file}: {lines} lines; split it, {MAX_LINES} is the most"));
-    }
     let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
     for (number, line) in code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
         let mut fault = |why: &str| faults.push(format!("{file}:{}: {why}: {}", number + 1, line.trim()));
@@ -88,10 +59,7 @@ fn check_file(file: &str, text: &str, faults: &mut Vec<String>) {
             fault("code that is not a test returns errors");
         }
     }
-}
-
-fn is_rust(file: &str) -> bool {
-    Path::new(file).extension().is_some_and(|end| end == "rs")
+    faults
 }
 
 /// Whether the file is part of what is installed.
@@ -100,16 +68,24 @@ fn is_product(file: &str) -> bool {
     product && !file.contains("/tests/") && !file.ends_with("tests.rs")
 }
 
-/// The map of the code in README.md names every package.
-fn check_map(faults: &mut Vec<String>) -> Result<()> {
-    let readme = fs::read_to_string(root::path().join("README.md")).context("cannot read README.md")?;
-    for folder in ["crates", "bins", "extensions"] {
-        for entry in fs::read_dir(root::path().join(folder))? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            if !readme.contains(&Path::new(folder).join(&name).display().to_string()) {
-                faults.push(format!("README.md: the map of the code does not name {folder}/{name}"));
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_in_their_places_only() {
+        for (file, line) in [
+            ("crates/a/src/lib.rs", "unsafe { f() }"),
+            ("bins/a/src/lib.rs", "std::process::Command::new(\"x\")"),
+            ("crates/a/src/lib.rs", "println!(\"x\")"),
+            ("tests/a.rs", "#[ignore]"),
+            ("crates/a/src/lib.rs", "x.unwrap()"),
+        ] {
+            let faults = check(file, &format!("// {line}\n{line}\n"));
+            assert!(!faults.is_empty(), "{line}");
+            assert!(faults.iter().all(|fault| fault.starts_with(&format!("{file}:2: "))), "{faults:?}");
         }
+        assert_eq!(check("crates/system/src/sys/fs.rs", "unsafe { f() }"), [""; 0]);
+        assert_eq!(check("crates/a/src/lib.rs", "#[cfg(test)]\nmod tests { x.unwrap() }"), [""; 0]);
     }
-    Ok(())
 }
