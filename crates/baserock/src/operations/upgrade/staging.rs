@@ -12,7 +12,7 @@ use nix::fcntl::OFlag;
 use system::atomic;
 use system::btrfs::{self, Access};
 use system::dir::Dir;
-use system::error::{Error, OrCannot, Result};
+use system::error::{Error, OrCannot, Result, if_exists};
 use system::lock::{Lock, Patience};
 use system::remove;
 use system::resolve::Links;
@@ -74,6 +74,8 @@ impl Staging {
             undo.push(format!("remove {}", dir.shown("").display()), move || folders.remove_tree(&name));
             undo
         });
+        // For an administrator who wants to know which process it is.
+        change("write", dir.shown(LOCK), || writeln!(lock.file(), "{}", std::process::id()))?;
         Ok(Staging { dir, clearing, _lock: lock })
     }
 
@@ -155,23 +157,25 @@ impl Staging {
     }
 }
 
-/// Opens and locks the folder of the label.
+/// Opens and locks the folder of the label. On failure no folder is left that was not there before.
 fn lock(folders: &Dir, label: &Label) -> Result<(Dir, Lock)> {
-    let begun = Instant::now();
+    let (begun, shown) = (Instant::now(), format!("the folder of version {label}"));
+    let mut undo = Undo::new();
+    undo.push(format!("remove {}", folders.shown(label).display()), || remove_empty(folders, label));
     loop {
         let dir = folders.ensure_dir(label, 0o700)?;
-        let file = File::from(dir.open_with(LOCK, OFlag::O_RDWR | OFlag::O_CREAT, 0o600, Links::Refuse)?);
-        match Lock::take(file, format!("the folder of version {label}").as_ref(), Patience::Refuse) {
+        let opened = dir.open_with(LOCK, OFlag::O_RDWR | OFlag::O_CREAT, 0o600, Links::Refuse);
+        // Another process may have removed the folder, before it was opened or after.
+        let Some(file) = if_exists(opened)? else { continue };
+        match Lock::take(File::from(file), shown.as_ref(), Patience::Refuse) {
             Err(Error::Busy { what, holder }) if begun.elapsed() > LOCK_PATIENCE => {
                 return Err(Error::Busy { what, holder });
             }
             Err(Error::Busy { .. }) => std::thread::sleep(LOCK_INTERVAL),
             Err(error) => return Err(error),
-            // The process that held the lock may have deleted the folder.
             Ok(lock) if is_deleted(&lock, &dir)? => {}
             Ok(lock) => {
-                // For an administrator who wants to know which process it is.
-                change("write", dir.shown(LOCK), || writeln!(lock.file(), "{}", std::process::id()))?;
+                undo.commit();
                 return Ok((dir, lock));
             }
         }
@@ -180,4 +184,11 @@ fn lock(folders: &Dir, label: &Label) -> Result<(Dir, Lock)> {
 
 fn is_deleted(lock: &Lock, dir: &Dir) -> Result<bool> {
     Ok(lock.file().metadata().or_cannot("examine", dir.shown(LOCK))?.nlink() == 0)
+}
+
+fn remove_empty(folders: &Dir, label: &Label) -> Result<()> {
+    match folders.dir_if_exists(label)? {
+        Some(dir) if dir.entries()?.is_empty() => folders.remove_dir(label),
+        _ => Ok(()),
+    }
 }
