@@ -90,7 +90,7 @@ fn partition_files() {
         ),
         (
             format!("partitions: [{ROOT}]\nraw_files: [{{file: boot, offset_sectors: 40}}]"),
-            &["boot is no regular file"],
+            &["boot: is a directory, not a file"],
         ),
         (
             format!("partitions: [{ROOT}]\nraw_files: [{{file: ../../etc/passwd}}]"),
