@@ -46,10 +46,21 @@ impl Hashes for ReadAll {
 /// Reads the tree. Other mounts are not entered: a mount point in the tree is an empty directory. `report` is called with the bytes of
 /// content seen so far; an error of it ends the scan.
 pub fn scan(tree: &Dir, hashes: &mut dyn Hashes, report: &dyn Fn(u64) -> Result<()>) -> Result<Manifest> {
+    scan_with(tree, hashes, report, &mut |_| Ok(()))
+}
+
+/// The same, for a tree that is also read for another purpose: each step of the walk goes to `also` too. Its error ends the scan.
+pub fn scan_with(
+    tree: &Dir,
+    hashes: &mut dyn Hashes,
+    report: &dyn Fn(u64) -> Result<()>,
+    also: &mut dyn FnMut(Visit<'_>) -> Result<()>,
+) -> Result<Manifest> {
     thread::scope(|scope| {
         let mut scanner = Scanner {
             hashes,
             report,
+            also,
             pool: Pool::start(scope),
             entries: Vec::new(),
             first_names: HashMap::new(),
@@ -87,6 +98,7 @@ fn put_in(hashed: Vec<Hashed>, entries: &mut Vec<Entry>, hashes: &mut dyn Hashes
 struct Scanner<'a, 'scope> {
     hashes: &'a mut dyn Hashes,
     report: &'a dyn Fn(u64) -> Result<()>,
+    also: &'a mut dyn FnMut(Visit<'_>) -> Result<()>,
     pool: Pool<'scope>,
     entries: Vec<Entry>,
     first_names: HashMap<(u64, u64), Box<[u8]>>,
@@ -102,7 +114,11 @@ impl Scanner<'_, '_> {
         loop {
             let outcome = match walk.next() {
                 Ok(None) => return Ok(()),
-                Ok(Some(visit)) => self.visit(visit),
+                Ok(Some(visit)) => {
+                    let outcome = self.visit(visit);
+                    (self.also)(visit)?;
+                    outcome
+                }
                 Err(error) => Err(error),
             };
             if let Err(error) = outcome {

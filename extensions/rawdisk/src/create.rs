@@ -8,6 +8,8 @@ use baserock::label::Label;
 use baserock::layout::{self, MOUNTS, ORIG, PRIVATE};
 use baserock::operations::{self, Deploy, boot_loader, deploy, loader_limits, manifest};
 use baserock::volume::{Location, Opening, Purpose, Volume};
+use delta::Manifest;
+use delta::scan::{ReadAll, scan_with};
 use system::btrfs;
 use system::copy::Copier;
 use system::dir::Dir;
@@ -23,7 +25,7 @@ use crate::layout::PlacedFile;
 use crate::options::Options;
 use crate::target::Target;
 use crate::tree::{self, Measure};
-use crate::{clamp, filesystem, fill, mounts, raw, recording, table};
+use crate::{clamp, filesystem, fill, mounts, raw, table};
 
 /// Everything that is decided before the disk is touched.
 struct Plan<'a> {
@@ -62,7 +64,7 @@ pub fn create(
     }
     let volume = open(target.path(), Purpose::Change)?;
     let label = Label::factory();
-    let made = recording::beside(&plan.tree, || plan.fill(&volume, &label, observer))?;
+    let made = plan.fill(&volume, &label, observer)?;
     let deploy = Deploy { label: label.clone(), environment: environment.clone(), etc: None };
     operations::deploy(&volume, &deploy, observer)?;
     // The manifest is stored only now, because it is bound to the tree as deploying has frozen it.
@@ -144,8 +146,8 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// Copies the tree to the new version's `orig`.
-    fn fill(&self, volume: &Volume, label: &Label, observer: &dyn Observer) -> Result<()> {
+    /// Copies the tree to the new version's `orig`. Returns its manifest, which is made in the same walk.
+    fn fill(&self, volume: &Volume, label: &Label, observer: &dyn Observer) -> Result<Manifest> {
         observer.phase(format!("copying {}", self.tree.shown("").display()));
         volume.top().make_dir(layout::version(label), 0o755)?;
         let version = volume.version_dir(label)?;
@@ -153,9 +155,10 @@ impl<'a> Plan<'a> {
         let orig = version.dir(ORIG)?;
         let report = |bytes: u64| observer.progress(bytes, Some(self.measure.bytes));
         let mut copier = Copier::new(&orig).progress(&report);
-        copier.contents(&self.tree, Path::new(""))?;
+        let mut copy = copier.follow()?;
+        let manifest = scan_with(&self.tree, &mut ReadAll, &|_| Ok(()), &mut |visit| copy.visit(visit))?;
         copier.left_out().name(observer);
-        Ok(())
+        Ok(manifest)
     }
 }
 

@@ -12,7 +12,6 @@ mod mounts;
 mod options;
 pub mod partition_file;
 mod raw;
-mod recording;
 mod remedies;
 mod table;
 mod target;

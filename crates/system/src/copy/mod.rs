@@ -146,45 +146,24 @@ impl<'a> Copier<'a> {
         }
     }
 
+    /// Copies to the destination itself what another walk visits, which is to visit all of a tree.
+    pub fn follow(&mut self) -> Result<TreeCopy<'_, 'a>> {
+        let into = self.destination.duplicate()?;
+        self.tree_copy(into, Path::new(""))
+    }
+
     /// Copies everything below `from` into the directory `into`, which is at `to` in the destination.
     fn tree(&mut self, from: Dir, into: Dir, to: &Path) -> Result<()> {
         let mut walk = Walk::new(from)?;
-        let mut trail = Trail::new(into)?;
-        let mut directories = Vec::new();
+        let mut copy = self.tree_copy(into, to)?;
         while let Some(visit) = walk.next()? {
-            signal::check()?;
-            match visit {
-                Visit::Enter(place, dir) => {
-                    let source = Inode::open(dir.as_fd(), dir.shown(""));
-                    let stat = source.stat()?;
-                    directories.push((self.metadata(&source, &stat)?, times(&stat), dir.shown("")));
-                    if !is_top(place) {
-                        self.stats.entries += 1;
-                        trail.here()?.make_dir(place.name, 0o700)?;
-                        let made = trail.here()?.dir(place.name)?;
-                        trail.enter(made)?;
-                    }
-                }
-                Visit::Leave(place) => {
-                    if let Some((metadata, times, shown)) = directories.pop() {
-                        let made = trail.here()?;
-                        self.give(&metadata, times, &shown, &Inode::open(made.as_fd(), made.shown("")))?;
-                    }
-                    if !is_top(place) {
-                        trail.leave()?;
-                    }
-                }
-                Visit::Name(place) => {
-                    let stat = stat_of(place.dir, place.name)?;
-                    let target = (trail.here()?, place.name);
-                    self.one(place.dir, place.name, &stat, target, &to.join(place.path))?;
-                }
-                Visit::Mount(place) => {
-                    self.mount_point(place.dir, place.name, (trail.here()?, place.name))?;
-                }
-            }
+            copy.visit(visit)?;
         }
         Ok(())
+    }
+
+    fn tree_copy(&mut self, into: Dir, to: &Path) -> Result<TreeCopy<'_, 'a>> {
+        Ok(TreeCopy { copier: self, trail: Trail::new(into)?, to: to.to_owned(), directories: Vec::new() })
     }
 
     /// Copies anything but a directory to the free name of `into`, which is at `to` in the destination.
@@ -275,6 +254,55 @@ impl<'a> Copier<'a> {
         target.give(metadata, times)?;
         if !target.add_flags(metadata.flags)? {
             self.left_out.flags.push(from.to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// The copy of a tree that follows a walk.
+pub struct TreeCopy<'c, 'a> {
+    copier: &'c mut Copier<'a>,
+    trail: Trail,
+    to: PathBuf,
+    /// What the directories on the trail get when they are left.
+    directories: Vec<(Metadata, Times, PathBuf)>,
+}
+
+impl TreeCopy<'_, '_> {
+    /// Copies what the walk visits.
+    pub fn visit(&mut self, visit: Visit<'_>) -> Result<()> {
+        signal::check()?;
+        match visit {
+            Visit::Enter(place, dir) => {
+                let source = Inode::open(dir.as_fd(), dir.shown(""));
+                let stat = source.stat()?;
+                let metadata = self.copier.metadata(&source, &stat)?;
+                self.directories.push((metadata, times(&stat), dir.shown("")));
+                if !is_top(place) {
+                    self.copier.stats.entries += 1;
+                    self.trail.here()?.make_dir(place.name, 0o700)?;
+                    let made = self.trail.here()?.dir(place.name)?;
+                    self.trail.enter(made)?;
+                }
+            }
+            Visit::Leave(place) => {
+                if let Some((metadata, times, shown)) = self.directories.pop() {
+                    let made = self.trail.here()?;
+                    let target = Inode::open(made.as_fd(), made.shown(""));
+                    self.copier.give(&metadata, times, &shown, &target)?;
+                }
+                if !is_top(place) {
+                    self.trail.leave()?;
+                }
+            }
+            Visit::Name(place) => {
+                let stat = stat_of(place.dir, place.name)?;
+                let target = (self.trail.here()?, place.name);
+                self.copier.one(place.dir, place.name, &stat, target, &self.to.join(place.path))?;
+            }
+            Visit::Mount(place) => {
+                self.copier.mount_point(place.dir, place.name, (self.trail.here()?, place.name))?;
+            }
         }
         Ok(())
     }
