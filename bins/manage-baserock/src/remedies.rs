@@ -1,9 +1,9 @@
-//! What this program can do about a refusal.
+//! The remedies of this program for refusals.
 
 use baserock_chroots::Refusal;
 use system::Error;
 
-/// By the kind of the error, in words that end its line.
+/// The remedy for an error: words that end its line.
 pub fn remedies(error: &Error) -> Option<String> {
     if let Some(refusal) = error.kind() {
         return store(refusal);

@@ -1,10 +1,10 @@
-//! What this program can do about a refusal.
+//! The remedies of this program for refusals.
 
 use baserock::Refusal;
 use baserock_terminal::{remedy, volume};
 use system::Error;
 
-/// By the kind of the error, in words that end its line.
+/// The remedy for an error: words that end its line.
 pub fn remedies(error: &Error) -> Option<String> {
     if let Error::Busy { .. } = error {
         return Some("wait for it to end, or use --wait".to_owned());

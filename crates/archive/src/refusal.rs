@@ -1,4 +1,4 @@
-//! Why an archive is refused that nothing is wrong with.
+//! Refusals of undamaged archives.
 
 use std::path::PathBuf;
 
@@ -8,22 +8,22 @@ use system::Error;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// More than was allowed.
+    /// The archive unpacks to more than the allowed size.
     #[error("{}: unpacks to more than {most} bytes, the most that is allowed; refused", archive.display())]
     TooLarge {
         /// The archive.
         archive: PathBuf,
-        /// What was allowed, in bytes.
+        /// The allowed size, in bytes.
         most: u64,
     },
-    /// So much more than itself that it looks like an attack, and nobody said how much is allowed.
+    /// The archive unpacks to so many times its own size that it looks like an attack, and no size was allowed explicitly.
     #[error("{}: unpacks to {given} bytes or more, over {growth} times its own size; refused", archive.display())]
     Suspicious {
         /// The archive.
         archive: PathBuf,
-        /// What it came to so far, in bytes.
+        /// The size of the unpacked content so far, in bytes.
         given: u64,
-        /// How many times its own size is too much.
+        /// The limit, as a multiple of its own size.
         growth: u64,
     },
 }

@@ -1,4 +1,4 @@
-//! Why something is refused that the user asked of a store.
+//! Refusals of what a user asks of a store.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use system::Error;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Nobody says where the store is, and this user has no home directory that it could be in.
+    /// No store was named, and this user has no home directory for one.
     #[error("the store of chroots has no place: you have no home directory")]
     NoHome,
     /// There is no such chroot.
@@ -26,16 +26,16 @@ pub enum Refusal {
         /// The label.
         label: Label,
     },
-    /// The default is to be removed while there are others.
+    /// The default was to be removed while there are other chroots.
     #[error("{label} is the default")]
     Default {
         /// Its label.
         label: Label,
     },
-    /// What is to be shown inside is not said as it has to be.
+    /// The text of a bind does not have the right form.
     #[error("use SRC, SRC:DST, SRC:ro or SRC:DST:ro, with DST an absolute path")]
     Bind,
-    /// The folder that is to be copied into the store has the store in it.
+    /// The folder that was to be copied into the store contains the store.
     #[error("the store {store} is inside {}", folder.display())]
     StoreInside {
         /// The store.

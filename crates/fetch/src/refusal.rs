@@ -1,12 +1,12 @@
-//! Why what was fetched is not used.
+//! Refusals of fetched files.
 
 use system::Error;
 
-/// A refusal over a checksum.
+/// A refusal because of a checksum.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The list of sums that is beside the archive does not have the archive's.
+    /// The list of sums beside the archive does not have the sum of the archive.
     #[error("{list}: has no SHA-256 sum of {name}")]
     NotInList {
         /// The list.
@@ -19,9 +19,9 @@ pub enum Refusal {
     Mismatch {
         /// The archive.
         name: String,
-        /// The sum that it has.
+        /// Its sum.
         found: String,
-        /// The sum that it should have.
+        /// The expected sum.
         expected: String,
     },
 }

@@ -1,35 +1,35 @@
-//! What to do about an error. Libraries say what happened; only a program knows its options, commands and variables.
+//! Remedies for errors. Libraries tell what happened. Only a program knows its options, commands and variables, and adds a remedy.
 
 use baserock::etc::EtcPath;
 use baserock::refusal::BootFile;
 use baserock::{Label, Refusal};
 use system::Error;
 
-/// A program's remedies, by the kind of an error: words that end the error's line. `None` where the program has none of its own.
+/// The remedies of a program: for an error, the words that end its line. `None` if the program has no remedy of its own for this error.
 pub type Remedies = fn(&Error) -> Option<String>;
 
-/// The remedies of a program that has none of its own.
+/// The remedies of a program without any of its own.
 pub fn none(_: &Error) -> Option<String> {
     None
 }
 
-/// The line of an error: what happened, and what to do.
+/// The line of an error: what happened, and the remedy.
 pub fn line(error: &Error, remedies: Remedies) -> String {
     with(error.to_string(), remedies(error).or_else(|| usual(error)))
 }
 
-/// The same where the error may be wrapped in words about what was being done.
+/// The line of an error with context, which may wrap an error of the library.
 pub(crate) fn chain(error: &anyhow::Error, remedies: Remedies) -> String {
     let remedy = error.downcast_ref().and_then(|error| remedies(error).or_else(|| usual(error)));
     with(format!("{error:#}"), remedy)
 }
 
-/// How a missing program is installed, on Debian.
+/// The remedy for a missing program: its Debian package.
 pub fn install(package: &str) -> String {
     format!("install the Debian package {package} (apt-get install {package})")
 }
 
-/// What helps where the program reads the variables about booting.
+/// The remedies of programs that read the variables about booting.
 pub fn boot(refusal: &Refusal) -> Option<String> {
     Some(match refusal {
         Refusal::NoBootFile { file, .. } => format!("{} names it", variable(*file)),
@@ -44,19 +44,19 @@ pub fn boot(refusal: &Refusal) -> Option<String> {
     })
 }
 
-/// How one side of each path is chosen by a program that merges `/etc`.
+/// The remedy of programs that merge `/etc`: an option that chooses one side of each path.
 pub fn take(paths: &[EtcPath]) -> String {
     let takes: Vec<String> = paths.iter().map(|path| format!("--take {path}=user|new")).collect();
     format!("choose with {}", takes.join(" "))
 }
 
-/// The same by the variable that extensions have for it.
+/// The remedy of extensions that merge `/etc`: a variable that chooses one side of each path.
 pub fn take_by_variable(paths: &[EtcPath]) -> String {
     let takes: Vec<String> = paths.iter().map(|path| format!("{path}=user|new")).collect();
     format!("choose with MERGE_TAKE: {}", takes.join(" "))
 }
 
-/// How versions are removed from a full volume by `command`, a system-version-manager with its options.
+/// The remedy for a full volume: versions to remove with `command`, which is system-version-manager with its options.
 pub fn make_room(command: &str, removable: &[Label]) -> String {
     let labels: Vec<&str> = removable.iter().map(Label::as_str).collect();
     match labels.as_slice() {
@@ -80,7 +80,7 @@ fn with(what: String, remedy: Option<String>) -> String {
     }
 }
 
-/// What helps whatever the program is.
+/// The remedies that are the same for all programs.
 fn usual(error: &Error) -> Option<String> {
     match error.kind() {
         Some(Refusal::NeedsRoot { .. }) => return Some("try again with sudo".to_owned()),

@@ -5,7 +5,7 @@ use baserock::volume::{Location, Opening, Purpose, Volume};
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use system::lock::Patience;
 
-/// Which volume.
+/// The options that choose a volume.
 #[derive(Clone, Debug, clap::Args)]
 pub struct VolumeArguments {
     /// Work on this device, image or mounted volume, not on the running system
@@ -26,7 +26,7 @@ impl VolumeArguments {
     }
 }
 
-/// What helps where the program has these arguments.
+/// The remedies of programs with these options.
 pub fn remedy(refusal: &Refusal) -> Option<String> {
     Some(match refusal {
         Refusal::NotBaserock { .. } => {

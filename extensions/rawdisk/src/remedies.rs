@@ -1,4 +1,4 @@
-//! What this extension can do about a refusal.
+//! The remedies of this extension for refusals.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use baserock::Refusal;
 use baserock_terminal::remedy::{boot, install, make_room, take_by_variable};
 use system::Error;
 
-/// By the kind of the error, in words that end its line.
+/// The remedy for an error: words that end its line.
 pub fn remedies(error: &Error) -> Option<String> {
     Some(match error.kind()? {
         Refusal::NoBootLoader { package, .. } => {

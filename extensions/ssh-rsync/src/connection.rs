@@ -41,7 +41,7 @@ struct Ssh {
 
 /// How long to wait for ssh's last message after it has closed its output.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// The exit code of ssh where it fails itself.
+/// The exit code of ssh for a failure of its own.
 const SSH_FAILED: i32 = 255;
 /// Most bytes of ssh's messages that are kept, from the end.
 const MOST_COMPLAINTS: usize = 1 << 14;

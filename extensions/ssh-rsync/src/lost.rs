@@ -1,22 +1,22 @@
-//! A connection that was lost.
+//! The error of a lost connection.
 
 use std::fmt;
 
 use system::Error;
 
-/// How the connection was lost.
+/// The loss of a connection.
 #[derive(Clone, Debug)]
 pub struct Lost {
-    /// What was noticed.
+    /// The sign of the loss.
     pub what: String,
-    /// What ssh says about it.
+    /// The message of ssh about it.
     pub reason: Option<String>,
-    /// Whether the target keeps what it has received until the next push.
+    /// Whether the target keeps the received contents for the next push.
     pub resumable: bool,
 }
 
 impl Lost {
-    /// A loss of which no more is known yet.
+    /// A loss without a known reason.
     pub fn new(what: String) -> Self {
         Lost { what, reason: None, resumable: false }
     }

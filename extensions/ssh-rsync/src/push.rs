@@ -187,7 +187,7 @@ fn listen(
     }
 }
 
-/// The target keeps what it has received before the connection was lost, for the next push.
+/// Marks a loss of the connection: the target keeps the contents that it has received for the next push.
 fn resumable(error: Error) -> Error {
     match error.kind::<Lost>() {
         Some(lost) => Lost { resumable: true, ..lost.clone() }.into(),

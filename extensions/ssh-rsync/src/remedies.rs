@@ -1,4 +1,4 @@
-//! What can be done about a refusal, on this machine or on the target.
+//! Remedies for refusals on this machine and on the target.
 
 use baserock::Refusal;
 use baserock_terminal::remedy::{boot, make_room, take_by_variable};
@@ -6,7 +6,7 @@ use system::Error;
 
 use crate::lost::Lost;
 
-/// By the kind of the error, in words that end its line.
+/// The remedy for an error: words that end its line.
 pub fn remedies(error: &Error) -> Option<String> {
     if let Some(lost) = error.kind::<Lost>() {
         return lost.resumable.then(|| "run it again: what has arrived is kept".to_owned());
