@@ -4,6 +4,7 @@
 
 mod advice;
 pub mod bootable;
+pub mod bound;
 mod built;
 pub mod chroot;
 pub mod client;

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use baserock_tests::bound::Bound;
 use baserock_tests::chroot::{Place, path};
 use baserock_tests::image::Image;
 use baserock_tests::programs::run;
@@ -56,6 +57,19 @@ fn the_first_one_is_the_default_until_another_is_chosen() {
     assert_eq!(json[1]["sha256"].as_str().unwrap().len(), 64);
     assert!(json[1]["size"].as_u64().unwrap() > 500_000 && json[1]["added"].as_str().unwrap().ends_with('Z'));
     place.manage(["set-default", "three"]).refused(&["there is no chroot three"]);
+}
+
+#[test]
+fn a_chroot_in_which_something_is_mounted_is_named_and_stays_whole() {
+    let place = Place::with("devel");
+    let data = Bound::new(&place.tree("devel").join("srv/data"));
+    place.manage(["rm", "devel"]).refused(&["devel/tree/srv/data is a mount point", "unmount it first"]);
+    data.is_whole();
+    assert_eq!(place.inside("devel", "echo works").ok(), "works\n");
+    assert!(place.manage(["list"]).ok().starts_with("devel  default"), "it is still the default");
+    drop(data);
+    place.manage(["rm", "devel"]).ok();
+    assert_eq!(place.names(), [""; 0]);
 }
 
 #[test]

@@ -3,13 +3,16 @@
 //! Pace: seconds
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use baserock_tests::definitions::Definitions;
 use baserock_tests::programs::Done;
+use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use system::mount::leave_shared_namespace;
 
 /// A write extension that copies what it is given to its location.
 const COPY: &str = "mkdir -p \"$2\"; cp -a \"$1/.\" \"$2\"; env | sort >\"$2.env\"; pwd >\"$2.pwd\"";
@@ -164,6 +167,31 @@ fn each_extension_has_a_private_folder_and_a_log() {
     assert!(!std::path::Path::new(definitions.read("where").trim()).exists());
     let loud = definitions.morph(&["deploy", "--verbose", "clusters/c.morph"]).succeeded();
     assert!(loud.stderr.contains("self: log: detail\n"), "{}", loud.stderr);
+}
+
+#[test]
+fn what_an_extension_left_mounted_in_its_working_copy_is_named_and_stays() {
+    let definitions = Definitions::new();
+    definitions.write(
+        "systems/base.morph",
+        "name: base\nkind: system\nconfiguration-extensions: [extensions/bind]\n",
+    );
+    let bind = "mkdir -p \"$1/srv/data\"; mount --bind precious \"$1/srv/data\"; echo \"$1\" >place; exit 1";
+    definitions.script("extensions/bind.configure", bind);
+    definitions.script("extensions/copy.write", COPY);
+    definitions.write("precious/file", "data");
+    definitions.cluster(&["self: {type: extensions/copy, location: out}"]);
+    leave_shared_namespace().unwrap();
+    let ended = definitions.morph(&["deploy", "clusters/c.morph"]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.stderr.contains("srv/data is a mount point; unmount it first"), "{}", ended.stderr);
+    assert_eq!(definitions.read("precious/file"), "data");
+    assert_eq!(definitions.left_over().len(), 1);
+    let tree = definitions.read("place");
+    umount2(&Path::new(tree.trim_end()).join("srv/data"), MntFlags::MNT_DETACH).unwrap();
+    definitions.done(&["gc"]);
+    assert!(definitions.left_over().is_empty());
+    assert_eq!(definitions.read("precious/file"), "data");
 }
 
 #[test]

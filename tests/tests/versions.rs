@@ -4,7 +4,9 @@
 
 use std::fs;
 
+use baserock_tests::bound::Bound;
 use baserock_tests::image::Image;
+use baserock_tests::programs;
 use baserock_tests::version::{config_sync, factory_image, manage, put_tree};
 
 /// A menu that the original tools wrote: one entry over the link, and nothing of ours anywhere.
@@ -57,6 +59,27 @@ fn a_version_is_deployed_chosen_rolled_back_and_removed() {
     manage(&image, &["remove", "devel"]).ok();
     assert_eq!(manage(&image, &["list"]).ok(), "factory (default)\n");
     assert!(!menu(&image).contains("devel"));
+}
+
+#[test]
+fn a_version_in_which_something_is_mounted_is_named_and_stays_whole() {
+    let image = factory_image(512);
+    put_tree(&image, "devel", |_| ());
+    manage(&image, &["deploy", "/systems/devel/orig"]).ok();
+    let mounted = image.mount("subvolid=5");
+    let top = mounted.path();
+    let data = Bound::new(&top.join("systems/devel/run/srv/data"));
+    let remove = || {
+        let mut command = programs::command("system-version-manager");
+        programs::run(command.arg("--volume").arg(top).args(["remove", "devel"]))
+    };
+    remove().refused(&["/systems/devel/run/srv/data is a mount point", "unmount it first"]);
+    assert!(top.join("systems/devel/kernel").exists() && top.join("systems/devel/orig").exists());
+    assert!(fs::read_to_string(top.join("extlinux/extlinux.conf")).unwrap().contains("label devel"));
+    data.is_whole();
+    drop(data);
+    remove().ok();
+    assert!(!top.join("systems/devel").exists());
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Removes a chroot.
 
+use std::path::Path;
+
 use baserock::label::Label;
 use system::error::{Error, Result};
+use system::remove;
 
 use crate::inside::{inside, named};
 use crate::refusal::Refusal;
@@ -26,6 +29,7 @@ pub fn remove(store: &Store, label: &Label, force: Force) -> Result<()> {
     if !processes.is_empty() {
         return Err(Error::refused(format!("{label} is in use by {}; end them first", named(&processes))));
     }
+    remove::refuse_mounts(&chroot.dir, Path::new(""))?;
     let is_default = store.default()?.as_ref() == Some(label);
     if is_default && force == Force::No && store.chroots()?.len() > 1 {
         return Err(Refusal::Default { label: label.clone() }.into());

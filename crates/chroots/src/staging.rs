@@ -1,7 +1,6 @@
 //! How a chroot comes to be, and how it is removed.
 
 use std::os::fd::AsFd;
-use std::path::Path;
 
 use baserock::label::Label;
 use nix::unistd::syncfs;
@@ -86,8 +85,6 @@ impl Drop for Staging<'_> {
 ///
 /// Nothing is synced, because filesystems keep the order of the two steps. After a power cut, the chroot is complete or not in the store.
 pub fn remove(store: &Store, label: &Label, dir: &Dir) -> Result<()> {
-    // The chroot keeps its name, so that its owner finds the mount that has to be unmounted first.
-    remove::refuse_mounts(dir, Path::new(""))?;
     let name = format!("{REMOVING}{label}");
     clear(store.dir(), name.as_ref())?;
     atomic::publish(store.dir(), label, store.dir(), &name)?;

@@ -1,5 +1,6 @@
 //! Removing a version: out of the menu first, then its data.
 
+use std::path::Path;
 use std::time::Duration;
 
 use system::btrfs;
@@ -81,7 +82,9 @@ fn check(volume: &Volume, survey: &Survey, options: &Remove) -> Result<()> {
     if *label == Label::factory() && !options.force {
         return Err(Refusal::AlwaysBoots { label: label.clone() }.into());
     }
-    volume.refuse_live(label)
+    volume.refuse_live(label)?;
+    // Before the menu stops naming it: a version that cannot be removed whole stays whole.
+    remove::refuse_mounts(&volume.version_dir(label)?, Path::new(""))
 }
 
 fn is_default(label: &Label) -> Error {
