@@ -14,6 +14,7 @@ pub fn remedies(error: &Error) -> Option<String> {
         Refusal::Default { .. } => {
             "choose another one first (system-version-manager set-default LABEL)".to_owned()
         }
+        Refusal::Recorded { label } => format!("use verify {label}"),
         Refusal::AlwaysBoots { .. } => "if you are sure, use --force".to_owned(),
         Refusal::Deployed { label } => {
             format!("remove it first (system-version-manager remove {label}), or choose another label")

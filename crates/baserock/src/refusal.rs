@@ -55,6 +55,12 @@ pub enum Refusal {
         /// Its label: `factory`.
         label: Label,
     },
+    /// The version has a manifest. Another one would hide later changes of the tree.
+    #[error("version {label} has a manifest, which is never made anew")]
+    Recorded {
+        /// Its label.
+        label: Label,
+    },
     /// There is no such version.
     #[error("version {label} does not exist; there are: {}", list(complete))]
     Missing {

@@ -15,6 +15,7 @@ use system::signal;
 use super::manifest;
 use crate::label::Label;
 use crate::layout::{self, DTB, INITRAMFS, KERNEL, ORIG};
+use crate::refusal::Refusal;
 use crate::volume::Volume;
 
 /// The result of verifying a version.
@@ -94,9 +95,7 @@ pub fn record(volume: &Volume, label: &Label, observer: &dyn Observer) -> Result
     let version = volume.version_dir(label)?;
     let orig = version.dir(ORIG)?;
     if manifest::examine(&version, &orig)?.is_some() {
-        return Err(Error::refused(format!(
-            "version {label} has a manifest, which is never made anew; use verify {label}"
-        )));
+        return Err(Refusal::Recorded { label: label.clone() }.into());
     }
     if btrfs::access(&orig)? == Access::Writable {
         return Err(Error::refused(format!(
