@@ -4,8 +4,7 @@ mod merge;
 mod remedies;
 mod sync;
 
-use anyhow::{Context, Result, anyhow};
-use baserock::Label;
+use anyhow::{Context, Result};
 use baserock::operations::etc::{INHERITED_LOCK, MOUNTED_VOLUME};
 use baserock::volume::{Location, Opening, Purpose, Volume};
 use baserock_terminal::VolumeArguments;
@@ -61,9 +60,4 @@ impl Arguments {
             _ => Ok(self.volume.open(Purpose::Change, patience)?),
         }
     }
-}
-
-/// Parses the label of an existing version.
-fn existing(text: &str) -> Result<Label> {
-    Label::existing(text.as_ref()).ok_or_else(|| anyhow!("invalid label {text:?}"))
 }

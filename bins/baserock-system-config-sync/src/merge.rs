@@ -1,6 +1,7 @@
 //! `merge`: merges /etc of one version into that of another.
 
 use anyhow::Result;
+use baserock::Label;
 use baserock::etc::Take;
 use baserock::extension::Environment;
 use baserock::json;
@@ -15,9 +16,11 @@ use baserock_terminal::{Output, Show, print};
 #[derive(Debug, clap::Args)]
 pub struct Merge {
     /// The version whose /etc the administrator changed
-    old: String,
+    #[arg(value_parser = Label::parse_existing)]
+    old: Label,
     /// The version that gets the changes
-    new: String,
+    #[arg(value_parser = Label::parse_existing)]
+    new: Label,
     /// Only print what would be done: one line for each path, with action and path
     #[arg(long)]
     dry_run: bool,
@@ -43,8 +46,7 @@ impl Merge {
         how.options.take.extend(self.take.iter().cloned());
         how.options.original_rules = self.original_rules;
         (how.again, how.dry_run) = (self.again, self.dry_run);
-        let (old, new) = (super::existing(&self.old)?, super::existing(&self.new)?);
-        let merged = etc::merge(volume, &old, &new, &how, &Show::new(Output::Errors))?;
+        let merged = etc::merge(volume, &self.old, &self.new, &how, &Show::new(Output::Errors))?;
         match &merged.outcome {
             Some(outcome) if self.json => print(&json::array(&outcome.steps)?),
             Some(outcome) if self.dry_run => print(&lines(outcome)),

@@ -1,6 +1,7 @@
 //! `sync`: copies /etc of one version to all others.
 
 use anyhow::Result;
+use baserock::Label;
 use baserock::operations::etc;
 use baserock::volume::Volume;
 use baserock_terminal::{Output, Show};
@@ -11,13 +12,14 @@ use baserock_terminal::{Output, Show};
 #[derive(Debug, clap::Args)]
 pub struct Sync {
     /// The version whose /etc is copied
-    canonical: String,
+    #[arg(value_parser = Label::parse_existing)]
+    canonical: Label,
 }
 
 impl Sync {
     /// Copies.
     pub fn run(&self, volume: &Volume) -> Result<()> {
-        etc::sync(volume, &super::existing(&self.canonical)?, &Show::new(Output::Errors))?;
+        etc::sync(volume, &self.canonical, &Show::new(Output::Errors))?;
         Ok(())
     }
 }

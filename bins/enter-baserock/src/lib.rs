@@ -37,7 +37,7 @@ pub struct Arguments {
     /// The chroot [default: the one that manage-baserock set-default chose]
     label: Option<Label>,
     /// Enter this installed version of the system, with its shared state
-    #[arg(long, value_name = "LABEL", value_parser = version, conflicts_with_all = ["label", "store"])]
+    #[arg(long, value_name = "LABEL", value_parser = Label::parse_existing, conflicts_with_all = ["label", "store"])]
     version: Option<Label>,
     #[command(flatten)]
     volume: VolumeArguments,
@@ -113,11 +113,6 @@ impl Arguments {
             command: &self.command,
         })
     }
-}
-
-/// Parses the label of a version. It may be a label that only the original tools allowed.
-fn version(text: &str) -> Result<Label> {
-    Label::try_from(text.to_owned())
 }
 
 fn bind(text: &OsStr) -> Result<Bind> {

@@ -2,9 +2,11 @@
 
 use anyhow::{Result, anyhow};
 use baserock::Label;
-use baserock::operations::{self, etc::EtcMerge};
+use baserock::operations::etc::{EtcMerge, MergedAgain};
+use baserock::operations;
 use baserock::volume::Volume;
 use baserock_terminal::{Output, Show, print};
+use system::observer::Observer;
 
 /// Make a version the default, which boots next
 ///
@@ -12,8 +14,8 @@ use baserock_terminal::{Output, Show, print};
 #[derive(Debug, clap::Args)]
 pub struct SetDefault {
     /// The version
-    #[arg(value_name = "LABEL")]
-    label: String,
+    #[arg(value_name = "LABEL", value_parser = Label::parse_existing)]
+    label: Label,
     /// Leave the version's /etc as it is
     #[arg(long)]
     no_merge: bool,
@@ -30,10 +32,14 @@ pub struct GetRunning {}
 impl SetDefault {
     /// Switches the default.
     pub fn run(&self, volume: &Volume) -> Result<()> {
-        let label =
-            Label::existing(self.label.as_ref()).ok_or_else(|| anyhow!("invalid label {:?}", self.label))?;
+        let label = self.label.clone();
         let etc = (!self.no_merge).then(EtcMerge::default);
-        operations::set_default(volume, &operations::SetDefault { label, etc }, &Show::new(Output::Errors))?;
+        let show: &dyn Observer = &Show::new(Output::Errors);
+        let options = operations::SetDefault { label, etc };
+        if let MergedAgain::BothChanged { old } = operations::set_default(volume, &options, show)? {
+            let new = &options.label;
+            show.note(format!("baserock-system-config-sync merge {old} {new} --again merges /etc of both"));
+        }
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! `deploy`: makes a tree a version.
 
 use anyhow::{Result, anyhow};
+use baserock::boot::Parameters;
 use baserock::etc::Take;
 use baserock::extension::Environment;
 use baserock::layout::{self, ORIG};
@@ -34,7 +35,8 @@ impl Deploy {
         let environment: Environment = std::env::vars_os().collect();
         let mut etc = EtcMerge::from_environment(&environment)?;
         etc.options.take.extend(self.take.iter().cloned());
-        let options = operations::Deploy { label, environment, etc: Some(etc) };
+        let parameters = Parameters::from_environment(&environment)?;
+        let options = operations::Deploy { label, parameters, etc: Some(etc) };
         operations::deploy(volume, &options, &Show::new(Output::Errors))?;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! `remove`: removes a version.
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use baserock::Label;
 use baserock::operations;
 use baserock::volume::Volume;
@@ -12,8 +12,8 @@ use baserock_terminal::{Output, Show};
 #[derive(Debug, clap::Args)]
 pub struct Remove {
     /// The version
-    #[arg(value_name = "LABEL")]
-    label: String,
+    #[arg(value_name = "LABEL", value_parser = Label::parse_existing)]
+    label: Label,
     /// Remove it even if it is factory
     #[arg(long)]
     force: bool,
@@ -22,8 +22,7 @@ pub struct Remove {
 impl Remove {
     /// Removes it.
     pub fn run(&self, volume: &Volume) -> Result<()> {
-        let label =
-            Label::existing(self.label.as_ref()).ok_or_else(|| anyhow!("invalid label {:?}", self.label))?;
+        let label = self.label.clone();
         operations::remove(
             volume,
             &operations::Remove { label, force: self.force },

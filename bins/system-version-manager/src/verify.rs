@@ -1,6 +1,6 @@
 //! `verify`: checks that versions have not changed since they were made.
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use baserock::Label;
 use baserock::operations::verify::{Finding, Size, record, verify};
 use baserock::volume::Volume;
@@ -16,8 +16,8 @@ use baserock_terminal::{Output, Show, print};
 #[derive(Debug, clap::Args)]
 pub struct Verify {
     /// The version; without it, all
-    #[arg(value_name = "LABEL")]
-    label: Option<String>,
+    #[arg(value_name = "LABEL", value_parser = Label::parse_existing)]
+    label: Option<Label>,
     /// Make the manifest of a version that has none, from its orig as it is now
     #[arg(long, requires = "label")]
     pub record: bool,
@@ -27,8 +27,8 @@ impl Verify {
     /// Checks the versions.
     pub fn run(&self, volume: &Volume) -> Result<()> {
         let show = Show::new(Output::Errors);
-        let labels = match self.label()? {
-            Some(label) => vec![label],
+        let labels = match &self.label {
+            Some(label) => vec![label.clone()],
             None => volume.versions()?.into_iter().map(|version| version.label).collect(),
         };
         let mut damaged = Vec::new();
@@ -56,16 +56,9 @@ impl Verify {
 
     /// Makes the manifest.
     pub fn record(&self, volume: &Volume) -> Result<()> {
-        let Some(label) = self.label()? else { return Ok(()) };
-        let recorded = record(volume, &label, &Show::new(Output::Errors))?;
+        let Some(label) = &self.label else { return Ok(()) };
+        let recorded = record(volume, label, &Show::new(Output::Errors))?;
         print(&format!("{label}: {} recorded\n", size(recorded)))
-    }
-
-    fn label(&self) -> Result<Option<Label>> {
-        let parse = |label: &String| {
-            Label::existing(label.as_ref()).ok_or_else(|| anyhow!("invalid label {label:?}"))
-        };
-        self.label.as_ref().map(parse).transpose()
     }
 }
 

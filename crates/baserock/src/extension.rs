@@ -87,12 +87,12 @@ impl Environment {
         }
     }
 
-    /// The file descriptor where an extension may write its log, from `MORPH_LOG_FD`.
-    pub fn log_descriptor(&self) -> Result<Option<i32>> {
-        let Some(text) = self.text("MORPH_LOG_FD")? else { return Ok(None) };
+    /// A file descriptor that the caller has opened, `None` where the variable is not set.
+    pub fn descriptor(&self, name: &str) -> Result<Option<i32>> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
         match text.parse() {
             Ok(number @ 0..) => Ok(Some(number)),
-            _ => Err(Error::refused(format!("MORPH_LOG_FD is {text:?}; it has to be a file descriptor"))),
+            _ => Err(Error::refused(format!("{name} is {text:?}; it has to be a file descriptor"))),
         }
     }
 }
@@ -200,12 +200,12 @@ mod tests {
             ("not set", Environment::default().required("V").map(drop)),
             ("empty", given("V", "").required("V").map(drop)),
             ("not UTF-8", not_text.text("V").map(drop)),
-            ("a file descriptor", given("MORPH_LOG_FD", "-1").log_descriptor().map(drop)),
+            ("a file descriptor", given("V", "-1").descriptor("V").map(drop)),
         ];
         for (expected, outcome) in cases {
             let message = outcome.unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
-            assert!(message.starts_with('V') || message.starts_with("MORPH_LOG_FD"), "{message}");
+            assert!(message.starts_with('V'), "{message}");
         }
     }
 

@@ -39,6 +39,11 @@ impl Label {
         usable.then(|| Label(name.to_owned()))
     }
 
+    /// A label that somebody names, of a version that should be there.
+    pub fn parse_existing(text: &str) -> Result<Self, Error> {
+        Label::existing(OsStr::new(text)).ok_or_else(|| Error::refused(format!("invalid label {text:?}")))
+    }
+
     /// The label as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -63,7 +68,7 @@ impl TryFrom<String> for Label {
     type Error = Error;
 
     fn try_from(text: String) -> Result<Self, Error> {
-        Label::existing(OsStr::new(&text)).ok_or_else(|| Error::refused(format!("invalid label {text:?}")))
+        Label::parse_existing(&text)
     }
 }
 

@@ -15,11 +15,14 @@ use tracing_subscriber::{EnvFilter, Layer, fmt};
 /// The target of lines that the user sees anyway. They are logged to the file only.
 pub const SHOWN: &str = "shown";
 
+/// The variable with the number of the descriptor of that file.
+const FILE: &str = "MORPH_LOG_FD";
+
 /// The file that the caller has opened for the log, if any.
 pub fn wanted(environment: &Environment) -> Result<Option<File>> {
-    let Some(number) = environment.log_descriptor()? else { return Ok(None) };
+    let Some(number) = environment.descriptor(FILE)? else { return Ok(None) };
     let path = format!("/proc/self/fd/{number}");
-    File::options().append(true).open(&path).map(Some).or_cannot("open MORPH_LOG_FD:", path)
+    File::options().append(true).open(&path).map(Some).or_cannot(format!("open {FILE}:"), path)
 }
 
 /// Starts the log.

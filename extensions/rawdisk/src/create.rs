@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use baserock::boot::Parameters;
 use baserock::extension::Environment;
 use baserock::label::Label;
 use baserock::layout::{self, MOUNTS, ORIG, PRIVATE};
@@ -32,6 +33,7 @@ struct Plan<'a> {
     tree: Dir,
     measure: Measure,
     disk: Disk,
+    parameters: Parameters,
     raw_files: Vec<PlacedFile>,
     identity: Identity,
     options: &'a Options,
@@ -65,7 +67,7 @@ pub fn create(
     let volume = open(target.path(), Purpose::Change)?;
     let label = Label::factory();
     let made = plan.fill(&volume, &label, observer)?;
-    let deploy = Deploy { label: label.clone(), environment: environment.clone(), etc: None };
+    let deploy = Deploy { label: label.clone(), parameters: plan.parameters.clone(), etc: None };
     operations::deploy(&volume, &deploy, observer)?;
     // The manifest is stored only now, because it is bound to the tree as deploying has frozen it.
     let version = volume.version_dir(&label)?;
@@ -93,7 +95,8 @@ impl<'a> Plan<'a> {
     fn new(tree: &Path, location: &'a Path, options: &'a Options, environment: &Environment) -> Result<Self> {
         let tree = tree::open(tree)?;
         let disk = Disk::new(location, options)?;
-        deploy::check_tree(&tree, environment, false)?;
+        let parameters = Parameters::from_environment(environment)?;
+        deploy::check_tree(&tree, &parameters, false)?;
         let raw_files = disk.partitioned.as_ref().map_or(Ok(Vec::new()), |parts| {
             parts.layout.place_files(&parts.file, disk.size, |file| raw::size(&tree, &file.file))
         })?;
@@ -104,7 +107,7 @@ impl<'a> Plan<'a> {
         let volume = disk.volume();
         refuse_too_small(volume.end - volume.start, &measure, disk.partitioned.is_some())?;
         let identity = Identity::new(options.epoch, &measure.digest);
-        Ok(Plan { tree, measure, disk, raw_files, identity, options, shown: location })
+        Ok(Plan { tree, measure, disk, parameters, raw_files, identity, options, shown: location })
     }
 
     /// Writes the partition table and the boot code.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use baserock::boot::Parameters;
 use baserock::extension::Environment;
 use baserock::label::Label;
 use baserock::operations::etc::EtcMerge;
@@ -31,10 +32,11 @@ pub fn upgrade(
 ) -> Result<()> {
     let tree = tree::open(tree)?;
     let mut volume = open(location, Purpose::Change)?;
-    deploy::check_tree(&tree, environment, volume.boot().menu()?.is_some())?;
+    let parameters = Parameters::from_environment(environment)?;
+    deploy::check_tree(&tree, &parameters, volume.boot().menu()?.is_some())?;
     let upgrade = Upgrade {
         label: label.clone(),
-        environment: environment.clone(),
+        parameters,
         etc: options.merge_etc.then(|| EtcMerge::from_environment(environment)).transpose()?,
         reserve: Reserve::OFFLINE,
     };

@@ -1,6 +1,5 @@
 //! What a deployment says about booting: from the environment, else from the version's own `deployment.meta`.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use system::error::{Error, Result};
@@ -11,7 +10,7 @@ use crate::meta::DeploymentMeta;
 /// How a version is to be booted. What is `None` was said nowhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parameters {
-    /// The kernel's path in the root filesystem.
+    /// The kernel's path in the root filesystem; empty for "where it usually is".
     pub kernel_path: Option<PathBuf>,
     /// The initramfs' path; empty for "none".
     pub initramfs_path: Option<PathBuf>,
@@ -19,7 +18,7 @@ pub struct Parameters {
     pub dtb_path: Option<PathBuf>,
     /// What to append to the kernel's command line.
     pub kernel_args: Option<String>,
-    /// The kernel's name for the root device.
+    /// The kernel's name for the root device; empty for "what is found".
     pub root_device: Option<String>,
     /// Which menu is written.
     pub menu: Option<MenuFormat>,
@@ -39,22 +38,35 @@ const NAMES: [&str; 6] =
     ["KERNEL_PATH", "INITRAMFS_PATH", "DTB_PATH", "KERNEL_ARGS", "ROOT_DEVICE", "BOOTLOADER_CONFIG_FORMAT"];
 
 impl Parameters {
-    /// From the environment, and where that says nothing from the version's metadata.
-    pub fn new(environment: &Environment, meta: &DeploymentMeta) -> Result<Self> {
-        let said = NAMES.iter().filter_map(|&name| {
-            let value =
-                environment.raw(name).map(OsString::from).or_else(|| meta.get(name).map(OsString::from));
-            Some((name, value?))
-        });
-        let said: Environment = said.collect();
+    /// What an environment says.
+    pub fn from_environment(environment: &Environment) -> Result<Self> {
         Ok(Parameters {
-            kernel_path: said.path_in_tree("KERNEL_PATH")?.filter(|path| !path.as_os_str().is_empty()),
-            initramfs_path: said.path_in_tree("INITRAMFS_PATH")?,
-            dtb_path: said.path_in_tree("DTB_PATH")?,
-            kernel_args: said.text("KERNEL_ARGS")?.map(str::to_owned),
-            root_device: said.text("ROOT_DEVICE")?.filter(|device| !device.is_empty()).map(str::to_owned),
-            menu: said.text("BOOTLOADER_CONFIG_FORMAT")?.map(menu_format).transpose()?,
+            kernel_path: environment.path_in_tree("KERNEL_PATH")?,
+            initramfs_path: environment.path_in_tree("INITRAMFS_PATH")?,
+            dtb_path: environment.path_in_tree("DTB_PATH")?,
+            kernel_args: environment.text("KERNEL_ARGS")?.map(str::to_owned),
+            root_device: environment.text("ROOT_DEVICE")?.map(str::to_owned),
+            menu: environment.text("BOOTLOADER_CONFIG_FORMAT")?.map(menu_format).transpose()?,
         })
+    }
+
+    /// What the version's own metadata says.
+    pub fn from_meta(meta: &DeploymentMeta) -> Result<Self> {
+        let said: Environment = NAMES.iter().filter_map(|&name| Some((name, meta.get(name)?))).collect();
+        Parameters::from_environment(&said)
+    }
+
+    /// These, and where they say nothing the others.
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
+        Parameters {
+            kernel_path: self.kernel_path.or(others.kernel_path),
+            initramfs_path: self.initramfs_path.or(others.initramfs_path),
+            dtb_path: self.dtb_path.or(others.dtb_path),
+            kernel_args: self.kernel_args.or(others.kernel_args),
+            root_device: self.root_device.or(others.root_device),
+            menu: self.menu.or(others.menu),
+        }
     }
 
     /// Which menu is written on a disk that has one already, or none.
@@ -90,7 +102,8 @@ mod tests {
 
     fn parameters(environment: &[(&str, &str)], meta: &str) -> Result<Parameters> {
         let meta = DeploymentMeta::parse(meta.as_bytes(), Path::new("meta")).unwrap();
-        Parameters::new(&environment.iter().copied().collect(), &meta)
+        let said = Parameters::from_environment(&environment.iter().copied().collect())?;
+        Ok(said.or(Parameters::from_meta(&meta)?))
     }
 
     #[test]

@@ -16,7 +16,6 @@ use super::etc::{EtcMerge, Merged};
 use super::{ballast, boot_files, etc, full, loader_limits, marker, menu, repair, state};
 use crate::boot::parameters::MenuFormat;
 use crate::boot::{BootRecord, Menu, Parameters, cmdline};
-use crate::extension::Environment;
 use crate::fstab::Fstab;
 use crate::label::Label;
 use crate::layout::{self, BOOT_RECORD, INCOMPLETE, ORIG, RUN};
@@ -30,8 +29,8 @@ use crate::volume::{Kind, Survey, Volume};
 pub struct Deploy {
     /// The version; its `orig` is in place.
     pub label: Label,
-    /// The deployment's parameters.
-    pub environment: Environment,
+    /// How the version is to be booted. Where this says nothing, the version's own metadata counts.
+    pub parameters: Parameters,
     /// How `/etc` is merged; `None` leaves it as it was built.
     pub etc: Option<EtcMerge>,
 }
@@ -147,8 +146,8 @@ fn take_back(volume: &Volume, label: &Label, version: &Dir) -> Result<()> {
 
 /// Fails where the tree cannot be deployed with these parameters: a kernel, initramfs or device tree is missing, a value is wrong.
 /// `has_menu` tells whether the disk has a boot menu already.
-pub fn check_tree(orig: &Dir, environment: &Environment, has_menu: bool) -> Result<()> {
-    let parameters = Parameters::new(environment, &deployment_meta(orig)?)?;
+pub fn check_tree(orig: &Dir, parameters: &Parameters, has_menu: bool) -> Result<()> {
+    let parameters = parameters.clone().or(Parameters::from_meta(&deployment_meta(orig)?)?);
     cmdline::compose(&Label::factory(), "", parameters.kernel_args.as_deref().unwrap_or_default())?;
     find_files(orig, &parameters, has_menu).map(drop)
 }
@@ -170,7 +169,7 @@ fn plan(volume: &Volume, survey: &Survey, options: &Deploy, orig: &Dir) -> Resul
     let menu = survey.menu.clone().unwrap_or_default();
     let inherited = old.as_ref().map(|old| volume.boot_record(old, &menu)).transpose()?.flatten();
     let meta = deployment_meta(orig)?;
-    let parameters = Parameters::new(&options.environment, &meta)?;
+    let parameters = options.parameters.clone().or(Parameters::from_meta(&meta)?);
     let files = find_files(orig, &parameters, has_menu)?;
     let record = BootRecord {
         root: root_device(volume, &parameters, files.as_ref(), inherited.as_ref(), &menu, label),
@@ -208,7 +207,7 @@ fn root_device(
     let named = match (volume.uuid(), volume.part_uuid()) {
         (Some(uuid), _) if has_initramfs => Some(format!("UUID={uuid}")),
         (_, Some(partition)) => Some(format!("PARTUUID={partition}")),
-        _ => parameters.root_device.clone(),
+        _ => parameters.root_device.clone().filter(|device| !device.is_empty()),
     };
     // A UUID means nothing to a kernel without an initramfs.
     let usable = |root: &String| has_initramfs || !root.starts_with("UUID=");

@@ -4,7 +4,7 @@ use system::btrfs;
 use system::error::Result;
 use system::observer::Observer;
 
-use super::etc::{self, EtcMerge, Merged};
+use super::etc::{self, EtcMerge, MergedAgain};
 use super::{full, menu, repair};
 use crate::label::Label;
 use crate::volume::{Kind, Volume};
@@ -18,15 +18,15 @@ pub struct SetDefault {
     pub etc: Option<EtcMerge>,
 }
 
-/// Makes the version the default. Returns the merge of `/etc`, where it had to be done again: the administrator had changed it since the
-/// version was deployed.
+/// Makes the version the default. `/etc` is merged again where the administrator has changed it since the version was
+/// deployed.
 ///
 /// When this returns, the next boot is that version; before, it is the old one. Nothing in between.
-pub fn set_default(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Result<Option<Merged>> {
+pub fn set_default(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Result<MergedAgain> {
     full::explain(volume, attempt(volume, options, observer))
 }
 
-fn attempt(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Result<Option<Merged>> {
+fn attempt(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Result<MergedAgain> {
     let survey = volume.survey()?;
     survey.require(volume, &options.label)?;
     let survey = repair::repair(volume, &survey, observer)?;
@@ -35,9 +35,9 @@ fn attempt(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Re
         (Some(how), Some(old)) if old != options.label => {
             etc::merge_again(volume, &survey, &old, &options.label, how, observer)?
         }
-        _ => None,
+        _ => MergedAgain::NotNeeded,
     };
-    if merged.is_some() && volume.boot().kind() != Kind::Volume {
+    if matches!(merged, MergedAgain::Merged(_)) && volume.boot().kind() != Kind::Volume {
         // The menu is committed elsewhere, and must not come before what it boots.
         btrfs::commit(volume.top())?;
     }

@@ -42,8 +42,8 @@ const VERSIONED: &str = "vmlinuz-";
 /// Finds them in the root filesystem `tree`, as the parameters say, else where distributions have them.
 pub fn boot_files(tree: &Dir, parameters: &Parameters) -> Result<BootFiles> {
     let kernel = match &parameters.kernel_path {
-        Some(path) => named(tree, path, BootFile::Kernel)?,
-        None => find_kernel(tree)?,
+        Some(path) if !path.as_os_str().is_empty() => named(tree, path, BootFile::Kernel)?,
+        _ => find_kernel(tree)?,
     };
     let initramfs = match &parameters.initramfs_path {
         Some(path) if path.as_os_str().is_empty() => None,

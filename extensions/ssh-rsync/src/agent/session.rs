@@ -2,6 +2,7 @@
 
 use std::io;
 
+use baserock::boot::Parameters;
 use baserock::extension::Environment;
 use baserock::json;
 use baserock::label::Label;
@@ -28,7 +29,8 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     };
     let environment: Environment = hello.deployment.iter().collect();
     let etc = Some(EtcMerge::from_environment(&environment)?);
-    let upgrade = Upgrade { label, environment, etc, reserve: Reserve::RUNNING };
+    let parameters = Parameters::from_environment(&environment)?;
+    let upgrade = Upgrade { label, parameters, etc, reserve: Reserve::RUNNING };
     let channel = Channel { sender, receiver: &mut receiver };
     let mut contents = Pushed { digest, channel };
     let done = operations::upgrade(&mut volume, &upgrade, &mut contents, &Forward(sender.clone()))?;

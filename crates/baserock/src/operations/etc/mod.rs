@@ -119,6 +119,20 @@ pub(super) fn merge_into(
     }
 }
 
+/// What came of a second merge, when a version becomes the default.
+#[derive(Clone, Debug)]
+pub enum MergedAgain {
+    /// The old version's `/etc` has not changed since the deployment.
+    NotNeeded,
+    /// It was merged once more.
+    Merged(Merged),
+    /// Both have changed, and are left as they are.
+    BothChanged {
+        /// The version from which the changes would come.
+        old: Label,
+    },
+}
+
 /// Merges again where the old version's `/etc` has changed since the deployment, and the new one's has not.
 pub(super) fn merge_again(
     volume: &Volume,
@@ -127,25 +141,24 @@ pub(super) fn merge_again(
     new: &Label,
     how: &EtcMerge,
     observer: &dyn Observer,
-) -> Result<Option<Merged>> {
+) -> Result<MergedAgain> {
     let Some(record) = record(volume, new)?.filter(|record| record.old == old.as_str()) else {
-        return Ok(None);
+        return Ok(MergedAgain::NotNeeded);
     };
     let etc_of = |label| etc_on_disk::merge::read_etc(&volume.version_dir(label)?.dir(RUN)?);
     if !record.user_changed(&etc_of(old)?) {
-        return Ok(None);
+        return Ok(MergedAgain::NotNeeded);
     }
     if record.result_changed(&etc_of(new)?) {
         observer.warn(format!(
-            "/etc of {old} and of {new} have both changed since {new} was deployed; they are left as they are \
-             (baserock-system-config-sync merge {old} {new} --again merges them)"
+            "/etc of {old} and of {new} have both changed since {new} was deployed; they are left as they are"
         ));
-        return Ok(None);
+        return Ok(MergedAgain::BothChanged { old: old.clone() });
     }
     observer.note(format!("/etc of {old} has changed since {new} was deployed; it is merged again"));
     survey.require(volume, old)?;
     refuse_unfit(volume, old, new)?;
-    merge_with(volume, old, new, how, NewVersion::Unedited, observer).map(Some)
+    merge_with(volume, old, new, how, NewVersion::Unedited, observer).map(MergedAgain::Merged)
 }
 
 fn merge_with(

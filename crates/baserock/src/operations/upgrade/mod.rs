@@ -25,9 +25,9 @@ use self::label::basis;
 pub use self::label::{Present, check};
 pub use self::space::Reserve;
 use self::staging::Staging;
-use super::etc::{EtcMerge, Merged};
+use super::etc::{EtcMerge, Merged, MergedAgain};
 use super::{Deploy, Remove, SetDefault, deploy, full, incoming, manifest, remove, set_default};
-use crate::extension::Environment;
+use crate::boot::Parameters;
 use crate::label::Label;
 use crate::layout::{self, ORIG};
 use crate::volume::Volume;
@@ -37,8 +37,8 @@ use crate::volume::Volume;
 pub struct Upgrade {
     /// The new version.
     pub label: Label,
-    /// The deployment's parameters.
-    pub environment: Environment,
+    /// How the version is to be booted. Where this says nothing, the version's own metadata counts.
+    pub parameters: Parameters,
     /// How `/etc` is merged; `None` leaves it as it was built.
     pub etc: Option<EtcMerge>,
     /// The space that must stay free.
@@ -213,12 +213,13 @@ fn install(
         observer.note(format!("version {label} was deployed with this very tree before; it stays as it is"));
         None
     } else {
-        let environment = upgrade.environment.clone();
-        deploy(volume, &Deploy { label: label.clone(), environment, etc: etc.clone() }, observer)?.merged
+        let parameters = upgrade.parameters.clone();
+        deploy(volume, &Deploy { label: label.clone(), parameters, etc: etc.clone() }, observer)?.merged
     };
     let again = set_default(volume, &SetDefault { label: label.clone(), etc }, observer)?;
     undo.commit();
-    Ok(Upgraded { names, merged: again.or(merged), before })
+    let merged = if let MergedAgain::Merged(again) = again { Some(again) } else { merged };
+    Ok(Upgraded { names, merged, before })
 }
 
 /// Removes the version, unless it is the default already, or does not exist.
