@@ -2,8 +2,8 @@
 
 use anyhow::{Result, anyhow};
 use baserock::Label;
-use baserock::operations::etc::{EtcMerge, MergedAgain};
 use baserock::operations;
+use baserock::operations::etc::{EtcMerge, MergedAgain};
 use baserock::volume::Volume;
 use baserock_terminal::{Output, Show, print};
 use system::observer::Observer;

@@ -33,6 +33,7 @@ pub mod format;
 pub mod frame;
 pub mod hash;
 mod hashing;
+pub mod index;
 pub mod manifest;
 pub mod plan;
 pub mod predecessors;
@@ -44,6 +45,7 @@ pub mod update;
 pub mod verify;
 
 pub use apply::Tree;
+pub use index::{NewIndex, OldIndex};
 pub use manifest::Manifest;
 pub use plan::Plan;
 pub use update::update;

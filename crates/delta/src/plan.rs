@@ -4,20 +4,21 @@ use std::collections::{HashMap, HashSet};
 
 use crate::entry::{Entry, Kind, parent};
 use crate::hash::Hash;
+use crate::index::{NewIndex, OldIndex};
 use crate::manifest::Manifest;
 use crate::predecessors::Predecessors;
 
-/// The steps from the basis to the new tree. Numbers are indices of the manifests' entries.
+/// The steps from the basis to the new tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// In the basis: names to remove. The names in a directory come before the directory.
-    pub remove: Vec<usize>,
+    pub remove: Vec<OldIndex>,
     /// In the new tree: names to make or to replace, in order.
     pub make: Vec<Make>,
     /// In the new tree: names of which only the metadata has changed.
-    pub metadata: Vec<usize>,
+    pub metadata: Vec<NewIndex>,
     /// In the new tree: directories in which names are made or removed. Their times have to be set at the end.
-    pub touched: Vec<usize>,
+    pub touched: Vec<NewIndex>,
     /// Contents that the basis does not have, each once.
     pub wanted: Vec<Wanted>,
 }
@@ -26,9 +27,9 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Make {
     /// In the new tree: the entry.
-    pub entry: usize,
+    pub entry: NewIndex,
     /// For a file: in the basis, a file with the same content.
-    pub same: Option<usize>,
+    pub same: Option<OldIndex>,
     /// Whether the basis has something else under the name, which has to be removed first.
     pub replaces: bool,
 }
@@ -37,13 +38,13 @@ pub struct Make {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// In the new tree: the first file that has it.
-    pub entry: usize,
+    pub entry: NewIndex,
     /// Bytes.
     pub size: u64,
     /// Its hash.
     pub hash: Hash,
     /// In the basis: the file that is most like it.
-    pub like: Option<usize>,
+    pub like: Option<OldIndex>,
 }
 
 impl Plan {
@@ -67,7 +68,7 @@ struct Planner<'a> {
     basis: &'a Manifest,
     new: &'a Manifest,
     old_paths: HashMap<&'a [u8], usize>,
-    contents: HashMap<Hash, usize>,
+    contents: HashMap<Hash, OldIndex>,
     predecessors: Predecessors<'a>,
     /// First names that get a new inode. The other names of those files have to be made anew too.
     remade: HashSet<&'a [u8]>,
@@ -82,7 +83,7 @@ impl<'a> Planner<'a> {
         let mut contents = HashMap::new();
         for (index, entry) in basis.entries().iter().enumerate() {
             if let Kind::File { hash, .. } = entry.kind {
-                contents.entry(hash).or_insert(index);
+                contents.entry(hash).or_insert(OldIndex(index));
             }
         }
         Planner {
@@ -104,20 +105,21 @@ impl<'a> Planner<'a> {
             let after = new_paths.get(&*old.path).map(|&index| &self.new.entries()[index]);
             // A file of the basis is replaced when the new file is made. A directory cannot replace a file, nor a file a directory.
             if after.is_none_or(|after| after.is_directory() != old.is_directory()) {
-                self.plan.remove.push(index);
+                self.plan.remove.push(OldIndex(index));
                 self.touched.insert(parent(&old.path));
             }
         }
         for (index, entry) in self.new.entries().iter().enumerate() {
-            self.entry(index, entry);
+            self.entry(NewIndex(index), entry);
         }
         let entries = self.new.entries().iter().enumerate();
         let is_touched = |entry: &Entry| entry.is_directory() && self.touched.contains(&*entry.path);
-        self.plan.touched = entries.filter(|(_, entry)| is_touched(entry)).map(|(index, _)| index).collect();
+        self.plan.touched =
+            entries.filter(|(_, entry)| is_touched(entry)).map(|(index, _)| NewIndex(index)).collect();
         self.plan
     }
 
-    fn entry(&mut self, index: usize, entry: &'a Entry) {
+    fn entry(&mut self, index: NewIndex, entry: &'a Entry) {
         let before = self.old_paths.get(&*entry.path).map(|&index| &self.basis.entries()[index]);
         match before {
             Some(before) if self.stays(before, entry) => {
@@ -142,7 +144,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn make(&mut self, index: usize, entry: &'a Entry, replaces: bool) {
+    fn make(&mut self, index: NewIndex, entry: &'a Entry, replaces: bool) {
         self.touched.insert(parent(&entry.path));
         if entry.is_directory() {
             self.touched.insert(&entry.path);
@@ -167,8 +169,7 @@ impl<'a> Planner<'a> {
             return;
         };
         let earlier = &mut self.plan.wanted[place];
-        let same_path =
-            |like: usize| self.basis.entries()[like].path == self.new.entries()[wanted.entry].path;
+        let same_path = |like: OldIndex| like.of(self.basis).path == wanted.entry.of(self.new).path;
         if earlier.like.is_none() || wanted.like.is_some_and(same_path) {
             earlier.like = wanted.like;
         }

@@ -7,13 +7,14 @@
 use std::collections::HashMap;
 
 use crate::entry::{Entry, Kind, file_name};
+use crate::index::OldIndex;
 use crate::manifest::Manifest;
 
 /// The files of the basis, by path and by name without digits.
 pub struct Predecessors<'a> {
     basis: &'a Manifest,
-    by_path: HashMap<&'a [u8], usize>,
-    by_shape: HashMap<Vec<u8>, Vec<usize>>,
+    by_path: HashMap<&'a [u8], OldIndex>,
+    by_shape: HashMap<Vec<u8>, Vec<OldIndex>>,
 }
 
 /// Most files of one name that are compared. In some trees every directory has an `index.html`.
@@ -25,8 +26,9 @@ impl<'a> Predecessors<'a> {
     /// The files of this basis.
     pub fn new(basis: &'a Manifest) -> Self {
         let mut by_path = HashMap::new();
-        let mut by_shape: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
+        let mut by_shape: HashMap<Vec<u8>, Vec<OldIndex>> = HashMap::new();
         for (index, entry) in basis.entries().iter().enumerate() {
+            let index = OldIndex(index);
             if matches!(entry.kind, Kind::File { size, .. } if size >= SMALLEST) {
                 by_path.insert(&*entry.path, index);
                 by_shape.entry(shape(file_name(&entry.path))).or_default().push(index);
@@ -36,7 +38,7 @@ impl<'a> Predecessors<'a> {
     }
 
     /// The file of the basis that is most like a new one of this path and size.
-    pub fn of(&self, path: &[u8], size: u64) -> Option<usize> {
+    pub fn of(&self, path: &[u8], size: u64) -> Option<OldIndex> {
         if size < SMALLEST {
             return None;
         }
@@ -45,8 +47,8 @@ impl<'a> Predecessors<'a> {
         }
         let candidates = self.by_shape.get(&shape(file_name(path)))?;
         let wanted = shape(path);
-        let score = |&&index: &&usize| {
-            let other: &Entry = &self.basis.entries()[index];
+        let score = |&&index: &&OldIndex| {
+            let other = index.of(self.basis);
             let likeness = in_common(&shape(&other.path), &wanted) + in_common(&other.path, path);
             (likeness, std::cmp::Reverse(distance(other, size)))
         };

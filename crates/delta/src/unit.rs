@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use crate::entry::Kind;
+use crate::index::{NewIndex, OldIndex};
 use crate::manifest::Manifest;
 use crate::plan::Wanted;
 use crate::segment::{SEGMENT, parts, window};
@@ -19,11 +20,11 @@ pub const MOST_OLD: u64 = SEGMENT + (4 << 20);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
     /// In the new tree: the entry.
-    pub entry: usize,
+    pub entry: NewIndex,
     /// The range of its bytes.
     pub new: Range<u64>,
     /// In the basis: the entry, and the range of its bytes.
-    pub old: Option<(usize, Range<u64>)>,
+    pub old: Option<(OldIndex, Range<u64>)>,
 }
 
 /// Pieces that are sent together.
@@ -87,8 +88,8 @@ fn add(units: &mut Vec<Unit>, piece: Piece) {
     }
 }
 
-fn size_of(manifest: &Manifest, index: usize) -> u64 {
-    match manifest.entries()[index].kind {
+fn size_of(basis: &Manifest, index: OldIndex) -> u64 {
+    match index.of(basis).kind {
         Kind::File { size, .. } => size,
         _ => 0,
     }

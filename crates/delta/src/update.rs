@@ -59,9 +59,9 @@ struct Local<'a> {
 impl Local<'_> {
     fn copy(&mut self, wanted: &Wanted, dir: &Dir, name: &Path) -> Result<()> {
         let (target, shown) = (&dir.create(name, 0o600)?, &dir.shown(name));
-        let path = self.from.manifest.entries()[wanted.entry].path();
+        let path = wanted.entry.of(self.from.manifest).path();
         let (source, source_shown) = (self.from.dir.file(path)?, self.from.dir.shown(path));
-        let like = wanted.like.map(|like| &self.basis.manifest.entries()[like]);
+        let like = wanted.like.map(|like| like.of(self.basis.manifest));
         let old = like.map(|entry| self.basis.dir.file(entry.path())).transpose()?;
         let old_shown = self.basis.dir.shown(like.map_or(Path::new(""), Entry::path));
         let old_size =

@@ -3,11 +3,11 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use delta::Tree;
 use delta::difference::{Encoder, Old};
 use delta::entry::Kind;
 use delta::segment::SEGMENT;
 use delta::update::append_piece;
+use delta::{NewIndex, Tree};
 use system::error::{Error, OrCannot, Result};
 
 use crate::effort::Effort;
@@ -62,10 +62,10 @@ impl<'a> Answerer<'a> {
 }
 
 /// Fills the buffer with the bytes of the pieces, each padded to the grid.
-fn read(tree: Tree<'_>, pieces: &[(usize, Range<u64>)], whole: &mut Vec<u8>) -> Result<()> {
+fn read(tree: Tree<'_>, pieces: &[(NewIndex, Range<u64>)], whole: &mut Vec<u8>) -> Result<()> {
     whole.clear();
     for (index, range) in pieces {
-        let entry = tree.manifest.entries().get(*index);
+        let entry = tree.manifest.entries().get(index.0);
         let fits =
             entry.is_some_and(|entry| matches!(entry.kind, Kind::File { size, .. } if range.end <= size));
         let Some(entry) = entry.filter(|_| fits && whole.len() as u64 + (range.end - range.start) <= SEGMENT)

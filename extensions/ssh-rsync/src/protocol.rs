@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use baserock::json::Format;
+use delta::NewIndex;
 use delta::apply::Stats;
 use delta::codec::{Reader, Writer, invalid};
 use delta::hash::Hash;
@@ -115,7 +116,7 @@ impl Finished {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
     /// The new bytes: entries of the new manifest, and a range of bytes in each.
-    pub new: Vec<(usize, Range<u64>)>,
+    pub new: Vec<(NewIndex, Range<u64>)>,
     /// The bytes of the basis: contents that the sender has, and a range of bytes in each. If there are none, the signature counts.
     pub old: Vec<(Hash, Range<u64>)>,
     /// The signature (`delta::difference::signature`) of the bytes of the basis; may be empty.
@@ -132,7 +133,7 @@ impl Request {
         let mut to = Writer::default();
         to.number(self.new.len() as u64);
         for (entry, range) in &self.new {
-            to.number(*entry as u64);
+            to.number(entry.0 as u64);
             write_range(&mut to, range);
         }
         to.number(self.old.len() as u64);
@@ -149,7 +150,7 @@ impl Request {
         let mut from = Reader(bytes);
         let mut request = Request::default();
         for _ in 0..from.count(MOST_PIECES)? {
-            request.new.push((from.count(usize::MAX)?, read_range(&mut from)?));
+            request.new.push((NewIndex(from.count(usize::MAX)?), read_range(&mut from)?));
         }
         for _ in 0..from.count(MOST_PIECES)? {
             request.old.push((Hash(from.raw()?), read_range(&mut from)?));

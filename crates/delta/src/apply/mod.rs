@@ -63,10 +63,10 @@ impl<'a> Apply<'a> {
         }
         for &index in &self.plan.remove {
             signal::check()?;
-            names.remove(&self.basis.manifest.entries()[index])?;
+            names.remove(index.of(self.basis.manifest))?;
         }
         for &index in &self.plan.metadata {
-            names.metadata(&self.new.entries()[index])?;
+            names.metadata(index.of(self.new))?;
         }
         for make in self.plan.make.iter().filter(|make| !self.needs_wanted(make)) {
             signal::check()?;
@@ -91,7 +91,7 @@ impl<'a> Apply<'a> {
         }
         let mut parents = Parents::new(self.into);
         for &index in self.plan.touched.iter().rev() {
-            let entry = &self.new.entries()[index];
+            let entry = index.of(self.new);
             let dir = Inode::named(parents.of(&entry.path)?, as_path(file_name(&entry.path)));
             dir.set_times(entry.modified.into())?;
         }
@@ -103,7 +103,7 @@ impl<'a> Apply<'a> {
 
     /// Whether the name has to wait for a wanted content. A hard link always waits, because its first name may do so.
     fn needs_wanted(self, make: &Make) -> bool {
-        match self.new.entries()[make.entry].kind {
+        match make.entry.of(self.new).kind {
             Kind::File { .. } => make.same.is_none(),
             Kind::HardLink(_) => true,
             _ => false,
@@ -112,7 +112,7 @@ impl<'a> Apply<'a> {
 
     fn stats(self) -> Stats {
         let before = self.basis.manifest.by_path();
-        let is_new = |make: &&Make| !before.contains_key(&*self.new.entries()[make.entry].path);
+        let is_new = |make: &&Make| !before.contains_key(&*make.entry.of(self.new).path);
         let added = self.plan.make.iter().filter(is_new).count() as u64;
         Stats {
             added,
@@ -138,7 +138,7 @@ impl Placer<'_> {
     /// Calls `make` to make the file of a content, and gives it its metadata. `make` gets a directory and a name that is free.
     pub fn place(&mut self, wanted: &Wanted, make: impl FnOnce(&Dir, &Path) -> Result<()>) -> Result<()> {
         signal::check()?;
-        let entry = &self.apply.new.entries()[wanted.entry];
+        let entry = wanted.entry.of(self.apply.new);
         let name = as_path(file_name(&entry.path));
         let dir = self.parents.of(&entry.path)?;
         let planned = &self.apply.plan.make;

@@ -17,13 +17,14 @@ use super::Apply;
 use super::parents::{Parents, open};
 use crate::entry::{Entry, Kind, as_path, file_name, parent};
 use crate::hash::Hash;
+use crate::index::NewIndex;
 use crate::plan::Make;
 
 /// Makes the names of the new tree.
 pub struct Names<'a> {
     apply: Apply<'a>,
     /// The wanted contents, and the entry that has each.
-    wanted: HashMap<Hash, usize>,
+    wanted: HashMap<Hash, NewIndex>,
     parents: Parents<'a>,
     buffer: Vec<u8>,
 }
@@ -75,7 +76,7 @@ impl<'a> Names<'a> {
 
     /// Makes a name, with its metadata.
     pub fn make(&mut self, make: Make) -> Result<()> {
-        let entry = &self.apply.new.entries()[make.entry];
+        let entry = make.entry.of(self.apply.new);
         let name = as_path(file_name(&entry.path));
         let dir = self.parents.of(&entry.path)?;
         if make.replaces {
@@ -115,8 +116,8 @@ impl<'a> Names<'a> {
         let dir = self.parents.of(&entry.path)?;
         let (target, shown) = (dir.create(name, 0o600)?, dir.shown(name));
         let source = match (make.same, self.wanted.get(&hash)) {
-            (Some(same), _) => Some((basis.dir, &basis.manifest.entries()[same])),
-            (None, wanted) => wanted.map(|&wanted| (into, &new.entries()[wanted])),
+            (Some(same), _) => Some((basis.dir, same.of(basis.manifest))),
+            (None, wanted) => wanted.map(|&wanted| (into, wanted.of(new))),
         };
         let Some((tree, &Entry { kind: Kind::File { size, .. }, ref path, .. })) = source else {
             return Err(Error::refused(format!("no content for {}", shown.display())));

@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
-use delta::Tree;
 use delta::difference;
 use delta::entry::Kind;
 use delta::hash::Hash;
 use delta::plan::Wanted;
 use delta::unit::{Unit, units};
+use delta::{OldIndex, Tree};
 use system::dir::Dir;
 use system::error::{Error, Result};
 
@@ -142,8 +142,8 @@ impl Receive<'_> {
     }
 
     /// The hash of a file of the basis, if the sender has its content.
-    fn known_hash(&self, entry: usize) -> Option<Hash> {
-        match self.basis.manifest.entries()[entry].kind {
+    fn known_hash(&self, entry: OldIndex) -> Option<Hash> {
+        match entry.of(self.basis.manifest).kind {
             Kind::File { hash, .. } if self.known.contains(&hash.short()) => Some(hash),
             _ => None,
         }

@@ -54,7 +54,7 @@ pub fn read_old(basis: Tree<'_>, unit: &Unit, least: usize, whole: &mut Vec<u8>)
             whole.resize((whole.len() + length).next_multiple_of(GRID), 0);
             continue;
         }
-        let path = basis.manifest.entries()[*entry].path();
+        let path = entry.of(basis.manifest).path();
         let (file, shown) = (basis.dir.file(path)?, basis.dir.shown(path));
         append_piece(&file, &shown, range, whole)?;
     }

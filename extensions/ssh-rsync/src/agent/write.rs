@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
 
-use delta::Tree;
 use delta::blocks::{BLOCK, Base, Common};
 use delta::plan::Wanted;
 use delta::unit::{GRID, Piece, Unit};
+use delta::{NewIndex, Tree};
 use system::dir::Dir;
 use system::error::{OrCannot, Result};
 use system::sys::btrfs;
@@ -28,7 +28,7 @@ pub struct ReceivedUnit {
 /// Writes units.
 pub struct Writer<'a, 's> {
     basis: Tree<'a>,
-    by_entry: HashMap<usize, &'a Wanted>,
+    by_entry: HashMap<NewIndex, &'a Wanted>,
     store: &'a mut Store<'s>,
     wrong: Vec<Wanted>,
     /// Bytes written since the last commit was requested.
@@ -91,7 +91,7 @@ impl<'a, 's> Writer<'a, 's> {
         if let Some((entry, range)) = piece.old.as_ref().filter(|_| old.len() >= BLOCK) {
             let common = Common::of(new, old);
             if !common.is_empty() {
-                let file = self.basis.dir.file(self.basis.manifest.entries()[*entry].path())?;
+                let file = self.basis.dir.file(entry.of(self.basis.manifest).path())?;
                 let base = Base { file: &file, start: range.start, common };
                 return self.store.write(wanted, piece.new.start, new, Some(&base));
             }

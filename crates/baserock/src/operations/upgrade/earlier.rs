@@ -76,7 +76,7 @@ impl<'a> EarlierTry<'a> {
         let waiting =
             self.contents.as_ref().and_then(|contents| regular(contents, wanted.hash.to_string().as_ref()));
         // The file in the tree may still be that of the basis; only its hash tells.
-        let named = || regular(&self.tree, self.new.entries()[wanted.entry].path());
+        let named = || regular(&self.tree, wanted.entry.of(self.new).path());
         waiting.or_else(|| named().filter(|found| found.size == wanted.size))
     }
 }
