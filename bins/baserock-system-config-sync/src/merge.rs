@@ -1,7 +1,7 @@
 //! `merge`: merges /etc of one version into that of another.
 
 use anyhow::Result;
-use baserock::Label;
+use baserock::ExistingLabel;
 use baserock::etc::Take;
 use baserock::extension::Environment;
 use baserock::json;
@@ -16,11 +16,9 @@ use baserock_terminal::{Output, Show, print};
 #[derive(Debug, clap::Args)]
 pub struct Merge {
     /// The version whose /etc the administrator changed
-    #[arg(value_parser = Label::parse_existing)]
-    old: Label,
+    old: ExistingLabel,
     /// The version that gets the changes
-    #[arg(value_parser = Label::parse_existing)]
-    new: Label,
+    new: ExistingLabel,
     /// Only print what would be done: one line for each path, with action and path
     #[arg(long)]
     dry_run: bool,

@@ -1,7 +1,7 @@
 //! `sync`: copies /etc of one version to all others.
 
 use anyhow::Result;
-use baserock::Label;
+use baserock::ExistingLabel;
 use baserock::operations::etc;
 use baserock::volume::Volume;
 use baserock_terminal::{Output, Show};
@@ -12,8 +12,7 @@ use baserock_terminal::{Output, Show};
 #[derive(Debug, clap::Args)]
 pub struct Sync {
     /// The version whose /etc is copied
-    #[arg(value_parser = Label::parse_existing)]
-    canonical: Label,
+    canonical: ExistingLabel,
 }
 
 impl Sync {

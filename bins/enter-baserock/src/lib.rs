@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use baserock::label::Label;
+use baserock::label::{ExistingLabel, Label};
 use baserock::layout::{RUN, in_version};
 use baserock::volume::Purpose;
 use baserock_chroots::enter::{Bind, Entry, Failure, enter, state_of};
@@ -37,8 +37,8 @@ pub struct Arguments {
     /// The chroot [default: the one that manage-baserock set-default chose]
     label: Option<Label>,
     /// Enter this installed version of the system, with its shared state
-    #[arg(long, value_name = "LABEL", value_parser = Label::parse_existing, conflicts_with_all = ["label", "store"])]
-    version: Option<Label>,
+    #[arg(long, value_name = "LABEL", conflicts_with_all = ["label", "store"])]
+    version: Option<ExistingLabel>,
     #[command(flatten)]
     volume: VolumeArguments,
     /// The user who runs the shell or command: a name in the chroot's /etc/passwd
@@ -75,7 +75,7 @@ impl Arguments {
             || Error::refused("there is no chroot yet; add one with manage-baserock add LABEL SOURCE");
         let store = Store::existing(&path, privilege)?.ok_or_else(missing)?;
         let label = match &self.label {
-            Some(label) => label.clone(),
+            Some(label) => label.clone().into(),
             None => store.default()?.ok_or_else(|| no_default(&store))?,
         };
         let held = store.get(&label)?.hold(&store)?;
@@ -92,7 +92,7 @@ impl Arguments {
         })
     }
 
-    fn version(&self, label: &Label, binds: &[Bind]) -> Result<Infallible, Failure> {
+    fn version(&self, label: &ExistingLabel, binds: &[Bind]) -> Result<Infallible, Failure> {
         let privilege = become_root()?;
         if privilege != Privilege::Root {
             return Err(Error::refused("only root can enter a version of the system; use sudo").into());

@@ -1,7 +1,7 @@
 //! `set-default`, `get-default`, `get-running`.
 
 use anyhow::{Result, anyhow};
-use baserock::Label;
+use baserock::ExistingLabel;
 use baserock::operations;
 use baserock::operations::etc::{EtcMerge, MergedAgain};
 use baserock::volume::Volume;
@@ -14,8 +14,8 @@ use system::observer::Observer;
 #[derive(Debug, clap::Args)]
 pub struct SetDefault {
     /// The version
-    #[arg(value_name = "LABEL", value_parser = Label::parse_existing)]
-    label: Label,
+    #[arg(value_name = "LABEL")]
+    label: ExistingLabel,
     /// Leave the version's /etc as it is
     #[arg(long)]
     no_merge: bool,

@@ -1,7 +1,7 @@
 //! `remove`: removes a version.
 
 use anyhow::Result;
-use baserock::Label;
+use baserock::ExistingLabel;
 use baserock::operations;
 use baserock::volume::Volume;
 use baserock_terminal::{Output, Show};
@@ -12,8 +12,8 @@ use baserock_terminal::{Output, Show};
 #[derive(Debug, clap::Args)]
 pub struct Remove {
     /// The version
-    #[arg(value_name = "LABEL", value_parser = Label::parse_existing)]
-    label: Label,
+    #[arg(value_name = "LABEL")]
+    label: ExistingLabel,
     /// Remove it even if it is factory
     #[arg(long)]
     force: bool,

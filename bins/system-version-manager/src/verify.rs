@@ -1,7 +1,7 @@
 //! `verify`: checks that versions have not changed since they were made.
 
 use anyhow::{Result, bail};
-use baserock::Label;
+use baserock::ExistingLabel;
 use baserock::operations::verify::{Finding, Size, record, verify};
 use baserock::volume::Volume;
 use baserock_terminal::{Output, Show, print};
@@ -16,8 +16,8 @@ use baserock_terminal::{Output, Show, print};
 #[derive(Debug, clap::Args)]
 pub struct Verify {
     /// The version; without it, all
-    #[arg(value_name = "LABEL", value_parser = Label::parse_existing)]
-    label: Option<Label>,
+    #[arg(value_name = "LABEL")]
+    label: Option<ExistingLabel>,
     /// Make the manifest of a version that has none, from its orig as it is now
     #[arg(long, requires = "label")]
     pub record: bool,
@@ -62,7 +62,7 @@ impl Verify {
     }
 }
 
-fn line(label: &Label, finding: &Finding) -> String {
+fn line(label: &ExistingLabel, finding: &Finding) -> String {
     match finding {
         Finding::NoManifest => {
             format!("{label}: it has no manifest; verify --record {label} makes one of what is there now")

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::ops::Deref;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -9,13 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use system::error::Error;
 
-/// The name of a version: one path component, safe in a menu, on a kernel command line and on FAT.
-///
-/// A *new* label is parsed with [`str::parse`]: 1 to 100 characters of `A-Za-z0-9._-`, not starting with `.` or `-`, and not
-/// `default`. A label that stands on a volume already may be any file name ([`Label::existing`]).
+/// The name of a version that is there: one path component. The original tools allowed any file name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Label(String);
+pub struct ExistingLabel(String);
+
+/// The name of a new version: safe in a menu, on a kernel command line and on FAT.
+///
+/// It has 1 to 100 characters of `A-Za-z0-9._-`, does not start with `.` or `-`, and is not `default`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Label(ExistingLabel);
 
 /// The longest new label, in characters.
 pub const MAX_LENGTH: usize = 100;
@@ -23,25 +27,20 @@ pub const MAX_LENGTH: usize = 100;
 /// The name beside the versions that is a link to one of them.
 const RESERVED: &str = "default";
 
-impl Label {
-    /// The label of the first version on a volume.
-    pub fn factory() -> Self {
-        Label("factory".to_owned())
-    }
-
-    /// A label found on a volume: any UTF-8 file name but the reserved ones.
-    pub fn existing(name: &OsStr) -> Option<Self> {
+impl ExistingLabel {
+    /// The label that a file name on a volume is, if it is one: any UTF-8 file name but the reserved ones.
+    pub fn of_file(name: &OsStr) -> Option<Self> {
         let name = name.to_str()?;
         let usable = !name.is_empty()
             && ![".", "..", RESERVED].contains(&name)
             && !name.starts_with('.')
             && !name.contains(['/', '\0', '\n']);
-        usable.then(|| Label(name.to_owned()))
+        usable.then(|| ExistingLabel(name.to_owned()))
     }
 
-    /// A label that somebody names, of a version that should be there.
-    pub fn parse_existing(text: &str) -> Result<Self, Error> {
-        Label::existing(OsStr::new(text)).ok_or_else(|| Error::refused(format!("invalid label {text:?}")))
+    /// The label of the first version on a volume.
+    pub fn factory() -> Self {
+        ExistingLabel("factory".to_owned())
     }
 
     /// The label as text.
@@ -50,12 +49,43 @@ impl Label {
     }
 }
 
+impl Label {
+    /// The label of the first version on a volume.
+    pub fn factory() -> Self {
+        Label(ExistingLabel::factory())
+    }
+}
+
+/// A new version is a version: whatever takes the label of one takes this too.
+impl Deref for Label {
+    type Target = ExistingLabel;
+
+    fn deref(&self) -> &ExistingLabel {
+        &self.0
+    }
+}
+
+impl From<Label> for ExistingLabel {
+    fn from(label: Label) -> Self {
+        label.0
+    }
+}
+
+impl FromStr for ExistingLabel {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        ExistingLabel::of_file(OsStr::new(text))
+            .ok_or_else(|| Error::refused(format!("invalid label {text:?}")))
+    }
+}
+
 impl FromStr for Label {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
         match fault(text) {
-            None => Ok(Label(text.to_owned())),
+            None => Ok(Label(ExistingLabel(text.to_owned()))),
             Some(fault) => Err(Error::refused(format!(
                 "invalid label {text:?}: {fault}; use 1 to {MAX_LENGTH} characters of A-Z a-z 0-9 . _ -, \
                  starting with a letter, a digit or _"
@@ -64,29 +94,41 @@ impl FromStr for Label {
     }
 }
 
-impl TryFrom<String> for Label {
+impl TryFrom<String> for ExistingLabel {
     type Error = Error;
 
     fn try_from(text: String) -> Result<Self, Error> {
-        Label::parse_existing(&text)
+        text.parse()
     }
 }
 
-impl From<Label> for String {
-    fn from(label: Label) -> String {
+impl From<ExistingLabel> for String {
+    fn from(label: ExistingLabel) -> String {
         label.0
     }
 }
 
-impl fmt::Display for Label {
+impl fmt::Display for ExistingLabel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
     }
 }
 
-impl AsRef<Path> for Label {
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl AsRef<Path> for ExistingLabel {
     fn as_ref(&self) -> &Path {
         Path::new(&self.0)
+    }
+}
+
+impl AsRef<Path> for Label {
+    fn as_ref(&self) -> &Path {
+        self.0.as_ref()
     }
 }
 
@@ -133,9 +175,9 @@ mod tests {
 
     #[test]
     fn labels_on_a_volume_may_be_any_name() {
-        assert!(Label::existing(OsStr::new("my version")).is_some());
+        assert!(ExistingLabel::of_file(OsStr::new("my version")).is_some());
         for name in ["default", ".", "..", ".hidden", "a/b", "a\nb", ""] {
-            assert!(Label::existing(OsStr::new(name)).is_none(), "{name:?}");
+            assert!(ExistingLabel::of_file(OsStr::new(name)).is_none(), "{name:?}");
         }
     }
 }

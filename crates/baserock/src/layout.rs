@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use system::mountinfo::Mount;
 
-use crate::label::Label;
+use crate::label::ExistingLabel;
 
 /// The directory of versions.
 pub const SYSTEMS: &str = "systems";
@@ -63,12 +63,12 @@ pub const MENU: &str = "extlinux.conf";
 pub const BOOT_NAMES: [&str; 2] = [SYSTEMS, MENU_DIR];
 
 /// A version's directory: `systems/LABEL`.
-pub fn version(label: &Label) -> PathBuf {
+pub fn version(label: &ExistingLabel) -> PathBuf {
     [SYSTEMS, label.as_str()].iter().collect()
 }
 
 /// Something in a version's directory: `systems/LABEL/run`.
-pub fn in_version(label: &Label, name: &str) -> PathBuf {
+pub fn in_version(label: &ExistingLabel, name: &str) -> PathBuf {
     version(label).join(name)
 }
 
@@ -84,9 +84,9 @@ pub fn label_of<'p>(path: &'p str, name: &str) -> Option<&'p str> {
 }
 
 /// The version whose `run` is mounted: the running one, if this is the mount at `/`.
-pub fn mounted_version(mount: &Mount) -> Option<Label> {
+pub fn mounted_version(mount: &Mount) -> Option<ExistingLabel> {
     let label = label_of(mount.root.to_str()?, RUN)?;
-    (mount.kind == "btrfs").then(|| Label::existing(label.as_ref())).flatten()
+    (mount.kind == "btrfs").then(|| ExistingLabel::of_file(label.as_ref())).flatten()
 }
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
             let line = format!("30 1 0:31 {root} / rw - {kind} /dev/vda rw");
             let mounts = mountinfo::parse(line.as_bytes());
             let found = mounted_version(mountinfo::root(&mounts).unwrap());
-            assert_eq!(found.as_ref().map(Label::as_str), label, "{line}");
+            assert_eq!(found.as_ref().map(ExistingLabel::as_str), label, "{line}");
         }
     }
 
@@ -119,6 +119,6 @@ mod tests {
         {
             assert_eq!(label_of(path, ORIG), None, "{path}");
         }
-        assert_eq!(in_version(&Label::factory(), RUN), PathBuf::from("systems/factory/run"));
+        assert_eq!(in_version(&ExistingLabel::factory(), RUN), PathBuf::from("systems/factory/run"));
     }
 }

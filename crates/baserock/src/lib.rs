@@ -38,6 +38,6 @@ pub mod refusal;
 pub mod rootfs;
 pub mod volume;
 
-pub use label::Label;
+pub use label::{ExistingLabel, Label};
 pub use refusal::Refusal;
 pub use system::{Error, Result, btrfs};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use system::Error;
 
 use crate::etc::EtcPath;
-use crate::label::Label;
+use crate::label::ExistingLabel;
 
 /// A refusal with a remedy.
 #[derive(Debug, thiserror::Error)]
@@ -41,53 +41,53 @@ pub enum Refusal {
     #[error("version {label} is running")]
     Running {
         /// Its label.
-        label: Label,
+        label: ExistingLabel,
     },
     /// The version is what boots next.
     #[error("version {label} is the default")]
     Default {
         /// Its label.
-        label: Label,
+        label: ExistingLabel,
     },
     /// The version is what boots if nothing else does.
     #[error("version {label} is what always boots")]
     AlwaysBoots {
         /// Its label: `factory`.
-        label: Label,
+        label: ExistingLabel,
     },
     /// The version has a manifest. Another one would hide later changes of the tree.
     #[error("version {label} has a manifest, which is never made anew")]
     Recorded {
         /// Its label.
-        label: Label,
+        label: ExistingLabel,
     },
     /// There is no such version.
     #[error("version {label} does not exist; there are: {}", list(complete))]
     Missing {
         /// Its label.
-        label: Label,
+        label: ExistingLabel,
         /// The complete versions.
-        complete: Vec<Label>,
+        complete: Vec<ExistingLabel>,
     },
     /// The version lacks something without which it does not boot.
     #[error("version {label} is not complete; there are: {}", list(complete))]
     NotComplete {
         /// Its label.
-        label: Label,
+        label: ExistingLabel,
         /// The complete versions.
-        complete: Vec<Label>,
+        complete: Vec<ExistingLabel>,
     },
     /// The version has been deployed.
     #[error("version {label} is deployed already")]
     Deployed {
         /// Its label.
-        label: Label,
+        label: ExistingLabel,
     },
     /// The label of a new version is that of another one.
     #[error("version {label} exists on {}", volume.display())]
     Exists {
         /// The label.
-        label: Label,
+        label: ExistingLabel,
         /// The volume, as the user names it.
         volume: PathBuf,
     },
@@ -95,7 +95,7 @@ pub enum Refusal {
     #[error("version {label} is on {}, is not complete, and no upgrade has put it there", volume.display())]
     Foreign {
         /// The label.
-        label: Label,
+        label: ExistingLabel,
         /// The volume, as the user names it.
         volume: PathBuf,
     },
@@ -106,7 +106,7 @@ pub enum Refusal {
     )]
     NoRoom {
         /// The version.
-        label: Label,
+        label: ExistingLabel,
         /// The volume, as the user names it.
         volume: PathBuf,
         /// MiB that it takes.
@@ -116,13 +116,13 @@ pub enum Refusal {
         /// MiB that have to stay free.
         kept: u64,
         /// The versions that can be removed to make room.
-        removable: Vec<Label>,
+        removable: Vec<ExistingLabel>,
     },
     /// The version was not made complete, and nothing tells what may be deleted of it.
     #[error("version {label} is damaged: it has a run that no deployment made complete")]
     Damaged {
         /// Its label.
-        label: Label,
+        label: ExistingLabel,
     },
     /// The tree of a version cannot be snapshotted.
     #[error("{} is no subvolume, so it cannot be snapshotted", orig.display())]
@@ -144,7 +144,7 @@ pub enum Refusal {
         /// The volume, as the user names it.
         volume: PathBuf,
         /// The versions that can be removed to make room.
-        removable: Vec<Label>,
+        removable: Vec<ExistingLabel>,
     },
     /// A merge would overwrite what somebody has changed in the new version's `/etc`.
     #[error("somebody has edited etc of {label} since it was deployed")]
@@ -220,8 +220,8 @@ impl std::fmt::Display for BootFile {
     }
 }
 
-fn list(labels: &[Label]) -> String {
-    labels.iter().map(Label::as_str).collect::<Vec<_>>().join(", ")
+fn list(labels: &[ExistingLabel]) -> String {
+    labels.iter().map(ExistingLabel::as_str).collect::<Vec<_>>().join(", ")
 }
 
 impl From<Refusal> for Error {

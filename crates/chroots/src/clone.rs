@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use baserock::label::Label;
+use baserock::label::{ExistingLabel, Label};
 use system::btrfs::{self, Access};
 use system::copy::Copier;
 use system::error::Result;
@@ -13,7 +13,7 @@ use crate::staging::Staging;
 use crate::store::Store;
 
 /// Makes `new` a clone of `label`. On btrfs it is a snapshot, elsewhere a copy, which shares blocks if the filesystem can.
-pub fn clone(store: &Store, label: &Label, new: &Label) -> Result<()> {
+pub fn clone(store: &Store, label: &ExistingLabel, new: &Label) -> Result<()> {
     let chroot = store.get(label)?;
     let held = chroot.hold(store)?;
     let record = Record::read(&chroot.dir)?;

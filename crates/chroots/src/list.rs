@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use baserock::json::Format;
-use baserock::label::Label;
+use baserock::label::ExistingLabel;
 use serde::Serialize;
 use system::dir::Dir;
 use system::error::Result;
@@ -17,7 +17,7 @@ use crate::store::Store;
 #[derive(Clone, Debug, Serialize)]
 pub struct Listed {
     /// Its label.
-    pub label: Label,
+    pub label: ExistingLabel,
     /// Whether it is the default.
     pub default: bool,
     /// The processes inside.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use baserock::Label;
+use baserock::ExistingLabel;
 use system::Error;
 
 /// A refusal about which the user can do something.
@@ -16,7 +16,7 @@ pub enum Refusal {
     #[error("there is no chroot {label} in {store}")]
     NoChroot {
         /// Its label.
-        label: Label,
+        label: ExistingLabel,
         /// The store.
         store: String,
     },
@@ -24,13 +24,13 @@ pub enum Refusal {
     #[error("there is a chroot {label} already")]
     Exists {
         /// The label.
-        label: Label,
+        label: ExistingLabel,
     },
     /// The default was to be removed while there are other chroots.
     #[error("{label} is the default")]
     Default {
         /// Its label.
-        label: Label,
+        label: ExistingLabel,
     },
     /// The text of a bind does not have the right form.
     #[error("use SRC, SRC:DST, SRC:ro or SRC:DST:ro, with DST an absolute path")]

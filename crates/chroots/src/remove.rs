@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use baserock::label::Label;
+use baserock::label::ExistingLabel;
 use system::error::{Error, Result};
 use system::remove;
 
@@ -22,7 +22,7 @@ pub enum Force {
 
 /// Removes the chroot. This is refused while a process is inside. The default is removed only if it is the last chroot or `force` allows
 /// it.
-pub fn remove(store: &Store, label: &Label, force: Force) -> Result<()> {
+pub fn remove(store: &Store, label: &ExistingLabel, force: Force) -> Result<()> {
     let chroot = store.get(label)?;
     let _lock = hidden::lock(&chroot.dir, &format!("chroot {label}"))?;
     let processes = inside(&chroot.tree()?)?;

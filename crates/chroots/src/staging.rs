@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use baserock::label::Label;
+use baserock::label::ExistingLabel;
 use nix::unistd::syncfs;
 use system::dir::Dir;
 use system::error::Result;
@@ -17,7 +17,7 @@ use crate::store::Store;
 /// A chroot that is being made. It is removed if this is dropped before it is published.
 pub struct Staging<'a> {
     store: &'a Store,
-    label: Label,
+    label: ExistingLabel,
     name: String,
     dir: Dir,
     _lock: Lock,
@@ -26,7 +26,7 @@ pub struct Staging<'a> {
 
 impl<'a> Staging<'a> {
     /// Begins to make a chroot of this label: makes an empty folder, and locks it.
-    pub fn begin(store: &'a Store, label: &Label) -> Result<Self> {
+    pub fn begin(store: &'a Store, label: &ExistingLabel) -> Result<Self> {
         store.check_free(label)?;
         let name = format!("{INCOMING}{label}");
         loop {
@@ -84,7 +84,7 @@ impl Drop for Staging<'_> {
 /// Takes a chroot out of the store, and then deletes it. The caller holds its lock.
 ///
 /// Nothing is synced, because filesystems keep the order of the two steps. After a power cut, the chroot is complete or not in the store.
-pub fn remove(store: &Store, label: &Label, dir: &Dir) -> Result<()> {
+pub fn remove(store: &Store, label: &ExistingLabel, dir: &Dir) -> Result<()> {
     let name = format!("{REMOVING}{label}");
     clear(store.dir(), name.as_ref())?;
     atomic::publish(store.dir(), label, store.dir(), &name)?;

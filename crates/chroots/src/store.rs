@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use baserock::label::Label;
+use baserock::label::ExistingLabel;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{AccessFlags, access, fsync};
@@ -38,7 +38,7 @@ pub struct Store {
 /// A chroot in a store.
 pub struct Chroot {
     /// Its label.
-    pub label: Label,
+    pub label: ExistingLabel,
     /// Its folder, with the tree and the record.
     pub dir: Dir,
 }
@@ -92,7 +92,7 @@ impl Store {
     pub fn chroots(&self) -> Result<Vec<Chroot>> {
         let mut chroots = Vec::new();
         for entry in self.dir.entries()? {
-            let label = Label::existing(&entry.name).filter(|_| entry.is_dir != Some(false));
+            let label = ExistingLabel::of_file(&entry.name).filter(|_| entry.is_dir != Some(false));
             if let Some(label) = label {
                 chroots.extend(self.find(&label)?);
             }
@@ -101,30 +101,32 @@ impl Store {
     }
 
     /// The chroot of this label, if there is one.
-    pub fn find(&self, label: &Label) -> Result<Option<Chroot>> {
+    pub fn find(&self, label: &ExistingLabel) -> Result<Option<Chroot>> {
         let Some(dir) = self.dir.dir_if_exists(label)? else { return Ok(None) };
         Ok(dir.has(TREE)?.then(|| Chroot { label: label.clone(), dir }))
     }
 
     /// The chroot of this label, which must exist.
-    pub fn get(&self, label: &Label) -> Result<Chroot> {
+    pub fn get(&self, label: &ExistingLabel) -> Result<Chroot> {
         self.find(label)?
             .ok_or_else(|| Refusal::NoChroot { label: label.clone(), store: self.shown() }.into())
     }
 
     /// The default chroot's label, if one is set and exists.
-    pub fn default(&self) -> Result<Option<Label>> {
+    pub fn default(&self) -> Result<Option<ExistingLabel>> {
         let is_link =
             self.dir.stat_of(DEFAULT)?.is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFLNK);
         if !is_link {
             return Ok(None);
         }
-        let Some(label) = Label::existing(self.dir.read_link(DEFAULT)?.as_os_str()) else { return Ok(None) };
+        let Some(label) = ExistingLabel::of_file(self.dir.read_link(DEFAULT)?.as_os_str()) else {
+            return Ok(None);
+        };
         Ok(self.find(&label)?.map(|chroot| chroot.label))
     }
 
     /// Makes this chroot the default.
-    pub fn set_default(&self, label: &Label) -> Result<()> {
+    pub fn set_default(&self, label: &ExistingLabel) -> Result<()> {
         self.get(label)?;
         atomic::link(&self.dir, label.as_str(), DEFAULT)?;
         self.sync_names()
@@ -139,7 +141,7 @@ impl Store {
     }
 
     /// Refuses a label for a new chroot if it is taken or reserved.
-    pub(crate) fn check_free(&self, label: &Label) -> Result<()> {
+    pub(crate) fn check_free(&self, label: &ExistingLabel) -> Result<()> {
         if label.as_str() == SHARED {
             return Err(Error::refused(format!(
                 "the label {SHARED} is that of the shared folder; use another one"

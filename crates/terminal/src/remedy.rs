@@ -2,7 +2,7 @@
 
 use baserock::etc::EtcPath;
 use baserock::refusal::BootFile;
-use baserock::{Label, Refusal};
+use baserock::{ExistingLabel, Refusal};
 use system::Error;
 
 /// The remedies of a program: for an error, the words that end its line. `None` if the program has no remedy of its own for this error.
@@ -57,8 +57,8 @@ pub fn take_by_variable(paths: &[EtcPath]) -> String {
 }
 
 /// The remedy for a full volume: versions to remove with `command`, which is system-version-manager with its options.
-pub fn make_room(command: &str, removable: &[Label]) -> String {
-    let labels: Vec<&str> = removable.iter().map(Label::as_str).collect();
+pub fn make_room(command: &str, removable: &[ExistingLabel]) -> String {
+    let labels: Vec<&str> = removable.iter().map(ExistingLabel::as_str).collect();
     match labels.as_slice() {
         [] => "no version can be removed: delete files from /state, or enlarge the volume".to_owned(),
         labels => format!("remove a version with {command} remove LABEL ({})", labels.join(", ")),

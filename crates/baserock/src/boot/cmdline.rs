@@ -2,7 +2,7 @@
 
 use system::error::Result;
 
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::refusal::Refusal;
 
 /// The longest command line that x86 kernels take, in bytes.
@@ -12,7 +12,7 @@ const MAX_LENGTH: usize = 2047;
 const FIXED: [&str; 3] = ["rw", "init=/sbin/init", "rootfstype=btrfs"];
 
 /// The command line of a version: its own `run` as root on the device `root` (`UUID=…`, `PARTUUID=…`, `/dev/sda`), then `arguments`.
-pub fn compose(label: &Label, root: &str, arguments: &str) -> Result<String> {
+pub fn compose(label: &ExistingLabel, root: &str, arguments: &str) -> Result<String> {
     let fixed = FIXED.join(" ");
     let line = format!("{fixed} rootflags=subvol=systems/{label}/run root={root} {arguments}");
     let line = line.trim_end().to_owned();
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn what_would_not_boot_is_refused() {
-        let label = Label::factory();
+        let label = ExistingLabel::factory();
         assert!(compose(&label, "/dev/sda", &"x".repeat(2000)).unwrap_err().to_string().contains("2047"));
         assert!(compose(&label, "/dev/sda", "a\nb").unwrap_err().to_string().contains("newline"));
         assert!(compose(&label, "/dev/sda", "").unwrap().ends_with("root=/dev/sda"));

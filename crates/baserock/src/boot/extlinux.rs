@@ -4,7 +4,7 @@ use system::error::Result;
 
 use super::menu::{Directive, Entry, Menu};
 use super::{BootRecord, cmdline};
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::layout::{DEFAULT, DTB, INITRAMFS, KERNEL, SYSTEMS};
 
 /// The menu program of syslinux; U-Boot takes no notice of it.
@@ -14,7 +14,11 @@ const TIMEOUT: &str = "50";
 
 /// The menu with one entry a version, the default first, then by label; directives and entries of `before` that are not about
 /// versions are kept.
-pub fn update(before: &Menu, versions: &[(Label, BootRecord)], default: &Label) -> Result<Menu> {
+pub fn update(
+    before: &Menu,
+    versions: &[(ExistingLabel, BootRecord)],
+    default: &ExistingLabel,
+) -> Result<Menu> {
     let mut menu = Menu { head: head(before, versions), entries: Vec::new() };
     menu.set("ontimeout", default.as_str());
     let mut ordered: Vec<_> = versions.iter().filter(|(_, record)| record.kernel).collect();
@@ -30,15 +34,15 @@ pub fn update(before: &Menu, versions: &[(Label, BootRecord)], default: &Label) 
 
 /// The label of the version that the menu boots when nobody chooses; `linked` is the target of `systems/default`, which the menus of
 /// the original tools name instead of a version.
-pub fn default_version(menu: &Menu, linked: Option<&Label>) -> Option<Label> {
+pub fn default_version(menu: &Menu, linked: Option<&ExistingLabel>) -> Option<ExistingLabel> {
     match version_of(menu.default_entry()?)? {
         DEFAULT => linked.cloned(),
-        label => Label::existing(label.as_ref()),
+        label => ExistingLabel::of_file(label.as_ref()),
     }
 }
 
 /// What a version that has no record boots with, from its entry in the menu, or from the one over `systems/default`.
-pub fn record_from(menu: &Menu, label: &Label) -> Option<BootRecord> {
+pub fn record_from(menu: &Menu, label: &ExistingLabel) -> Option<BootRecord> {
     let of = |name: &str| menu.entries.iter().find(|entry| version_of(entry) == Some(name));
     let entry = of(label.as_str()).or_else(|| of(DEFAULT))?;
     let (root, kernel_args) = cmdline::take_apart(entry.get("append")?);
@@ -58,7 +62,7 @@ fn is_ours(entry: &Entry) -> bool {
 }
 
 /// The directives before the entries: what was there, and what a menu needs.
-fn head(before: &Menu, versions: &[(Label, BootRecord)]) -> Vec<Directive> {
+fn head(before: &Menu, versions: &[(ExistingLabel, BootRecord)]) -> Vec<Directive> {
     let mut head = Menu { head: before.head.clone(), entries: Vec::new() };
     let is_version = |named: &str| versions.iter().any(|(label, _)| label.as_str() == named);
     let is_entry = |named: &str| before.entry(named).is_some_and(is_ours);
@@ -93,7 +97,7 @@ fn serial(record: &BootRecord) -> Option<Directive> {
     })
 }
 
-fn entry(label: &Label, record: &BootRecord) -> Result<Entry> {
+fn entry(label: &ExistingLabel, record: &BootRecord) -> Result<Entry> {
     let path = |name: &str| format!("/{SYSTEMS}/{label}/{name}");
     let mut lines = vec![Directive::new("kernel", path(KERNEL))];
     if record.initramfs {
@@ -120,7 +124,7 @@ mod tests {
         }
     }
 
-    fn label(text: &str) -> Label {
+    fn label(text: &str) -> ExistingLabel {
         text.parse().unwrap()
     }
 
@@ -194,7 +198,7 @@ append rw init=/sbin/init rootfstype=btrfs rootflags=subvol=systems/a/run root=U
             "default linux\ntimeout 1\nlabel linux\nkernel /systems/default/kernel\n\
              append root=/dev/sda rootfstype=btrfs rootflags=subvol=systems/default/run quiet rw init=/sbin/init\n",
         );
-        let factory = Label::factory();
+        let factory = ExistingLabel::factory();
         assert_eq!(default_version(&before, Some(&factory)), Some(factory.clone()));
         let record = record_from(&before, &factory).unwrap();
         assert_eq!((record.root.as_str(), record.kernel_args.as_str()), ("/dev/sda", "quiet"));

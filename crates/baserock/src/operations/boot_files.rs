@@ -17,7 +17,7 @@ use system::sys;
 use system::undo::{Undo, tidy};
 
 use super::ballast;
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::layout::{self, DTB, INITRAMFS, KERNEL, SYSTEMS};
 use crate::rootfs::kernel::{BootFiles, Found};
 use crate::volume::{BootPlace, Kind, Volume};
@@ -27,7 +27,7 @@ const BUFFER: usize = 1 << 20;
 
 /// Copies kernel, initramfs and device tree to where the boot loader finds them. They are on the disk after the next commit, and only then
 /// can [`check`] tell whether the boot loader can read them.
-pub fn install(volume: &Volume, label: &Label, files: &BootFiles) -> Result<()> {
+pub fn install(volume: &Volume, label: &ExistingLabel, files: &BootFiles) -> Result<()> {
     let boot = volume.boot().dir();
     let dir = boot.ensure_dir(SYSTEMS, 0o755)?.ensure_dir(label, 0o755)?;
     let others = [(INITRAMFS, &files.initramfs), (DTB, &files.dtb)];
@@ -42,7 +42,7 @@ pub fn install(volume: &Volume, label: &Label, files: &BootFiles) -> Result<()> 
 }
 
 /// Fails where something that [`install`] made, and that is on the disk, is nothing that the boot loader can read.
-pub fn check(volume: &Volume, label: &Label) -> Result<()> {
+pub fn check(volume: &Volume, label: &ExistingLabel) -> Result<()> {
     let Some(dir) = volume.boot().dir().dir_if_exists(layout::version(label))? else { return Ok(()) };
     for name in [KERNEL, INITRAMFS, DTB] {
         if dir.has(name)? {
@@ -60,7 +60,7 @@ pub fn put(boot: &BootPlace, dir: &Dir, name: &str, found: &Found) -> Result<()>
 }
 
 /// Removes what [`install`] made. What is not there is fine.
-pub fn uninstall(volume: &Volume, label: &Label) -> Result<()> {
+pub fn uninstall(volume: &Volume, label: &ExistingLabel) -> Result<()> {
     let Some(dir) = volume.boot().dir().dir_if_exists(layout::version(label))? else { return Ok(()) };
     for name in [KERNEL, INITRAMFS, DTB] {
         dir.remove_tree(atomic::temporary_name(name))?;

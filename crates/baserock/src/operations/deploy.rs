@@ -17,7 +17,7 @@ use super::{ballast, boot_files, etc, full, loader_limits, marker, menu, repair,
 use crate::boot::parameters::MenuFormat;
 use crate::boot::{BootRecord, Menu, Parameters, cmdline};
 use crate::fstab::Fstab;
-use crate::label::Label;
+use crate::label::{ExistingLabel, Label};
 use crate::layout::{self, BOOT_RECORD, INCOMPLETE, ORIG, RUN};
 use crate::meta::{self, DeploymentMeta};
 use crate::refusal::Refusal;
@@ -44,7 +44,7 @@ pub struct Deployed {
 
 /// Everything that is decided before anything is changed.
 struct Plan {
-    old: Option<Label>,
+    old: Option<ExistingLabel>,
     files: Option<BootFiles>,
     record: BootRecord,
     etc: Option<EtcMerge>,
@@ -95,7 +95,7 @@ fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result
 }
 
 /// The version's directory, if it can be deployed.
-fn check(volume: &Volume, survey: &Survey, label: &Label) -> Result<Dir> {
+fn check(volume: &Volume, survey: &Survey, label: &ExistingLabel) -> Result<Dir> {
     btrfs::require(volume.top())?;
     let shown = format!("/systems/{label}/{ORIG}");
     let missing =
@@ -126,7 +126,7 @@ fn check(volume: &Volume, survey: &Survey, label: &Label) -> Result<Dir> {
 }
 
 /// Deletes what an earlier deployment of the same label began and did not end.
-fn start_over(volume: &Volume, label: &Label, version: &Dir) -> Result<()> {
+fn start_over(volume: &Volume, label: &ExistingLabel, version: &Dir) -> Result<()> {
     if version.has(INCOMPLETE)? {
         take_back(volume, label, version)?;
         marker::clear(version)?;
@@ -135,7 +135,7 @@ fn start_over(volume: &Volume, label: &Label, version: &Dir) -> Result<()> {
 }
 
 /// Deletes everything that a deployment makes; the user's `orig` is in its place afterwards.
-fn take_back(volume: &Volume, label: &Label, version: &Dir) -> Result<()> {
+fn take_back(volume: &Volume, label: &ExistingLabel, version: &Dir) -> Result<()> {
     boot_files::uninstall(volume, label)?;
     if version.has(marker::FROZEN)? && btrfs::access(&version.dir(marker::FROZEN)?)? == Access::Writable {
         atomic::exchange(version, ORIG, version, marker::FROZEN)?;
@@ -148,7 +148,7 @@ fn take_back(volume: &Volume, label: &Label, version: &Dir) -> Result<()> {
 /// `has_menu` tells whether the disk has a boot menu already.
 pub fn check_tree(orig: &Dir, parameters: &Parameters, has_menu: bool) -> Result<()> {
     let parameters = parameters.clone().or(Parameters::from_meta(&deployment_meta(orig)?)?);
-    cmdline::compose(&Label::factory(), "", parameters.kernel_args.as_deref().unwrap_or_default())?;
+    cmdline::compose(&ExistingLabel::factory(), "", parameters.kernel_args.as_deref().unwrap_or_default())?;
     find_files(orig, &parameters, has_menu).map(drop)
 }
 
@@ -200,7 +200,7 @@ fn root_device(
     files: Option<&BootFiles>,
     inherited: Option<&BootRecord>,
     menu: &Menu,
-    label: &Label,
+    label: &ExistingLabel,
 ) -> String {
     let has_initramfs = files.is_some_and(|files| files.initramfs.is_some());
     let earlier = || crate::boot::extlinux::record_from(menu, label).map(|record| record.root);
@@ -221,11 +221,11 @@ fn running_root() -> Option<String> {
 }
 
 /// On FAT two labels that differ only in case are one name.
-fn refuse_case_clash(volume: &Volume, label: &Label) -> Result<()> {
+fn refuse_case_clash(volume: &Volume, label: &ExistingLabel) -> Result<()> {
     if volume.boot().kind() != Kind::Fat {
         return Ok(());
     }
-    let clash = |other: &Label| other != label && other.as_str().eq_ignore_ascii_case(label.as_str());
+    let clash = |other: &ExistingLabel| other != label && other.as_str().eq_ignore_ascii_case(label.as_str());
     match volume.versions()?.into_iter().map(|version| version.label).find(clash) {
         Some(other) => Err(Error::refused(format!(
             "version {label} differs from {other} only in upper and lower case, which /boot (FAT) cannot tell apart; \

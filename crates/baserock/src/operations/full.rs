@@ -3,7 +3,7 @@
 use system::btrfs;
 use system::error::{Error, Result};
 
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::refusal::Refusal;
 use crate::volume::{Version, Volume};
 
@@ -28,8 +28,8 @@ fn full(volume: &Volume, cause: Error) -> Result<Refusal> {
 }
 
 /// The versions that can be removed to make room.
-pub fn removable(volume: &Volume) -> Result<Vec<Label>> {
+pub fn removable(volume: &Volume) -> Result<Vec<ExistingLabel>> {
     let can_go =
-        |version: &Version| !version.running && !version.default && version.label != Label::factory();
+        |version: &Version| !version.running && !version.default && version.label != ExistingLabel::factory();
     Ok(volume.versions()?.into_iter().filter(can_go).map(|version| version.label).collect())
 }

@@ -5,7 +5,7 @@ use system::error::{Error, Result, if_exists};
 
 use super::boot_files;
 use crate::boot::{BootRecord, Menu, extlinux};
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::layout::{DEFAULT, SYSTEMS};
 use crate::volume::{Survey, Volume};
 
@@ -15,8 +15,8 @@ use crate::volume::{Survey, Volume};
 pub fn write(
     volume: &Volume,
     survey: &Survey,
-    default: &Label,
-    without: Option<&Label>,
+    default: &ExistingLabel,
+    without: Option<&ExistingLabel>,
 ) -> Result<Option<Menu>> {
     let mut now = survey.menu.clone();
     let before = survey.menu.clone().unwrap_or_default();
@@ -41,7 +41,7 @@ pub fn write(
 }
 
 /// The complete versions with what they boot with. One whose parameters are nowhere is left out, since it cannot be booted.
-fn bootable(volume: &Volume, survey: &Survey, menu: &Menu) -> Result<Vec<(Label, BootRecord)>> {
+fn bootable(volume: &Volume, survey: &Survey, menu: &Menu) -> Result<Vec<(ExistingLabel, BootRecord)>> {
     let mut versions = Vec::new();
     for label in &survey.complete {
         if let Some(record) = volume.boot_record(label, menu)? {
@@ -52,7 +52,7 @@ fn bootable(volume: &Volume, survey: &Survey, menu: &Menu) -> Result<Vec<(Label,
 }
 
 /// Makes the link `systems/default` say what the menu says.
-pub fn mirror(volume: &Volume, default: &Label) -> Result<()> {
+pub fn mirror(volume: &Volume, default: &ExistingLabel) -> Result<()> {
     let systems = volume.top().dir(SYSTEMS)?;
     if if_exists(systems.read_link(DEFAULT))?.as_deref() == Some(std::path::Path::new(default.as_str())) {
         return Ok(());

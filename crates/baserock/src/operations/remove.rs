@@ -9,7 +9,7 @@ use system::observer::Observer;
 use system::remove;
 
 use super::{ballast, boot_files, full, incoming, menu, repair};
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::layout::{self, ORIG, RUN, SYSTEMS};
 use crate::refusal::Refusal;
 use crate::volume::{Survey, Volume};
@@ -18,7 +18,7 @@ use crate::volume::{Survey, Volume};
 #[derive(Clone, Debug)]
 pub struct Remove {
     /// The version.
-    pub label: Label,
+    pub label: ExistingLabel,
     /// Also `factory`.
     pub force: bool,
 }
@@ -79,7 +79,7 @@ fn check(volume: &Volume, survey: &Survey, options: &Remove) -> Result<()> {
     if survey.default.as_ref() == Some(label) {
         return Err(is_default(label));
     }
-    if *label == Label::factory() && !options.force {
+    if *label == ExistingLabel::factory() && !options.force {
         return Err(Refusal::AlwaysBoots { label: label.clone() }.into());
     }
     volume.refuse_live(label)?;
@@ -87,6 +87,6 @@ fn check(volume: &Volume, survey: &Survey, options: &Remove) -> Result<()> {
     remove::refuse_mounts(&volume.version_dir(label)?, Path::new(""))
 }
 
-fn is_default(label: &Label) -> Error {
+fn is_default(label: &ExistingLabel) -> Error {
     Refusal::Default { label: label.clone() }.into()
 }

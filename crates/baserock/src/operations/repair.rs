@@ -4,7 +4,7 @@ use system::error::Result;
 use system::observer::Observer;
 
 use super::{ballast, menu, sweep};
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::volume::{Survey, Volume};
 
 /// Makes menu, link and ballast what they should be, and removes what is half done. Every operation begins with this. Returns what the
@@ -25,14 +25,18 @@ pub fn repair(volume: &Volume, survey: &Survey, observer: &dyn Observer) -> Resu
 }
 
 /// The menu's default where that is a complete version; else the best guess, said aloud.
-fn choose_default(volume: &Volume, survey: &Survey, observer: &dyn Observer) -> Result<Option<Label>> {
-    let there = |label: &Label| survey.complete.contains(label);
+fn choose_default(
+    volume: &Volume,
+    survey: &Survey,
+    observer: &dyn Observer,
+) -> Result<Option<ExistingLabel>> {
+    let there = |label: &ExistingLabel| survey.complete.contains(label);
     let named = survey.default.as_ref().filter(|_| survey.menu.is_some());
     if let Some(default) = named.filter(|label| there(label)) {
         return Ok(Some(default.clone()));
     }
     let (linked, running) = (volume.linked_default()?, survey.running.clone());
-    let fallback = [linked, running, Some(Label::factory()), survey.complete.first().cloned()];
+    let fallback = [linked, running, Some(ExistingLabel::factory()), survey.complete.first().cloned()];
     let Some(default) = fallback.into_iter().flatten().find(there) else { return Ok(None) };
     let what = match (&survey.menu, named) {
         (None, _) => "the boot menu was missing".to_owned(),

@@ -6,14 +6,14 @@ use system::observer::Observer;
 
 use super::etc::{self, EtcMerge, MergedAgain};
 use super::{full, menu, repair};
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::volume::{Kind, Volume};
 
 /// What to choose.
 #[derive(Clone, Debug)]
 pub struct SetDefault {
     /// The version.
-    pub label: Label,
+    pub label: ExistingLabel,
     /// How `/etc` is merged again, where that is needed; `None` leaves it.
     pub etc: Option<EtcMerge>,
 }

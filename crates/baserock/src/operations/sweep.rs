@@ -9,7 +9,7 @@ use system::error::Result;
 use system::inode::{Inode, times};
 
 use super::{incoming, marker};
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::layout::{
     ADDING, BOOT_RECORD, DEFAULT, ETC_BEFORE_SYNC, MANIFEST, MENU, MENU_DIR, MERGE_RECORD, MERGED_FROM,
     MERGING, PRIVATE, RUN, SHARED, STATE, SYSTEMS,
@@ -23,7 +23,7 @@ const REPLACED: [&str; 6] = [BOOT_RECORD, MANIFEST, MERGE_RECORD, MERGING, ETC_B
 
 /// Ends or removes everything that is half done in complete versions, the shared state and the menu. Incomplete versions are their
 /// marker's.
-pub fn sweep(volume: &Volume, complete: &[Label]) -> Result<()> {
+pub fn sweep(volume: &Volume, complete: &[ExistingLabel]) -> Result<()> {
     for label in complete {
         version(&volume.version_dir(label)?)?;
     }

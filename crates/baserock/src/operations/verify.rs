@@ -13,7 +13,7 @@ use system::observer::Observer;
 use system::signal;
 
 use super::manifest;
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::layout::{self, DTB, INITRAMFS, KERNEL, ORIG};
 use crate::refusal::Refusal;
 use crate::volume::Volume;
@@ -57,7 +57,7 @@ const BUFFER: usize = 1 << 20;
 
 /// Reads every byte of the version's `orig`, and of the files that boot loaders read, and compares them with the manifest. What the disk
 /// cannot give is a finding, too. A version that is not complete is verified as far as it goes.
-pub fn verify(volume: &Volume, label: &Label, observer: &dyn Observer) -> Result<Verified> {
+pub fn verify(volume: &Volume, label: &ExistingLabel, observer: &dyn Observer) -> Result<Verified> {
     if !volume.top().has(layout::version(label))? {
         volume.require(label)?;
     }
@@ -90,7 +90,7 @@ pub fn verify(volume: &Volume, label: &Label, observer: &dyn Observer) -> Result
 }
 
 /// Makes the manifest of a complete version that has none. One that exists is never made anew: that would excuse what has happened since.
-pub fn record(volume: &Volume, label: &Label, observer: &dyn Observer) -> Result<Size> {
+pub fn record(volume: &Volume, label: &ExistingLabel, observer: &dyn Observer) -> Result<Size> {
     volume.require(label)?;
     let version = volume.version_dir(label)?;
     let orig = version.dir(ORIG)?;
@@ -128,7 +128,7 @@ fn tree(orig: &Dir, manifest: &Manifest, observer: &dyn Observer) -> Result<Vec<
 }
 
 /// The files that boot loaders read are copies of files of `orig`; the deployment said of which.
-fn boot_files(volume: &Volume, label: &Label, manifest: &Manifest) -> Result<Vec<Finding>> {
+fn boot_files(volume: &Volume, label: &ExistingLabel, manifest: &Manifest) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for name in [KERNEL, INITRAMFS, DTB] {
         if !volume.boot().has(label, name)? {
@@ -152,7 +152,7 @@ fn found(path: &Path, change: String) -> Finding {
     Finding::Path { path: path.display().to_string().escape_debug().to_string(), change }
 }
 
-fn hash(volume: &Volume, label: &Label, name: &str, shown: &Path) -> Result<Hash> {
+fn hash(volume: &Volume, label: &ExistingLabel, name: &str, shown: &Path) -> Result<Hash> {
     let file = volume.boot().file(label, name)?;
     let size = file.metadata().or_cannot("examine", shown)?.len();
     Hash::of_file(&file, size, shown, &mut vec![0; BUFFER], &signal::check)

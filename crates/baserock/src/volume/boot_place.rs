@@ -10,7 +10,7 @@ use system::loopdev::LoopDevice;
 use system::mount::PrivateMount;
 
 use crate::boot::Menu;
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::layout::{self, MENU, MENU_DIR};
 
 /// The directory with the menu and `systems/LABEL/{kernel,initramfs,dtb}`.
@@ -106,12 +106,12 @@ impl BootPlace {
     }
 
     /// Whether a version has this file to boot from.
-    pub fn has(&self, label: &Label, name: &str) -> Result<bool> {
+    pub fn has(&self, label: &ExistingLabel, name: &str) -> Result<bool> {
         self.dir.has(layout::in_version(label, name))
     }
 
     /// A version's file, open for reading.
-    pub fn file(&self, label: &Label, name: &str) -> Result<File> {
+    pub fn file(&self, label: &ExistingLabel, name: &str) -> Result<File> {
         self.dir.file(layout::in_version(label, name))
     }
 

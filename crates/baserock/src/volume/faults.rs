@@ -4,11 +4,11 @@ use system::btrfs::{self, Access};
 use system::error::Result;
 
 use super::{Volume, version};
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::layout::{self, KERNEL, ORIG};
 
 /// The faults of the version, in words.
-pub(super) fn of(volume: &Volume, label: &Label) -> Result<Vec<String>> {
+pub(super) fn of(volume: &Volume, label: &ExistingLabel) -> Result<Vec<String>> {
     let dir = volume.version_dir(label)?;
     let mut faults: Vec<String> = version::missing(volume, label, &dir)?.into_iter().collect();
     match dir.dir_if_exists(ORIG)? {
@@ -23,7 +23,7 @@ pub(super) fn of(volume: &Volume, label: &Label) -> Result<Vec<String>> {
 }
 
 /// Whether the menu boots the version, where the version has something to boot and there is a menu.
-fn of_menu(volume: &Volume, label: &Label) -> Result<Option<String>> {
+fn of_menu(volume: &Volume, label: &ExistingLabel) -> Result<Option<String>> {
     let Some(menu) = volume.boot().menu()? else { return Ok(None) };
     if !volume.boot().has(label, KERNEL)? {
         return Ok(None);

@@ -10,11 +10,11 @@ use system::mount::{self, MountId};
 use system::mountinfo::{self, Mount};
 
 use super::Volume;
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::layout;
 
 /// Fails where a process has something of the version mounted.
-pub(super) fn refuse(volume: &Volume, label: &Label) -> Result<()> {
+pub(super) fn refuse(volume: &Volume, label: &ExistingLabel) -> Result<()> {
     let Some(device) = device_of(volume)? else { return Ok(()) };
     let version = Path::new("/").join(layout::version(label));
     let uses =
@@ -34,7 +34,7 @@ pub(super) fn refuse(volume: &Volume, label: &Label) -> Result<()> {
     Ok(())
 }
 
-fn in_use(label: &Label, process: &Path, mount: &Mount) -> Error {
+fn in_use(label: &ExistingLabel, process: &Path, mount: &Mount) -> Error {
     let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
     let pid = process.file_name().unwrap_or_default().display().to_string();
     Error::refused(format!(

@@ -26,7 +26,7 @@ use system::superblock::Uuid;
 pub use version::Version;
 
 use crate::boot::{BootRecord, Menu, extlinux};
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::layout::{self, DEFAULT, SYSTEMS};
 
 /// A volume that is open, and locked where it was opened to be changed.
@@ -36,7 +36,7 @@ use crate::layout::{self, DEFAULT, SYSTEMS};
 pub struct Volume {
     top: Dir,
     boot: BootPlace,
-    running: Option<Label>,
+    running: Option<ExistingLabel>,
     uuid: Option<Uuid>,
     part_uuid: Option<String>,
     path: PathBuf,
@@ -59,7 +59,7 @@ impl Volume {
     }
 
     /// The version that is running, where this is the volume of the running system.
-    pub fn running(&self) -> Option<&Label> {
+    pub fn running(&self) -> Option<&ExistingLabel> {
         self.running.as_ref()
     }
 
@@ -109,7 +109,7 @@ impl Volume {
     }
 
     /// What is wrong with a version, its tree aside: nothing where it is as deploying left it.
-    pub fn faults(&self, label: &Label) -> Result<Vec<String>> {
+    pub fn faults(&self, label: &ExistingLabel) -> Result<Vec<String>> {
         faults::of(self, label)
     }
 
@@ -119,17 +119,17 @@ impl Volume {
     }
 
     /// The version of this label; one that is not there, or not complete, is an error that names those that are.
-    pub fn require(&self, label: &Label) -> Result<()> {
+    pub fn require(&self, label: &ExistingLabel) -> Result<()> {
         self.survey()?.require(self, label)
     }
 
     /// A version's directory.
-    pub fn version_dir(&self, label: &Label) -> Result<Dir> {
+    pub fn version_dir(&self, label: &ExistingLabel) -> Result<Dir> {
         self.top.dir(layout::version(label))
     }
 
     /// The default: the menu's, or the link's where there is no menu. `None` where neither names a version that is there.
-    pub fn default(&self) -> Result<Option<Label>> {
+    pub fn default(&self) -> Result<Option<ExistingLabel>> {
         let linked = self.linked_default()?;
         Ok(match self.boot.menu()? {
             Some(menu) => extlinux::default_version(&menu, linked.as_ref()),
@@ -138,14 +138,14 @@ impl Volume {
     }
 
     /// The version that the link `systems/default` names.
-    pub fn linked_default(&self) -> Result<Option<Label>> {
+    pub fn linked_default(&self) -> Result<Option<ExistingLabel>> {
         let systems = self.top.dir(SYSTEMS)?;
         let Some(target) = if_exists(systems.read_link(DEFAULT))? else { return Ok(None) };
-        Ok(target.file_name().and_then(Label::existing))
+        Ok(target.file_name().and_then(ExistingLabel::of_file))
     }
 
     /// What a version boots with: its record, or its entry in the menu where it has none (versions of the original tools).
-    pub fn boot_record(&self, label: &Label, menu: &Menu) -> Result<Option<BootRecord>> {
+    pub fn boot_record(&self, label: &ExistingLabel, menu: &Menu) -> Result<Option<BootRecord>> {
         let path = layout::in_version(label, layout::BOOT_RECORD);
         match self.top.read_if_exists(&path, MOST_TEXT)? {
             Some(bytes) => BootRecord::parse(&bytes, &self.top.shown(&path)).map(Some),
@@ -154,7 +154,7 @@ impl Volume {
     }
 
     /// Fails, naming the process, where some process has this version mounted.
-    pub fn refuse_live(&self, label: &Label) -> Result<()> {
+    pub fn refuse_live(&self, label: &ExistingLabel) -> Result<()> {
         live::refuse(self, label)
     }
 

@@ -20,7 +20,7 @@ use system::superblock::{self, Superblock};
 use super::boot_place::{BootPlace, Kind};
 use super::disk;
 use super::{Location, Opening, Purpose, Volume};
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::layout::{self, LOCK, PRIVATE, STATE, SYSTEMS};
 use crate::refusal::Refusal;
 
@@ -77,7 +77,7 @@ fn not_baserock(found: String) -> Error {
 }
 
 /// The version that process 1 runs, where it is on the same volume: inside an entered version `/` is another one.
-fn booted(root: &Mount) -> Option<Label> {
+fn booted(root: &Mount) -> Option<ExistingLabel> {
     let mounts = mountinfo::parse(&fs::read("/proc/1/mountinfo").ok()?);
     mountinfo::root(&mounts).filter(|first| first.device == root.device).and_then(layout::mounted_version)
 }

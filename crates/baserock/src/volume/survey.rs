@@ -4,7 +4,7 @@ use system::error::{Error, Result};
 
 use super::{Version, Volume, version};
 use crate::boot::{Menu, extlinux};
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::layout;
 use crate::refusal::Refusal;
 
@@ -12,13 +12,13 @@ use crate::refusal::Refusal;
 #[derive(Clone, Debug)]
 pub struct Survey {
     /// The complete versions, sorted by label.
-    pub complete: Vec<Label>,
+    pub complete: Vec<ExistingLabel>,
     /// The default: the menu's, or the link's if there is no menu. `None` if neither names a version.
-    pub default: Option<Label>,
+    pub default: Option<ExistingLabel>,
     /// The boot menu.
     pub menu: Option<Menu>,
     /// The running version, if this is the volume of the running system.
-    pub running: Option<Label>,
+    pub running: Option<ExistingLabel>,
 }
 
 impl Survey {
@@ -36,7 +36,7 @@ impl Survey {
     }
 
     /// Fails unless the version is complete; the error names those that are.
-    pub fn require(&self, volume: &Volume, label: &Label) -> Result<()> {
+    pub fn require(&self, volume: &Volume, label: &ExistingLabel) -> Result<()> {
         if self.complete.contains(label) {
             return Ok(());
         }
@@ -49,7 +49,7 @@ impl Survey {
     }
 
     /// The survey with one more complete version, if it is complete now.
-    pub fn with(&self, volume: &Volume, label: &Label) -> Result<Self> {
+    pub fn with(&self, volume: &Volume, label: &ExistingLabel) -> Result<Self> {
         if let Some(missing) = version::missing(volume, label, &volume.version_dir(label)?)? {
             return Err(Error::refused(format!("version {label} is not complete: {missing}")));
         }

@@ -7,7 +7,7 @@ use system::error::Result;
 use super::Volume;
 use crate::boot::BootRecord;
 use crate::json::Format;
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::layout::{self, BOOT_RECORD, INCOMPLETE, INITRAMFS, KERNEL, MERGING, ORIG, RUN, SYSTEMS};
 use crate::rootfs::etc::pending;
 
@@ -15,7 +15,7 @@ use crate::rootfs::etc::pending;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Version {
     /// Its label.
-    pub label: Label,
+    pub label: ExistingLabel,
     /// Whether it is the running one.
     pub running: bool,
     /// Whether it is the one that boots next.
@@ -33,13 +33,13 @@ impl Version {
     }
 }
 
-pub(super) fn all(volume: &Volume, default: Option<&Label>) -> Result<Vec<Version>> {
+pub(super) fn all(volume: &Volume, default: Option<&ExistingLabel>) -> Result<Vec<Version>> {
     let mut versions = Vec::new();
     for entry in volume.top().dir(SYSTEMS)?.entries()? {
         if entry.is_dir == Some(false) {
             continue;
         }
-        let Some(label) = Label::existing(&entry.name) else { continue };
+        let Some(label) = ExistingLabel::of_file(&entry.name) else { continue };
         let Some(dir) = volume.top().dir_if_exists(layout::version(&label))? else { continue };
         versions.push(Version {
             running: volume.running() == Some(&label),
@@ -52,7 +52,7 @@ pub(super) fn all(volume: &Volume, default: Option<&Label>) -> Result<Vec<Versio
 }
 
 /// What the version lacks to be complete. Versions of the original tools have no record, and need `run` alone.
-pub(super) fn missing(volume: &Volume, label: &Label, dir: &Dir) -> Result<Option<String>> {
+pub(super) fn missing(volume: &Volume, label: &ExistingLabel, dir: &Dir) -> Result<Option<String>> {
     if dir.has(INCOMPLETE)? {
         return Ok(Some("its deployment has not ended".into()));
     }

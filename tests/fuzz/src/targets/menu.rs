@@ -1,7 +1,7 @@
 //! Boot menus: whatever was on a disk, what is written over it is read back as meant.
 
 use baserock::boot::{BootRecord, extlinux, menu::Menu};
-use baserock::label::Label;
+use baserock::label::ExistingLabel;
 
 use crate::parts::parts;
 
@@ -10,7 +10,7 @@ pub fn run(bytes: &[u8]) {
     let [root, arguments, text] = parts(bytes).map(String::from_utf8_lossy);
     let before = Menu::parse(&text);
     assert_eq!(Menu::parse(&before.to_string()), before, "what was written is read otherwise");
-    let [factory, devel] = [Label::factory(), "devel".parse().expect("a label")];
+    let [factory, devel] = [ExistingLabel::factory(), "devel".parse().expect("a label")];
     let _unknown = extlinux::default_version(&before, Some(&devel));
 
     let other = extlinux::record_from(&before, &factory);

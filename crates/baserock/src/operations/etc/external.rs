@@ -9,7 +9,7 @@ use system::observer::Observer;
 use system::process::Program;
 
 use super::Merged;
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::volume::Volume;
 
 /// The variable with the place where the volume is mounted for the program.
@@ -21,8 +21,8 @@ pub const INHERITED_LOCK: &str = "BASEROCK_LOCK_FD";
 pub fn merge(
     volume: &Volume,
     program: &Path,
-    old: &Label,
-    new: &Label,
+    old: &ExistingLabel,
+    new: &ExistingLabel,
     observer: &dyn Observer,
 ) -> Result<Merged> {
     observer.phase(format!("merging /etc of {old} into {new} with {}", program.display()));

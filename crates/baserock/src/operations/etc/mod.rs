@@ -12,7 +12,7 @@ pub use sync::sync;
 use crate::etc::{EtcPath, Options, Record};
 use crate::extension::Environment;
 use crate::fstab::Fstab;
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::layout::{MERGE_RECORD, ORIG, RUN};
 use crate::operations::{full, state, sweep};
 use crate::rootfs::etc::{self as etc_on_disk, Inputs, Outcome, Request};
@@ -65,8 +65,8 @@ impl EtcMerge {
 /// Refuses a new version that is running or in use: its `/etc` would change under the feet of its processes.
 pub fn merge(
     volume: &Volume,
-    old: &Label,
-    new: &Label,
+    old: &ExistingLabel,
+    new: &ExistingLabel,
     how: &EtcMerge,
     observer: &dyn Observer,
 ) -> Result<Merged> {
@@ -84,7 +84,7 @@ pub fn merge(
 }
 
 /// Fails if the new version's `/etc` must not be replaced.
-fn refuse_unfit(volume: &Volume, old: &Label, new: &Label) -> Result<()> {
+fn refuse_unfit(volume: &Volume, old: &ExistingLabel, new: &ExistingLabel) -> Result<()> {
     if old == new {
         return Err(Error::refused(format!("{old} cannot be merged into itself")));
     }
@@ -108,8 +108,8 @@ enum NewVersion {
 /// The same for a version that is being deployed.
 pub(super) fn merge_into(
     volume: &Volume,
-    old: &Label,
-    new: &Label,
+    old: &ExistingLabel,
+    new: &ExistingLabel,
     how: &EtcMerge,
     observer: &dyn Observer,
 ) -> Result<Merged> {
@@ -125,11 +125,11 @@ pub enum MergedAgain {
     /// The old version's `/etc` has not changed since the deployment.
     NotNeeded,
     /// It was merged once more.
-    Merged(Merged),
+    Merged(Box<Merged>),
     /// Both have changed, and are left as they are.
     BothChanged {
         /// The version from which the changes would come.
-        old: Label,
+        old: ExistingLabel,
     },
 }
 
@@ -137,8 +137,8 @@ pub enum MergedAgain {
 pub(super) fn merge_again(
     volume: &Volume,
     survey: &Survey,
-    old: &Label,
-    new: &Label,
+    old: &ExistingLabel,
+    new: &ExistingLabel,
     how: &EtcMerge,
     observer: &dyn Observer,
 ) -> Result<MergedAgain> {
@@ -158,13 +158,14 @@ pub(super) fn merge_again(
     observer.note(format!("/etc of {old} has changed since {new} was deployed; it is merged again"));
     survey.require(volume, old)?;
     refuse_unfit(volume, old, new)?;
-    merge_with(volume, old, new, how, NewVersion::Unedited, observer).map(MergedAgain::Merged)
+    merge_with(volume, old, new, how, NewVersion::Unedited, observer)
+        .map(|merged| MergedAgain::Merged(Box::new(merged)))
 }
 
 fn merge_with(
     volume: &Volume,
-    old: &Label,
-    new: &Label,
+    old: &ExistingLabel,
+    new: &ExistingLabel,
     how: &EtcMerge,
     state: NewVersion,
     observer: &dyn Observer,
@@ -200,7 +201,7 @@ fn merge_with(
 }
 
 /// The record of the last merge into a version.
-fn record(volume: &Volume, label: &Label) -> Result<Option<Record>> {
+fn record(volume: &Volume, label: &ExistingLabel) -> Result<Option<Record>> {
     let version = volume.version_dir(label)?;
     let Some(json) = version.read_if_exists(MERGE_RECORD, MOST_TEXT)? else { return Ok(None) };
     Record::parse(&json, &version.shown(MERGE_RECORD)).map(Some)
@@ -227,7 +228,7 @@ fn is_file(dir: &Dir, name: &str) -> Result<bool> {
     Ok(dir.stat_of(name)?.is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG))
 }
 
-fn without_orig(old: &Label) -> Error {
+fn without_orig(old: &ExistingLabel) -> Error {
     Error::refused(format!(
         "version {old} has no {ORIG}, so nobody can tell what was changed in its /etc; \
          restore it, or make another version the default first"

@@ -5,7 +5,7 @@ use system::dir::Dir;
 use system::error::Result;
 use system::undo::tidy;
 
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::layout::{MERGED_FROM, PRIVATE, RUN};
 use crate::volume::Volume;
 
@@ -16,7 +16,7 @@ pub struct Frozen {
 }
 
 /// Freezes the `run` of a version.
-pub fn of_run(volume: &Volume, label: &Label, version: &Dir) -> Result<Frozen> {
+pub fn of_run(volume: &Volume, label: &ExistingLabel, version: &Dir) -> Result<Frozen> {
     let run = version.dir(RUN)?;
     if !btrfs::is_subvolume(&run)? {
         return Ok(Frozen { dir: run, place: None });

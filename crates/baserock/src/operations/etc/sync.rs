@@ -8,7 +8,7 @@ use super::{record, snapshot, without_orig};
 use crate::etc::fingerprint::fingerprint_of_user;
 use crate::etc::sync::plan_sync;
 use crate::etc::{Record, Trees};
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::layout::{ETC_BEFORE_SYNC, ORIG, RUN};
 use crate::operations::{full, sweep};
 use crate::rootfs::etc::merge::{Place, put_in_place, read_etc, replace_copy};
@@ -19,11 +19,19 @@ use system::owners::IdMoves;
 
 /// Copies the canonical version's `/etc` over that of every other version but the running one. What was there is kept as
 /// `systems/LABEL/etc.before-sync`. Each is replaced in one step. Returns the versions that got it.
-pub fn sync(volume: &Volume, canonical: &Label, observer: &dyn Observer) -> Result<Vec<Label>> {
+pub fn sync(
+    volume: &Volume,
+    canonical: &ExistingLabel,
+    observer: &dyn Observer,
+) -> Result<Vec<ExistingLabel>> {
     full::explain(volume, attempt(volume, canonical, observer))
 }
 
-fn attempt(volume: &Volume, canonical: &Label, observer: &dyn Observer) -> Result<Vec<Label>> {
+fn attempt(
+    volume: &Volume,
+    canonical: &ExistingLabel,
+    observer: &dyn Observer,
+) -> Result<Vec<ExistingLabel>> {
     let survey = volume.survey()?;
     survey.require(volume, canonical)?;
     sweep::sweep(volume, &survey.complete)?;
@@ -48,13 +56,13 @@ fn attempt(volume: &Volume, canonical: &Label, observer: &dyn Observer) -> Resul
 
 /// The version that is copied from.
 struct Source<'a> {
-    label: &'a Label,
+    label: &'a ExistingLabel,
     orig: &'a Dir,
     run: &'a Dir,
     record: Option<&'a Record>,
 }
 
-fn copy(volume: &Volume, source: &Source<'_>, label: &Label) -> Result<()> {
+fn copy(volume: &Volume, source: &Source<'_>, label: &ExistingLabel) -> Result<()> {
     let version = volume.version_dir(label)?;
     let (orig, run) = (version.dir(ORIG)?, version.dir(RUN)?);
     let trees = Trees { v1: read_etc(source.orig)?, user: read_etc(source.run)?, v2: read_etc(&orig)? };

@@ -4,7 +4,7 @@ use delta::hash::Hash;
 use system::btrfs;
 use system::error::{Error, Result};
 
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::layout::{self, ORIG};
 use crate::operations::{loader_limits, manifest};
 use crate::refusal::Refusal;
@@ -31,7 +31,7 @@ impl Present {
 }
 
 /// Fails if the volume cannot get the version. `digest` is that of the new tree's manifest, if it is known. Changes nothing.
-pub fn check(volume: &Volume, label: &Label, digest: Option<Hash>) -> Result<Present> {
+pub fn check(volume: &Volume, label: &ExistingLabel, digest: Option<Hash>) -> Result<Present> {
     btrfs::require(volume.top())?;
     let survey = volume.survey()?;
     let present = present(volume, &survey, label, digest)?;
@@ -42,7 +42,7 @@ pub fn check(volume: &Volume, label: &Label, digest: Option<Hash>) -> Result<Pre
     Ok(present)
 }
 
-fn present(volume: &Volume, survey: &Survey, label: &Label, digest: Option<Hash>) -> Result<Present> {
+fn present(volume: &Volume, survey: &Survey, label: &ExistingLabel, digest: Option<Hash>) -> Result<Present> {
     let Some(version) = volume.top().dir_if_exists(layout::version(label))? else {
         return Ok(Present::Nothing);
     };
@@ -59,7 +59,7 @@ fn present(volume: &Volume, survey: &Survey, label: &Label, digest: Option<Hash>
 }
 
 /// The version to start from: the default, or the running one if the default is not complete.
-pub fn basis(volume: &Volume, survey: &Survey) -> Result<Label> {
+pub fn basis(volume: &Volume, survey: &Survey) -> Result<ExistingLabel> {
     let mut candidates = survey.default.iter().chain(&survey.running);
     candidates.find(|label| survey.complete.contains(label)).cloned().ok_or_else(|| {
         Error::refused(format!("{} has no complete default version to start from", volume.name().display()))

@@ -28,7 +28,7 @@ use self::staging::Staging;
 use super::etc::{EtcMerge, Merged, MergedAgain};
 use super::{Deploy, Remove, SetDefault, deploy, full, incoming, manifest, remove, set_default};
 use crate::boot::Parameters;
-use crate::label::Label;
+use crate::label::{ExistingLabel, Label};
 use crate::layout::{self, ORIG};
 use crate::volume::Volume;
 
@@ -53,7 +53,7 @@ pub struct Upgraded {
     /// The last merge of `/etc`, if there was one.
     pub merged: Option<Merged>,
     /// The default before, if it was another version.
-    pub before: Option<Label>,
+    pub before: Option<ExistingLabel>,
 }
 
 /// Where the new tree comes from: a folder of this machine, another machine, a server.
@@ -192,7 +192,7 @@ fn install(
     staged: Option<Staged>,
     observer: &dyn Observer,
 ) -> Result<Upgraded> {
-    let label = &upgrade.label;
+    let label: &ExistingLabel = &upgrade.label;
     let before = volume.default()?.filter(|before| before != label);
     let mut undo = Undo::new();
     if staged.as_ref().is_some_and(|staged| !staged.staging.is_kept()) {
@@ -214,16 +214,17 @@ fn install(
         None
     } else {
         let parameters = upgrade.parameters.clone();
-        deploy(volume, &Deploy { label: label.clone(), parameters, etc: etc.clone() }, observer)?.merged
+        deploy(volume, &Deploy { label: upgrade.label.clone(), parameters, etc: etc.clone() }, observer)?
+            .merged
     };
     let again = set_default(volume, &SetDefault { label: label.clone(), etc }, observer)?;
     undo.commit();
-    let merged = if let MergedAgain::Merged(again) = again { Some(again) } else { merged };
+    let merged = if let MergedAgain::Merged(again) = again { Some(*again) } else { merged };
     Ok(Upgraded { names, merged, before })
 }
 
 /// Removes the version, unless it is the default already, or does not exist.
-fn take_back(volume: &Volume, label: &Label, observer: &dyn Observer) -> Result<()> {
+fn take_back(volume: &Volume, label: &ExistingLabel, observer: &dyn Observer) -> Result<()> {
     if !volume.top().has(layout::version(label))? || volume.default()?.as_ref() == Some(label) {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use delta::plan::{Plan, Wanted};
 use system::btrfs;
 use system::error::Result;
 
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::operations::full;
 use crate::refusal::Refusal;
 use crate::volume::Volume;
@@ -36,7 +36,7 @@ impl Reserve {
     pub(super) fn check(
         self,
         volume: &Volume,
-        label: &Label,
+        label: &ExistingLabel,
         plan: &Plan,
         have: &HashMap<Hash, u64>,
     ) -> Result<()> {

@@ -19,7 +19,7 @@ use system::resolve::Links;
 use system::step::change;
 use system::undo::Undo;
 
-use crate::label::Label;
+use crate::label::ExistingLabel;
 use crate::layout::{INCOMING, ORIG, PRIVATE, SYSTEMS};
 use crate::operations::manifest;
 use crate::volume::Volume;
@@ -64,7 +64,7 @@ pub fn parts_name(trees: [&Manifest; 2]) -> String {
 
 impl Staging {
     /// Opens the folder, and makes it if necessary. If it is kept, a failure leaves it as it is; if not, it is deleted then.
-    pub fn open(volume: &Volume, label: &Label, is_kept: bool) -> Result<Self> {
+    pub fn open(volume: &Volume, label: &ExistingLabel, is_kept: bool) -> Result<Self> {
         let private = volume.top().ensure_dir(PRIVATE, 0o700)?;
         let folders = private.ensure_dir(INCOMING, 0o700)?;
         let (dir, lock) = lock(&folders, label)?;
@@ -133,7 +133,7 @@ impl Staging {
 
     /// Makes the tree the frozen `orig` of a version, with its manifest beside it. The version is not complete yet; it appears among the
     /// others in one step. No file in the tree may be open for writing.
-    pub fn publish(&self, volume: &Volume, label: &Label, new: &Manifest) -> Result<()> {
+    pub fn publish(&self, volume: &Volume, label: &ExistingLabel, new: &Manifest) -> Result<()> {
         let systems = volume.top().dir(SYSTEMS)?;
         let version = self.dir.ensure_dir(VERSION, 0o755)?;
         // A frozen subvolume cannot be moved, so it is moved first.
@@ -158,7 +158,7 @@ impl Staging {
 }
 
 /// Opens and locks the folder of the label. On failure no folder is left that was not there before.
-fn lock(folders: &Dir, label: &Label) -> Result<(Dir, Lock)> {
+fn lock(folders: &Dir, label: &ExistingLabel) -> Result<(Dir, Lock)> {
     let (begun, shown) = (Instant::now(), format!("the folder of version {label}"));
     let mut undo = Undo::new();
     undo.push(format!("remove {}", folders.shown(label).display()), || remove_empty(folders, label));
@@ -186,7 +186,7 @@ fn is_deleted(lock: &Lock, dir: &Dir) -> Result<bool> {
     Ok(lock.file().metadata().or_cannot("examine", dir.shown(LOCK))?.nlink() == 0)
 }
 
-fn remove_empty(folders: &Dir, label: &Label) -> Result<()> {
+fn remove_empty(folders: &Dir, label: &ExistingLabel) -> Result<()> {
     match folders.dir_if_exists(label)? {
         Some(dir) if dir.entries()?.is_empty() => folders.remove_dir(label),
         _ => Ok(()),
