@@ -24,6 +24,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn edits_can_be_merged_again() {
+        let error = Refusal::EtcEdited { label: "new".into(), kept: "etc.before-merge" }.into();
+        let line = remedy::line(&error, remedies);
+        assert!(line.starts_with("somebody has edited etc of new") && line.contains("use --again"), "{line}");
+        assert!(line.contains("systems/new/etc.before-merge"), "{line}");
+    }
+
+    #[test]
     fn every_path_that_does_not_merge_can_be_settled() {
         let paths = ["a", "b"].map(|path| path.parse().unwrap()).to_vec();
         let error = Refusal::Unmergeable { clash: "etc: both".into(), paths }.into();

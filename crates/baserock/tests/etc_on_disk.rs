@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::path::Path;
 
+use baserock::Refusal;
 use baserock::etc::Record;
 use baserock::rootfs::etc::merge::BEFORE_MERGE;
 use baserock::rootfs::etc::{Inputs, Outcome, Request, merge, scan};
@@ -89,8 +90,9 @@ fn a_second_merge_is_refused_where_the_result_was_edited_and_keeps_the_edits_whe
     let first = versions.merge(&Request::default(), None, None).unwrap();
     versions.merge(&Request::default(), None, Some(&first.record)).unwrap();
     versions.write("new/run/etc/a", "edited\n");
-    let refused = versions.merge(&Request::default(), None, Some(&first.record)).unwrap_err().to_string();
-    assert!(refused.contains("somebody has edited etc of new") && refused.contains("--again"), "{refused}");
+    let refused = versions.merge(&Request::default(), None, Some(&first.record)).unwrap_err();
+    assert!(matches!(refused.kind(), Some(Refusal::EtcEdited { label, .. }) if label == "new"), "{refused}");
+    assert_eq!(refused.to_string(), "somebody has edited etc of new since it was deployed");
     assert_eq!(versions.read("new/run/etc/a"), "edited\n");
 
     let forced = versions.merge(&again(), None, Some(&first.record)).unwrap();
