@@ -12,7 +12,13 @@ struct Rule {
     why: &'static str,
 }
 
-const RULES: [Rule; 4] = [
+const RULES: [Rule; 5] = [
+    Rule {
+        words: &[" --", "system-version-manager", "manage-baserock", "apt-get", "sudo"],
+        inside: &["crates/"],
+        except: &["crates/terminal/", "/tests/"],
+        why: "libraries say what happened; what to do about it is in the remedies of a program",
+    },
     Rule {
         words: &["unsafe {", "unsafe fn", "unsafe impl"],
         inside: &[""],
