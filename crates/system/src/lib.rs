@@ -4,13 +4,13 @@
 //! [`process`] is the only module that starts programs. The library never prints: it reports through an [`observer::Observer`].
 //!
 //! ```
-//! use system::dir::Dir;
+//! use system::dir::{Dir, MOST_TEXT};
 //!
 //! # fn main() -> system::Result<()> {
 //! // Everything is done below a directory that was opened once, and every error says what was tried, to which path.
 //! let etc = Dir::open("/etc")?;
 //! assert!(etc.has("passwd")?);
-//! let error = etc.read("no-such-file").unwrap_err();
+//! let error = etc.read("no-such-file", MOST_TEXT).unwrap_err();
 //! assert!(error.is_not_found());
 //! assert_eq!(error.to_string(), "cannot open /etc/no-such-file: No such file or directory");
 //! # Ok(())
