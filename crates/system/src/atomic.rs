@@ -1,4 +1,4 @@
-//! Replacing files and links so that every reader sees the old or the new one, whole.
+//! Replaces files and links. A reader sees the whole old one or the whole new one.
 
 use std::fs::File;
 use std::io::Write;
@@ -11,10 +11,10 @@ use crate::error::Result;
 use crate::step::change;
 use crate::undo::Undo;
 
-/// Replaces the file `name` in `dir`: written beside it, synced, renamed over it.
+/// Replaces the file `name` in `dir`: the new file is written beside it, synced, and renamed over it.
 ///
-/// After a power cut the name has the old or the new content. *Which* is only certain after the filesystem's next commit, and a boot
-/// loader, which replays no log, may see the old one until then.
+/// After a power cut the name has the old or the new content. The new content is certain only after the filesystem's next commit. A boot
+/// loader does not replay the log, so it may see the old content until then.
 pub fn write(dir: &Dir, name: &str, mode: u32, content: &[u8]) -> Result<()> {
     replace(dir, name, |temporary| {
         let mut file = dir.create(temporary, mode)?;
@@ -23,15 +23,15 @@ pub fn write(dir: &Dir, name: &str, mode: u32, content: &[u8]) -> Result<()> {
     })
 }
 
-/// Makes `name` a symbolic link to `target`, replacing whatever file or link is there.
+/// Makes `name` a symbolic link to `target`. It replaces a file or link of this name.
 pub fn link(dir: &Dir, target: &str, name: &str) -> Result<()> {
     replace(dir, name, |temporary| dir.symlink(target, temporary))
 }
 
-/// Has `make` make something under a temporary name in `dir`, and renames it to `name`. On failure nothing is left.
+/// Calls `make` to make something under a temporary name in `dir`, and renames it to `name`. A failure leaves nothing behind.
 pub fn replace(dir: &Dir, name: &str, make: impl FnOnce(&str) -> Result<()>) -> Result<()> {
     let temporary = temporary_name(name);
-    // One that a killed process left behind.
+    // A killed process may have left one behind.
     dir.remove_tree(&temporary)?;
     let mut undo = Undo::new();
     undo.push(format!("remove {}", dir.shown(&temporary).display()), || dir.remove_tree(&temporary));
@@ -41,12 +41,12 @@ pub fn replace(dir: &Dir, name: &str, make: impl FnOnce(&str) -> Result<()>) -> 
     Ok(())
 }
 
-/// The name under which the next `name` is made: hidden, in the same directory, always the same, so that debris is found again.
+/// The temporary name of the next `name`. It is hidden, and always the same, so that the next call finds the debris of a killed process.
 pub fn temporary_name(name: &str) -> String {
     format!(".{name}.new")
 }
 
-/// Exchanges two names in one step: both exist at every moment.
+/// Exchanges two names in one step. Both names exist at every moment.
 pub fn exchange(
     one_dir: &Dir,
     one: impl AsRef<Path>,

@@ -1,4 +1,4 @@
-//! btrfs: subvolumes, snapshots, commits, space. Works on open directories, by ioctl.
+//! btrfs: subvolumes, snapshots, commits, space. All functions take open directories and use ioctls.
 
 use std::ffi::OsStr;
 use std::io;
@@ -22,18 +22,18 @@ const SUBVOLUME_INODE: u64 = 256;
 /// Whether a snapshot can be written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// As any directory.
+    /// It can be written to like any directory.
     Writable,
-    /// Not even by root, until the flag is taken back.
+    /// Not even root can write to it until the flag is cleared.
     ReadOnly,
 }
 
-/// What tells one state of a subvolume from another.
+/// Identifies one state of a subvolume.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The tree's number in the filesystem; never used twice.
+    /// The tree's number in the filesystem. It is never used twice.
     pub id: u64,
-    /// The subvolume's own UUID; never used twice anywhere.
+    /// The subvolume's own UUID.
     pub uuid: [u8; 16],
     /// The transaction that last changed something inside.
     pub ctransid: u64,
@@ -61,8 +61,8 @@ pub fn snapshot(source: &Dir, parent: &Dir, name: &str, access: Access) -> Resul
     })
 }
 
-/// Deletes the subvolume `name` in `parent`, and all subvolumes inside it, the innermost first. Returns the ids of the deleted trees: the
-/// space comes back later ([`wait_until_freed`]).
+/// Deletes the subvolume `name` in `parent` and all subvolumes inside it, the innermost first. Returns the ids of the deleted trees. Their
+/// space becomes free later ([`wait_until_freed`]).
 pub fn delete(parent: &Dir, name: impl AsRef<Path>) -> Result<Vec<u64>> {
     let name = name.as_ref();
     let subvolume = parent.dir(name)?;
@@ -100,13 +100,14 @@ pub fn nested(subvolume: &Dir) -> Result<Vec<PathBuf>> {
     }
 }
 
-/// Whether the subvolume is writable.
+/// Whether the subvolume is writable or read-only.
 pub fn access(subvolume: &Dir) -> Result<Access> {
     let flags = ioctl::flags(subvolume.as_fd()).or_cannot("examine subvolume", subvolume.shown(""))?;
     Ok(if flags & u64::from(raw::BTRFS_SUBVOL_RDONLY) == 0 { Access::Writable } else { Access::ReadOnly })
 }
 
-/// Makes the subvolume writable or read-only. A writer that has a file open already can go on writing: to freeze, snapshot.
+/// Makes the subvolume writable or read-only. A process can still write to a file that it has open already, so only a read-only snapshot
+/// freezes a tree.
 pub fn set_access(subvolume: &Dir, wanted: Access) -> Result<()> {
     if access(subvolume)? == wanted {
         return Ok(());
@@ -115,30 +116,31 @@ pub fn set_access(subvolume: &Dir, wanted: Access) -> Result<()> {
     change("change access to", subvolume.shown(""), || ioctl::set_flags(subvolume.as_fd(), flags))
 }
 
-/// What tells this state of the subvolume from another.
+/// The identity of the subvolume's present state.
 pub fn identity(subvolume: &Dir) -> Result<Identity> {
     let info =
         ioctl::subvolume_info(subvolume.as_fd()).or_cannot("examine subvolume", subvolume.shown(""))?;
     Ok(Identity { id: info.treeid, uuid: info.uuid, ctransid: info.ctransid })
 }
 
-/// Which subvolume this one was made from as a snapshot, and when: the transaction. A subvolume that was made empty has no parent: zeros.
+/// The UUID of the subvolume that this one is a snapshot of, and the transaction in which this one was made. The UUID is all zeros if
+/// this one was made empty.
 pub fn origin(subvolume: &Dir) -> Result<([u8; 16], u64)> {
     let info =
         ioctl::subvolume_info(subvolume.as_fd()).or_cannot("examine subvolume", subvolume.shown(""))?;
     Ok((info.parent_uuid, info.otransid))
 }
 
-/// Commits: all that was written to the filesystem before is on the disk afterwards, for boot loaders too, which replay no log.
+/// Commits the filesystem: all earlier writes are on the disk afterwards. Boot loaders, which do not replay the log, see them too.
 pub fn commit(dir: &Dir) -> Result<()> {
     change("commit", dir.shown(""), || ioctl::sync(dir.as_fd()))
 }
 
-/// Waits until the space of deleted subvolumes is free again, but no longer than `patience`; tells whether it is.
+/// Waits until the space of deleted subvolumes is free again, but no longer than `patience`. Returns whether it is free.
 pub fn wait_until_freed(dir: &Dir, deleted: &[u64], patience: Duration) -> Result<bool> {
     let begun = Instant::now();
     loop {
-        // A commit wakes the cleaner; without one it sleeps for half a minute.
+        // A commit wakes the kernel's cleaner thread. Without one it sleeps for half a minute.
         commit(dir)?;
         let gone = |&id: &u64| ioctl::tree_exists(dir.as_fd(), id).map(|exists| !exists);
         if all(deleted, gone).or_cannot("look for deleted subvolumes in", dir.shown(""))? {
@@ -165,7 +167,7 @@ fn all(ids: &[u64], test: impl Fn(&u64) -> io::Result<bool>) -> io::Result<bool>
 pub struct Space {
     /// The whole filesystem.
     pub total: u64,
-    /// What can still be written.
+    /// Bytes that can still be written.
     pub available: u64,
     /// Room for data in the block groups allocated for it.
     pub data_free: u64,
@@ -210,9 +212,9 @@ pub struct Spread {
 pub fn spread(dir: &Dir) -> Result<Spread> {
     let info = ioctl::filesystem_info(dir.as_fd()).or_cannot("examine", dir.shown(""))?;
     let groups = ioctl::space(dir.as_fd()).or_cannot("examine the space of", dir.shown(""))?;
-    // Single and DUP lie on one device; every other profile has a bit here.
+    // The profiles single and DUP use one device. Every other profile has a bit here.
     let raid = u64::from(raw::BTRFS_BLOCK_GROUP_PROFILE_MASK & !raw::BTRFS_BLOCK_GROUP_DUP);
-    // The reserve is no block group, and has no profile.
+    // The reserve is not a block group and has no profile bit, so it needs no special case.
     Ok(Spread {
         devices: info.num_devices,
         chunks: ioctl::chunks(dir.as_fd()).or_cannot("count the chunks of", dir.shown(""))?,
@@ -231,7 +233,7 @@ pub fn devices(dir: &Dir) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Fails, saying what is needed, unless the directory is on btrfs.
+/// Fails unless the directory is on btrfs. The error says what is needed.
 pub fn require(dir: &Dir) -> Result<()> {
     if is_btrfs(dir)? {
         return Ok(());
@@ -242,7 +244,7 @@ pub fn require(dir: &Dir) -> Result<()> {
     )))
 }
 
-/// The bytes of a file descriptor's extents that are stored otherwise than they read: compressed, encrypted, inline-packed.
+/// Whether the file has extents whose stored bytes differ from its content, because they are compressed, for example.
 pub fn has_encoded_extents(file: BorrowedFd<'_>, shown: &Path) -> Result<bool> {
     let extents = crate::sys::fs::extents(file).or_cannot("map the extents of", shown)?;
     Ok(extents.iter().any(|extent| extent.flags & linux_raw_sys::ioctl::FIEMAP_EXTENT_ENCODED != 0))

@@ -1,4 +1,4 @@
-//! An opened directory: everything below it is named relative to it, and cannot lead outside.
+//! An open directory. Paths below it are relative to it and cannot lead outside.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -15,10 +15,10 @@ use crate::error::{Error, OrCannot, Result, if_exists};
 use crate::resolve::{self, Links};
 use crate::step::change;
 
-/// The most bytes that are read of a file of text: a table, a record, a menu.
+/// The limit for reading a text file, in bytes: a table, a record, a menu.
 pub const MOST_TEXT: u64 = 16 << 20;
 
-/// A directory that is open, with the name under which the user knows it.
+/// An open directory, with the name under which the user knows it.
 ///
 /// Paths given to its methods are relative and must not pass through symbolic links, unless a method says otherwise.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct Dir {
 pub struct Entry {
     /// The name.
     pub name: OsString,
-    /// Whether the directory itself tells that this is a directory; `None` where the filesystem does not say.
+    /// Whether the name is a directory, as the listing tells; `None` if the filesystem does not tell.
     pub is_dir: Option<bool>,
 }
 
@@ -45,7 +45,7 @@ impl Dir {
         Ok(Dir { fd, shown: path.to_owned() })
     }
 
-    /// The same directory under another name for messages: what is mounted at a private place is `/` to the user.
+    /// The same directory under another name for messages. A volume at a private mount point is `/` to the user.
     #[must_use]
     pub fn shown_as(mut self, shown: impl Into<PathBuf>) -> Self {
         self.shown = shown.into();
@@ -60,7 +60,7 @@ impl Dir {
         }
     }
 
-    /// A path by which this process, and its children that inherit nothing, reach the directory while it is open here.
+    /// A path to the directory that works while it is open here. Children of this process can use it without inheriting the descriptor.
     pub fn proc_path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), self.fd.as_raw_fd()))
     }
@@ -76,13 +76,13 @@ impl Dir {
         self.dir_with(path, Links::Refuse)
     }
 
-    /// Opens the directory at `path`, with links followed as this method's caller says.
+    /// Opens the directory at `path` and follows links as `links` says.
     pub fn dir_with(&self, path: impl AsRef<Path>, links: Links) -> Result<Dir> {
         let fd = self.open_with(&path, OFlag::O_RDONLY | OFlag::O_DIRECTORY, 0, links)?;
         Ok(Dir { fd, shown: self.shown(path) })
     }
 
-    /// Opens the directory at `path`, or tells that there is none.
+    /// Opens the directory at `path`. Returns `None` if there is none.
     pub fn dir_if_exists(&self, path: impl AsRef<Path>) -> Result<Option<Dir>> {
         if_exists(self.dir(path))
     }
@@ -92,9 +92,9 @@ impl Dir {
         self.file_with(path, Links::Refuse)
     }
 
-    /// Opens the regular file at `path` for reading, with links followed as the caller says.
+    /// Opens the regular file at `path` for reading and follows links as `links` says.
     ///
-    /// Anything else is an error, and is not opened: opening a device can do something, and a FIFO would be waited for.
+    /// Anything else is an error and is not opened: opening a device can have effects, and opening a FIFO would wait.
     pub fn file_with(&self, path: impl AsRef<Path>, links: Links) -> Result<File> {
         let path = path.as_ref();
         let found = self.open_with(path, OFlag::O_PATH, 0, links)?;
@@ -109,13 +109,13 @@ impl Dir {
         }
     }
 
-    /// Makes a new file; one that exists is an error.
+    /// Makes a new file. It is an error if the name exists.
     pub fn create(&self, path: impl AsRef<Path>, mode: u32) -> Result<File> {
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
         self.open_with(path, flags, mode, Links::Refuse).map(File::from)
     }
 
-    /// Opens anything with these flags, with links followed as the caller says.
+    /// Opens anything with these flags and follows links as `links` says.
     pub fn open_with(
         &self,
         path: impl AsRef<Path>,
@@ -134,12 +134,12 @@ impl Dir {
         }
     }
 
-    /// The whole content of the file at `path`, at most `most` bytes; more is an error.
+    /// The whole content of the file at `path`. It is an error if it has more than `most` bytes.
     pub fn read(&self, path: impl AsRef<Path>, most: u64) -> Result<Vec<u8>> {
         self.read_with(path, Links::Refuse, most)
     }
 
-    /// The whole content of the file at `path`, at most `most` bytes, with links followed as the caller says.
+    /// Like [`Dir::read`], but follows links as `links` says.
     pub fn read_with(&self, path: impl AsRef<Path>, links: Links, most: u64) -> Result<Vec<u8>> {
         let path = path.as_ref();
         let mut bytes = Vec::new();
@@ -151,24 +151,24 @@ impl Dir {
         Ok(bytes)
     }
 
-    /// The whole content of the file at `path`, at most `most` bytes; `None` where there is none.
+    /// Like [`Dir::read`], but returns `None` if there is no file.
     pub fn read_if_exists(&self, path: impl AsRef<Path>, most: u64) -> Result<Option<Vec<u8>>> {
         if_exists(self.read(path, most))
     }
 
-    /// Makes a new file with this content; one that exists is an error. Not durable by itself.
+    /// Makes a new file with this content. It is an error if the name exists. The file is not synced.
     pub fn write_new(&self, path: impl AsRef<Path>, mode: u32, content: &[u8]) -> Result<File> {
         let mut file = self.create(&path, mode)?;
         change("write", self.shown(path), || file.write_all(content))?;
         Ok(file)
     }
 
-    /// What the kernel knows of this directory itself.
+    /// The `stat` of this directory itself.
     pub fn stat(&self) -> Result<FileStat> {
         fstat(&self.fd).or_cannot("examine", &self.shown)
     }
 
-    /// What the kernel knows of `name`, a link itself included; `None` where there is nothing.
+    /// The `stat` of `name`, or `None` if there is nothing. A link is not followed.
     pub fn stat_of(&self, name: impl AsRef<Path>) -> Result<Option<FileStat>> {
         let name = name.as_ref();
         if_exists(
@@ -176,7 +176,7 @@ impl Dir {
         )
     }
 
-    /// What the kernel knows of `path`, if no link leads there; `None` where there is nothing, or no directory on the way.
+    /// The `stat` of `path`, or `None` if there is nothing, or if a component on the way is not a directory (a link, for example).
     pub fn stat_beneath(&self, path: &Path) -> Result<Option<FileStat>> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
         if parent.as_os_str().is_empty() {
@@ -222,7 +222,7 @@ impl Dir {
         change("create link", self.shown(name), || symlinkat(target.as_ref(), &self.fd, name))
     }
 
-    /// Renames within this directory's tree, replacing what is there.
+    /// Renames within this directory's tree. It replaces an existing `to`.
     pub fn rename(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
         let (from, to) = (from.as_ref(), to.as_ref());
         change(format!("rename {} to", self.shown(from).display()), self.shown(to), || {
@@ -268,7 +268,7 @@ impl AsFd for Dir {
 }
 
 impl From<OwnedFd> for Dir {
-    /// A directory that is open already; messages name it by [`Dir::shown_as`].
+    /// A directory that is open already. [`Dir::shown_as`] gives it a name for messages.
     fn from(fd: OwnedFd) -> Self {
         Dir { fd, shown: PathBuf::new() }
     }
@@ -280,7 +280,7 @@ impl From<Dir> for OwnedFd {
     }
 }
 
-/// A type of file, with its article.
+/// A type of file in words, with its article.
 fn in_words(kind: SFlag) -> &'static str {
     match kind {
         SFlag::S_IFDIR => "a directory",
@@ -355,7 +355,7 @@ mod tests {
         assert_eq!(dir.read("file", 7).unwrap(), b"content");
         let error = dir.read("file", 6).unwrap_err().to_string();
         assert_eq!(error, "/file has more than 6 bytes, the most that is read of it");
-        // A hole takes no space, and has no end that anybody waits for.
+        // A huge hole must be refused at once, not read.
         dir.create("hole", 0o600).unwrap().set_len(1 << 40).unwrap();
         assert!(dir.read_if_exists("hole", MOST_TEXT).is_err());
     }

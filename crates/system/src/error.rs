@@ -1,5 +1,5 @@
-//! Errors: what could not be done, to what, and why, in one line. What to do about it is for the program to say that has the means: it looks at
-//! the kind of the error, never at its words.
+//! Errors. A message tells in one line the failed action, the path and the reason. The program adds a remedy: it looks at the kind of the
+//! error, never at its words.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -7,61 +7,61 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-/// What every fallible function of the library returns.
+/// The result of every fallible function of the library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why an operation did not happen. `Display` is one line, lower case, without a full stop.
+/// The reason why an operation did not happen. `Display` is one line, lower case, without a full stop.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The kernel refused something: `cannot snapshot /systems/devel/orig: No space left on device`.
     #[error("cannot {action} {}: {}", path.display(), describe(cause))]
     Io {
-        /// What was being tried, an infinitive: `open`, `snapshot`.
+        /// The failed action as an infinitive: `open`, `snapshot`.
         action: Cow<'static, str>,
-        /// To what: a path as the user knows it, on a volume relative to its top level.
+        /// The path as the user knows it. On a volume it is relative to the volume's top level.
         path: PathBuf,
         /// The kernel's reason.
         cause: io::Error,
     },
-    /// What was asked for is not possible as things are. Where programs differ in what can be done about it, this is a kind of the library that
-    /// refuses, which [`Error::kind`] finds; else it is only words.
+    /// The library refuses the request as things are. If programs offer different remedies, this holds the refusing library's own error type,
+    /// and [`Error::kind`] returns it. Otherwise it holds only a message.
     #[error("{0}")]
     Refused(Box<dyn StdError + Send + Sync>),
-    /// Somebody else is at work on the volume or the image.
+    /// Another process is at work on the volume or the image.
     #[error("{what} is in use by {holder}")]
     Busy {
-        /// The volume, image or label that is locked.
+        /// The locked volume, image or label.
         what: String,
-        /// Who holds it: `system-version-manager (process 812)`.
+        /// The process that holds the lock: `system-version-manager (process 812)`.
         holder: String,
     },
-    /// A signal asked the program to stop; everything begun was undone.
+    /// A signal asked the program to stop. Everything that had begun was undone.
     #[error("interrupted by {}; what had begun was undone", signal_name(*.0))]
     Interrupted(i32),
     /// Something is mounted in a tree that was to be removed. Nothing was removed.
     #[error("{} is a mount point; unmount it first", path.display())]
     Mounted {
-        /// Where.
+        /// The mount point.
         path: PathBuf,
     },
-    /// A file has more bytes than anybody reads of such a file.
+    /// A file is larger than the limit for such files.
     #[error("{} has more than {most} bytes, the most that is read of it", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// Bytes.
+        /// The limit in bytes.
         most: u64,
     },
-    /// A file is not what its format asks for.
+    /// A file does not have the form that its format demands.
     #[error("{}: {reason}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, and where.
+        /// The fault, and its place in the file.
         reason: String,
     },
-    /// A program that is needed is not there.
+    /// A needed program is not installed.
     #[error("{program} is not installed")]
     NotInstalled {
         /// The program's name.
@@ -69,35 +69,35 @@ pub enum Error {
         /// The Debian package that has it.
         package: &'static str,
     },
-    /// The kernel was told to give ordinary users no namespaces.
+    /// A kernel setting forbids user namespaces.
     #[error("user namespaces are forbidden here: sysctl {setting} is {value}")]
     NoUserNamespaces {
-        /// The setting's name, as `sysctl` has it.
+        /// The name of the setting, in the notation of `sysctl`.
         setting: &'static str,
-        /// What it is.
+        /// The value that forbids them.
         value: &'static str,
-        /// What would allow them.
+        /// The value that allows them.
         wanted: &'static str,
     },
-    /// Another program failed; its own words are kept.
+    /// Another program failed. Its own words are kept.
     #[error("{program} failed ({status}){}", said(stderr))]
     Program {
         /// The program's name.
         program: String,
-        /// How it ended.
+        /// The exit status of the program.
         status: ExitStatus,
-        /// The last lines of what it wrote to standard error.
+        /// The last lines of its standard error.
         stderr: String,
     },
 }
 
 impl Error {
-    /// A refusal of which there is no more to say than this message.
+    /// A refusal that has only a message.
     pub fn refused(message: impl Into<String>) -> Self {
         Error::Refused(message.into().into())
     }
 
-    /// The library's own kind of a refusal.
+    /// The refusal as the refusing library's own type `K`, if it is one.
     pub fn kind<K: StdError + 'static>(&self) -> Option<&K> {
         match self {
             Error::Refused(kind) => kind.downcast_ref(),
@@ -105,7 +105,7 @@ impl Error {
         }
     }
 
-    /// A file whose content is wrong.
+    /// An [`Error::Malformed`].
     pub fn malformed(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
         Error::Malformed { path: path.into(), reason: reason.into() }
     }
@@ -120,7 +120,7 @@ impl Error {
         self.os_error() == Some(libc::ENOENT)
     }
 
-    /// The kernel's error number, where the kernel was the one who refused.
+    /// The kernel's error number, if the error came from the kernel.
     pub fn os_error(&self) -> Option<i32> {
         match self {
             Error::Io { cause, .. } => cause.raw_os_error(),
@@ -128,7 +128,7 @@ impl Error {
         }
     }
 
-    /// Why, where action and path are said already.
+    /// The reason alone, for a message that names the action and the path already.
     pub fn reason(&self) -> String {
         match self {
             Error::Io { cause, .. } => describe(cause),
@@ -137,7 +137,7 @@ impl Error {
         }
     }
 
-    /// The exit code that a program ends with: 128 + the signal when interrupted, else 1.
+    /// The exit code of a program that ends with this error: 128 + the signal if it was interrupted, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Interrupted(signal) => 128u8.saturating_add(u8::try_from(*signal).unwrap_or(0)),
@@ -146,7 +146,7 @@ impl Error {
     }
 }
 
-/// Says what was being done to which path when an I/O call failed.
+/// Adds the action and the path to an I/O error.
 pub trait OrCannot<T> {
     /// Turns the error into [`Error::Io`]: `open(p).or_cannot("open", p)?`.
     fn or_cannot(self, action: impl Into<Cow<'static, str>>, path: impl AsRef<Path>) -> Result<T>;

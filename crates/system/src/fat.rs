@@ -1,8 +1,8 @@
-//! FAT filesystems without the kernel's help: read and written by mtools, since the kernel at hand may not know FAT.
+//! Reads and writes FAT filesystems with mtools, because the running kernel may not know FAT.
 //!
-//! A [`Mirror`] is an ordinary directory in memory with what the FAT has below some names. Operations work on the directory;
-//! [`Mirror::push`] brings the FAT up to it. FAT has no rename that replaces, so a power cut during a push may leave a changed file
-//! missing.
+//! A [`Mirror`] is a directory in memory. It has the files that the FAT has below some names. Operations work on the directory, and
+//! [`Mirror::push`] copies its changes to the FAT. FAT has no rename that replaces, so a power cut during a push may leave a changed
+//! file missing.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use crate::process::Program;
 use crate::step::change;
 use crate::walk::{Visit, Walk};
 
-/// The Debian package of the programs.
+/// The Debian package of mtools.
 const PACKAGE: &str = "mtools";
 
 /// A FAT filesystem's content as a directory.
@@ -32,10 +32,10 @@ pub struct Mirror {
     _attached: Option<LoopDevice>,
 }
 
-/// What is in a directory, by path: the state of a file, `None` for a directory.
+/// The content of a directory by path: the state of each file, `None` for a directory.
 type Tree = BTreeMap<PathBuf, Option<State>>;
 
-/// What tells a file from what it was before.
+/// The state of a file. It differs after every change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct State {
     inode: u64,
@@ -44,8 +44,8 @@ struct State {
 }
 
 impl Mirror {
-    /// Mirrors these names at the top of the FAT on `device`. [`Mirror::push`] writes them in this order, after everything else. An
-    /// `attached` device is detached with the mirror.
+    /// Mirrors these names at the top of the FAT on `device`. [`Mirror::push`] writes them in this order, after all other names. An
+    /// `attached` device is detached when the mirror is dropped.
     pub fn new(
         device: PathBuf,
         attached: Option<LoopDevice>,
@@ -68,17 +68,17 @@ impl Mirror {
         Ok(mirror)
     }
 
-    /// Where the directory is, for this process and its children.
+    /// The path of the directory, for this process and its children.
     pub fn path(&self) -> &Path {
         self.mount.path()
     }
 
-    /// The device or the attached image of the FAT.
+    /// The device that holds the FAT. For an image this is its loop device.
     pub fn device(&self) -> &Path {
         &self.device
     }
 
-    /// Makes the FAT what the directory is: new files are written before old ones are removed. Then waits for the disk.
+    /// Copies the directory's changes to the FAT: new files are written first, old ones are removed after that. Then syncs the device.
     pub fn push(&self) -> Result<()> {
         let (now, before) = (self.tree()?, self.known.borrow().clone());
         let is_new = |path: &PathBuf, state: &Option<State>| before.get(path) != Some(state);
@@ -94,7 +94,7 @@ impl Mirror {
         for path in files {
             self.tool("mcopy").args(["-o", "-m"]).arg(self.path().join(path)).arg(inside(path)).run()?;
         }
-        // Backwards: what is in a directory before the directory.
+        // In reverse, so that a directory is empty when it is removed.
         for (path, state) in before.iter().rev().filter(|(path, _)| !now.contains_key(*path)) {
             self.tool(if state.is_some() { "mdel" } else { "mrd" }).arg(inside(path)).run()?;
         }
@@ -104,7 +104,7 @@ impl Mirror {
 
     /// The names at the top of the FAT.
     fn names(&self) -> Result<Vec<String>> {
-        // Of an empty one mdir says that the file is not found.
+        // In an empty FAT mdir fails: it says that the file is not found.
         let Ok(output) = self.tool("mdir").args(["-b", "-a"]).arg("::/").run() else {
             return self.tool("minfo").arg("::").run().map(|_| Vec::new());
         };
@@ -137,12 +137,12 @@ impl Mirror {
     }
 
     fn tool(&self, name: &str) -> Program {
-        // The geometry of an image is nobody's business here.
+        // Without the check, mtools does not refuse an image for its geometry.
         Program::new(name).package(PACKAGE).env("MTOOLS_SKIP_CHECK", "1").arg("-i").arg(&self.device)
     }
 }
 
-/// A path in the FAT, as mtools have it.
+/// A path in the FAT, in the notation of mtools.
 fn inside(path: &Path) -> String {
     format!("::/{}", path.display())
 }

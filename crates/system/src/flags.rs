@@ -1,4 +1,4 @@
-//! The flags that `chattr` sets: read, set, and cleared where they would stop a removal.
+//! Reads and sets the flags of `chattr`, and clears those that prevent a removal.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -10,12 +10,12 @@ use crate::metadata::Flags;
 use crate::step::change;
 use crate::sys;
 
-/// Those of an open file or directory. A filesystem without flags has none set.
+/// The flags of an open file or directory. None is set if the filesystem has no flags.
 pub fn of(file: BorrowedFd<'_>, shown: &Path) -> Result<Flags> {
     Ok(read(file, shown)?.map_or_else(Flags::default, Flags::new))
 }
 
-/// All flags, where the filesystem has any.
+/// All flag bits, or `None` if the filesystem has no flags.
 fn read(file: BorrowedFd<'_>, shown: &Path) -> Result<Option<u32>> {
     match sys::fs::file_flags(file) {
         Ok(flags) => Ok(Some(flags)),
@@ -28,7 +28,7 @@ fn is_unsupported(error: Option<i32>) -> bool {
     matches!(error, Some(libc::ENOTTY | libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL))
 }
 
-/// Sets flags in addition to those that the open file has. Tells whether it has them then: not every filesystem can.
+/// Adds flags to those of the open file. Returns whether the file has them now: some filesystems cannot keep them.
 pub fn add(flags: Flags, file: BorrowedFd<'_>, shown: &Path) -> Result<bool> {
     if flags.is_empty() {
         return Ok(true);
@@ -36,13 +36,14 @@ pub fn add(flags: Flags, file: BorrowedFd<'_>, shown: &Path) -> Result<bool> {
     let Some(there) = read(file, shown)? else { return Ok(false) };
     let wanted = there | flags.bits();
     match change("set the flags of", shown, || sys::fs::set_file_flags(file, wanted)) {
-        // In a user namespace nobody is allowed to.
+        // In a user namespace not even root may set them.
         Err(error) if is_unsupported(error.os_error()) || error.os_error() == Some(libc::EPERM) => Ok(false),
         outcome => outcome.map(|()| true),
     }
 }
 
-/// Lets the file or directory `name` in `dir` (empty: the directory itself) be changed and removed. Tells whether it could not be before.
+/// Clears the flags that forbid to change or remove `name` in `dir`. An empty name is the directory itself. Returns whether such a flag
+/// was set.
 pub fn release(dir: &Dir, name: &Path) -> Result<bool> {
     if name.as_os_str().is_empty() {
         return release_open(dir.as_fd(), &dir.shown(""));
@@ -51,7 +52,7 @@ pub fn release(dir: &Dir, name: &Path) -> Result<bool> {
     match stat.st_mode & libc::S_IFMT {
         libc::S_IFDIR => release_open(dir.dir(name)?.as_fd(), &dir.shown(name)),
         libc::S_IFREG => release_open(dir.file(name)?.as_fd(), &dir.shown(name)),
-        // The flags of anything else cannot be reached without opening it.
+        // The flags of other types cannot be reached without opening the file.
         _ => Ok(false),
     }
 }

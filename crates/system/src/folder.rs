@@ -1,4 +1,4 @@
-//! Folders by their paths, where there is no directory above that is open.
+//! Folders by their paths, for callers that have no open directory above them.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::path::Path;
 use crate::error::{OrCannot, Result};
 use crate::step::change;
 
-/// Makes a folder, and those above it that are missing.
+/// Makes a folder and all missing folders above it.
 pub fn make(path: &Path) -> Result<()> {
     change("make the folder", path, || fs::create_dir_all(path))
 }
 
-/// Waits until everything on the folder's filesystem is on the disk.
+/// Syncs the folder's whole filesystem.
 pub fn sync(path: &Path) -> Result<()> {
     let folder = File::open(path).or_cannot("open", path)?;
     change("sync", path, || rustix::fs::syncfs(folder))

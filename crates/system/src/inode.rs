@@ -1,5 +1,5 @@
-//! The one place where what belongs to a file beside its content is read and given, in the order in which nothing undoes another:
-//! a change of owner clears set-id bits and capabilities, an ACL changes the mode, and everything changes the times.
+//! Reads and sets the metadata of files. This is the one place that does so, because the order matters: a change of owner clears set-id
+//! bits and capabilities, an ACL changes the mode, and every step changes the times.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -21,25 +21,25 @@ use crate::flags;
 use crate::metadata::{Attributes, CAPABILITY, Flags, Metadata, Time, Times, is_acl};
 use crate::step::change;
 
-/// A file to read from or to give to: open, or by its name, which is never followed where it is a link.
+/// A file of any type, either open or by its name. A link is never followed.
 #[derive(Debug)]
 pub struct Inode<'a> {
-    at: At<'a>,
+    at: Handle<'a>,
     shown: PathBuf,
 }
 
 #[derive(Debug)]
-enum At<'a> {
+enum Handle<'a> {
     Open(BorrowedFd<'a>),
     Name {
         dir: BorrowedFd<'a>,
         name: &'a Path,
-        /// For the calls that take no directory.
+        /// The path for the calls that take no directory.
         path: PathBuf,
     },
 }
 
-/// What a filesystem, or the lack of privilege, refuses.
+/// The metadata that the kernel refused to set: the filesystem cannot keep it, or the process may not set it.
 #[derive(Debug)]
 pub enum Refused<'r> {
     /// The owner and the group.
@@ -49,37 +49,38 @@ pub enum Refused<'r> {
 }
 
 impl<'a> Inode<'a> {
-    /// A file or directory that is open, with the name under which the user knows it.
+    /// An open file or directory, with the name under which the user knows it.
     pub fn open(file: BorrowedFd<'a>, shown: impl Into<PathBuf>) -> Self {
-        Inode { at: At::Open(file), shown: shown.into() }
+        Inode { at: Handle::Open(file), shown: shown.into() }
     }
 
-    /// The name in the directory; the empty name is the directory itself.
+    /// The file `name` in the directory. An empty name is the directory itself.
     pub fn named(dir: &'a Dir, name: &'a Path) -> Self {
         if name.as_os_str().is_empty() {
             return Self::open(dir.as_fd(), dir.shown(""));
         }
         let path = PathBuf::from(format!("/proc/self/fd/{}", dir.as_fd().as_raw_fd())).join(name);
-        Inode { at: At::Name { dir: dir.as_fd(), name, path }, shown: dir.shown(name) }
+        Inode { at: Handle::Name { dir: dir.as_fd(), name, path }, shown: dir.shown(name) }
     }
 
-    /// How messages name it.
+    /// The name for messages.
     pub fn shown(&self) -> &Path {
         &self.shown
     }
 
-    /// What the kernel knows of it.
+    /// The `stat` of the file.
     pub fn stat(&self) -> Result<FileStat> {
         match &self.at {
-            At::Open(fd) => fstat(fd),
-            At::Name { dir, name, .. } => fstatat(dir, *name, AtFlags::AT_SYMLINK_NOFOLLOW),
+            Handle::Open(fd) => fstat(fd),
+            Handle::Name { dir, name, .. } => fstatat(dir, *name, AtFlags::AT_SYMLINK_NOFOLLOW),
         }
         .or_cannot("examine", &self.shown)
     }
 
-    /// What belongs to it, as `stat` and its attributes tell. Flags are those of a file that is open; a name has none.
+    /// The metadata of the file. The flags are read only if the file is open.
     pub fn metadata(&self, stat: &FileStat) -> Result<Metadata> {
-        let flags = if let At::Open(fd) = self.at { flags::of(fd, &self.shown)? } else { Flags::default() };
+        let flags =
+            if let Handle::Open(fd) = self.at { flags::of(fd, &self.shown)? } else { Flags::default() };
         Ok(Metadata {
             mode: stat.st_mode & 0o7777,
             uid: stat.st_uid,
@@ -89,13 +90,13 @@ impl<'a> Inode<'a> {
         })
     }
 
-    /// Gives it owner, mode, attributes and times. What it has already is not set again, and attributes that it is not to have, an
-    /// inherited ACL say, are removed. Flags are set by [`Inode::add_flags`], when nothing is left to do in it.
+    /// Sets owner, mode, attributes and times. The owner and the mode are not set again if they are right already. Other attributes, an
+    /// inherited ACL for example, are removed. Flags are set last, by [`Inode::add_flags`].
     pub fn give(&self, metadata: &Metadata, times: Times) -> Result<()> {
         self.give_with(metadata, times, &mut |_, error| Err(error))
     }
 
-    /// The same; `refused` decides what an error means that something is refused with.
+    /// Like [`Inode::give`], but an error about the owner or an attribute goes to `refused`, which decides whether it counts.
     pub fn give_with(
         &self,
         metadata: &Metadata,
@@ -114,7 +115,7 @@ impl<'a> Inode<'a> {
             }
         }
         let has_mode = is_owned && found.st_mode & 0o7777 == metadata.mode;
-        // A link has no mode.
+        // The mode of a link cannot be set.
         if !has_mode && found.st_mode & libc::S_IFMT != libc::S_IFLNK {
             self.set_mode(metadata.mode)?;
         }
@@ -127,7 +128,7 @@ impl<'a> Inode<'a> {
         self.set_times(times)
     }
 
-    /// Changes owner and group, and nothing else: set-id bits and capabilities are given back.
+    /// Changes only owner and group. The kernel clears set-id bits and capabilities then, so this sets them again.
     pub fn change_owner(&self, uid: u32, gid: u32) -> Result<()> {
         let stat = self.stat()?;
         let is_link = stat.st_mode & libc::S_IFMT == libc::S_IFLNK;
@@ -145,16 +146,16 @@ impl<'a> Inode<'a> {
     fn set_owner(&self, uid: u32, gid: u32) -> Result<()> {
         let (user, group) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
         change("change owner of", &self.shown, || match &self.at {
-            At::Open(fd) => fchown(fd, user, group),
-            At::Name { dir, name, .. } => fchownat(dir, *name, user, group, AtFlags::AT_SYMLINK_NOFOLLOW),
+            Handle::Open(fd) => fchown(fd, user, group),
+            Handle::Name { dir, name, .. } => fchownat(dir, *name, user, group, AtFlags::AT_SYMLINK_NOFOLLOW),
         })
     }
 
     fn set_mode(&self, mode: u32) -> Result<()> {
         let mode = Mode::from_bits_truncate(mode);
         change("change mode of", &self.shown, || match &self.at {
-            At::Open(fd) => fchmod(fd, mode),
-            At::Name { dir, name, .. } => fchmodat(dir, *name, mode, FchmodatFlags::FollowSymlink),
+            Handle::Open(fd) => fchmod(fd, mode),
+            Handle::Name { dir, name, .. } => fchmodat(dir, *name, mode, FchmodatFlags::FollowSymlink),
         })
     }
 
@@ -162,16 +163,16 @@ impl<'a> Inode<'a> {
     pub fn set_attribute(&self, name: &CStr, value: &[u8]) -> Result<()> {
         let flags = XattrFlags::empty();
         change(format!("set attribute {} of", name.to_string_lossy()), &self.shown, || match &self.at {
-            At::Open(fd) => fsetxattr(fd, name, value, flags),
-            At::Name { path, .. } => lsetxattr(path, name, value, flags),
+            Handle::Open(fd) => fsetxattr(fd, name, value, flags),
+            Handle::Name { path, .. } => lsetxattr(path, name, value, flags),
         })
     }
 
     fn remove_attribute(&self, name: &CStr) -> Result<()> {
         let removed = change(format!("remove attribute {} of", name.to_string_lossy()), &self.shown, || {
             match &self.at {
-                At::Open(fd) => fremovexattr(fd, name),
-                At::Name { path, .. } => lremovexattr(path, name),
+                Handle::Open(fd) => fremovexattr(fd, name),
+                Handle::Name { path, .. } => lremovexattr(path, name),
             }
         });
         match removed {
@@ -180,23 +181,23 @@ impl<'a> Inode<'a> {
         }
     }
 
-    /// Sets its times; a link's own.
+    /// Sets the times. A link is not followed.
     pub fn set_times(&self, times: Times) -> Result<()> {
         let accessed = times.accessed.map_or(TimeSpec::UTIME_OMIT, in_kernel);
         let modified = in_kernel(times.modified);
         change("set times of", &self.shown, || match &self.at {
-            At::Open(fd) => futimens(fd, &accessed, &modified),
-            At::Name { dir, name, .. } => {
+            Handle::Open(fd) => futimens(fd, &accessed, &modified),
+            Handle::Name { dir, name, .. } => {
                 utimensat(dir, *name, &accessed, &modified, UtimensatFlags::NoFollowSymlink)
             }
         })
     }
 
-    /// Sets flags of a file or directory that is open; tells whether it has them then. Nothing can be changed after some of them.
+    /// Adds flags to an open file or directory. Returns whether it has them now. After some flags nothing can be changed any more.
     pub fn add_flags(&self, flags: Flags) -> Result<bool> {
         match self.at {
-            At::Open(fd) => flags::add(flags, fd, &self.shown),
-            At::Name { .. } => Ok(flags.is_empty()),
+            Handle::Open(fd) => flags::add(flags, fd, &self.shown),
+            Handle::Name { .. } => Ok(flags.is_empty()),
         }
     }
 
@@ -216,7 +217,7 @@ impl<'a> Inode<'a> {
         let (mut few, mut many) = ([0; 1024], Vec::new());
         let list = match self.list(&mut few) {
             Ok(length) => &few[..length],
-            // A filesystem without extended attributes.
+            // The filesystem has no extended attributes.
             Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
             Err(Errno::RANGE) => {
                 many.resize(LONGEST_LIST, 0);
@@ -226,7 +227,7 @@ impl<'a> Inode<'a> {
             Err(error) => return Err(error).or_cannot("list attributes of", &self.shown),
         };
         let names = list.split_inclusive(|&byte| byte == 0);
-        // How a filesystem stores a file, btrfs.compression say, is no property of the file.
+        // Attributes such as btrfs.compression tell how a filesystem stores the file. They are not the file's metadata.
         let wanted = |name: &&CStr| !name.to_bytes().starts_with(b"btrfs.");
         let names = names.filter_map(|name| CStr::from_bytes_with_nul(name).ok()).filter(wanted);
         Ok(names.map(CStr::to_owned).collect())
@@ -234,18 +235,18 @@ impl<'a> Inode<'a> {
 
     fn list(&self, into: &mut [u8]) -> Result<usize, Errno> {
         match &self.at {
-            At::Open(fd) => flistxattr(fd, into),
-            At::Name { path, .. } => llistxattr(path, into),
+            Handle::Open(fd) => flistxattr(fd, into),
+            Handle::Name { path, .. } => llistxattr(path, into),
         }
     }
 
-    /// The value of an attribute; `None` where it has none of this name.
+    /// The value of an attribute, or `None` if there is none of this name.
     pub fn attribute(&self, name: &CStr) -> Result<Option<Vec<u8>>> {
         let mut value = vec![0; 256];
         loop {
             let got = match &self.at {
-                At::Open(fd) => fgetxattr(fd, name, value.as_mut_slice()),
-                At::Name { path, .. } => lgetxattr(path, name, value.as_mut_slice()),
+                Handle::Open(fd) => fgetxattr(fd, name, value.as_mut_slice()),
+                Handle::Name { path, .. } => lgetxattr(path, name, value.as_mut_slice()),
             };
             match got {
                 Ok(length) => {
@@ -263,10 +264,10 @@ impl<'a> Inode<'a> {
     }
 }
 
-/// As many bytes of names as the kernel ever gives.
+/// The kernel's limit for a list of attribute names, in bytes.
 const LONGEST_LIST: usize = 1 << 16;
 
-/// The times of a file, as `stat` tells.
+/// The times in a `stat`.
 pub fn times(stat: &FileStat) -> Times {
     let time =
         |seconds, nanoseconds: i64| Time { seconds, nanoseconds: u32::try_from(nanoseconds).unwrap_or(0) };
@@ -280,7 +281,7 @@ fn in_kernel(time: Time) -> TimeSpec {
     TimeSpec::new(time.seconds, time.nanoseconds.into())
 }
 
-/// Whether the attribute belongs to a security module or a filesystem, which gives it to new files and does not let it be removed.
+/// Whether the attribute belongs to a security module or a filesystem. These set it on new files and may forbid its removal.
 fn is_of_module(name: &[u8]) -> bool {
     let is_other = |prefix: &[u8]| name.starts_with(prefix) && name != CAPABILITY && !is_acl(name);
     is_other(b"security.") || is_other(b"system.")

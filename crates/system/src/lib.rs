@@ -1,13 +1,13 @@
-//! The ground floor: each module does one thing to a Linux machine, and is named after it. None of them knows what a version is.
+//! The ground floor. Each module does one thing to a Linux machine and is named after it. No module knows versions.
 //!
-//! Every change of the disk is one call of [`step::change`], so that tests can make each of them fail. All `unsafe` code is in [`sys`], and
-//! [`process`] is the only module that starts programs. The library never prints: it reports through an [`observer::Observer`].
+//! Every change of the disk is one call of [`step::change`], so that tests can make each one fail. All `unsafe` code is in [`sys`]. Only
+//! [`process`] starts programs. The library never prints: it reports through an [`observer::Observer`].
 //!
 //! ```
 //! use system::dir::{Dir, MOST_TEXT};
 //!
 //! # fn main() -> system::Result<()> {
-//! // Everything is done below a directory that was opened once, and every error says what was tried, to which path.
+//! // All work is done below a directory that was opened once. Every error names the failed action and the path.
 //! let etc = Dir::open("/etc")?;
 //! assert!(etc.has("passwd")?);
 //! let error = etc.read("no-such-file", MOST_TEXT).unwrap_err();

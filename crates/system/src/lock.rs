@@ -1,4 +1,4 @@
-//! One tool at a time: `flock` on a file or device, and who holds it.
+//! Lets one tool work at a time: `flock` on a file or device, and the search for the process that holds it.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -14,16 +14,16 @@ use crate::error::{Error, OrCannot, Result};
 use crate::signal;
 use crate::step::change;
 
-/// What to do when somebody else holds the lock.
+/// The reaction if another process holds the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// Say who, and give up.
+    /// Fail, and name the process.
     Refuse,
     /// Wait for as long as it takes.
     Wait,
 }
 
-/// Opens a file to lock it. A missing one is made.
+/// Opens a file to lock it. A missing file is made.
 pub fn open(path: &Path) -> Result<File> {
     change("lock", path, || File::options().create(true).truncate(false).write(true).open(path))
 }
@@ -34,15 +34,16 @@ pub struct Lock {
     file: Flock<File>,
 }
 
-/// How often a waiting process looks again.
+/// The time between two tries of a waiting process.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// The device manager looks at a device that has just been written, and holds a lock on it for a moment; the kernel keeps a killed
-/// process's until it has unmounted and detached what that had. Where no process is found that holds it, this is waited out.
+/// The number of tries before a lock counts as held although no process is found that holds it. There are two such locks, and both end
+/// soon. The device manager holds one for a moment on a device that was just written. The kernel keeps the lock of a killed process until
+/// it has unmounted and detached everything of that process.
 const BRIEF: u32 = 100;
 
 impl Lock {
-    /// Takes the exclusive lock on the open file; `shown` is its name for messages.
+    /// Takes the exclusive lock on the open file. `shown` is its name for messages.
     pub fn take(file: File, shown: &Path, patience: Patience) -> Result<Self> {
         let mut file = file;
         let mut tries = 0;
@@ -75,7 +76,7 @@ impl Lock {
     }
 }
 
-/// Refuses an image that a virtual machine (or anything else that takes record locks) has open for writing.
+/// Fails if another process holds a record lock on the image. A virtual machine that writes to it does.
 pub fn refuse_record_locks(image: &File, shown: &Path) -> Result<()> {
     let mut tries = 0;
     loop {
@@ -93,12 +94,12 @@ pub fn refuse_record_locks(image: &File, shown: &Path) -> Result<()> {
     }
 }
 
-/// Who is said to hold a lock: whoever was found, or nobody that is known once that has been looked for often enough.
+/// The holder of a lock for the error. After [`BRIEF`] tries without a process this is "another process"; before that it is `None`.
 fn named(found: Option<String>, tries: u32) -> Option<String> {
     found.or_else(|| (tries > BRIEF).then(|| "another process".into()))
 }
 
-/// Takes a record lock on the whole image, so that a virtual machine refuses to start from it meanwhile. Ends with the file.
+/// Takes a record lock on the whole image, so that a virtual machine refuses to start from it. The lock ends when the file is closed.
 pub fn take_record_lock(image: &File, shown: &Path) -> Result<()> {
     fcntl(image.as_fd(), FcntlArg::F_OFD_SETLK(&record_lock(libc::F_WRLCK)))
         .map(drop)
@@ -124,7 +125,7 @@ fn holder(file: &File) -> Option<String> {
     })
 }
 
-/// A process that has the same file open, other than this one.
+/// Another process that has the same file open.
 fn opener(file: &File) -> Option<String> {
     processes_with(file, |_, _| true)
 }
@@ -145,7 +146,7 @@ fn processes_with(file: &File, test: impl Fn(&Path, &Path) -> bool) -> Option<St
     None
 }
 
-/// The names, under `fd/`, of the process's descriptors that are open on this inode.
+/// The names in `fd/` of the process's descriptors for this inode.
 fn fds_on(process: &Path, wanted: &std::fs::Metadata) -> Vec<PathBuf> {
     let Ok(fds) = std::fs::read_dir(process.join("fd")) else { return Vec::new() };
     let same = |path: &PathBuf| {

@@ -1,4 +1,4 @@
-//! Loop devices that go away with the process that made them.
+//! Loop devices that disappear with the process that made them.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -12,8 +12,7 @@ use crate::error::{Error, OrCannot, Result};
 use crate::step;
 use crate::sys::loopdev as ioctl;
 
-/// An image attached to a loop device. The kernel detaches it when the last user is gone: when this is dropped and nothing is mounted
-/// from it, also after `kill -9`.
+/// An image attached to a loop device. The kernel detaches it once this is dropped and nothing is mounted from it, even after `kill -9`.
 #[derive(Debug)]
 pub struct LoopDevice {
     device: OwnedFd,
@@ -22,11 +21,11 @@ pub struct LoopDevice {
 
 const CONTROL: &str = "/dev/loop-control";
 
-/// How often, and how long after each other, a device that may be going is looked at.
+/// A device that may be about to be detached is looked at so many times, at this interval.
 const LOOKS: u32 = 60;
 const INTERVAL: Duration = Duration::from_millis(25);
 
-/// Tries before giving up on a free device: another process may take it between asking and attaching.
+/// The number of tries to attach. Another process may take a free device before this one attaches it.
 const TRIES: usize = 64;
 
 impl LoopDevice {
@@ -61,9 +60,10 @@ impl AsFd for LoopDevice {
     }
 }
 
-/// The loop device, if any, to which this very file is attached already: a second mount of one image loses data.
+/// The loop device to which this very file is attached already, if any. A second mount of the image would lose data.
 ///
-/// A device that is being detached goes once nobody looks at it, so one that is found is looked for again for a moment.
+/// The kernel detaches a device only when nobody has it open, and other programs may look at it just then. So the search is repeated for
+/// a moment until it finds nothing.
 pub fn holder(image: &File, shown: &Path) -> Result<Option<PathBuf>> {
     for _ in 0..LOOKS {
         if find_holder(image, shown)?.is_none() {
@@ -93,7 +93,7 @@ fn find_holder(image: &File, shown: &Path) -> Result<Option<PathBuf>> {
 fn is_backed_by(device: &Path, wanted: &std::fs::Metadata, image: &Path) -> io::Result<bool> {
     let opened = match File::open(device) {
         Ok(opened) => opened,
-        // No node here for a device of another container, or none attached.
+        // The device belongs to another container and has no node here, or nothing is attached to it.
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENXIO)) => return Ok(false),
         Err(error) => return Err(error),
     };
@@ -101,7 +101,7 @@ fn is_backed_by(device: &Path, wanted: &std::fs::Metadata, image: &Path) -> io::
     if inode != wanted.ino() {
         return Ok(false);
     }
-    // btrfs shows other device numbers to `stat` than to the loop driver; there the path decides.
+    // On btrfs `stat` and the loop driver tell different device numbers, so the path decides.
     let name = device.file_name().unwrap_or_default();
     let backing = std::fs::read_to_string(Path::new("/sys/block").join(name).join("loop/backing_file"));
     let same_path = || Some(backing.ok()?.trim_end() == image.canonicalize().ok()?.to_str()?);

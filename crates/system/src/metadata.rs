@@ -1,4 +1,4 @@
-//! What belongs to a file beside its content, as a value. [`inode`](crate::inode) reads it from a disk and gives it to a file.
+//! The metadata of a file as a value. [`inode`](crate::inode) reads it from a file and sets it on one.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::owners::IdMoves;
 /// Extended attributes by name. ACLs and capabilities are attributes.
 pub type Attributes = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// Who may do what with a file.
+/// The metadata of a file except its times.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
     /// Permission, set-id and sticky bits.
@@ -20,12 +20,12 @@ pub struct Metadata {
     pub gid: u32,
     /// Extended attributes.
     pub attributes: Attributes,
-    /// What `chattr` sets.
+    /// The flags of `chattr`.
     pub flags: Flags,
 }
 
 impl Metadata {
-    /// Gives owner, group and the entries of ACLs their numbers on the machine.
+    /// Replaces the numbers of owner, group and ACL entries by those of the machine.
     pub fn apply_moves(&mut self, moves: &IdMoves) {
         (self.uid, self.gid) = (moves.user(self.uid), moves.group(self.gid));
         for (name, value) in &mut self.attributes {
@@ -61,14 +61,14 @@ pub struct Time {
 /// The times of a file that can be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// When it was last read; `None` leaves this as it is.
+    /// The time of the last read. `None` leaves it unchanged.
     pub accessed: Option<Time>,
-    /// When it was last changed.
+    /// The time of the last change.
     pub modified: Time,
 }
 
 impl From<Time> for Times {
-    /// Last read when it was last changed.
+    /// The time of the last change also becomes the time of the last read.
     fn from(modified: Time) -> Self {
         Times { accessed: Some(modified), modified }
     }
@@ -79,13 +79,13 @@ impl From<Time> for Times {
 pub struct Flags(u32);
 
 impl Flags {
-    /// The content or the names cannot change: `chattr +i`, and `+a`, which allows to append.
+    /// The flags that protect a file from change and removal: `chattr +i`, and `+a`, which still allows to append.
     pub(crate) const FIXED: u32 = raw::FS_IMMUTABLE_FL | raw::FS_APPEND_FL;
-    /// Those that belong to a file. The others tell how a filesystem stores it.
+    /// The flags that belong to the file itself. The others tell how a filesystem stores it.
     const KEPT: u32 =
         Self::FIXED | raw::FS_NODUMP_FL | raw::FS_NOATIME_FL | raw::FS_SYNC_FL | raw::FS_DIRSYNC_FL;
 
-    /// Those of these bits that belong to a file.
+    /// The flags in `bits` that belong to the file itself.
     pub fn new(bits: u32) -> Self {
         Flags(bits & Self::KEPT)
     }
@@ -95,7 +95,7 @@ impl Flags {
         self.0
     }
 
-    /// Whether none is set.
+    /// Whether no flag is set.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }

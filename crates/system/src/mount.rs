@@ -1,4 +1,4 @@
-//! Mounts: which one a directory is on, what is mounted in it, and private ones that end with the process.
+//! Mounts: the mount of a directory, the mounts below it, and private mounts that end with the process.
 
 use std::cell::Cell;
 use std::fs::{self, DirBuilder, create_dir};
@@ -15,7 +15,7 @@ use crate::error::{Error, OrCannot, Result};
 use crate::mountinfo::{self, Mount};
 use crate::step::change;
 
-/// What tells one mount from another in this process's namespace: the kernel's number, as in mountinfo.
+/// The kernel's number of a mount in this process's namespace, as in mountinfo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MountId(pub u64);
 
@@ -24,7 +24,7 @@ pub fn id(fd: BorrowedFd<'_>, shown: &Path) -> Result<MountId> {
     use rustix::fs::{AtFlags, StatxFlags, statx};
     match statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID) {
         Ok(found) if found.stx_mask & StatxFlags::MNT_ID.bits() != 0 => Ok(MountId(found.stx_mnt_id)),
-        // Kernels before 5.8 do not tell it there.
+        // Kernels before 5.8 do not tell the number.
         Ok(_) | Err(rustix::io::Errno::NOSYS) => id_from_proc(fd, shown),
         Err(error) => Err(error).or_cannot("examine", shown),
     }
@@ -38,14 +38,14 @@ fn id_from_proc(fd: BorrowedFd<'_>, shown: &Path) -> Result<MountId> {
         .ok_or_else(|| Error::malformed(path, format!("does not tell the mount of {}", shown.display())))
 }
 
-/// What is mounted in this process's namespace.
+/// All mounts in this thread's namespace.
 pub fn own() -> Result<Vec<Mount>> {
-    // The thread's own: each may have a mount namespace to itself.
+    // Each thread may have a mount namespace of its own.
     let path = "/proc/thread-self/mountinfo";
     Ok(mountinfo::parse(&fs::read(path).or_cannot("read", path)?))
 }
 
-/// The paths at and below `name` in `dir` (empty: below the directory itself) on which something is mounted, from `dir`.
+/// The mount points at and below `name` in `dir`, as paths from `dir`. An empty `name` gives all mount points below `dir`.
 pub fn below(dir: &Dir, name: &Path) -> Result<Vec<PathBuf>> {
     let id = id(dir.as_fd(), &dir.shown(""))?;
     let mut mounts = own()?;
@@ -56,7 +56,7 @@ pub fn below(dir: &Dir, name: &Path) -> Result<Vec<PathBuf>> {
     let link = format!("/proc/self/fd/{}", dir.as_fd().as_raw_fd());
     let here = fs::read_link(&link).or_cannot("read link", &link)?;
     let inside = mounts.iter().filter_map(|mount| mount.target.strip_prefix(&here).ok());
-    // The mount of the directory itself is on another mount, unless it is the root of everything.
+    // An empty path is the directory itself. A mount on it belongs to the directory above.
     let inside = inside.filter(|path| !path.as_os_str().is_empty() && path.starts_with(name));
     Ok(inside.map(Path::to_owned).collect())
 }
@@ -64,21 +64,21 @@ pub fn below(dir: &Dir, name: &Path) -> Result<Vec<PathBuf>> {
 thread_local! {
     /// Whether this thread has left the mount namespace that it was born in.
     static PRIVATE: Cell<bool> = const { Cell::new(false) };
-    /// How many places for mounts this thread has made.
+    /// The number of mount points that this thread has made.
     static PLACES: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Where private mounts are. The directory stays; what is mounted on it is seen by one process alone.
+/// The directory of private mounts. It stays, but only one process sees the mounts on it.
 const PLACE: &str = "/run/baserock";
 
-/// A filesystem mounted in this process's own namespace. Dropped, it is unmounted; killed with `-9`, the kernel does it.
+/// A filesystem mounted in this process's own namespace. It is unmounted when this is dropped. After `kill -9` the kernel unmounts it.
 #[derive(Debug)]
 pub struct PrivateMount {
     target: PathBuf,
 }
 
 impl PrivateMount {
-    /// Mounts `device` (filesystem `kind`, its own `options`), without set-id programs and device nodes.
+    /// Mounts `device` as filesystem `kind` with its own `options`. Set-id programs and device nodes have no effect there.
     pub fn new(device: &Path, kind: &str, flags: MsFlags, options: &str) -> Result<Self> {
         let target = place()?;
         let flags = flags | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOATIME;
@@ -86,7 +86,7 @@ impl PrivateMount {
         Ok(PrivateMount { target })
     }
 
-    /// Where it is, for this process and its children.
+    /// The mount point, for this process and its children.
     pub fn path(&self) -> &Path {
         &self.target
     }
@@ -94,15 +94,15 @@ impl PrivateMount {
 
 impl Drop for PrivateMount {
     fn drop(&mut self) {
-        // Detached at once even if somebody in this process still looks at it; the kernel finishes when they are done.
+        // This succeeds at once even if a file is still open here. The kernel finishes when it is closed.
         if let Err(error) = umount2(&self.target, MntFlags::MNT_DETACH) {
             tracing::error!("cannot unmount {}: {error}", self.target.display());
         }
     }
 }
 
-/// Gives this thread, and the children that it makes, a mount namespace of its own, once. What is mounted elsewhere still appears in it;
-/// what is mounted in it appears nowhere else.
+/// Gives this thread and its later children a mount namespace of their own, once. Mounts from outside still appear in it. Mounts in it
+/// do not appear outside.
 pub fn leave_shared_namespace() -> Result<()> {
     if PRIVATE.get() {
         return Ok(());
@@ -115,7 +115,7 @@ pub fn leave_shared_namespace() -> Result<()> {
     Ok(())
 }
 
-/// A new empty directory to mount on, in a private tmpfs, so that nothing is left behind.
+/// A new empty directory to mount on. It is in a private tmpfs, so nothing is left behind.
 fn place() -> Result<PathBuf> {
     leave_shared_namespace()?;
     let number = PLACES.get();

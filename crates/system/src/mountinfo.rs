@@ -1,4 +1,4 @@
-//! `/proc/PID/mountinfo`: what is mounted where.
+//! Parses `/proc/PID/mountinfo`, the list of mounts.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -11,36 +11,36 @@ pub struct Mount {
     pub id: u64,
     /// The number of the mount that this one is mounted on.
     pub parent: u64,
-    /// `MAJOR:MINOR` of the filesystem; for btrfs a number of the whole filesystem that no device has.
+    /// `MAJOR:MINOR` of the filesystem. For btrfs this number belongs to the filesystem as a whole, not to a device.
     pub device: String,
-    /// The directory of the filesystem that is mounted: `/systems/factory/run`.
+    /// The mounted directory of the filesystem: `/systems/factory/run`.
     pub root: PathBuf,
-    /// Where.
+    /// The mount point.
     pub target: PathBuf,
     /// `btrfs`, `ext4`, …
     pub kind: String,
-    /// What was given to `mount`, usually a device.
+    /// The source that was given to `mount`, usually a device.
     pub source: PathBuf,
 }
 
-/// Parses a whole mountinfo; lines that are not of its form are left out.
+/// Parses a whole mountinfo. Malformed lines are left out.
 pub fn parse(text: &[u8]) -> Vec<Mount> {
     text.split(|&byte| byte == b'\n').filter_map(parse_line).collect()
 }
 
-/// The mount that is seen at `/`: the last of those there.
+/// The visible mount at `/`: the last one there.
 pub fn root(mounts: &[Mount]) -> Option<&Mount> {
     at(mounts, Path::new("/"))
 }
 
-/// The mount that is seen at this very path, if it is a mount point: the last of those there.
+/// The visible mount at this very path, which is the last one there. `None` if the path is not a mount point.
 pub fn at<'m>(mounts: &'m [Mount], target: &Path) -> Option<&'m Mount> {
     mounts.iter().rev().find(|mount| mount.target == target)
 }
 
 fn parse_line(line: &[u8]) -> Option<Mount> {
     let fields: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
-    // A variable number of optional fields ends with a lone hyphen.
+    // A single hyphen ends the optional fields.
     let separator = fields.iter().position(|&field| field == b"-")?;
     let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
     Some(Mount {

@@ -1,4 +1,4 @@
-//! User namespaces: an ordinary user becomes root of what is the user's own.
+//! User namespaces: an ordinary user becomes root over the user's own files.
 
 use std::fs;
 use std::io;
@@ -10,39 +10,40 @@ use nix::unistd::{Gid, Uid, User, getegid, geteuid, setgroups, setresgid, setres
 use crate::error::{Error, OrCannot, Result};
 use crate::process::{self, Program, Running};
 
-/// How much of root this process is.
+/// The extent to which this process is root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Privilege {
     /// Root of the machine.
     Root,
-    /// Root of a user namespace that has many ids: those in `/etc/subuid` and `/etc/subgid`.
+    /// Root of a user namespace with many ids: those in `/etc/subuid` and `/etc/subgid`.
     Ranges,
-    /// Root of a user namespace that has no other id.
+    /// Root of a user namespace without any other id.
     OneId,
 }
 
-/// The settings that forbid user namespaces, and the value with which they do.
+/// The settings that can forbid user namespaces: the name, the value that forbids them, and a value that allows them.
 const FORBIDDING: [(&str, &str, &str); 3] = [
     ("kernel.unprivileged_userns_clone", "0", "1"),
     ("user.max_user_namespaces", "0", "10000"),
     ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
 ];
 
-/// Root stays root; anybody else enters a user namespace of their own and is root in it. Only while the process has one thread.
+/// Makes this process root. Root stays root. Another user enters a new user namespace and is root in it. The process must have only one
+/// thread.
 pub fn become_root() -> Result<Privilege> {
     let (uid, gid) = (geteuid(), getegid());
     if uid.is_root() {
         return Ok(Privilege::Root);
     }
     let mapper = start_mapper(uid, gid)?;
-    // Both at once: where one is allowed and the other is not, the user is told at once, not half-way.
+    // Both namespaces at once: if either is forbidden, the user learns it now and not half-way.
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).map_err(|error| forbidden(error.into()))?;
     let Some(mapper) = mapper else {
         map_one(uid, gid).map_err(forbidden)?;
         return Ok(Privilege::OneId);
     };
     mapper.finish()?;
-    // The user's other groups have no number in the namespace, and would stay with every process.
+    // The user's other groups have no number in the namespace. Without this every process would keep them.
     setgroups(&[]).or_cannot("leave the groups of", "this process")?;
     let (root, wheel) = (Uid::from_raw(0), Gid::from_raw(0));
     setresgid(wheel, wheel, wheel).or_cannot("become root in", "the user namespace")?;
@@ -51,14 +52,14 @@ pub fn become_root() -> Result<Privilege> {
 }
 
 fn map_one(uid: Uid, gid: Gid) -> io::Result<()> {
-    // Without giving up changes of groups, the kernel lets nobody map a group.
+    // An ordinary user may map a group only after giving up setgroups.
     fs::write("/proc/self/setgroups", "deny")?;
     fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
     fs::write("/proc/self/gid_map", format!("0 {gid} 1"))
 }
 
-/// Starts what gives this process its ranges: it waits for its input, since it has to run outside of the namespace that does not exist yet.
-/// `None` where the user has no ranges, or where nothing is installed to map them with.
+/// Starts the program that gives this process its ranges. It must run outside the namespace, so it is started first and waits for its
+/// input until the namespace exists. `None` if the user has no ranges, or if the tools for mapping them are not installed.
 fn start_mapper(uid: Uid, gid: Gid) -> Result<Option<Running>> {
     let name = User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
     let (Some(users), Some(groups)) = (range("/etc/subuid", &name, uid), range("/etc/subgid", &name, uid))
@@ -74,7 +75,7 @@ fn start_mapper(uid: Uid, gid: Gid) -> Result<Option<Running>> {
     program.input("go\n").start().map(Some)
 }
 
-/// The first range of the user in a file such as `/etc/subuid`: `NAME-OR-UID:START:COUNT`.
+/// The user's first range in a file such as `/etc/subuid`: `NAME-OR-UID:START:COUNT`.
 fn range(file: &str, name: &str, uid: Uid) -> Option<(u32, u32)> {
     parse_range(&fs::read_to_string(file).ok()?, name, &uid.to_string())
 }
@@ -88,7 +89,7 @@ fn parse_range(text: &str, name: &str, uid: &str) -> Option<(u32, u32)> {
     })
 }
 
-/// Why there is no user namespace.
+/// The error that tells why there is no user namespace.
 fn forbidden(error: io::Error) -> Error {
     let setting = |name: &str| {
         let path = Path::new("/proc/sys").join(name.replace('.', "/"));

@@ -1,37 +1,37 @@
-//! How operations tell what they do: programs show it as lines, a bar or JSON.
+//! Events with which operations report their progress. Programs show them as lines, a bar or JSON.
 
 use serde::{Deserialize, Serialize};
 
-/// Something that an operation reports while it runs.
+/// A report of an operation while it runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum Event {
     /// A new phase begins, in words: `merging /etc of factory into devel`.
     Phase {
-        /// What is being done.
+        /// The work of this phase.
         text: String,
     },
-    /// How far the phase is, in bytes.
+    /// The progress of the phase, in bytes.
     Progress {
         /// Bytes done.
         done: u64,
-        /// Bytes in all, where known.
+        /// Bytes in all, if known.
         total: Option<u64>,
     },
-    /// Something that the user should know, though the operation goes on.
+    /// Something that the user should know. The operation goes on.
     Finding(Finding),
 }
 
 /// Something that the user should know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// How much it matters.
+    /// Its importance.
     pub level: Level,
     /// One line, lower case, without a full stop.
     pub text: String,
 }
 
-/// How much a finding matters.
+/// The importance of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
@@ -43,17 +43,17 @@ pub enum Level {
 
 /// Receives the events of an operation.
 pub trait Observer {
-    /// One event, in the order in which they happen.
+    /// Receives one event. Events arrive in the order in which they happen.
     fn event(&self, event: Event);
 }
 
 impl dyn Observer + '_ {
-    /// A new phase.
+    /// Reports a new phase.
     pub fn phase(&self, text: impl Into<String>) {
         self.event(Event::Phase { text: text.into() });
     }
 
-    /// Bytes done of the bytes in all.
+    /// Reports the progress of the phase, in bytes.
     pub fn progress(&self, done: u64, total: Option<u64>) {
         self.event(Event::Progress { done, total });
     }

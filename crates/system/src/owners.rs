@@ -1,10 +1,10 @@
-//! Owners whose numbers differ between a tree as built and the machine.
+//! Users and groups that have other numbers on the machine than in a tree as built.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Numbers in a tree as built, and what they are on the machine; numbers that stay are not listed.
+/// Maps numbers in a tree as built to numbers on the machine. Numbers that stay the same are not listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdMoves {
     /// Users.
@@ -20,7 +20,7 @@ const ACL_USER: u16 = 0x02;
 const ACL_GROUP: u16 = 0x08;
 
 impl IdMoves {
-    /// Whether every number stays.
+    /// Whether every number stays the same.
     pub fn is_empty(&self) -> bool {
         self.users.is_empty() && self.groups.is_empty()
     }
@@ -35,9 +35,9 @@ impl IdMoves {
         self.groups.get(&gid).copied().unwrap_or(gid)
     }
 
-    /// An ACL with the machine's numbers; `None` where it stays as it is.
+    /// The ACL with the machine's numbers; `None` if it stays the same.
     ///
-    /// The form is the kernel's (`linux/posix_acl_xattr.h`): a version of four bytes, then entries of tag, permissions and number.
+    /// An ACL has the kernel's form (`linux/posix_acl_xattr.h`): a version of four bytes, then entries of tag, permissions and number.
     pub fn acl(&self, acl: &[u8]) -> Option<Vec<u8>> {
         let mut moved = acl.to_vec();
         for entry in moved.get_mut(4..)?.chunks_exact_mut(8) {

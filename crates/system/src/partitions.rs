@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::error::{Error, OrCannot, Result};
 
-/// Bytes a sector: tables of disks with larger ones are not read.
+/// Bytes in a sector. Tables of disks with larger sectors are not read.
 pub const SECTOR: u64 = 512;
 
 /// One partition.
@@ -16,15 +16,15 @@ pub const SECTOR: u64 = 512;
 pub struct Partition {
     /// Its number in the table, from 1.
     pub number: u32,
-    /// Where it begins, bytes.
+    /// Its first byte.
     pub start: u64,
-    /// Its size, bytes.
+    /// Its size in bytes.
     pub size: u64,
-    /// Its UUID as the kernel writes it: `PARTUUID=` takes it.
+    /// Its UUID in the kernel's notation for `PARTUUID=`.
     pub part_uuid: String,
 }
 
-/// Reads the table of the device or image; no partitions where it has none.
+/// Reads the partition table of the device or image. A disk without a table has no partitions.
 pub fn read(disk: &File, shown: &Path) -> Result<Vec<Partition>> {
     let mut disk = disk;
     disk.seek(SeekFrom::Start(0)).or_cannot("read", shown)?;
@@ -38,13 +38,13 @@ pub fn read(disk: &File, shown: &Path) -> Result<Vec<Partition>> {
     }
     let broken =
         |error: &dyn std::fmt::Display| Error::malformed(shown, format!("broken partition table ({error})"));
-    // A GPT protects itself by an MBR with one partition of this type.
+    // A disk with a GPT has a protective MBR with a partition of this type.
     if sector[446 + 4] == 0xee {
         let table = gptman::GPT::find_from(&mut disk).map_err(|error| broken(&error))?;
         return Ok(of_gpt(&table));
     }
-    // The first sector of a FAT, or of a loader in an unpartitioned disk, ends with the same signature, and has other things where the
-    // entries would be.
+    // The first sector of a FAT, or of a disk with a loader but no partitions, ends with the same signature. It has other data in the
+    // place of the entries.
     let flags = (0..4).map(|entry| sector[446 + 16 * entry]);
     if !flags.into_iter().all(|flag| matches!(flag, 0 | 0x80)) {
         return Ok(Vec::new());
@@ -63,7 +63,7 @@ fn of_gpt(table: &gptman::GPT) -> Vec<Partition> {
     .collect()
 }
 
-/// A GUID as it is written; on the disk its first three fields are little-endian.
+/// A GUID in the usual notation. On the disk its first three fields are little-endian.
 pub fn guid(bytes: &[u8; 16]) -> String {
     let mut ordered = *bytes;
     ordered[..4].reverse();
@@ -117,11 +117,11 @@ mod tests {
                 sector[510..].copy_from_slice(&[0x55, 0xaa]);
                 file.write_all_at(&sector, at * SECTOR).unwrap();
             };
-            // As on images that are CDs too, the first begins where the disk does.
+            // The first partition begins at the start of the disk, as in an image that is also a CD.
             put(0, [entry(0x17, 0, 100), entry(5, 2048, 60000)]);
             put(2048, [entry(0x83, 2048, 4096), entry(5, 8192, 10000)]);
             put(10240, [entry(0, 0, 0), entry(5, 20480, 10000)]);
-            // A table that leads back to an earlier one ends there.
+            // This table leads back to an earlier one, so reading must end here.
             put(22528, [entry(0x83, 2048, 5000), entry(5, 8192, 10000)]);
         });
         let places: Vec<_> =

@@ -1,4 +1,4 @@
-//! The only place that starts other programs.
+//! Starts other programs. Nothing else does.
 
 mod follow;
 
@@ -20,7 +20,7 @@ use crate::error::{Error, OrCannot, Result};
 use crate::signal;
 use crate::step;
 
-/// A program to run: no standard input unless given, the C locale, its output kept.
+/// A program to run. It runs in the C locale, its output is kept, and its standard input is empty unless [`Program::input`] gives one.
 pub struct Program {
     command: Command,
     name: String,
@@ -28,7 +28,7 @@ pub struct Program {
     input: Vec<u8>,
 }
 
-/// What a program that succeeded wrote.
+/// The output of a program that succeeded.
 #[derive(Debug)]
 pub struct Output {
     /// Its standard output.
@@ -37,26 +37,26 @@ pub struct Output {
     pub stderr: Vec<u8>,
 }
 
-/// A program that runs, to talk with.
+/// A running program, with its three streams.
 pub struct Conversation {
     /// The program.
     pub process: Process,
-    /// What it reads.
+    /// Its standard input.
     pub stdin: File,
-    /// What it writes.
+    /// Its standard output.
     pub stdout: File,
-    /// What it complains of.
+    /// Its standard error.
     pub stderr: File,
 }
 
-/// A program that was started. Dropped, it is ended.
+/// A program that was started. It is ended when this is dropped.
 pub struct Process {
     child: Child,
     program: Program,
 }
 
 impl Process {
-    /// Waits for its end; a failure is an error with these last words of its standard error.
+    /// Waits for its end. If it fails, the error has the last lines of `stderr`, its standard error.
     pub fn wait(mut self, stderr: &[u8]) -> Result<()> {
         let status = self.child.wait().or_cannot("wait for", &self.program.name)?;
         if status.success() { Ok(()) } else { Err(self.program.failed(status, stderr)) }
@@ -71,14 +71,14 @@ impl Drop for Process {
     }
 }
 
-/// How often a waiting parent looks for signals of its own.
+/// A waiting parent looks for signals of its own at this interval, in milliseconds.
 const LOOK: u16 = 100;
 
-/// How much of a failed program's words is shown.
+/// The number of lines of a failed program's standard error that are shown.
 const LAST_LINES: usize = 5;
 
 impl Program {
-    /// The program of this name in `PATH` (with the system directories added, since `su` leaves them out), or at this path.
+    /// The program at this path, or of this name in `PATH`. The system directories are added to `PATH`, because `su` leaves them out.
     pub fn new(name: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new(name.as_ref());
         let path = std::env::var("PATH").unwrap_or_default();
@@ -90,7 +90,7 @@ impl Program {
         Program { command, name, package: None, input: Vec::new() }
     }
 
-    /// The Debian package that has the program, for the message when it is missing.
+    /// Names the program's Debian package, for the error if the program is missing.
     #[must_use]
     pub fn package(mut self, package: &'static str) -> Self {
         self.package = Some(package);
@@ -111,40 +111,40 @@ impl Program {
         self
     }
 
-    /// Sets a variable.
+    /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
     }
 
-    /// What the program reads from standard input.
+    /// Sets the program's standard input.
     #[must_use]
     pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = bytes.into();
         self
     }
 
-    /// The directory in which it runs.
+    /// Sets its working directory.
     #[must_use]
     pub fn current_dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.command.current_dir(dir);
         self
     }
 
-    /// Runs it to its end. A program that is missing or fails is an error with its own last words; a signal to this process ends it.
+    /// Runs it to its end. It is an error if it is missing or fails; then the error has its last words. A signal to this process ends it.
     pub fn run(self) -> Result<Output> {
         let stdin = if self.input.is_empty() { Stdio::null() } else { Stdio::piped() };
         self.spawn(stdin)?.finish()
     }
 
-    /// Starts it; it gets its input, and with that usually begins its work, in [`Running::finish`].
+    /// Starts it. It gets its input in [`Running::finish`], so it usually begins its work only then.
     pub fn start(self) -> Result<Running> {
         self.spawn(Stdio::piped())
     }
 
     fn spawn(mut self, stdin: Stdio) -> Result<Running> {
-        // Without the environment, which may hold somebody's secrets.
+        // The environment is not logged, because it may hold secrets.
         tracing::debug!("run: {} {:?}", self.name, self.command.get_args());
         let spawned = step::here("run", Path::new(&self.name))
             .and_then(|()| self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn());
@@ -152,7 +152,7 @@ impl Program {
         Ok(Running { program: self, child })
     }
 
-    /// Starts it with its three streams open to this process. Its standard input ends when the writer is dropped.
+    /// Starts it, and opens its three streams to this process. Its standard input ends when [`Conversation::stdin`] is dropped.
     pub fn converse(self) -> Result<Conversation> {
         let Running { program, mut child } = self.spawn(Stdio::piped())?;
         let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -164,7 +164,7 @@ impl Program {
         Ok(Conversation { process: Process { child, program }, stdin, stdout, stderr })
     }
 
-    /// Becomes the program; returns only if that fails.
+    /// Replaces this process by the program. Returns only if that fails.
     pub fn exec(mut self) -> Error {
         let error = self.command.exec();
         self.cannot_start(error)
@@ -194,7 +194,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Gives it its input and waits for its end, as [`Program::run`] does.
+    /// Gives the program its input and waits for its end, as [`Program::run`] does.
     pub fn finish(self) -> Result<Output> {
         let Running { program, mut child } = self;
         if let Some(mut stdin) = child.stdin.take() {
@@ -210,13 +210,13 @@ impl Running {
         if status.success() {
             return Ok(Output { stdout, stderr });
         }
-        // On ^C the terminal signals the child as well; it is our own interruption that is to be told.
+        // On ^C the terminal signals the child as well. The error is then the interruption of this process.
         signal::check()?;
         Err(program.failed(status, &stderr))
     }
 }
 
-/// Becomes another program, with this name for itself and nothing but these variables; returns only if that fails, with the kernel's reason.
+/// Replaces this process by another program, which sees `name` as its own name and gets only these variables. Returns only if that fails.
 pub fn become_program(
     path: &Path,
     name: &OsStr,
@@ -227,14 +227,14 @@ pub fn become_program(
     Command::new(path).arg0(name).args(arguments).env_clear().envs(variables).exec()
 }
 
-/// The path of a program in `PATH` or the system directories; `None` where it is not installed.
+/// The path of a program in `PATH` or the system directories; `None` if it is not installed.
 pub fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(PathBuf::from);
     std::env::split_paths(&path).chain(system).map(|dir| dir.join(name)).find(|path| path.is_file())
 }
 
-/// Reads both streams to their ends, looking for signals in between.
+/// Reads both streams to their ends, and looks for signals in between.
 fn collect(child: &mut Child) -> Result<(Vec<u8>, Vec<u8>)> {
     let open = |fd: Option<OwnedFd>| (fd.map(File::from), Vec::new());
     let mut streams =
@@ -247,7 +247,7 @@ fn collect(child: &mut Child) -> Result<(Vec<u8>, Vec<u8>)> {
     Ok((stdout, stderr))
 }
 
-/// Waits a moment and reads what has come; a stream that has ended is closed.
+/// Waits a moment and reads the output that has come. A stream that has ended is closed.
 fn read_some(streams: &mut [(Option<File>, Vec<u8>)]) -> io::Result<()> {
     let mut waiting: Vec<PollFd<'_>> = streams
         .iter()
@@ -273,7 +273,7 @@ fn read_some(streams: &mut [(Option<File>, Vec<u8>)]) -> io::Result<()> {
     Ok(())
 }
 
-/// Ends a program that must not go on without us.
+/// Ends a program, because it must not go on without this process.
 fn stop(child: &mut Child) {
     let pid = Pid::from_raw(child.id().cast_signed());
     if kill(pid, Signal::SIGTERM).is_ok()

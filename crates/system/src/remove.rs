@@ -1,4 +1,4 @@
-//! The one removal of a tree. It never enters a mount, and what `chattr` protects does not stop it.
+//! Removes trees. Nothing else does. It never enters a mount, and clears the flags of `chattr` that would stop it.
 
 use std::path::Path;
 
@@ -10,16 +10,16 @@ use crate::mount;
 use crate::walk::{Place, Visit, Walk};
 
 impl Dir {
-    /// [`tree`] where nobody waits for the space.
+    /// [`tree`] for callers that do not wait for the space.
     pub fn remove_tree(&self, name: impl AsRef<Path>) -> Result<()> {
         tree(self, name).map(drop)
     }
 }
 
-/// Removes whatever is at `name`, with all that is below it, subvolumes too. Nothing there is fine.
+/// Removes `name` with everything below it, subvolumes too. It may be missing.
 ///
-/// Something that is mounted at `name` or below is an error, and then nothing is removed. Returns the numbers of the deleted subvolumes, whose
-/// space comes back later ([`btrfs::wait_until_freed`]).
+/// If something is mounted at `name` or below, this is an error and nothing is removed. Returns the ids of the deleted subvolumes. Their
+/// space becomes free later ([`btrfs::wait_until_freed`]).
 pub fn tree(dir: &Dir, name: impl AsRef<Path>) -> Result<Vec<u64>> {
     let name = name.as_ref();
     let Some(stat) = dir.stat_of(name)? else { return Ok(Vec::new()) };
@@ -45,7 +45,7 @@ pub fn below(dir: &Dir) -> Result<Vec<u64>> {
     Ok(deleted)
 }
 
-/// Fails, naming it, where something is mounted at `name` in the directory or below.
+/// Fails if something is mounted at `name` in the directory or below. The error names the mount point.
 pub fn refuse_mounts(dir: &Dir, name: &Path) -> Result<()> {
     match mount::below(dir, name)?.first() {
         Some(path) => Err(mounted(dir, path)),
@@ -70,14 +70,14 @@ fn contents(top: Dir, deleted: &mut Vec<u64>) -> Result<()> {
             Visit::Leave(place) if is_top(place) => {}
             Visit::Leave(place) => released(place.dir, place.name, || place.dir.remove_dir(place.name))?,
             Visit::Name(place) => released(place.dir, place.name, || place.dir.remove_file(place.name))?,
-            // Mounted since nothing was.
+            // It was mounted after the check at the beginning.
             Visit::Mount(place) => return Err(mounted(place.dir, place.name)),
         }
     }
     Ok(())
 }
 
-/// Deletes the subvolume at once; tells whether that is allowed. An ordinary user has to remove it file by file.
+/// Deletes the subvolume at once. Returns `false` if that is not allowed: an ordinary user has to remove it file by file.
 fn delete(dir: &Dir, name: &Path, deleted: &mut Vec<u64>) -> Result<bool> {
     let outcome = released(dir, name, || {
         deleted.extend(btrfs::delete(dir, name)?);
@@ -90,11 +90,11 @@ fn delete(dir: &Dir, name: &Path, deleted: &mut Vec<u64>) -> Result<bool> {
     }
 }
 
-/// Has `remove` remove the name. Where a flag forbids that, the flag is cleared first.
+/// Calls `remove` to remove the name. If a flag forbids that, clears the flag and calls it again.
 fn released(dir: &Dir, name: &Path, mut remove: impl FnMut() -> Result<()>) -> Result<()> {
     match remove() {
         Err(error) if error.os_error() == Some(libc::EPERM) => {
-            // Nobody has to tell why it could not be cleared: that it cannot be removed is what matters.
+            // If the flag cannot be cleared, the error of the removal is the one to return.
             let cleared = [name, Path::new("")].map(|name| flags::release(dir, name).unwrap_or(false));
             if cleared.contains(&true) { remove() } else { Err(error) }
         }

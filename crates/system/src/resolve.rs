@@ -1,4 +1,4 @@
-//! Names from outside become open files only beneath a directory that is open already.
+//! Opens paths that come from outside. They cannot lead out of a directory that is open already.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -8,21 +8,21 @@ use nix::fcntl::{OFlag, openat, readlinkat};
 use nix::sys::stat::{Mode, fstat};
 use rustix::fs::{OFlags, ResolveFlags, openat2};
 
-/// What to do with symbolic links on the way and at the end.
+/// The treatment of symbolic links on the way and at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Links {
     /// A link anywhere in the path is an error (`ELOOP`).
     Refuse,
-    /// Links are followed while they stay inside; an absolute one, or one that climbs out, is an error (`EXDEV`).
+    /// Links are followed while they stay inside. An absolute link, or one that leads outside, is an error (`EXDEV`).
     Beneath,
-    /// Links are followed as if the directory were `/`, as in a booted version; they cannot lead outside.
+    /// Links are followed as if the directory were `/`, as in a booted version. They cannot lead outside.
     InRoot,
 }
 
-/// As many links as the kernel itself follows in one path.
+/// The kernel's limit for links in one path.
 const MOST_LINKS: usize = 40;
 
-/// Opens `path` beneath `root`; `..` cannot lead above it.
+/// Opens `path` beneath `root`. `..` cannot lead above it.
 pub fn open(
     root: BorrowedFd<'_>,
     path: &Path,
@@ -40,14 +40,14 @@ pub fn open(
         match openat2(root, path, native, rustix::fs::Mode::from_bits_retain(mode.bits()), resolve) {
             Ok(fd) => return Ok(fd),
             Err(rustix::io::Errno::NOSYS) => return by_component(root, path, flags, mode, links),
-            // A rename elsewhere raced with the look-up of `..`; the kernel asks to try again.
+            // Another process renamed something during the look-up of `..`. The kernel asks to try again.
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
 }
 
-/// What [`open`] does, for kernels before 5.6: one component at a time, never following a link unseen.
+/// [`open`] for kernels before 5.6. It opens one component at a time and examines every link itself.
 fn by_component(
     root: BorrowedFd<'_>,
     path: &Path,
@@ -96,7 +96,7 @@ enum Step {
     Down(PathBuf),
 }
 
-/// The steps of a path, the first one last.
+/// The steps of a path in reverse order.
 fn components(path: &Path) -> Vec<Step> {
     let step = |component: Component<'_>| match component {
         Component::RootDir | Component::Prefix(_) => Some(Step::Root),
@@ -122,7 +122,7 @@ mod tests {
 
     type Opener = fn(BorrowedFd<'_>, &Path, OFlag, Mode, Links) -> io::Result<OwnedFd>;
 
-    /// The kernel's way and ours for old kernels must agree on every path.
+    /// The kernel and [`by_component`] must agree on every path.
     #[test]
     fn both_ways_resolve_alike() {
         let tree = tempfile::tempdir().unwrap();

@@ -1,11 +1,11 @@
-//! Stopping on request: a signal is noted, the operation ends at its next step, and everything begun is undone.
+//! Stops operations on request. A signal is noted, the operation ends at its next step, and everything begun is undone.
 
 use nix::sys::signal::Signal;
 
 use crate::error::{Error, OrCannot, Result};
 use crate::sys;
 
-/// From now on SIGINT, SIGTERM and SIGHUP end operations through [`check`], not the process.
+/// Catches SIGINT, SIGTERM and SIGHUP. From now on they end operations through [`check`] and do not kill the process.
 pub fn catch() -> Result<()> {
     sys::signal::catch(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])
         .or_cannot("catch signals of", "this process")

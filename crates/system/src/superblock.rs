@@ -1,4 +1,4 @@
-//! The btrfs superblock, read from the device itself: the one place that tells the filesystem's true UUID.
+//! Reads the btrfs superblock from the device itself. Only the superblock has the filesystem's true UUID.
 
 use std::fmt;
 use std::fs::File;
@@ -10,25 +10,25 @@ use linux_raw_sys::btrfs::{BTRFS_MAGIC, btrfs_super_block};
 
 use crate::error::{OrCannot, Result};
 
-/// Where the superblock is, in bytes from the start of the device.
+/// The offset of the superblock, in bytes from the start of the device.
 const OFFSET: u64 = 64 * 1024;
 
 /// A filesystem UUID, in the usual notation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Uuid(pub [u8; 16]);
 
-/// What the superblock says.
+/// The needed fields of the superblock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Superblock {
     /// The filesystem's UUID.
     pub uuid: Uuid,
-    /// Size of the filesystem, bytes.
+    /// Size of the filesystem in bytes.
     pub total_bytes: u64,
-    /// On how many devices it lies.
+    /// The number of its devices.
     pub devices: u64,
 }
 
-/// Reads the superblock of a device or image, `offset` bytes into it; `None` where there is no btrfs.
+/// Reads the superblock of the filesystem at `offset` (bytes) of a device or image; `None` if that is not btrfs.
 pub fn read(file: &File, offset: u64, shown: &Path) -> Result<Option<Superblock>> {
     let mut bytes = [0u8; size_of::<btrfs_super_block>()];
     match file.read_exact_at(&mut bytes, offset + OFFSET) {

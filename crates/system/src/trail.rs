@@ -1,4 +1,4 @@
-//! The way down from the top of a tree to a directory in it, however deep, with few open descriptors.
+//! The way from the top of a tree down to a directory in it. It may be deep, but needs few open descriptors.
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -9,7 +9,7 @@ use nix::sys::stat::Mode;
 use crate::dir::Dir;
 use crate::error::{Error, OrCannot, Result};
 
-/// As many directories are open at once as are useful: a tree that is deeper has the upper ones opened again on the way back.
+/// The most directories that are open at once. In a deeper tree the upper ones are opened again on the way back.
 const OPEN: usize = 32;
 
 /// The directories from a tree's top to one in it.
@@ -20,9 +20,9 @@ pub struct Trail {
 
 #[derive(Debug)]
 struct Level {
-    /// `None` while it is too far above to stay open.
+    /// `None` while it is so far above that it is closed.
     dir: Option<Dir>,
-    /// Device and inode, to know the directory again.
+    /// Device and inode, to recognize the directory when it is opened again.
     identity: (u64, u64),
 }
 
@@ -39,17 +39,17 @@ impl Trail {
         Ok(Trail { levels: vec![Level::new(top)?] })
     }
 
-    /// How many directories below the top the way has gone.
+    /// The number of directories below the top.
     pub fn depth(&self) -> usize {
         self.levels.len() - 1
     }
 
-    /// The directory that the way has come to.
+    /// The directory at the end of the way.
     pub fn here(&self) -> Result<&Dir> {
         self.open(self.levels.len() - 1)
     }
 
-    /// The directory above it; the top is above itself.
+    /// The directory above [`Trail::here`]. Above the top is the top itself.
     pub fn above(&self) -> Result<&Dir> {
         self.open(self.depth().saturating_sub(1))
     }
@@ -68,10 +68,10 @@ impl Trail {
         Ok(())
     }
 
-    /// Goes back up. A directory that was moved away meanwhile is an error.
+    /// Goes back up. It is an error if the directory was moved away meanwhile.
     pub fn leave(&mut self) -> Result<()> {
         let Some(left) = self.levels.pop() else { return Ok(()) };
-        // The one above is needed open as well.
+        // The directory above must be open as well.
         for level in (self.levels.len().saturating_sub(2)..self.levels.len()).rev() {
             if self.levels[level].dir.is_none() {
                 let below = self.levels.get(level + 1).unwrap_or(&left);
@@ -83,7 +83,7 @@ impl Trail {
     }
 }
 
-/// Opens the directory that holds `below`, which must be the one that it was.
+/// Opens the directory that holds `below`. It is an error if that is no longer the directory with this identity.
 fn reopen(below: &Level, identity: (u64, u64)) -> Result<Dir> {
     let Some(below) = below.dir.as_ref() else {
         return Err(Error::refused("a directory was left while it was needed"));

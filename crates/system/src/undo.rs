@@ -1,16 +1,17 @@
-//! The undo stack: what was done is undone in reverse, unless it is committed.
+//! The undo stack. It takes back the steps of a failed operation in reverse order.
 
 use crate::error::Result;
 
-/// Steps that take back what was done so far. Dropped before [`Undo::commit`], it runs them, the last first.
+/// Steps that take back the work so far. If this is dropped before [`Undo::commit`], it runs them, the last one first.
 ///
-/// A step that fails does not stop the others; its error is logged, since the error that made the operation fail is the one to show.
+/// A step that fails does not stop the others. Its error is only logged, because the user has to see the error that made the operation
+/// fail.
 #[derive(Default)]
 pub struct Undo<'a> {
     steps: Vec<(String, Step<'a>)>,
 }
 
-/// Takes note of what could not be tidied up after something succeeded: it stays until the next operation sweeps.
+/// Logs an error of tidying up after a success. The debris stays until the next operation sweeps it away.
 pub fn tidy(outcome: Result<()>) {
     if let Err(error) = outcome {
         tracing::error!("left behind: {error}");
@@ -25,12 +26,12 @@ impl<'a> Undo<'a> {
         Self::default()
     }
 
-    /// Registers how to take back what has just succeeded; `what` is an infinitive: `remove /systems/devel/run`.
+    /// Registers the step that takes back the change that has just succeeded. `what` is an infinitive: `remove /systems/devel/run`.
     pub fn push(&mut self, what: impl Into<String>, step: impl FnOnce() -> Result<()> + 'a) {
         self.steps.push((what.into(), Box::new(step)));
     }
 
-    /// Keeps everything: nothing will be taken back.
+    /// Forgets all steps: nothing will be taken back.
     pub fn commit(mut self) {
         self.steps.clear();
     }

@@ -1,7 +1,7 @@
-//! The one walk over a tree of files: sorted, of any depth, and never across a mount.
+//! The walk over a tree of files. It is sorted, works at any depth, and never crosses a mount. There is only this one.
 //!
-//! What is mounted in a tree is not a part of it. Copying it would copy another filesystem, and removing it would lose data that is none of
-//! the tree's. The walk therefore shows a mount point as such ([`Visit::Mount`]) and does not enter it.
+//! A mounted filesystem is not part of the tree. Copying it would copy too much, and removing it would lose data that does not belong to the
+//! tree. The walk therefore shows a mount point as such ([`Visit::Mount`]) and does not enter it.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -17,73 +17,73 @@ use crate::trail::Trail;
 /// A name in the tree.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'w> {
-    /// The directory that holds the name. The top holds itself, under the empty name.
+    /// The directory that holds the name. For the top this is the top itself, and the name is empty.
     pub dir: &'w Dir,
     /// The name in it.
     pub name: &'w Path,
-    /// The way from the top, which itself is the empty path.
+    /// The path from the top. It is empty for the top itself.
     pub path: &'w Path,
 }
 
 /// One step of the walk.
 #[derive(Clone, Copy, Debug)]
 pub enum Visit<'w> {
-    /// A directory, opened, before what is in it. [`Walk::prune`] passes by what is in it.
+    /// An opened directory, before its entries. [`Walk::prune`] skips the entries.
     Enter(Place<'w>, &'w Dir),
-    /// The same directory after what is in it.
+    /// The same directory, after its entries.
     Leave(Place<'w>),
     /// Anything but a directory.
     Name(Place<'w>),
-    /// A name on which something is mounted: a directory, or a file. What is mounted is not visited.
+    /// A mount point: a directory or a file. The mounted filesystem is not visited.
     Mount(Place<'w>),
 }
 
-/// A walk. Where a step fails, [`Walk::path`] tells the name, and the walk can go on with the next one.
+/// A walk. If a step fails, [`Walk::path`] tells the name, and the walk can go on with the next name.
 pub struct Walk {
     trail: Trail,
-    /// What is left to visit in each directory on the trail; `None` while a directory's names are not read yet.
+    /// The names left to visit in each directory on the trail; `None` until the names of the directory are read.
     left: Vec<Option<IntoIter<Entry>>>,
     path: PathBuf,
     mount: MountId,
-    /// Paths from the top on which something is mounted, as the kernel lists them.
+    /// The mount points below the top in the kernel's list, as paths from the top.
     mounts: HashSet<PathBuf>,
-    next: Next,
+    next: NextStep,
 }
 
-/// What the next step begins with.
+/// The place where the next step begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Next {
+enum NextStep {
     /// The top.
     Top,
-    /// The name after this one: the last step ended with it.
+    /// The name after the last one, which is still the end of the path.
     NameAfter,
-    /// What is in the directory that was entered.
+    /// The next entry of the directory at the end of the trail.
     Below,
-    /// Nothing more.
+    /// The walk has ended.
     End,
 }
 
 impl Walk {
-    /// A walk over everything below `top`, and itself.
+    /// A walk over `top` and everything below it.
     pub fn new(top: Dir) -> Result<Self> {
         let mount = mount::id(top.as_fd(), &top.shown(""))?;
         let mounts = mount::below(&top, Path::new(""))?.into_iter().collect();
         let trail = Trail::new(top)?;
-        Ok(Walk { trail, left: vec![None], path: PathBuf::new(), mount, mounts, next: Next::Top })
+        Ok(Walk { trail, left: vec![None], path: PathBuf::new(), mount, mounts, next: NextStep::Top })
     }
 
-    /// The path of the last step, from the top.
+    /// The path of the last step from the top.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Passes by what is in the directory that was just entered. It is not left then.
+    /// Skips the entries of the directory that was just entered. There is no [`Visit::Leave`] for it then.
     pub fn prune(&mut self) -> Result<()> {
-        if self.next != Next::Below {
+        if self.next != NextStep::Below {
             return Ok(());
         }
         if self.trail.depth() == 0 {
-            self.next = Next::End;
+            self.next = NextStep::End;
             return Ok(());
         }
         self.go_up()
@@ -91,27 +91,27 @@ impl Walk {
 
     fn go_up(&mut self) -> Result<()> {
         self.left.pop();
-        self.next = Next::NameAfter;
+        self.next = NextStep::NameAfter;
         self.trail.leave()
     }
 
-    /// The next step, or that there is none.
+    /// The next step, or `None` at the end.
     #[expect(clippy::should_implement_trait, reason = "what it returns borrows from the walk")]
     pub fn next(&mut self) -> Result<Option<Visit<'_>>> {
         match self.next {
-            Next::End => return Ok(None),
-            Next::Top => {
-                self.next = Next::Below;
+            NextStep::End => return Ok(None),
+            NextStep::Top => {
+                self.next = NextStep::Below;
                 let top = self.trail.here()?;
                 return Ok(Some(Visit::Enter(self.place(top), top)));
             }
-            Next::NameAfter => drop(self.path.pop()),
-            Next::Below => {}
+            NextStep::NameAfter => drop(self.path.pop()),
+            NextStep::Below => {}
         }
-        self.next = Next::Below;
+        self.next = NextStep::Below;
         let Some(entry) = self.next_entry()? else { return self.end_of_directory().map(Some) };
         self.path.push(&entry.name);
-        self.next = Next::NameAfter;
+        self.next = NextStep::NameAfter;
         if self.mounts.contains(&self.path) {
             return Ok(Some(Visit::Mount(self.place(self.trail.here()?))));
         }
@@ -124,7 +124,7 @@ impl Walk {
         }
         self.trail.enter(dir)?;
         self.left.push(None);
-        self.next = Next::Below;
+        self.next = NextStep::Below;
         Ok(Some(Visit::Enter(self.place(self.trail.above()?), self.trail.here()?)))
     }
 
@@ -133,7 +133,7 @@ impl Walk {
         if let Some(left) = left {
             return Ok(left.next());
         }
-        // Where it cannot be listed, the walk goes on as if it were empty.
+        // If the directory cannot be listed, the walk goes on as if it were empty.
         let left = left.insert(Vec::new().into_iter());
         *left = self.trail.here()?.entries()?.into_iter();
         Ok(left.next())
@@ -141,7 +141,7 @@ impl Walk {
 
     fn end_of_directory(&mut self) -> Result<Visit<'_>> {
         if self.trail.depth() == 0 {
-            self.next = Next::End;
+            self.next = NextStep::End;
         } else {
             self.go_up()?;
         }

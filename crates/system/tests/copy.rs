@@ -1,4 +1,4 @@
-//! Trees are copied with everything that belongs to them, on the filesystems of this machine and on real btrfs.
+//! Tests that copies of trees have everything that belongs to them.
 //!
 //! Pace: seconds
 
@@ -47,13 +47,13 @@ fn make_tree(at: &Path) {
     fs::set_permissions(at, fs::Permissions::from_mode(0o751)).unwrap();
 }
 
-/// What an independent program sees: type, mode, owner, size, times, link count, attributes, content.
+/// The tree as other programs see it: type, mode, owner, size, times, link count, attributes, content.
 fn listing(at: &Path) -> String {
     let script = r"find . -printf '%P %y %m %U %G %s %T@ %n %l\n' | sort;
         find . -type b -o -type c | xargs -r stat -c '%n %t %T';
         getfattr -R -P -h -d -m - . | grep -v '^$'; getfacl -R -P -n . ; find . -type f | sort | xargs -d '\n' sha256sum";
     let output = Command::new("sh").args(["-c", script]).current_dir(at).output().unwrap();
-    // Directory sizes belong to the filesystem, not to the tree.
+    // Directory sizes depend on the filesystem.
     String::from_utf8(output.stdout)
         .unwrap()
         .lines()

@@ -1,4 +1,4 @@
-//! Removal on the filesystems of this machine and on real btrfs: what is mounted in a tree stays, and what can be in a tree goes.
+//! Tests removal on this machine's filesystem and on real btrfs: mounted filesystems stay, and everything else in a tree is removed.
 //!
 //! Pace: seconds
 
@@ -20,12 +20,12 @@ fn run(program: &str, arguments: &[&OsStr]) {
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Mounts `source` on `target`, seen by this test alone.
+/// Mounts `source` on `target` in this test's own namespace.
 fn bind(source: &Path, target: &Path) {
     mount(Some(source), target, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
 }
 
-/// A tree at `tree` beside somebody's data at `data`. What this test mounts from here on is seen by nobody else.
+/// Makes a tree at `tree`, and data outside of it at `data`. From here on only this test sees its mounts.
 fn tree_and_data(place: &Path) -> Dir {
     leave_shared_namespace().unwrap();
     for folder in ["tree/a", "tree/z/deep", "data"] {
@@ -100,7 +100,7 @@ fn a_tree_of_any_depth_is_removed() {
     let place = tempfile::tempdir().unwrap();
     let dir = Dir::open(place.path()).unwrap();
     let mut below = dir.duplicate().unwrap();
-    // Deeper than a path can be long, than descriptors may be open, and than a stack of calls would go.
+    // This is too deep for the length of a path, the number of open descriptors, and a recursive call.
     for _ in 0..3000 {
         below.make_dir("directory", 0o700).unwrap();
         below.write_new("file", 0o600, b"").unwrap();

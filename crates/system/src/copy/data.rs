@@ -1,4 +1,4 @@
-//! The content of one file: shared, or copied without its holes.
+//! Copies the content of one file: shares its blocks, or copies its data without its holes.
 
 use std::fs::File;
 use std::io;
@@ -12,8 +12,8 @@ use crate::error::{OrCannot, Result};
 use crate::signal;
 use crate::step::{self, change};
 
-/// Copies `size` bytes from `source` to the empty file `target`: shared where the filesystem can, else data without holes.
-/// Returns the bytes of content, and how many of these are shared. A source that shrinks or grows meanwhile is an error.
+/// Copies `size` bytes from `source` to the empty file `target`. Blocks are shared if the filesystem can; else the data is copied without
+/// the holes. Returns the bytes of content, and how many of these are shared. It is an error if the source shrinks or grows meanwhile.
 pub fn copy_data(
     source: &File,
     source_shown: &Path,
@@ -26,17 +26,17 @@ pub fn copy_data(
         return Ok((0, 0));
     }
     step::here("share blocks with", shown).or_cannot("write", shown)?;
-    // The kernel refuses what it cannot share (other filesystem, no reflinks, no-copy-on-write); then it is copied.
+    // The kernel refuses if it cannot share blocks (other filesystem, no reflinks, no-copy-on-write). The data is copied then.
     let shared = rustix::fs::ioctl_ficlone(target, source).is_ok();
     let copied = if shared { size } else { copy_ranges(source, source_shown, target, shown, size, buffer)? };
-    // A file that was cut short looks as if it ended in a hole.
+    // A file that was truncated meanwhile looks as if it ended in a hole, so the length is compared.
     if source.metadata().or_cannot("examine", source_shown)?.len() != size {
         return Err(changed(source_shown));
     }
     Ok((copied, if shared { size } else { 0 }))
 }
 
-/// Copies the data between the holes; returns how much there is.
+/// Copies the data between the holes. Returns the number of bytes.
 fn copy_ranges(
     source: &File,
     source_shown: &Path,
@@ -55,20 +55,20 @@ fn copy_ranges(
         copied += end - start;
         next = (end < size).then_some(end);
     }
-    // Only where a hole ends the file: to set a length, btrfs first writes the file's tail to the disk, and waits.
+    // The length is set only if the file ends in a hole, because btrfs first writes the file's tail to the disk and waits for it.
     if target.metadata().or_cannot("examine", shown)?.len() < size {
         change("set the length of", shown, || target.set_len(size))?;
     }
     Ok(copied)
 }
 
-/// The next range that is not a hole, at or after `position`; `None` where only a hole is left.
+/// The next range of data at or after `position`, or `None` if only a hole is left.
 fn data_after(source: &File, position: u64, size: u64) -> io::Result<Option<(u64, u64)>> {
     let seek = |offset: u64, whence| lseek(source, offset.cast_signed(), whence).map(i64::cast_unsigned);
     let start = match seek(position, Whence::SeekData) {
         Ok(start) => start,
         Err(nix::Error::ENXIO) => return Ok(None),
-        // A filesystem that knows no holes: everything is data.
+        // The filesystem does not know holes: everything is data.
         Err(nix::Error::EINVAL) => return Ok(Some((position, size))),
         Err(error) => return Err(error.into()),
     };

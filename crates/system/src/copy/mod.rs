@@ -1,5 +1,5 @@
-//! Trees copied with everything that belongs to them: owners, modes, times, flags, xattrs and ACLs, hard links, holes, device nodes,
-//! sockets and FIFOs; by reflink where the filesystem shares blocks.
+//! Copies trees with everything that belongs to them: owners, modes, times, flags, xattrs and ACLs, hard links, holes, device nodes,
+//! sockets and FIFOs. Content is reflinked if the filesystem can share blocks.
 
 mod data;
 
@@ -26,7 +26,7 @@ use crate::step::change;
 use crate::trail::Trail;
 use crate::walk::{Place, Visit, Walk};
 
-/// Copies trees; one copier keeps hard links together across all that it copies into one destination.
+/// Copies trees into one destination. Hard links between files of several trees are kept if one copier copies all of them.
 pub struct Copier<'a> {
     destination: &'a Dir,
     moves: IdMoves,
@@ -37,28 +37,28 @@ pub struct Copier<'a> {
     stats: Stats,
 }
 
-/// What a copier has copied.
+/// Counts the work of a copier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Names made, directories included.
+    /// Number of names that were made, directories included.
     pub entries: u64,
-    /// Bytes of file content, holes not counted.
+    /// Bytes of file content. Holes are not counted.
     pub bytes: u64,
-    /// Of these, bytes that were shared instead of copied.
+    /// The part of [`Stats::bytes`] that was shared instead of copied.
     pub shared: u64,
 }
 
-/// What a copy lacks, as paths of the source.
+/// The parts that a copy lacks, as paths of the source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Mount points: copied empty, since nothing crosses a mount.
+    /// Mount points. They are copied empty, because a copy does not cross mounts.
     pub mounts: Vec<PathBuf>,
-    /// Files and directories whose flags (`chattr`) the destination's filesystem does not have.
+    /// Files and directories whose flags (`chattr`) could not be set in the destination.
     pub flags: Vec<PathBuf>,
 }
 
 impl LeftOut {
-    /// Names each path to the user.
+    /// Notes each path for the user.
     pub fn name(&self, observer: &dyn Observer) {
         for path in &self.mounts {
             observer
@@ -70,11 +70,11 @@ impl LeftOut {
     }
 }
 
-/// Size of the buffer through which data goes that cannot be shared: 1 MiB.
+/// Size of the buffer for data that cannot be shared: 1 MiB.
 const BUFFER: usize = 1 << 20;
 
 impl<'a> Copier<'a> {
-    /// A copier into `destination`; paths given to its methods are relative to that.
+    /// A copier into `destination`. The target paths that its methods take are relative to it.
     pub fn new(destination: &'a Dir) -> Self {
         Copier {
             destination,
@@ -87,38 +87,39 @@ impl<'a> Copier<'a> {
         }
     }
 
-    /// Gives copied files, and the entries of their ACLs, these numbers where the source's have moved.
+    /// Changes the owner numbers of copied files, and those in their ACLs, as `moves` says.
     #[must_use]
     pub fn moves(mut self, moves: IdMoves) -> Self {
         self.moves = moves;
         self
     }
 
-    /// Calls this with the number of bytes copied so far, after each file.
+    /// Calls `report` after each file with the number of bytes copied so far.
     #[must_use]
     pub fn progress(mut self, report: &'a dyn Fn(u64)) -> Self {
         self.progress = Some(report);
         self
     }
 
-    /// What has been copied.
+    /// The counts so far.
     pub fn stats(&self) -> Stats {
         self.stats
     }
 
-    /// What has not been copied.
+    /// The parts that were left out so far.
     pub fn left_out(&self) -> &LeftOut {
         &self.left_out
     }
 
-    /// Copies everything below `from`, and its own metadata, to the existing directory `to` of the destination (empty: itself).
+    /// Copies everything below `from`, and the metadata of `from`, to the existing directory `to` of the destination. An empty `to` is the
+    /// destination itself.
     pub fn contents(&mut self, from: &Dir, to: &Path) -> Result<()> {
         let is_top = to.as_os_str().is_empty();
         let into = if is_top { self.destination.duplicate()? } else { self.destination.dir(to)? };
         self.tree(from.duplicate()?, into, to)
     }
 
-    /// Copies the one thing `name` in `from`, with all that is below it, to the free name `to` of the destination.
+    /// Copies `name` in `from`, with everything below it, to the free name `to` of the destination.
     pub fn entry(&mut self, from: &Dir, name: &OsStr, to: &Path) -> Result<()> {
         let name = Path::new(name);
         let destination = self.destination;
@@ -137,7 +138,7 @@ impl<'a> Copier<'a> {
         self.mount_point(from, name, (destination, to))
     }
 
-    /// What was copied to `from` in the destination is at `to` now: more names of the same files become links to it there.
+    /// Tells the copier that the caller has renamed `from` in the destination to `to`, so that later hard links to its files find them.
     pub fn moved(&mut self, from: &Path, to: &Path) {
         for path in self.seen.values_mut() {
             if let Ok(inside) = path.strip_prefix(from) {
@@ -146,7 +147,7 @@ impl<'a> Copier<'a> {
         }
     }
 
-    /// Copies to the destination itself what another walk visits, which is to visit all of a tree.
+    /// Begins a copy into the destination itself that follows the caller's own walk. The walk must visit the whole tree.
     pub fn follow(&mut self) -> Result<TreeCopy<'_, 'a>> {
         let into = self.destination.duplicate()?;
         self.tree_copy(into, Path::new(""))
@@ -166,7 +167,7 @@ impl<'a> Copier<'a> {
         Ok(TreeCopy { copier: self, trail: Trail::new(into)?, to: to.to_owned(), directories: Vec::new() })
     }
 
-    /// Copies anything but a directory to the free name of `into`, which is at `to` in the destination.
+    /// Copies anything but a directory to the free name `into`. Its path in the destination is `to`.
     fn one(
         &mut self,
         from: &Dir,
@@ -209,7 +210,7 @@ impl<'a> Copier<'a> {
         self.copy_metadata(&source, &stat, &target)
     }
 
-    /// A directory or a file on which something is mounted becomes an empty one, which looks like what is mounted.
+    /// Copies a mount point as an empty directory or file, with the metadata of the mounted directory or file.
     fn mount_point(&mut self, from: &Dir, name: &Path, (into, to): (&Dir, &Path)) -> Result<()> {
         self.stats.entries += 1;
         self.left_out.mounts.push(from.shown(name));
@@ -223,7 +224,7 @@ impl<'a> Copier<'a> {
         self.copy_metadata(&source, &stat, &Inode::named(into, to))
     }
 
-    /// Whether the inode was copied before, and the new name is now a link to that copy.
+    /// Links the new name to the earlier copy of the inode, if there is one. Returns whether it did.
     fn link_to_seen(&mut self, stat: &FileStat, into: (&Dir, &Path), to: &Path) -> Result<bool> {
         if stat.st_nlink < 2 {
             return Ok(false);
@@ -242,14 +243,14 @@ impl<'a> Copier<'a> {
         self.give(&self.metadata(source, stat)?, times(stat), source.shown(), target)
     }
 
-    /// What the copy of the source gets.
+    /// The metadata for the copy of the source.
     fn metadata(&self, source: &Inode<'_>, stat: &FileStat) -> Result<Metadata> {
         let mut metadata = source.metadata(stat)?;
         metadata.apply_moves(&self.moves);
         Ok(metadata)
     }
 
-    /// Ends a copy; nothing is done in it or to it any more.
+    /// Sets the metadata of a copy. This comes last: the flags may forbid any later change.
     fn give(&mut self, metadata: &Metadata, times: Times, from: &Path, target: &Inode<'_>) -> Result<()> {
         target.give(metadata, times)?;
         if !target.add_flags(metadata.flags)? {
@@ -259,17 +260,17 @@ impl<'a> Copier<'a> {
     }
 }
 
-/// The copy of a tree that follows a walk.
+/// A copy of a tree that follows a walk.
 pub struct TreeCopy<'c, 'a> {
     copier: &'c mut Copier<'a>,
     trail: Trail,
     to: PathBuf,
-    /// What the directories on the trail get when they are left.
+    /// The metadata of the directories on the trail. It is set when the walk leaves them.
     directories: Vec<(Metadata, Times, PathBuf)>,
 }
 
 impl TreeCopy<'_, '_> {
-    /// Copies what the walk visits.
+    /// Copies the name that the walk visits.
     pub fn visit(&mut self, visit: Visit<'_>) -> Result<()> {
         signal::check()?;
         match visit {

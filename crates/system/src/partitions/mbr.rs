@@ -1,4 +1,4 @@
-//! The old partition table: four entries, and a chain of tables in the one that is extended.
+//! Reads the MBR partition table: four entries, one of which may be extended and hold a chain of further tables.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -7,9 +7,9 @@ use std::path::Path;
 use super::{Partition, SECTOR};
 use crate::error::{OrCannot, Result};
 
-/// As many tables of a chain are read, as by the kernel: a chain may have no end.
+/// The most tables of a chain that are read, because a chain may be a circle. The kernel has a limit, too.
 const MOST_TABLES: u32 = 100;
-/// What partitions inside an extended one are counted from.
+/// The number of the first partition inside an extended one.
 const FIRST_LOGICAL: u32 = 5;
 
 /// One entry.
@@ -19,7 +19,7 @@ struct Entry {
     sectors: u64,
 }
 
-/// The partitions of the disk whose first sector this is.
+/// The partitions of the disk. `sector` is its first sector.
 pub(super) fn read(disk: &File, sector: &[u8; 512], shown: &Path) -> Result<Vec<Partition>> {
     let signature = u32::from_le_bytes([sector[440], sector[441], sector[442], sector[443]]);
     let partition = |number: u32, entry: &Entry, from: u64| Partition {
@@ -41,7 +41,7 @@ pub(super) fn read(disk: &File, sector: &[u8; 512], shown: &Path) -> Result<Vec<
             found.push(partition(number, &entry, at));
             number += 1;
         }
-        // Tables follow one another: one that leads back leads nowhere.
+        // Each table is behind the one before. A link backwards ends the chain.
         if !next.is_extended() || next.start <= inside {
             break;
         }
@@ -50,7 +50,7 @@ pub(super) fn read(disk: &File, sector: &[u8; 512], shown: &Path) -> Result<Vec<
     Ok(found)
 }
 
-/// The sector, if it is there and says that it is a table.
+/// The sector, if it exists and has the signature of a table.
 fn table(disk: &File, sector: u64, shown: &Path) -> Result<Option<[u8; 512]>> {
     let mut bytes = [0; 512];
     match disk.read_exact_at(&mut bytes, sector * SECTOR) {

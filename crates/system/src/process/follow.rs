@@ -1,4 +1,4 @@
-//! Programs whose lines are of interest while they run.
+//! Runs programs and hands over their output line by line.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -18,7 +18,7 @@ use super::Program;
 use crate::error::{OrCannot, Result};
 use crate::signal;
 
-/// Where a line was written to.
+/// The stream of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
     /// Standard output.
@@ -29,26 +29,26 @@ pub enum Stream {
     Log,
 }
 
-/// A stream that is being read, and the line that has begun on it.
+/// A stream that is being read, with the beginning of its next line.
 struct Source {
     stream: Stream,
     file: Option<File>,
     line: Vec<u8>,
 }
 
-/// How long one look for output waits, in milliseconds.
+/// The time that one look for output waits, in milliseconds.
 const LOOK: u16 = 50;
 
-/// How often a program that has closed its output is asked whether it has ended.
+/// The interval at which a program that has closed its output is checked for its end.
 const INTERVAL: Duration = Duration::from_millis(5);
 
-/// How often output is still read after a program's end: more than fills its pipes.
+/// The number of reads after a program's end. They empty even full pipes.
 const READS_AFTER_END: u32 = 1000;
 
-/// How long a program may take to clean up before it is killed.
+/// The time that a program has to clean up before it is killed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The longest line that is kept together, in bytes.
+/// The longest line that is not split, in bytes.
 const LONGEST: usize = 1 << 16;
 
 impl Program {
@@ -62,16 +62,17 @@ impl Program {
         self
     }
 
-    /// Runs it to its end without standard input, and hands every line over as it comes. What it writes to the descriptor whose
-    /// number is in the variable `log` comes too. A signal to this process ends it.
+    /// Runs it to its end without standard input, and hands over every line as it comes. The variable `log` gives it the number of a
+    /// descriptor for logs, and lines from there are handed over, too. A signal to this process ends it.
     ///
-    /// A process that it leaves behind with its output open is not waited for.
+    /// A process that it leaves behind is not waited for, even if that has the output open.
     pub fn follow(mut self, log: &str, each: &mut dyn FnMut(Stream, &str)) -> Result<ExitStatus> {
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC).or_cannot("make a pipe for", &self.name)?;
         fcntl(&writer, FcntlArg::F_SETFD(FdFlag::empty())).or_cannot("make a pipe for", &self.name)?;
         self.command.env(log, writer.as_raw_fd().to_string());
         self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // A group of its own can be ended as a whole. At a terminal that group could not ask for a passphrase; there ^C reaches all.
+        // A process group of its own can be ended as a whole. At a terminal such a group could not ask for a passphrase, and ^C reaches all
+        // processes anyway.
         let grouped = !io::stdin().is_terminal();
         if grouped {
             self.command.process_group(0);
@@ -88,7 +89,7 @@ impl Program {
             end(&mut child, grouped);
         }
         let status = outcome?;
-        // On ^C the terminal signals the child as well; it is our own interruption that is to be told.
+        // On ^C the terminal signals the child as well. The error is then the interruption of this process.
         signal::check().map(|()| status)
     }
 }
@@ -98,7 +99,7 @@ impl Source {
         Source { stream, file: fd.map(File::from), line: Vec::new() }
     }
 
-    /// Reads what is there; closes the stream at its end.
+    /// Reads the output that is there. Closes the stream at its end.
     fn read(&mut self, each: &mut dyn FnMut(Stream, &str)) -> io::Result<()> {
         let mut buffer = [0; 8192];
         match self.file.as_mut().map_or(Ok(0), |file| file.read(&mut buffer)) {
@@ -119,7 +120,7 @@ impl Source {
                 each(self.stream, &String::from_utf8_lossy(&self.line));
                 self.line.clear();
             }
-            // A bar that is drawn over and over again.
+            // A progress bar draws its line again and again.
             b'\r' => self.finish(each),
             _ => self.line.push(byte),
         }
@@ -160,7 +161,7 @@ fn read_to_end(
     }
 }
 
-/// Waits a moment and reads what has come; says whether there was anything.
+/// Waits a moment and reads the output that has come. Returns whether there was any.
 fn read_ready(sources: &mut [Source], each: &mut dyn FnMut(Stream, &str)) -> io::Result<bool> {
     let open: Vec<&mut Source> = sources.iter_mut().filter(|source| source.file.is_some()).collect();
     if open.is_empty() {
@@ -183,7 +184,7 @@ fn read_ready(sources: &mut [Source], each: &mut dyn FnMut(Stream, &str)) -> io:
     Ok(true)
 }
 
-/// Asks a program, with all that it started where it has its own group, to clean up and end; in the end it has to.
+/// Asks a program to clean up and end, and kills it if it does not. If it has its own group, this reaches the whole group.
 fn end(child: &mut Child, grouped: bool) {
     let pid = Pid::from_raw(child.id().cast_signed());
     let whom = if grouped { Pid::from_raw(-pid.as_raw()) } else { pid };

@@ -56,7 +56,7 @@ pub fn snapshot(
     unsafe { ioctl(parent, request::BTRFS_IOC_SNAP_CREATE_V2, &mut arguments) }.map(drop)
 }
 
-/// Deletes the subvolume `name` in the directory; it must have no subvolumes inside.
+/// Deletes the subvolume `name` in the directory. It must have no subvolumes inside.
 pub fn delete(parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
     let mut arguments = raw::btrfs_ioctl_vol_args::zeroed();
     copy_name(&mut arguments.name, name)?;
@@ -78,7 +78,7 @@ pub fn set_flags(subvolume: BorrowedFd<'_>, mut flags: u64) -> io::Result<()> {
     unsafe { ioctl(subvolume, request::BTRFS_IOC_SUBVOL_SETFLAGS, &mut flags) }.map(drop)
 }
 
-/// What the kernel knows of the subvolume that the descriptor is in.
+/// The kernel's information about the subvolume of the descriptor.
 pub fn subvolume_info(inside: BorrowedFd<'_>) -> io::Result<raw::btrfs_ioctl_get_subvol_info_args> {
     let mut info = raw::btrfs_ioctl_get_subvol_info_args::zeroed();
     // SAFETY: GET_SUBVOL_INFO writes a btrfs_ioctl_get_subvol_info_args.
@@ -86,8 +86,8 @@ pub fn subvolume_info(inside: BorrowedFd<'_>) -> io::Result<raw::btrfs_ioctl_get
     Ok(info)
 }
 
-/// The subvolumes directly inside: pairs of tree id and id of the directory that holds it, from tree id `from` on, at most 255.
-/// The flag tells whether there are more.
+/// The subvolumes directly inside, from tree id `from` on, at most 255. Each is a pair: its tree id, and the id of the directory that
+/// holds it. The flag tells whether there are more.
 pub fn children(subvolume: BorrowedFd<'_>, from: u64) -> io::Result<(Vec<(u64, u64)>, bool)> {
     let mut arguments = raw::btrfs_ioctl_get_subvol_rootref_args::zeroed();
     arguments.min_treeid = from;
@@ -102,8 +102,8 @@ pub fn children(subvolume: BorrowedFd<'_>, from: u64) -> io::Result<(Vec<(u64, u
     Ok((found.map(|child| (child.treeid, child.dirid)).collect(), more))
 }
 
-/// The directory (with a trailing slash, relative to the subvolume's root; empty for the root itself) and the name of a child that
-/// [`children`] found.
+/// The directory and the name of a child that [`children`] found. The directory is relative to the subvolume's root and ends with a slash;
+/// it is empty for the root itself.
 pub fn child_path(subvolume: BorrowedFd<'_>, tree: u64, directory: u64) -> io::Result<(Vec<u8>, Vec<u8>)> {
     let mut arguments = raw::btrfs_ioctl_ino_lookup_user_args::zeroed();
     arguments.treeid = tree;
@@ -113,7 +113,7 @@ pub fn child_path(subvolume: BorrowedFd<'_>, tree: u64, directory: u64) -> io::R
     Ok((text(&arguments.path), text(&arguments.name)))
 }
 
-/// Whether the root tree still has an item for this tree: a deleted subvolume keeps one until the cleaner has freed it.
+/// Whether the root tree still has an item for this tree. A deleted subvolume has one until the cleaner has freed its space.
 pub fn tree_exists(any: BorrowedFd<'_>, tree: u64) -> io::Result<bool> {
     let mut arguments = raw::btrfs_ioctl_search_args::zeroed();
     arguments.key.tree_id = u64::from(raw::BTRFS_ROOT_TREE_OBJECTID);
@@ -129,9 +129,9 @@ pub fn tree_exists(any: BorrowedFd<'_>, tree: u64) -> io::Result<bool> {
     Ok(arguments.key.nr_items > 0)
 }
 
-/// How many chunks the filesystem has allocated.
+/// The number of chunks that the filesystem has allocated.
 pub fn chunks(any: BorrowedFd<'_>) -> io::Result<u64> {
-    /// Bytes of the header before each item that is found; the offset that orders chunks is the third of its numbers.
+    /// Size of the header before each found item, in bytes. The third number in it is the offset, by which chunks are ordered.
     const HEADER: usize = size_of::<raw::btrfs_ioctl_search_header>();
     let (mut count, mut from) = (0, 0);
     loop {
@@ -162,13 +162,13 @@ pub fn chunks(any: BorrowedFd<'_>) -> io::Result<u64> {
     }
 }
 
-/// Commits the running transaction: what was written before is on the disk afterwards, for loaders that replay no log too.
+/// Commits the running transaction: all earlier writes are on the disk afterwards, even for boot loaders that do not replay the log.
 pub fn sync(any: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: SYNC has no argument.
     unsafe { ioctl_number(any, request::BTRFS_IOC_SYNC, 0) }.map(drop)
 }
 
-/// What the kernel knows of the filesystem: UUID (random for the second mount of a copy), devices, node size.
+/// The kernel's information about the filesystem: devices, node size, and UUID, which is random for the second mount of a copy.
 pub fn filesystem_info(any: BorrowedFd<'_>) -> io::Result<raw::btrfs_ioctl_fs_info_args> {
     let mut info = raw::btrfs_ioctl_fs_info_args::zeroed();
     // SAFETY: FS_INFO writes a btrfs_ioctl_fs_info_args.
@@ -176,7 +176,7 @@ pub fn filesystem_info(any: BorrowedFd<'_>) -> io::Result<raw::btrfs_ioctl_fs_in
     Ok(info)
 }
 
-/// The path under which the kernel knows the filesystem's device of this number; `None` where there is no such device.
+/// The kernel's path of the filesystem's device with this number; `None` if there is no such device.
 pub fn device_path(any: BorrowedFd<'_>, number: u64) -> io::Result<Option<Vec<u8>>> {
     let mut info = raw::btrfs_ioctl_dev_info_args::zeroed();
     info.devid = number;
@@ -188,7 +188,8 @@ pub fn device_path(any: BorrowedFd<'_>, number: u64) -> io::Result<Option<Vec<u8
     }
 }
 
-/// How many kinds of block group [`space`] has room for: there are data, metadata, system and the reserve, in at most two profiles.
+/// The number of kinds of block group that [`space`] has room for. There are data, metadata, system and the reserve, each in at most two
+/// profiles.
 const SPACE_SLOTS: usize = 32;
 
 #[repr(C)]
@@ -201,7 +202,7 @@ struct SpaceArguments {
 // SAFETY: a repr(C) structure of integers and arrays of them.
 unsafe impl Plain for SpaceArguments {}
 
-/// Bytes allocated and used, a row a kind of block group (flags `BTRFS_BLOCK_GROUP_*`).
+/// Allocated and used bytes, one row for each kind of block group (flags `BTRFS_BLOCK_GROUP_*`).
 pub fn space(any: BorrowedFd<'_>) -> io::Result<Vec<raw::btrfs_ioctl_space_info>> {
     let mut arguments = SpaceArguments::zeroed();
     arguments.slots = SPACE_SLOTS as u64;
@@ -216,7 +217,7 @@ fn set_name_v2(arguments: &mut raw::btrfs_ioctl_vol_args_v2, name: &OsStr) -> io
     copy_name(unsafe { &mut arguments.__bindgen_anon_2.name }, name)
 }
 
-/// Copies the name, leaving at least one zero at its end.
+/// Copies the name, and leaves at least one zero at its end.
 fn copy_name(field: &mut [libc::c_char], name: &OsStr) -> io::Result<()> {
     let bytes = name.as_bytes();
     if bytes.len() > raw::BTRFS_VOL_NAME_MAX as usize || bytes.contains(&0) || bytes.contains(&b'/') {

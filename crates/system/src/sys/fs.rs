@@ -8,19 +8,19 @@ use linux_raw_sys::ioctl as request;
 
 use super::{Plain, ioctl, ioctl_number};
 
-/// Stops all writing to the filesystem after it has written everything, its log too.
+/// Writes everything to the filesystem, its log too, and then blocks all writing to it.
 pub fn freeze(any: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: FIFREEZE ignores its argument.
     unsafe { ioctl_number(any, request::FIFREEZE, 0) }.map(drop)
 }
 
-/// Lets writing go on after [`freeze`].
+/// Allows writing again after [`freeze`].
 pub fn thaw(any: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: FITHAW ignores its argument.
     unsafe { ioctl_number(any, request::FITHAW, 0) }.map(drop)
 }
 
-/// Begins to write the file's dirty pages, and waits for nothing.
+/// Begins to write the file's dirty pages, and does not wait.
 pub fn start_writing(file: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: sync_file_range takes no pointer. A length of zero is the whole file.
     match unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) } {
@@ -32,8 +32,8 @@ pub fn start_writing(file: BorrowedFd<'_>) -> io::Result<()> {
 // SAFETY: a repr(C) structure of integers.
 unsafe impl Plain for linux_raw_sys::general::file_clone_range {}
 
-/// Shares `length` bytes of `source` from `source_offset` on with `target` at `target_offset`. All three are multiples of the filesystem's
-/// block, but for a length that ends with the source.
+/// Shares `length` bytes of `source` from `source_offset` on with `target` at `target_offset`. All three must be multiples of the
+/// filesystem's block size. Only the length may be another number, if the range ends with the source.
 pub fn clone_range(
     target: BorrowedFd<'_>,
     source: BorrowedFd<'_>,
@@ -52,7 +52,7 @@ pub fn clone_range(
 
 /// The flags of a file or directory, as `linux/fs.h` defines them (`FS_*_FL`).
 pub fn file_flags(file: BorrowedFd<'_>) -> io::Result<u32> {
-    // The kernel reads and writes an int, whatever the request's name says of a long.
+    // The kernel reads and writes an int, although the request is defined with a long.
     let mut flags = 0u32;
     // SAFETY: FS_IOC_GETFLAGS writes an int.
     unsafe { ioctl(file, request::FS_IOC_GETFLAGS, &mut flags) }?;
@@ -99,7 +99,7 @@ const _: () = assert!(size_of::<Extent>() == 56);
 // SAFETY: a repr(C) structure of integers and arrays of them.
 unsafe impl Plain for Fiemap {}
 
-/// All extents of the file, in order, after its dirty pages were written.
+/// Writes the file's dirty pages, and returns all its extents in order.
 pub fn extents(file: BorrowedFd<'_>) -> io::Result<Vec<Extent>> {
     let mut found: Vec<Extent> = Vec::new();
     loop {

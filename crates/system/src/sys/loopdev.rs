@@ -12,13 +12,13 @@ unsafe impl Plain for raw::loop_config {}
 // SAFETY: as above.
 unsafe impl Plain for raw::loop_info64 {}
 
-/// The number of a loop device that was free a moment ago, made if there was none.
+/// The number of a loop device that is free at this moment. The kernel makes a new one if there is none.
 pub fn free_number(control: BorrowedFd<'_>) -> io::Result<i32> {
     // SAFETY: LOOP_CTL_GET_FREE ignores its argument.
     unsafe { ioctl_number(control, raw::LOOP_CTL_GET_FREE, 0) }
 }
 
-/// Attaches `backing` from `offset` on, `size` bytes (0: all), so that the kernel detaches it at the last close.
+/// Attaches `size` bytes (0: all) of `backing` from `offset` on. The kernel detaches it at the last close.
 pub fn configure(
     device: BorrowedFd<'_>,
     backing: BorrowedFd<'_>,
@@ -41,7 +41,7 @@ pub fn configure(
     }
 }
 
-/// What [`configure`] does, for kernels before 5.8.
+/// [`configure`] for kernels before 5.8.
 fn configure_in_steps(
     device: BorrowedFd<'_>,
     backing: BorrowedFd<'_>,
@@ -58,7 +58,7 @@ fn configure_in_steps(
     set.map(drop)
 }
 
-/// The device and inode number of the file behind the loop device; `None` where it is free.
+/// The device and inode number of the file behind the loop device; `None` if the device is free.
 pub fn backing_inode(device: BorrowedFd<'_>) -> io::Result<Option<(u64, u64)>> {
     let mut info = raw::loop_info64::zeroed();
     // SAFETY: LOOP_GET_STATUS64 writes a loop_info64.

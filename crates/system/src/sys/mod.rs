@@ -1,6 +1,6 @@
-//! The kernel's interfaces that no crate wraps safely: every ioctl, signal handlers. All `unsafe` of the project is here.
+//! Kernel interfaces that no crate wraps safely: ioctls and signal handlers. All `unsafe` of the project is here.
 //!
-//! The functions say what the kernel says ([`std::io::Error`]); the modules above name the path and the action.
+//! The functions return the kernel's error ([`std::io::Error`]). The modules above add the path and the action.
 #![allow(unsafe_code)]
 #![allow(
     clippy::cast_sign_loss,
@@ -30,20 +30,20 @@ unsafe trait Plain: Sized {
     }
 }
 
-/// An ioctl whose argument is a pointer to `T`; returns the kernel's non-negative answer.
+/// An ioctl whose argument is a pointer to `T`. Returns the kernel's non-negative answer.
 ///
 /// # Safety
-/// `request` must be one for which the kernel reads or writes no more than a `T`.
+/// For `request` the kernel must not read or write more than a `T`.
 unsafe fn ioctl<T>(fd: BorrowedFd<'_>, request: u32, argument: &mut T) -> io::Result<i32> {
     // SAFETY: the descriptor is open, the pointer is valid for a T, and the caller promises the rest.
     let answer = unsafe { libc::ioctl(fd.as_raw_fd(), request as _, std::ptr::from_mut(argument)) };
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
 }
 
-/// An ioctl whose argument is a number, or that has none.
+/// An ioctl with a number as its argument, or with none.
 ///
 /// # Safety
-/// `request` must be one for which the kernel takes the argument as a number.
+/// For `request` the kernel must take the argument as a number, or ignore it.
 unsafe fn ioctl_number(fd: BorrowedFd<'_>, request: u32, argument: libc::c_ulong) -> io::Result<i32> {
     // SAFETY: the descriptor is open, and the caller promises that no pointer is expected.
     let answer = unsafe { libc::ioctl(fd.as_raw_fd(), request as _, argument) };

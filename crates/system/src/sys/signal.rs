@@ -1,4 +1,4 @@
-//! Signal handlers that only take a note.
+//! A signal handler that only notes the signal.
 
 use std::io;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -9,11 +9,11 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 static RECEIVED: AtomicI32 = AtomicI32::new(0);
 
 extern "C" fn note(signal: libc::c_int) {
-    // Storing to an atomic is all that a handler may safely do here; only the first counts.
+    // A handler may do little safely; storing to an atomic is safe. Only the first signal counts.
     let _first = RECEIVED.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
 }
 
-/// Notes the signals from now on instead of dying of them. System calls that wait are interrupted.
+/// From now on these signals are noted and do not kill the process. System calls that wait are interrupted.
 pub fn catch(signals: &[Signal]) -> io::Result<()> {
     let action = SigAction::new(SigHandler::Handler(note), SaFlags::empty(), SigSet::empty());
     for &signal in signals {
