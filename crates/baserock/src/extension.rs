@@ -1,7 +1,7 @@
-//! The extension protocol: what a deployment's parameters mean.
+//! The extension protocol: the meaning of a deployment's parameters.
 //!
-//! An extension is a program that gets its parameters as environment variables. The library never reads the environment itself:
-//! programs hand it over once, as an [`Environment`].
+//! An extension is a program that gets its parameters as environment variables. The library never reads the environment itself.
+//! Programs hand it over once, as an [`Environment`].
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -11,12 +11,12 @@ use system::error::{Error, Result};
 
 use crate::label::Label;
 
-/// The variables that an extension was given, read by name. Every error names the variable.
+/// The environment variables of an extension, read by name. Every error names the variable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Environment(BTreeMap<OsString, OsString>);
 
 impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Environment {
-    /// From pairs of name and value: `std::env::vars_os().collect()`. A later pair wins.
+    /// Makes it from pairs of name and value: `std::env::vars_os().collect()`. A later pair wins.
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
         Environment(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
@@ -28,12 +28,12 @@ impl Environment {
         self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 
-    /// The value as it is, `None` where the variable is not set.
+    /// The value as it is; `None` if the variable is not set.
     pub fn raw(&self, name: &str) -> Option<&OsStr> {
         self.0.get(OsStr::new(name)).map(OsString::as_os_str)
     }
 
-    /// The value as text, which may be empty; `None` where the variable is not set.
+    /// The value as text, which may be empty; `None` if the variable is not set.
     pub fn text(&self, name: &str) -> Result<Option<&str>> {
         let Some(value) = self.raw(name) else { return Ok(None) };
         value
@@ -42,7 +42,7 @@ impl Environment {
             .ok_or_else(|| Error::refused(format!("{name} is not UTF-8: {}", value.display())))
     }
 
-    /// The value as text; it is an error where the variable is not set or empty.
+    /// The value as text. It is an error if the variable is not set or empty.
     pub fn required(&self, name: &str) -> Result<&str> {
         match self.text(name)? {
             None => Err(Error::refused(format!("{name} is not set; give it a value"))),
@@ -51,7 +51,7 @@ impl Environment {
         }
     }
 
-    /// A boolean ([`parse_boolean`]), or `default` where the variable is not set.
+    /// A boolean ([`parse_boolean`]), or `default` if the variable is not set.
     pub fn boolean(&self, name: &str, default: bool) -> Result<bool> {
         let Some(text) = self.text(name)? else { return Ok(default) };
         parse_boolean(text).ok_or_else(|| {
@@ -59,7 +59,7 @@ impl Environment {
         })
     }
 
-    /// A number of bytes ([`parse_size`]), `None` where the variable is not set.
+    /// A number of bytes ([`parse_size`]); `None` if the variable is not set.
     pub fn size(&self, name: &str) -> Result<Option<u64>> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let size = parse_size(text).ok_or_else(|| {
@@ -68,14 +68,14 @@ impl Environment {
         Ok(Some(size))
     }
 
-    /// The label of a new version, `None` where the variable is not set.
+    /// The label of a new version; `None` if the variable is not set.
     pub fn label(&self, name: &str) -> Result<Option<Label>> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         text.parse().map(Some).map_err(|error| Error::refused(format!("{name}: {error}")))
     }
 
-    /// A path in the root filesystem, relative, without `.` and `..`; `None` where the variable is not set.
-    /// A leading `/` is dropped. The path is empty where the variable is: for `INITRAMFS_PATH` that says "none".
+    /// A relative path in the root filesystem, without `.` and `..`; `None` if the variable is not set. A leading `/` is dropped. The path is
+    /// empty if the variable is empty: for `INITRAMFS_PATH` that means "none".
     pub fn path_in_tree(&self, name: &str) -> Result<Option<PathBuf>> {
         let Some(value) = self.raw(name) else { return Ok(None) };
         match relative(Path::new(value)) {
@@ -87,7 +87,7 @@ impl Environment {
         }
     }
 
-    /// A file descriptor that the caller has opened, `None` where the variable is not set.
+    /// A file descriptor that the caller has opened; `None` if the variable is not set.
     pub fn descriptor(&self, name: &str) -> Result<Option<i32>> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         match text.parse() {
@@ -97,7 +97,7 @@ impl Environment {
     }
 }
 
-/// A boolean of the protocol: `yes`, `1`, `true` or `no`, `0`, `false` in any case; `None` for anything else.
+/// A boolean of the protocol: `yes`, `1`, `true` or `no`, `0`, `false`, in upper or lower case; `None` for anything else.
 pub fn parse_boolean(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "yes" | "1" | "true" => Some(true),
@@ -106,8 +106,8 @@ pub fn parse_boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// Bytes: an integer with an optional `K`, `M`, `G` or `T` (powers of 1024, either case); `None` for anything else,
-/// also for what does not fit into 64 bits.
+/// A number of bytes: an integer with an optional `K`, `M`, `G` or `T` (powers of 1024, upper or lower case). `None` for anything else, and
+/// for a number that does not fit into 64 bits.
 pub fn parse_size(text: &str) -> Option<u64> {
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let shift = match text[number.len()..].to_ascii_uppercase().as_str() {
@@ -122,7 +122,7 @@ pub fn parse_size(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
-/// A path of the booted system as one relative to its root, without `.`; `None` where it has `..`.
+/// A path of the booted system, made relative to its root and without `.`; `None` if it has `..`.
 pub fn relative(path: &Path) -> Option<PathBuf> {
     let mut result = PathBuf::new();
     for component in path.components() {
@@ -135,12 +135,12 @@ pub fn relative(path: &Path) -> Option<PathBuf> {
     Some(result)
 }
 
-/// The words of a variable that names files, as paths.
+/// The paths in a variable that names several files.
 pub fn paths(text: &str) -> impl Iterator<Item = &Path> {
     text.split_whitespace().map(Path::new)
 }
 
-/// The line that an extension ends with when it fails as expected; its exit code is then 1.
+/// The last line of an extension that fails in an expected way. Its exit code is 1 then.
 pub fn error_line(what: &str) -> String {
     format!("ERROR: {what}")
 }

@@ -1,4 +1,4 @@
-//! fstab, line by line: what is there is honoured, what is missing is added.
+//! fstab, line by line. Existing lines are kept, and missing lines are added.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -9,7 +9,7 @@ use system::superblock::Uuid;
 
 use crate::layout;
 
-/// An fstab that renders to the very bytes that it was parsed from.
+/// An fstab. It renders to the same bytes that it was parsed from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fstab {
     lines: Vec<Line>,
@@ -20,12 +20,12 @@ pub struct Fstab {
 pub struct Line {
     /// The line's bytes.
     pub text: Vec<u8>,
-    /// Where it mounts something; `None` for comments, blank lines, swap and what is no entry.
+    /// The mount point; `None` for comments, blank lines, swap and lines that are no entries.
     pub target: Option<PathBuf>,
 }
 
 impl Fstab {
-    /// Parses; every input is an fstab.
+    /// Parses an fstab. Every input is one.
     pub fn parse(text: &[u8]) -> Self {
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         if text.is_empty() {
@@ -34,7 +34,7 @@ impl Fstab {
         Fstab { lines: text.split(|&byte| byte == b'\n').map(Line::parse).collect() }
     }
 
-    /// The file's bytes; every line ends with a newline.
+    /// The file's bytes. Every line ends with a newline.
     pub fn render(&self) -> Vec<u8> {
         self.lines.iter().flat_map(|line| [line.text.as_slice(), b"\n"]).flatten().copied().collect()
     }
@@ -49,7 +49,7 @@ impl Fstab {
         self.lines.iter().any(|line| line.target.as_deref() == Some(target))
     }
 
-    /// The same with `wanted` added where nothing is mounted yet, in the given order, at the end.
+    /// The same fstab with those lines of `wanted` at its end whose mount points it does not have yet, in the given order.
     #[must_use]
     pub fn completed(&self, wanted: &[Line]) -> Self {
         let mut lines = self.lines.clone();
@@ -71,7 +71,7 @@ impl Line {
         Line { text: text.to_vec(), target: target.map(|field| normal(&unescape(field))) }
     }
 
-    /// The line that mounts the filesystem's root: the version itself, whichever is booted.
+    /// The line that mounts the root filesystem. It is the same for every version.
     pub fn root(uuid: Uuid) -> Self {
         Line::parse(format!("UUID={uuid} / btrfs defaults,rw,noatime 0 1").as_bytes())
     }
@@ -86,7 +86,7 @@ impl Line {
     }
 }
 
-/// The path without a trailing slash and without doubled ones.
+/// The path without trailing and doubled slashes.
 fn normal(path: &Path) -> PathBuf {
     let normal: PathBuf = path.components().collect();
     if normal.as_os_str().is_empty() { PathBuf::from(OsStr::from_bytes(b"/")) } else { normal }

@@ -1,10 +1,10 @@
-//! JSON that is kept or sent: each object has a `format` number, and this is the one rule for it.
+//! JSON that is kept or sent. Each object has a `format` number, and all of them follow these rules:
 //!
-//! - An object without a number is of format 1: the first programs wrote none.
-//! - Fields that this program does not know are ignored, and one that was added later may be absent: both without a new number.
-//! - A program writes the number of the format that it knows ([`Format::FORMAT`]). The number rises where an older program would
-//!   misunderstand what is written.
-//! - A higher number is refused ([`Fault::Newer`]): a newer program wrote it.
+//! - An object without a number has format 1, because the first programs wrote no number.
+//! - Unknown fields are ignored, and fields that were added later may be absent. Adding such a field needs no new number.
+//! - A program writes the number of the format that it knows ([`Format::FORMAT`]). The number rises when an older program would
+//!   misunderstand the new format.
+//! - A higher number is refused ([`Fault::Newer`]), because a newer program wrote it.
 
 use std::fmt;
 use std::io;
@@ -19,7 +19,7 @@ pub trait Format {
     const FORMAT: u64 = 1;
 }
 
-/// The name of the field with the number.
+/// The name of the field with the format number.
 pub const FIELD: &str = "format";
 
 /// An object as it is written: the number, then its fields.
@@ -30,7 +30,7 @@ struct Numbered<'a, T> {
     value: &'a T,
 }
 
-/// What all formats have in common.
+/// The part that all formats have in common.
 #[derive(Deserialize)]
 #[serde(expecting = "a JSON object")]
 struct Head {
@@ -42,16 +42,16 @@ fn first() -> NonZeroU64 {
     NonZeroU64::MIN
 }
 
-/// Why an object cannot be read.
+/// The reason why an object cannot be read.
 #[derive(Debug)]
 pub enum Fault {
-    /// It is not what the format says.
+    /// It does not have the form that the format demands.
     Damaged(serde_json::Error),
-    /// It is of a format that this program does not know yet.
+    /// It has a format that this program does not know yet.
     Newer {
         /// The object's format.
         found: u64,
-        /// The highest that this program reads.
+        /// The highest format that this program reads.
         known: u64,
     },
 }
@@ -68,7 +68,7 @@ impl fmt::Display for Fault {
 }
 
 impl Fault {
-    /// What is wrong with a file that should be `what`.
+    /// The fault in words. `what` names the expected kind of file.
     pub fn in_a(&self, what: &str) -> String {
         match self {
             Fault::Damaged(error) => format!("not {what} ({error})"),
@@ -88,7 +88,7 @@ impl From<Fault> for io::Error {
 
 /// Reads an object.
 pub fn read<T: Format + DeserializeOwned>(json: &[u8]) -> Result<T, Fault> {
-    // By itself and first: another format may have other fields.
+    // The number is read first and alone, because another format may have other fields.
     let Head { format } = serde_json::from_slice(json).map_err(Fault::Damaged)?;
     if format.get() > T::FORMAT {
         return Err(Fault::Newer { found: format.get(), known: T::FORMAT });
@@ -96,7 +96,7 @@ pub fn read<T: Format + DeserializeOwned>(json: &[u8]) -> Result<T, Fault> {
     serde_json::from_slice(json).map_err(Fault::Damaged)
 }
 
-/// The object for a file: indented, with a final newline.
+/// The object as the content of a file: indented, with a final newline.
 pub fn file<T: Format + Serialize>(value: &T) -> Vec<u8> {
     let mut text = serde_json::to_vec_pretty(&numbered(value)).unwrap_or_default();
     text.push(b'\n');
@@ -108,7 +108,7 @@ pub fn line<T: Format + Serialize>(value: &T) -> serde_json::Result<String> {
     serde_json::to_string(&numbered(value))
 }
 
-/// An array of objects, each with its number, indented, with a final newline.
+/// An array of objects, each with its number. It is indented and has a final newline.
 pub fn array<T: Format + Serialize>(values: &[T]) -> serde_json::Result<String> {
     let values: Vec<_> = values.iter().map(numbered).collect();
     Ok(serde_json::to_string_pretty(&values)? + "\n")

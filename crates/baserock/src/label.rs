@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use system::error::Error;
 
-/// The name of a version that is there: one path component. The original tools allowed any file name.
+/// The name of an existing version: one path component. The original tools allowed any file name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ExistingLabel(String);
@@ -24,11 +24,11 @@ pub struct Label(ExistingLabel);
 /// The longest new label, in characters.
 pub const MAX_LENGTH: usize = 100;
 
-/// The name beside the versions that is a link to one of them.
+/// The name of the link beside the versions, which points to one of them.
 const RESERVED: &str = "default";
 
 impl ExistingLabel {
-    /// The label that a file name on a volume is, if it is one: any UTF-8 file name but the reserved ones.
+    /// The label in a file name on a volume. Any UTF-8 file name is a label except reserved ones, which give `None`.
     pub fn of_file(name: &OsStr) -> Option<Self> {
         let name = name.to_str()?;
         let usable = !name.is_empty()
@@ -56,7 +56,7 @@ impl Label {
     }
 }
 
-/// A new version is a version: whatever takes the label of one takes this too.
+/// The label of a new version can be used wherever that of an existing one is expected.
 impl Deref for Label {
     type Target = ExistingLabel;
 

@@ -1,4 +1,4 @@
-//! Where things are on a volume: paths relative to its top level.
+//! The layout of a volume: paths relative to its top level.
 
 use std::path::PathBuf;
 
@@ -20,46 +20,47 @@ pub const KERNEL: &str = "kernel";
 pub const INITRAMFS: &str = "initramfs";
 /// In a version: the device tree.
 pub const DTB: &str = "dtb";
-/// In a version: the boot parameters in force when it was deployed.
+/// In a version: the boot parameters at the time of its deployment.
 pub const BOOT_RECORD: &str = "boot.json";
 /// In a version: hashes of `orig`.
 pub const MANIFEST: &str = "manifest";
 /// In a version: the record of the last `/etc` merge.
 pub const MERGE_RECORD: &str = "merge.json";
-/// In a version: the record of a merge that is taking its place.
+/// In a version: the record of a merge whose result is just being put in place.
 pub const MERGING: &str = ".merging.json";
-/// In a version: there only while the version is not complete.
+/// In a version: the marker that exists only while the version is not complete.
 pub const INCOMPLETE: &str = ".incomplete";
-/// In a version: what `/etc` was before `sync` replaced it.
+/// In a version: the `/etc` that `sync` replaced.
 pub const ETC_BEFORE_SYNC: &str = "etc.before-sync";
 
-/// The directory of state that all versions share.
+/// The directory of the state that all versions share.
 pub const STATE: &str = "state";
-/// In a shared directory: what is being added to it, until it is whole.
+/// In a shared directory: the temporary name of an addition until it is whole.
 pub const ADDING: &str = ".baserock-adding";
-/// In [`STATE`], in the order in which fstab mounts them.
+/// In [`STATE`]: the shared directories, in the order in which fstab mounts them.
 pub const SHARED: [&str; 5] = ["home", "opt", "root", "srv", "var"];
 
 /// The tools' own directory, 0700.
 pub const PRIVATE: &str = ".baserock";
 /// In [`PRIVATE`]: the volume's lock.
 pub const LOCK: &str = "lock";
-/// In [`PRIVATE`]: space to release when a full volume must still be changed.
+/// In [`PRIVATE`]: reserved data space, which is released when a full volume must still be changed.
 pub const BALLAST: &str = "ballast";
-/// In [`PRIVATE`]: the same of metadata.
+/// In [`PRIVATE`]: reserved metadata space.
 pub const METADATA_BALLAST: &str = "metadata-ballast";
 /// In [`PRIVATE`]: a folder for each label that is being filled.
 pub const INCOMING: &str = "incoming";
-/// In [`PRIVATE`]: what begins the name of a snapshot from which `/etc` is merged.
+/// In [`PRIVATE`]: the prefix for the name of a snapshot from which `/etc` is merged.
 pub const MERGED_FROM: &str = "merging-";
-/// In [`PRIVATE`]: the lines of fstab for the disk's other partitions, which every version gets.
+/// In [`PRIVATE`]: the fstab lines for the disk's other partitions. Every version gets them.
 pub const MOUNTS: &str = "fstab";
 
 /// The directory of the boot menu.
 pub const MENU_DIR: &str = "extlinux";
-/// The boot menu, in [`MENU_DIR`] for U-Boot; a link to it, at the top, for syslinux.
+/// The boot menu. It is in [`MENU_DIR`] for U-Boot, and a link to it is at the top for syslinux.
 pub const MENU: &str = "extlinux.conf";
-/// At the top of a boot filesystem: what boot loaders read, in the order in which it is written. The menu is last, since it names the rest.
+/// At the top of a boot filesystem: the names that boot loaders read, in the order in which they are written. The menu is last, because it
+/// names the other files.
 pub const BOOT_NAMES: [&str; 2] = [SYSTEMS, MENU_DIR];
 
 /// A version's directory: `systems/LABEL`.
@@ -67,7 +68,7 @@ pub fn version(label: &ExistingLabel) -> PathBuf {
     [SYSTEMS, label.as_str()].iter().collect()
 }
 
-/// Something in a version's directory: `systems/LABEL/run`.
+/// A name in a version's directory: `systems/LABEL/run`.
 pub fn in_version(label: &ExistingLabel, name: &str) -> PathBuf {
     version(label).join(name)
 }
@@ -77,13 +78,13 @@ pub fn state(name: &str) -> PathBuf {
     [STATE, name].iter().collect()
 }
 
-/// The label in the path of a version's `name`, as the user or the kernel writes it: `/systems/LABEL/orig`.
+/// The label in a path such as `/systems/LABEL/orig`, where `name` is `orig`.
 pub fn label_of<'p>(path: &'p str, name: &str) -> Option<&'p str> {
     let label = path.strip_prefix("/systems/")?.strip_suffix(name)?.strip_suffix('/')?;
     (!label.is_empty() && !label.contains('/')).then_some(label)
 }
 
-/// The version whose `run` is mounted: the running one, if this is the mount at `/`.
+/// The version whose `run` is mounted. This is the running version if the mount is the one at `/`.
 pub fn mounted_version(mount: &Mount) -> Option<ExistingLabel> {
     let label = label_of(mount.root.to_str()?, RUN)?;
     (mount.kind == "btrfs").then(|| ExistingLabel::of_file(label.as_ref())).flatten()

@@ -1,15 +1,15 @@
 //! Versions of a whole operating system side by side on btrfs: their layout, boot menu, `/etc` and the operations on them.
 //!
-//! The modules stand on floors, and a module uses only what stands on a floor below it:
+//! The modules stand on floors, and a module uses only modules on a lower floor:
 //!
 //! - **values** compute: [`label`], [`layout`], [`extension`], [`json`], [`meta`], [`fstab`], [`boot`], [`refusal`], the rules in [`etc`];
-//! - **rootfs** reads and changes root filesystems as opened directories, without knowing volumes: [`rootfs`];
+//! - **rootfs** reads and changes root filesystems as opened directories, and does not know volumes: [`rootfs`];
 //! - **volume** answers questions about an opened volume: [`volume`];
 //! - **operations** order the steps, and undo them on failure: [`operations`].
 //!
-//! What they do to the machine they do through the crate `system`.
+//! They change the machine only through the crate `system`.
 //!
-//! The versions on a disk image:
+//! This lists the versions on a disk image:
 //!
 //! ```no_run
 //! use baserock::volume::{Location, Opening, Purpose, Volume};

@@ -1,4 +1,4 @@
-//! `/baserock/deployment.meta`: what a version was deployed with, in the version itself.
+//! `/baserock/deployment.meta`: the parameters of a version's deployment, in the version itself.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use system::error::{Error, Result};
 
 use crate::json::{self, Format};
 
-/// Where it is in a root filesystem.
+/// Its path in a root filesystem.
 pub const PATH: &str = "baserock/deployment.meta";
 
 /// The file's content: JSON. Other keys than `configuration` are kept.
@@ -18,7 +18,7 @@ pub struct DeploymentMeta {
     /// Names and values of the deployment's parameters.
     #[serde(default)]
     pub configuration: BTreeMap<String, serde_json::Value>,
-    /// What else the file has.
+    /// The other keys of the file.
     #[serde(flatten)]
     pub other: BTreeMap<String, serde_json::Value>,
 }
@@ -32,7 +32,7 @@ impl DeploymentMeta {
             let reason = fault.in_a("the JSON object of a deployment");
             Error::malformed(shown, format!("{reason}; mend or remove it"))
         })?;
-        // It is written anew with the rest.
+        // The number is added again when the file is written.
         meta.other.remove(json::FIELD);
         Ok(meta)
     }
@@ -42,7 +42,7 @@ impl DeploymentMeta {
         json::file(self)
     }
 
-    /// A parameter's value as text; numbers and booleans as they are written. `None` where it is absent or has no such form.
+    /// A parameter's value as text. Numbers and booleans are given as in JSON. `None` if it is absent or of another type.
     pub fn get(&self, name: &str) -> Option<String> {
         match self.configuration.get(name)? {
             serde_json::Value::String(text) => Some(text.clone()),

@@ -1,4 +1,4 @@
-//! Why the library refuses, where there is a remedy that a program has to name: by an option, a command or a variable of its own.
+//! Refusals that have a remedy. The program names the remedy: an option, a command or a variable of its own.
 
 use std::path::PathBuf;
 
@@ -11,25 +11,25 @@ use crate::label::ExistingLabel;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The running system is none with versions.
+    /// The running system has no versions.
     #[error("this is not a Baserock system: {found}, not /systems/LABEL/run on btrfs")]
     NotBaserock {
-        /// What is at `/` instead.
+        /// The filesystem at `/`.
         found: String,
     },
-    /// A volume on which no version was ever made.
+    /// No version was ever made on the volume.
     #[error("{} holds no versions: there is no directory systems in it", volume.display())]
     NoVersions {
         /// The volume, as the user names it.
         volume: PathBuf,
     },
-    /// Only root mounts.
+    /// Only root can mount.
     #[error("cannot mount {} privately: that takes root", volume.display())]
     NeedsRoot {
         /// The volume, as the user names it.
         volume: PathBuf,
     },
-    /// Another loop device shows the image already.
+    /// The image is already attached to a loop device.
     #[error("{} is attached already, to {}", image.display(), device.display())]
     Attached {
         /// The image.
@@ -37,19 +37,19 @@ pub enum Refusal {
         /// The loop device.
         device: PathBuf,
     },
-    /// The version is what runs.
+    /// The version is the running one.
     #[error("version {label} is running")]
     Running {
         /// Its label.
         label: ExistingLabel,
     },
-    /// The version is what boots next.
+    /// The version is the one that boots next.
     #[error("version {label} is the default")]
     Default {
         /// Its label.
         label: ExistingLabel,
     },
-    /// The version is what boots if nothing else does.
+    /// The version is the one that boots if no other does.
     #[error("version {label} is what always boots")]
     AlwaysBoots {
         /// Its label: `factory`.
@@ -69,7 +69,7 @@ pub enum Refusal {
         /// The complete versions.
         complete: Vec<ExistingLabel>,
     },
-    /// The version lacks something without which it does not boot.
+    /// The version lacks something that it needs to boot.
     #[error("version {label} is not complete; there are: {}", list(complete))]
     NotComplete {
         /// Its label.
@@ -83,7 +83,7 @@ pub enum Refusal {
         /// Its label.
         label: ExistingLabel,
     },
-    /// The label of a new version is that of another one.
+    /// The label of the new version belongs to another version.
     #[error("version {label} exists on {}", volume.display())]
     Exists {
         /// The label.
@@ -91,7 +91,7 @@ pub enum Refusal {
         /// The volume, as the user names it.
         volume: PathBuf,
     },
-    /// The label of a new version is that of something that somebody else has begun.
+    /// The label of the new version belongs to an incomplete version that no upgrade has made.
     #[error("version {label} is on {}, is not complete, and no upgrade has put it there", volume.display())]
     Foreign {
         /// The label.
@@ -109,7 +109,7 @@ pub enum Refusal {
         label: ExistingLabel,
         /// The volume, as the user names it.
         volume: PathBuf,
-        /// MiB that it takes.
+        /// MiB that it needs.
         needed: u64,
         /// MiB that are free.
         available: u64,
@@ -118,7 +118,7 @@ pub enum Refusal {
         /// The versions that can be removed to make room.
         removable: Vec<ExistingLabel>,
     },
-    /// The version was not made complete, and nothing tells what may be deleted of it.
+    /// The version is incomplete, and it is unknown which parts of it may be deleted.
     #[error("version {label} is damaged: it has a run that no deployment made complete")]
     Damaged {
         /// Its label.
@@ -133,7 +133,7 @@ pub enum Refusal {
     /// The volume is full.
     #[error("{cause}; {free} of {total} MiB are free for data, {metadata} MiB for metadata")]
     Full {
-        /// What failed for it.
+        /// The failure for lack of space.
         cause: Box<Error>,
         /// MiB that are free for data.
         free: u64,
@@ -146,26 +146,26 @@ pub enum Refusal {
         /// The versions that can be removed to make room.
         removable: Vec<ExistingLabel>,
     },
-    /// A merge would overwrite what somebody has changed in the new version's `/etc`.
+    /// A merge would overwrite somebody's changes in the new version's `/etc`.
     #[error("somebody has edited etc of {label} since it was deployed")]
     EtcEdited {
         /// The new version.
         label: String,
-        /// The name in the version under which a merge would keep what is there.
+        /// The name in the version under which a forced merge would keep the edited `/etc`.
         kept: &'static str,
     },
-    /// Paths of `/etc` of which the merge has no rule to choose one side.
+    /// The merge has no rule to choose a side for some paths of `/etc`.
     #[error("cannot merge {clash}")]
     Unmergeable {
-        /// The paths again, with what they are in which version.
+        /// The paths, with their types in the versions, in words.
         clash: String,
         /// The paths.
         paths: Vec<EtcPath>,
     },
-    /// A file to boot with is not where it was said to be.
+    /// A boot file is not at the given path.
     #[error("{file} {} does not exist or is no regular file", path.display())]
     NoBootFile {
-        /// Which one.
+        /// The kind of boot file.
         file: BootFile,
         /// Its path in the root filesystem.
         path: PathBuf,
@@ -178,10 +178,10 @@ pub enum Refusal {
         /// The usual places.
         looked: String,
     },
-    /// The kernel's command line would be more than one.
+    /// The kernel's command line would have several lines.
     #[error("the kernel command line contains a newline")]
     CommandLineBroken,
-    /// The kernel's command line would be cut.
+    /// The kernel's command line is too long and would be cut.
     #[error("the kernel command line has {length} bytes, and kernels take at most {most}")]
     CommandLineTooLong {
         /// Its length, in bytes.
@@ -192,7 +192,7 @@ pub enum Refusal {
     /// The machine lacks the boot loader, or a part of it.
     #[error("{what} not installed")]
     NoBootLoader {
-        /// What is missing, with its verb: `extlinux is`.
+        /// The missing program or file, with its verb: `extlinux is`.
         what: String,
         /// The Debian package that has it.
         package: &'static str,

@@ -1,4 +1,4 @@
-//! What a merge does on disk beyond the cases: owners outside etc, second merges, failures. Needs root.
+//! Tests merges on disk beyond the cases: owners outside etc, second merges, failures. Needs root.
 //!
 //! Pace: seconds
 
@@ -117,7 +117,7 @@ fn what_a_machine_changes_by_running_is_no_edit() {
     for path in ["machine-id", "resolv.conf", "ssh/ssh_host_rsa_key", ".updated", "ld.so.cache"] {
         versions.write(&format!("new/run/etc/{path}"), "x\n");
     }
-    // The directory of the host keys is not what a machine makes by running.
+    // A running machine makes host keys, but not their directory.
     let now = scan::read(Dir::open(versions.path("new/run/etc")).unwrap()).unwrap();
     assert!(first.record.result_changed(&now));
     fs::remove_dir_all(versions.path("new/run/etc/ssh")).unwrap();
@@ -168,7 +168,7 @@ fn a_version_without_etc_gets_one() {
     assert_eq!(versions.read("new/run/etc/a"), "2\n");
 }
 
-/// The old version has messagebus as 106, the new one as 107, and a new account where the old one has messagebus.
+/// The number of messagebus is 106 in the old version and 107 in the new one, in which a new account has 106.
 fn drifting() -> Versions {
     let versions = Versions::new();
     let root = ("root:x:0:0::/root:/bin/sh\n", "root:x:0:\n");
@@ -229,13 +229,13 @@ fn re_owning_again_changes_nothing_and_leaves_what_was_given_away() {
     let path = |name: &str| versions.path(&format!("new/run/{name}"));
     let first = versions.merge(&Request::default(), None, None).unwrap();
     chown(path("usr/bin/ping"), Some(33), None).unwrap();
-    // As after a crash that lost the record: everything is looked at again.
+    // Without the record, as after a crash, everything is examined again.
     let second = versions.merge(&again(), None, None).unwrap();
     assert_eq!((second.reowned, &second.record), (0, &first.record));
     assert_eq!(owner(&path("usr/bin/ping")).0, 33);
     assert_eq!(owner(&path("usr/lib/helper")), (0, 106, 0o4750));
 
-    // The machine's numbers change: files go from the earlier merge's numbers to the new ones.
+    // The machine's numbers change, so files go from the earlier merge's numbers to the new ones.
     versions.write("vuser/etc/group", "root:x:0:\nmessagebus:x:120:\n");
     let third = versions.merge(&Request::default(), None, Some(&first.record)).unwrap();
     assert_eq!(third.record.moves.groups[&107], 120);

@@ -1,4 +1,4 @@
-//! The line merge held against `git merge-file`, over random texts with few different lines, where merges go wrong.
+//! Compares the line merge with `git merge-file` on random texts. They have few different lines, because such merges go wrong most easily.
 //!
 //! Pace: minutes
 
@@ -61,7 +61,7 @@ fn triple(seed: u64) -> [String; 3] {
     })
 }
 
-/// What git makes of it; `None` for a conflict.
+/// The merge by git; `None` for a conflict.
 fn git(folder: &Path, [base, ours, theirs]: &[String; 3]) -> Option<Vec<u8>> {
     for (name, text) in [("base", base), ("ours", ours), ("theirs", theirs)] {
         fs::write(folder.join(name), text).unwrap();

@@ -1,4 +1,4 @@
-//! What holds for every merge, on random trees.
+//! Tests properties of all merges on random trees.
 //!
 //! Pace: seconds
 
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use baserock::etc::{Action, EtcPath, Kind, Node, Options, Plan, Step, Tree, Trees, plan};
 use proptest::prelude::*;
 
-/// Paths whose types may differ from tree to tree; `d` is sometimes a directory.
+/// Paths whose types may differ from tree to tree. `d` is sometimes a directory.
 const PATHS: [&str; 6] = ["a", "a.rej", "b", "d/a", "d/b", "e"];
 
 fn text() -> impl Strategy<Value = Vec<u8>> {
@@ -47,7 +47,7 @@ fn merged(v1: &Tree, user: &Tree, v2: &Tree) -> Plan {
     plan(trees, None, &Options::default()).unwrap()
 }
 
-/// Modes of links say nothing; times are not merged.
+/// The kinds and modes of a tree, to compare. Modes of links mean nothing, and times are not merged.
 fn shape(tree: &Tree) -> BTreeMap<EtcPath, (Kind, u32)> {
     let mode = |node: &Node| if matches!(node.kind, Kind::Symlink(_)) { 0 } else { node.meta.mode };
     tree.iter().map(|(path, node)| (path.clone(), (node.kind.clone(), mode(node)))).collect()
@@ -57,7 +57,7 @@ fn kind<'a>(tree: &'a Tree, path: &EtcPath) -> Option<&'a Kind> {
     tree.get(path).map(|node| &node.kind)
 }
 
-/// Whether the user's change of a path is in the result, or named.
+/// Whether the user's change of a path is in the result or is named.
 fn is_accounted_for(plan: &Plan, user: &Tree, path: &EtcPath) -> bool {
     let step = plan.steps.iter().find(|step| &step.path == path);
     kind(&plan.result, path) == kind(user, path)

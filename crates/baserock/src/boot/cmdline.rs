@@ -8,10 +8,11 @@ use crate::refusal::Refusal;
 /// The longest command line that x86 kernels take, in bytes.
 const MAX_LENGTH: usize = 2047;
 
-/// What stands in every command line before the parts that differ.
+/// The beginning of every command line.
 const FIXED: [&str; 3] = ["rw", "init=/sbin/init", "rootfstype=btrfs"];
 
-/// The command line of a version: its own `run` as root on the device `root` (`UUID=…`, `PARTUUID=…`, `/dev/sda`), then `arguments`.
+/// The command line of a version. Its `run` becomes the root filesystem on the device `root` (`UUID=…`, `PARTUUID=…`, `/dev/sda`).
+/// `arguments` come last.
 pub fn compose(label: &ExistingLabel, root: &str, arguments: &str) -> Result<String> {
     let fixed = FIXED.join(" ");
     let line = format!("{fixed} rootflags=subvol=systems/{label}/run root={root} {arguments}");
@@ -20,7 +21,7 @@ pub fn compose(label: &ExistingLabel, root: &str, arguments: &str) -> Result<Str
     Ok(line)
 }
 
-/// Refuses what a boot loader or the kernel would cut or misread.
+/// Refuses a command line that a boot loader or the kernel would cut or misread.
 fn check(line: &str) -> Result<()> {
     if line.contains(['\n', '\r', '\0']) {
         return Err(Refusal::CommandLineBroken.into());
@@ -31,7 +32,7 @@ fn check(line: &str) -> Result<()> {
     Ok(())
 }
 
-/// Takes a command line apart: the root device, and the arguments that [`compose`] would not write itself.
+/// Splits a command line into the root device and the arguments that [`compose`] would not write itself.
 pub fn take_apart(line: &str) -> (Option<String>, String) {
     let mut root = None;
     let mut arguments = Vec::new();

@@ -1,4 +1,4 @@
-//! The menu that extlinux and U-Boot read, rendered from the versions' records.
+//! Renders the menu of extlinux and U-Boot from the versions' records.
 
 use system::error::Result;
 
@@ -7,13 +7,13 @@ use super::{BootRecord, cmdline};
 use crate::label::ExistingLabel;
 use crate::layout::{DEFAULT, DTB, INITRAMFS, KERNEL, SYSTEMS};
 
-/// The menu program of syslinux; U-Boot takes no notice of it.
+/// The menu program of syslinux. U-Boot ignores it.
 const MENU_PROGRAM: &str = "menu.c32";
-/// How long the menu waits for a key, in tenths of a second.
+/// The time that the menu waits for a key, in tenths of a second.
 const TIMEOUT: &str = "50";
 
-/// The menu with one entry a version, the default first, then by label; directives and entries of `before` that are not about
-/// versions are kept.
+/// The menu with one entry for each version: the default first, then sorted by label. Directives and entries of `before` that do not
+/// concern versions are kept.
 pub fn update(
     before: &Menu,
     versions: &[(ExistingLabel, BootRecord)],
@@ -32,8 +32,8 @@ pub fn update(
     Ok(menu)
 }
 
-/// The label of the version that the menu boots when nobody chooses; `linked` is the target of `systems/default`, which the menus of
-/// the original tools name instead of a version.
+/// The label of the version that the menu boots by default. The menus of the original tools name `systems/default` instead of a version;
+/// `linked` is the target of that link.
 pub fn default_version(menu: &Menu, linked: Option<&ExistingLabel>) -> Option<ExistingLabel> {
     match version_of(menu.default_entry()?)? {
         DEFAULT => linked.cloned(),
@@ -41,7 +41,7 @@ pub fn default_version(menu: &Menu, linked: Option<&ExistingLabel>) -> Option<Ex
     }
 }
 
-/// What a version that has no record boots with, from its entry in the menu, or from the one over `systems/default`.
+/// The boot parameters of a version without a record, from its entry in the menu, or else from the entry for `systems/default`.
 pub fn record_from(menu: &Menu, label: &ExistingLabel) -> Option<BootRecord> {
     let of = |name: &str| menu.entries.iter().find(|entry| version_of(entry) == Some(name));
     let entry = of(label.as_str()).or_else(|| of(DEFAULT))?;
@@ -53,7 +53,7 @@ pub fn record_from(menu: &Menu, label: &ExistingLabel) -> Option<BootRecord> {
 /// The version that an entry boots, or [`DEFAULT`] for the link.
 fn version_of(entry: &Entry) -> Option<&str> {
     let path = entry.kernel()?.trim_start_matches('/').strip_prefix(SYSTEMS)?.strip_prefix('/')?;
-    // Menus of the original have the kernel in the version, or in its `run`.
+    // Menus of the original tools name a kernel in the version or in its `run`.
     path.split_once('/').map(|(label, _)| label)
 }
 
@@ -61,7 +61,7 @@ fn is_ours(entry: &Entry) -> bool {
     version_of(entry).is_some()
 }
 
-/// The directives before the entries: what was there, and what a menu needs.
+/// The directives before the entries: those of the old menu, and those that a menu needs.
 fn head(before: &Menu, versions: &[(ExistingLabel, BootRecord)]) -> Vec<Directive> {
     let mut head = Menu { head: before.head.clone(), entries: Vec::new() };
     let is_version = |named: &str| versions.iter().any(|(label, _)| label.as_str() == named);
@@ -78,13 +78,14 @@ fn head(before: &Menu, versions: &[(ExistingLabel, BootRecord)]) -> Vec<Directiv
     if let (None, Some(serial)) =
         (before.get("serial"), versions.iter().find_map(|(_, record)| serial(record)))
     {
-        // Syslinux wants it to be the first directive.
+        // Syslinux wants this directive first.
         head.head.insert(0, serial);
     }
     head.head
 }
 
-/// The menu on the serial line, where the kernel's messages go there too: `console=ttyS0,115200n8`. Boot loaders know no other kind of port.
+/// The directive that shows the menu on the serial line, if the kernel's messages go there too: `console=ttyS0,115200n8`. Boot loaders know
+/// only `ttyS` ports.
 fn serial(record: &BootRecord) -> Option<Directive> {
     let mut consoles =
         record.kernel_args.split_whitespace().filter_map(|word| word.strip_prefix("console=ttyS"));

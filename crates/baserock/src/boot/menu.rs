@@ -1,8 +1,8 @@
-//! The boot menu as text: `key value` lines that extlinux, U-Boot and the original tools read.
+//! The boot menu as text: lines of `key value`. extlinux, U-Boot and the original tools read it.
 
 use std::fmt;
 
-/// A menu: directives, then entries. What is not understood is kept.
+/// A menu: directives, then entries. Unknown directives are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Menu {
     /// The lines before the first entry.
@@ -11,7 +11,7 @@ pub struct Menu {
     pub entries: Vec<Entry>,
 }
 
-/// One entry: what stands between its `label` line and the next.
+/// One entry: a `label` line and the lines before the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Its label.
@@ -25,7 +25,7 @@ pub struct Entry {
 pub struct Directive {
     /// The first word, lower case.
     pub key: String,
-    /// The rest, without spaces around it; may be empty.
+    /// The rest, without spaces around it. It may be empty.
     pub value: String,
 }
 
@@ -37,7 +37,7 @@ impl Directive {
 }
 
 impl Menu {
-    /// Parses; every text is a menu, though one without entries boots nothing.
+    /// Parses a menu. Every text is a menu, but one without entries boots nothing.
     pub fn parse(text: &str) -> Self {
         let mut menu = Menu::default();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -47,7 +47,7 @@ impl Menu {
                 _ if directive.key == "label" => {
                     menu.entries.push(Entry { label: directive.value, lines: Vec::new() });
                 }
-                // Syslinux takes this one anywhere, and it is about the whole menu.
+                // Syslinux accepts this directive anywhere, and it concerns the whole menu.
                 _ if directive.key == "ontimeout" => menu.head.push(directive),
                 Some(entry) => entry.lines.push(directive),
                 None => menu.head.push(directive),
@@ -61,7 +61,7 @@ impl Menu {
         self.head.iter().rev().find(|line| line.key == key).map(|line| line.value.as_str())
     }
 
-    /// Sets a directive in the head: in its place, or at the end; only once.
+    /// Sets a directive in the head. It replaces the directive of this key, or comes at the end. Others of this key are removed.
     pub fn set(&mut self, key: &str, value: impl Into<String>) {
         let new = Directive::new(key, value);
         match self.head.iter().position(|line| line.key == key) {
@@ -78,7 +78,7 @@ impl Menu {
         self.entries.iter().find(|entry| entry.label == label)
     }
 
-    /// The entry that is booted when nobody chooses: `ontimeout`'s, else `default`'s.
+    /// The entry that boots by default: that of `ontimeout`, else that of `default`.
     pub fn default_entry(&self) -> Option<&Entry> {
         let named = |key| self.get(key).and_then(|label| self.entry(label));
         named("ontimeout").or_else(|| named("default"))
@@ -91,7 +91,7 @@ impl Entry {
         self.lines.iter().find(|line| line.key == key).map(|line| line.value.as_str())
     }
 
-    /// The file that it boots; syslinux and U-Boot have two words for it.
+    /// The file that it boots. Syslinux and U-Boot have two words for it.
     pub fn kernel(&self) -> Option<&str> {
         ["kernel", "linux"].iter().find_map(|key| self.get(key))
     }

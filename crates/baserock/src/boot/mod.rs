@@ -1,4 +1,4 @@
-//! Booting as values: the parameters of a version, the kernel's command line, the menu.
+//! Booting as values: the parameters of a version, the kernel's command line, and the menu.
 
 pub mod cmdline;
 pub mod extlinux;

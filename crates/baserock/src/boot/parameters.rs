@@ -1,4 +1,4 @@
-//! What a deployment says about booting: from the environment, else from the version's own `deployment.meta`.
+//! The boot parameters of a deployment, from the environment or else from the version's own `deployment.meta`.
 
 use std::path::PathBuf;
 
@@ -7,38 +7,38 @@ use system::error::{Error, Result};
 use crate::extension::Environment;
 use crate::meta::DeploymentMeta;
 
-/// How a version is to be booted. What is `None` was said nowhere.
+/// The boot parameters of a version. A parameter that was given nowhere is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parameters {
-    /// The kernel's path in the root filesystem; empty for "where it usually is".
+    /// The kernel's path in the root filesystem; empty for "at the usual place".
     pub kernel_path: Option<PathBuf>,
-    /// The initramfs' path; empty for "none".
+    /// The path of the initramfs; empty for "none".
     pub initramfs_path: Option<PathBuf>,
-    /// The device tree's path; empty for "none".
+    /// The path of the device tree; empty for "none".
     pub dtb_path: Option<PathBuf>,
-    /// What to append to the kernel's command line.
+    /// The arguments to append to the kernel's command line.
     pub kernel_args: Option<String>,
-    /// The kernel's name for the root device; empty for "what is found".
+    /// The kernel's name for the root device; empty for "find it".
     pub root_device: Option<String>,
-    /// Which menu is written.
+    /// The format of the menu.
     pub menu: Option<MenuFormat>,
 }
 
-/// Which menu is written.
+/// The format of the boot menu.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MenuFormat {
-    /// The one that extlinux and U-Boot read.
+    /// The menu of extlinux and U-Boot.
     Extlinux,
-    /// None: another boot loader starts the system.
+    /// No menu: another boot loader starts the system.
     None,
 }
 
-/// The variables that are read.
+/// The variables of the parameters.
 const NAMES: [&str; 6] =
     ["KERNEL_PATH", "INITRAMFS_PATH", "DTB_PATH", "KERNEL_ARGS", "ROOT_DEVICE", "BOOTLOADER_CONFIG_FORMAT"];
 
 impl Parameters {
-    /// What an environment says.
+    /// The parameters in an environment.
     pub fn from_environment(environment: &Environment) -> Result<Self> {
         Ok(Parameters {
             kernel_path: environment.path_in_tree("KERNEL_PATH")?,
@@ -50,13 +50,13 @@ impl Parameters {
         })
     }
 
-    /// What the version's own metadata says.
+    /// The parameters in the version's own metadata.
     pub fn from_meta(meta: &DeploymentMeta) -> Result<Self> {
         let said: Environment = NAMES.iter().filter_map(|&name| Some((name, meta.get(name)?))).collect();
         Parameters::from_environment(&said)
     }
 
-    /// These, and where they say nothing the others.
+    /// These parameters. Those that are missing are taken from `others`.
     #[must_use]
     pub fn or(self, others: Self) -> Self {
         Parameters {
@@ -69,14 +69,14 @@ impl Parameters {
         }
     }
 
-    /// Which menu is written on a disk that has one already, or none.
+    /// The format of the menu to write. `has_menu` tells whether the disk has a menu already.
     pub fn menu_format(&self, has_menu: bool) -> MenuFormat {
         self.menu.unwrap_or_else(|| MenuFormat::usual(has_menu, std::env::consts::ARCH))
     }
 }
 
 impl MenuFormat {
-    /// What is written where nobody says it: a menu is kept up; else only processors whose boot loader is extlinux get one.
+    /// The format if none was given. An existing menu is kept up to date. A new one is made only for processors that boot with extlinux.
     fn usual(has_menu: bool, architecture: &str) -> Self {
         if has_menu || matches!(architecture, "x86_64" | "x86") {
             MenuFormat::Extlinux

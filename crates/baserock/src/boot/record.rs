@@ -1,4 +1,4 @@
-//! `boot.json`: what a version boots with. Menus are rendered from it.
+//! `boot.json`: the boot parameters of a version. Menus are rendered from it.
 
 use std::path::Path;
 
@@ -13,10 +13,10 @@ use crate::json::{self, Format};
 pub struct BootRecord {
     /// The root device on the kernel's command line: `UUID=…`, `PARTUUID=…` or a device name.
     pub root: String,
-    /// What is appended to the kernel's command line.
+    /// The arguments that are appended to the kernel's command line.
     #[serde(default)]
     pub kernel_args: String,
-    /// Whether the version has a kernel outside; none where no boot loader of ours boots it.
+    /// Whether the version has a kernel outside its subvolumes. It has none if another boot loader starts it.
     pub kernel: bool,
     /// Whether it has an initramfs.
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! Changes that did not merge: `FILE.orig` and `FILE.rej`, and conflicts that are carried from one merge to the next.
+//! Conflicts: changes that did not merge, their files `FILE.orig` and `FILE.rej`, and open conflicts of earlier merges.
 
 use system::error::Result;
 
@@ -10,7 +10,7 @@ use super::tree::{Kind, Node, Tree};
 /// The longest file name, in bytes.
 const LONGEST_NAME: usize = 255;
 
-/// A change of the user's that is not in the result.
+/// A change of the user that is not in the result.
 #[derive(Clone, Debug)]
 pub struct Rejected {
     /// The old version's node.
@@ -22,7 +22,7 @@ pub struct Rejected {
 }
 
 impl Rejected {
-    /// What `FILE.orig` and `FILE.rej` hold.
+    /// The nodes of `FILE.orig` and `FILE.rej`.
     pub fn files(&self, path: &EtcPath) -> Result<(Node, Node)> {
         let mode = self.v2.meta.mode & self.user.meta.mode & 0o777;
         let beside = |kind: Kind| {
@@ -34,7 +34,7 @@ impl Rejected {
         Ok((beside(self.v2.kind.clone()), beside(self.change(path)?)))
     }
 
-    /// The change as a diff, or the user's node whole where there is no text to compare.
+    /// The change as a diff, or the user's whole node if there are no two texts to compare.
     fn change(&self, path: &EtcPath) -> Result<Kind> {
         let before = self.v1.as_ref().and_then(Node::content);
         if let (Some(before), Some(after)) = (before, self.user.content())
@@ -47,7 +47,8 @@ impl Rejected {
     }
 }
 
-/// A link's mode says nothing: only those of real files narrow.
+/// The mode for `.orig` and `.rej`. `both` is the narrower of both modes. If one node is a link, only the other mode counts, because the
+/// mode of a link means nothing.
 fn mode_for(v2: &Node, user: &Node, both: u32) -> u32 {
     match (&v2.kind, &user.kind) {
         (Kind::Symlink(_), _) => user.meta.mode & 0o600,
@@ -66,15 +67,15 @@ pub struct Carried {
 }
 
 impl Carried {
-    /// The path that both sides had changed.
+    /// The path that both sides changed.
     pub fn path(&self) -> &EtcPath {
         &self.path
     }
 }
 
-/// Takes the files that the earlier merge made out of the user's tree, and returns the conflicts that are still open.
+/// Removes the files of the earlier merge from the user's tree, and returns the conflicts that are still open.
 ///
-/// A conflict is resolved when its `.rej` is gone. A file of the tools' that somebody has changed since is the user's.
+/// A conflict is resolved once its `.rej` is gone. If somebody has changed a `.orig`, it belongs to the user now and stays in the tree.
 pub fn take_tool_files(user: &mut Tree, earlier: &Record) -> Vec<Carried> {
     let mut carried = Vec::new();
     for conflict in &earlier.conflicts {
@@ -88,7 +89,7 @@ pub fn take_tool_files(user: &mut Tree, earlier: &Record) -> Vec<Carried> {
     carried
 }
 
-/// Puts the files of an open conflict of an earlier merge into the result again; `.orig` is the new version's.
+/// Puts the files of an open conflict of an earlier merge into the result again. `.orig` becomes a copy of the new version's file.
 pub fn carry(carried: Carried, v2: Option<&Node>, place: &mut Places<'_>) -> Conflict {
     let Carried { path, orig, mut rej, rej_path } = carried;
     let v2 = v2.filter(|node| !node.is_dir());
@@ -107,16 +108,16 @@ fn narrowed(mut orig: Node, rej: &Node) -> Node {
     orig
 }
 
-/// Where `.orig` and `.rej` may go: never over a file of anybody's.
+/// The places for `.orig` and `.rej`. They never replace another file.
 pub struct Places<'a> {
     /// The result so far.
     pub result: &'a mut Tree,
-    /// The trees whose names are taken.
+    /// The trees whose names must not be used.
     pub others: [&'a Tree; 2],
 }
 
 impl Places<'_> {
-    /// Puts both files beside `path`, under names that nobody uses.
+    /// Puts both files beside `path`, under free names.
     pub fn put(&mut self, path: &EtcPath, orig: Option<Node>, rej: Node) -> Conflict {
         let names = self.free_names(path);
         self.put_as(path, names, orig, rej)
@@ -132,7 +133,7 @@ impl Places<'_> {
         Conflict { path: path.clone(), orig, rej: rej_path }
     }
 
-    /// The names that an earlier merge gave, if nobody uses them now.
+    /// The names from an earlier merge, if they are still free.
     fn names_of(&self, rej: &EtcPath) -> Option<[EtcPath; 2]> {
         let stem = rej.name().strip_suffix(b".rej")?;
         let orig = rej.parent()?.join(&[stem, b".orig"].concat());
@@ -140,8 +141,8 @@ impl Places<'_> {
         (!names.iter().any(|name| self.is_taken(name))).then_some(names)
     }
 
-    /// `FILE.orig` and `FILE.rej`, or `FILE.1.orig` and `FILE.1.rej`, and so on. The endings stay last, because programs that
-    /// read whole folders know to leave them out.
+    /// The first free names: `FILE.orig` and `FILE.rej`, else `FILE.1.orig` and `FILE.1.rej`, and so on. The endings stay last, because
+    /// programs that read whole folders ignore files with these endings.
     fn free_names(&self, path: &EtcPath) -> [EtcPath; 2] {
         let mut number = 0;
         loop {

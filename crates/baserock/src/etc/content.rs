@@ -1,4 +1,4 @@
-//! What a regular file holds: small ones in memory, large ones as size and SHA-256, read again on demand.
+//! The content of regular files. Small files are in memory. Of large files there are size and SHA-256; they are read again when needed.
 
 use std::fmt::Debug;
 use std::os::fd::OwnedFd;
@@ -14,12 +14,12 @@ pub const SMALL: u64 = 64 * 1024;
 /// A SHA-256.
 pub type Sum = [u8; 32];
 
-/// What a regular file holds. Equal contents compare equal wherever they are held.
+/// The content of a regular file. Equal contents compare equal, in memory or on disk.
 #[derive(Clone, Debug)]
 pub enum Content {
     /// The bytes themselves.
     Memory(Arc<[u8]>),
-    /// A file on disk that nobody writes to while the value lives.
+    /// A file on disk. Nobody may write to it while the value lives.
     Disk(Arc<Large>),
 }
 
@@ -34,12 +34,12 @@ pub struct Large {
     pub file: Box<dyn Stored>,
 }
 
-/// How a large file is read again.
+/// Reads a large file again.
 pub trait Stored: Debug + Send + Sync {
     /// All its bytes.
     fn bytes(&self) -> Result<Vec<u8>>;
 
-    /// The file, opened, to clone it instead of reading it.
+    /// The open file, so that it can be cloned instead of read.
     fn open(&self) -> Result<OwnedFd>;
 }
 
@@ -68,7 +68,7 @@ impl Content {
         }
     }
 
-    /// The large file; `None` for one in memory.
+    /// The large file; `None` if the content is in memory.
     pub fn large(&self) -> Option<&Large> {
         match self {
             Content::Memory(_) => None,

@@ -1,4 +1,4 @@
-//! Fingerprints of an `etc`, to tell whether somebody has changed it since.
+//! Fingerprints of an `etc`. They show whether somebody has changed it since.
 
 use sha2::{Digest, Sha256};
 
@@ -6,17 +6,17 @@ use super::identity::{Class, class};
 use super::path::EtcPath;
 use super::tree::{Kind, Node, Tree};
 
-/// Of a merge's result, without what a machine changes by running: its own files and those that programs make.
+/// The fingerprint of a merge's result. Files that change while a machine runs do not count: its own files and generated ones.
 pub fn fingerprint_of_result(tree: &Tree) -> String {
     fingerprint(tree, |path| class(path) == Class::Ordinary)
 }
 
-/// Of the machine's `etc`, the machine's own files included: a new host name is to be merged as well.
+/// The fingerprint of the machine's `etc`. The machine's own files count, because a new host name is to be merged as well.
 pub fn fingerprint_of_user(tree: &Tree) -> String {
     fingerprint(tree, |path| matches!(class(path), Class::Ordinary | Class::Machine))
 }
 
-/// Over paths, types, contents, modes, owners and attributes; times do not count.
+/// The fingerprint over paths, types, contents, modes, owners and attributes. Times do not count.
 fn fingerprint(tree: &Tree, counts: impl Fn(&EtcPath) -> bool) -> String {
     let mut hasher = Sha256::new();
     for (path, node) in tree.iter().filter(|(path, _)| counts(path)) {
@@ -39,7 +39,7 @@ fn add_node(hasher: &mut Sha256, node: &Node) {
         }
     }
     hasher.update([0]);
-    // Fingerprints of trees without flags stay what they were before flags counted.
+    // A tree without flags has the same fingerprint as before flags counted.
     if !node.meta.flags.is_empty() {
         hasher.update(node.meta.flags.bits().to_le_bytes());
     }

@@ -1,12 +1,12 @@
-//! Merging `fstab` by mount point.
+//! Merges `fstab` by mount point.
 
 use std::os::unix::ffi::OsStringExt;
 
 use crate::fstab::Line;
 
-/// The merged file, and the mount points that both sides changed, which keeps the file from being merged.
+/// Merges the file. If both sides changed a mount point, it cannot be merged, and the error names these mount points.
 ///
-/// The user's lines keep their order and their comments; what the new version changed, added or dropped is applied to them.
+/// The user's lines keep their order and their comments. The changes of the new version are applied to them.
 pub fn merge(v1: &[u8], user: &[u8], v2: &[u8]) -> Result<Merged, Vec<String>> {
     let (old, new) = (entries(v1), entries(v2));
     let mut clashes = Vec::new();
@@ -40,16 +40,16 @@ pub fn merge(v1: &[u8], user: &[u8], v2: &[u8]) -> Result<Merged, Vec<String>> {
 pub struct Merged {
     /// Its text.
     pub text: Vec<u8>,
-    /// Mount points that the user had removed and the new version changed: they are back.
+    /// Mount points that are back: the user removed them, but the new version changed them.
     pub restored: Vec<String>,
 }
 
-/// What a line is about.
+/// The key of a line.
 #[derive(PartialEq, Eq)]
 enum Key {
     /// A mount point.
     Place(Vec<u8>),
-    /// Nothing that has one: swap and the like, told apart by the device and what stands for the mount point.
+    /// The first two fields of a line without a mount point, such as swap.
     Device(Vec<Vec<u8>>),
 }
 
@@ -98,7 +98,7 @@ fn fields(line: &[u8]) -> Vec<Vec<u8>> {
     fields.map(<[u8]>::to_vec).collect()
 }
 
-/// Whether two lines say the same, however blanks and the mount point are written.
+/// Whether two lines mean the same. Blanks and the spelling of the mount point do not count.
 fn same(a: Option<&[u8]>, b: Option<&[u8]>) -> bool {
     let meaning = |line: &[u8]| {
         let mut fields = fields(line);
@@ -110,7 +110,7 @@ fn same(a: Option<&[u8]>, b: Option<&[u8]>) -> bool {
     a.map(meaning) == b.map(meaning)
 }
 
-/// `None` for comments and blank lines.
+/// The key of a line; `None` for comments and blank lines.
 fn key(line: &[u8]) -> Option<Key> {
     if let Some(target) = Line::parse(line).target {
         return Some(Key::Place(target.into_os_string().into_vec()));

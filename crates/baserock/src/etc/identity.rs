@@ -1,17 +1,17 @@
-//! Files that are not merged: the machine's own, those that programs make, and markers.
+//! Files that are not merged: the machine's own files, generated files, and markers.
 
 use super::path::EtcPath;
 
-/// What kind of file a path is.
+/// The class of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Configuration: merged.
+    /// Configuration. It is merged.
     Ordinary,
-    /// The machine's own: kept whenever it exists.
+    /// The machine's own file. It is kept whenever it exists.
     Machine,
-    /// Made by programs from what else is in the version: always the new version's.
+    /// A file that programs generate from other files of the version. The new version's is taken.
     Generated,
-    /// A marker of what happened to the old version: dropped.
+    /// A marker that only concerns the old version. It is dropped.
     Marker,
 }
 

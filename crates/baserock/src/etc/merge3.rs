@@ -1,14 +1,14 @@
 //! The line-level three-way merge, on bytes.
 //!
-//! A change that touches a change of the other side is a conflict, unless both say the same: where no unchanged line lies between
-//! two edits, nobody can tell whether they belong together. This is how `git merge-file` and `diff3` see it as well.
+//! A change that touches a different change of the other side is a conflict. Without an unchanged line between two edits, nobody can tell
+//! whether they belong together. `git merge-file` and `diff3` have the same rule.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::diff::{Hunk, hunks};
 
-/// Merges what `ours` and `theirs` made of `base`; `None` where both changed the same lines.
+/// Merges the changes from `base` to `ours` and to `theirs`. Returns `None` if they contradict each other.
 pub fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> Option<Vec<u8>> {
     let (base, ours, theirs) = (lines(base), lines(ours), lines(theirs));
     let mut walk = Walk { ours: Side::new(&base, &ours), theirs: Side::new(&base, &theirs), copied: 0 };
@@ -24,7 +24,7 @@ pub fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> Option<Vec<u8>> {
     Some(merged)
 }
 
-/// Whether bytes are text that can be merged by lines: no NUL among them.
+/// Whether the bytes are text, which can be merged by lines: they have no NUL.
 pub fn is_text(bytes: &[u8]) -> bool {
     !bytes.contains(&0)
 }
@@ -35,7 +35,7 @@ fn lines(text: &[u8]) -> Vec<Line<'_>> {
     text.split_inclusive(|&byte| byte == b'\n').collect()
 }
 
-/// The one text that a changed region becomes, if the sides do not contradict each other.
+/// The lines for a changed region; `None` if the sides contradict each other.
 fn choose<'l, 'a>(ours: Option<&'l [Line<'a>]>, theirs: Option<&'l [Line<'a>]>) -> Option<&'l [Line<'a>]> {
     match (ours, theirs) {
         (Some(ours), Some(theirs)) => (ours == theirs).then_some(ours),
@@ -43,7 +43,7 @@ fn choose<'l, 'a>(ours: Option<&'l [Line<'a>]>, theirs: Option<&'l [Line<'a>]>) 
     }
 }
 
-/// Adds lines; a last line without its newline gets one when another follows.
+/// Adds lines. A line without a newline gets one if another line follows.
 fn append(merged: &mut Vec<u8>, lines: &[Line<'_>]) {
     for line in lines {
         if merged.last().is_some_and(|&b| b != b'\n') {
@@ -56,12 +56,12 @@ fn append(merged: &mut Vec<u8>, lines: &[Line<'_>]) {
 struct Walk<'l, 'a> {
     ours: Side<'l, 'a>,
     theirs: Side<'l, 'a>,
-    /// How many lines of the base have been dealt with.
+    /// The number of lines of the base that are done.
     copied: usize,
 }
 
 impl Walk<'_, '_> {
-    /// The next lines of the base that a side changed, with every change that touches them.
+    /// The next changed lines of the base. Changes that touch each other are one region.
     fn next_region(&self) -> Option<Range<usize>> {
         let first = [self.ours.peek(0), self.theirs.peek(0)]
             .into_iter()
@@ -78,11 +78,11 @@ impl Walk<'_, '_> {
     }
 }
 
-/// One side's changes to the base, those not yet dealt with.
+/// The changes of one side that are not done yet.
 struct Side<'l, 'a> {
     lines: &'l [Line<'a>],
     hunks: VecDeque<Hunk>,
-    /// This side's line minus the base's line, before the next hunk.
+    /// The line number of this side minus that of the base, before the next hunk.
     shift: isize,
 }
 
@@ -96,13 +96,13 @@ impl<'l, 'a> Side<'l, 'a> {
         Some(hunk.before.clone())
     }
 
-    /// Where the region ends when this side's changes that touch it belong to it.
+    /// The end of the region after all changes of this side that touch it are added.
     fn reach(&self, region: &Range<usize>) -> usize {
         let touching = (0..).map_while(|n| self.peek(n)).take_while(|r| r.start <= region.end);
         touching.map(|r| r.end).max().unwrap_or(0).max(region.end)
     }
 
-    /// This side's lines for a region, if it changed any; its hunks there are used up.
+    /// Takes this side's lines for a region, and removes its hunks there. `None` if it has none.
     fn take(&mut self, region: &Range<usize>) -> Option<Vec<Line<'a>>> {
         let start = region.start.checked_add_signed(self.shift)?;
         let mut changed = false;

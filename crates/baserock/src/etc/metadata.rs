@@ -1,8 +1,8 @@
-//! Mode, owner, extended attributes and flags, merged three-way like content; on a clash the new version's.
+//! Merges mode, owner, extended attributes and flags three-way, like content. On a clash the new version's value is taken.
 
 use system::metadata::{Attributes, Metadata};
 
-/// The merged metadata, and what clashed, in words.
+/// The merged metadata, and the clashes in words.
 pub fn merge(v1: Option<&Metadata>, user: &Metadata, v2: &Metadata) -> (Metadata, Vec<String>) {
     let mut clashes = Vec::new();
     let mode = pick(v1.map(|v| v.mode), user.mode, v2.mode, || {

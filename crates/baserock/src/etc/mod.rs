@@ -1,8 +1,8 @@
-//! Merging /etc as values: three trees in, a plan out. [`crate::rootfs::etc`] reads the trees and carries the plan out.
+//! Merges /etc as values: it makes a plan from three trees. [`crate::rootfs::etc`] reads the trees and carries out the plan.
 //!
-//! V1 is the old version's `etc` as it was built, VU is what the user made of it, V2 is the new version's as built. The rules
-//! are in [`rules`], [`accounts`], [`fstab`], [`identity`] and [`original`]. No change of the user's is lost without being
-//! named: it is in the result, or in a `.rej` that stays listed until somebody resolves it.
+//! V1 is the old version's `etc` as built, VU is the same as the user left it, and V2 is the new version's `etc` as built. The rules are in
+//! [`rules`], [`accounts`], [`fstab`], [`identity`] and [`original`]. No change of the user is lost silently: it is in the result, or in a
+//! `.rej` that stays listed until somebody resolves it.
 
 pub mod accounts;
 pub mod conflict;

@@ -1,4 +1,4 @@
-//! What the user can ask of a merge.
+//! The options of a merge.
 
 use std::str::FromStr;
 
@@ -6,39 +6,39 @@ use system::error::Error;
 
 use super::path::EtcPath;
 
-/// How a merge is done.
+/// The options of a merge.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Paths that are not merged but taken whole from one side, with all that stands below them.
+    /// Paths that are not merged but taken whole from one side, with everything below them.
     pub take: Vec<Take>,
-    /// Merge as the original tools did.
+    /// Whether to merge as the original tools did.
     pub original_rules: bool,
-    /// The new version was given its host name on purpose; the machine's own does not go over it.
+    /// Whether the new version was given its host name on purpose, so that the machine's own must not replace it.
     pub hostname_from_new: bool,
-    /// The three `fstab` texts (old version's, user's, new version's) after completion, to merge instead of those in the trees.
+    /// The completed texts of `fstab` (old version's, user's, new version's). They are merged instead of those in the trees.
     pub fstab: Option<[Option<Vec<u8>>; 3]>,
 }
 
-/// One path that is taken whole from one side. Parses `PATH=user` and `PATH=new`.
+/// A path that is taken whole from one side. Parses `PATH=user` and `PATH=new`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Take {
-    /// The path, with all that stands below it.
+    /// The path, with everything below it.
     pub path: EtcPath,
-    /// Whose is taken.
+    /// The side that it is taken from.
     pub side: Side,
 }
 
 /// The two sides of a merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// What the machine has.
+    /// The machine.
     User,
-    /// What the new version brings.
+    /// The new version.
     New,
 }
 
 impl Options {
-    /// Whose version of this path is taken whole, if the user said so; the longest path that was given decides.
+    /// The side from which this path is taken whole, if the user chose one. The longest matching path decides.
     pub fn taken(&self, path: &EtcPath) -> Option<Side> {
         let covering = self.take.iter().filter(|take| path.is_within(&take.path));
         covering.max_by_key(|take| take.path.as_bytes().len()).map(|take| take.side)

@@ -1,4 +1,4 @@
-//! `--original-rules`: the merge of the original tools, for who depends on it.
+//! The merge rules of the original tools, for users who depend on them.
 
 use system::error::Result;
 
@@ -8,8 +8,8 @@ use super::step::Action;
 use super::tree::{Kind, Node};
 use crate::refusal::Refusal;
 
-/// Merges one path as the original tools did: what the user deleted comes back, what the new version dropped stays, and any
-/// difference in type is an error.
+/// Merges one path as the original tools did. A deleted path comes back, a path that the new version dropped stays, and any difference in
+/// type is an error.
 pub fn decide_original(path: &EtcPath, three: Three<'_>) -> Result<Decision> {
     let nodes = [three.v1, three.user, three.v2];
     let Some(kind) = common_kind(path, nodes)? else { return Ok(Decision::default()) };
@@ -22,7 +22,7 @@ pub fn decide_original(path: &EtcPath, three: Three<'_>) -> Result<Decision> {
     }
 }
 
-/// The type that all have that have the path; `None` where none has it.
+/// The common type of all existing nodes; `None` if there are none. It is an error if their types differ.
 fn common_kind<'a>(path: &EtcPath, nodes: [Option<&'a Node>; 3]) -> Result<Option<&'a Kind>> {
     let mut kinds = nodes.into_iter().flatten().map(|node| &node.kind);
     let Some(first) = kinds.next() else { return Ok(None) };
@@ -39,7 +39,7 @@ fn common_kind<'a>(path: &EtcPath, nodes: [Option<&'a Node>; 3]) -> Result<Optio
     }
 }
 
-/// The first that exists, of the user's, the new version's and the old version's.
+/// The first existing node of these: the user's, the new version's, the old version's.
 fn preferred(nodes: [Option<&Node>; 3]) -> Decision {
     let [user, v2, _] = nodes;
     let action = match (user, v2) {

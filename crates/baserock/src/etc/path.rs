@@ -1,4 +1,4 @@
-//! Paths below `etc`, as bytes, with a printable form that loses nothing.
+//! Paths below `etc` as bytes, with a printable form that loses nothing.
 
 use std::fmt;
 use std::path::Path;
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use system::error::Error;
 
-/// A path relative to `etc`: no leading slash, no `.` or `..`; the empty path is `etc` itself.
+/// A path relative to `etc`. It has no leading slash, no `.` and no `..`. The empty path is `etc` itself.
 ///
-/// Printed and stored as one line of text: bytes that are not printable UTF-8 become `\xNN`, a newline `\n`, a backslash `\\`.
+/// It is printed and stored as one line of text: bytes that are not printable UTF-8 become `\xNN`, a newline `\n`, a backslash `\\`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EtcPath(Vec<u8>);
@@ -46,7 +46,7 @@ impl EtcPath {
         EtcPath([&self.0, &b"/"[..], name].concat())
     }
 
-    /// The directory that the path is in; `None` for `etc` itself.
+    /// The directory above the path; `None` for `etc` itself.
     pub fn parent(&self) -> Option<EtcPath> {
         if self.is_root() {
             return None;
@@ -61,7 +61,7 @@ impl EtcPath {
         &self.0[start..]
     }
 
-    /// Whether the path is `other` or stands below it.
+    /// Whether the path is `other` or below it.
     pub fn is_within(&self, other: &EtcPath) -> bool {
         match self.0.strip_prefix(&other.0[..]) {
             Some(rest) => other.is_root() || rest.is_empty() || rest[0] == b'/',
@@ -99,7 +99,7 @@ impl fmt::Display for EtcPath {
     }
 }
 
-/// Reads the printed form; a leading `/etc/` is allowed.
+/// Reads the printed form. A leading `/etc/` is allowed.
 impl FromStr for EtcPath {
     type Err = Error;
 
@@ -131,7 +131,7 @@ impl From<EtcPath> for String {
     }
 }
 
-/// The bytes that a printed form stands for; `None` where a backslash starts nothing known.
+/// The bytes of a printed form; `None` if it has an unknown escape.
 pub fn unescape(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,4 +1,4 @@
-//! The plan of a merge: from three trees to the result and what was done to get there, without touching a disk.
+//! Plans a merge: makes the result and the steps from three trees, without touching a disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,23 +19,23 @@ use super::structure;
 use super::tree::{Kind, Node, Tree, Trees};
 use system::owners::IdMoves;
 
-/// What a merge will do.
+/// The plan of a merge.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// The new version's `etc` as it is to be.
+    /// The new version's future `etc`.
     pub result: Tree,
-    /// What is done to every path that is not the same in all three trees, by path.
+    /// The step for every path that is not the same in all three trees, sorted by path.
     pub steps: Vec<Step>,
-    /// What did not merge, those of earlier merges included.
+    /// The conflicts, including open ones of earlier merges.
     pub conflicts: Vec<Conflict>,
-    /// The owners whose numbers are others on this machine than in the new version as built.
+    /// The owners that have other numbers on this machine than in the new version as built.
     pub moves: IdMoves,
-    /// Fingerprint of the old version's `etc` as the user left it.
+    /// The fingerprint of the old version's `etc` as the user left it.
     pub user: String,
 }
 
 impl Plan {
-    /// The record of the plan, once it is carried out; `old` is the label of the version that is merged from.
+    /// The record of the plan for the time after it is carried out. `old` is the label of the old version.
     pub fn record(&self, old: &str) -> Record {
         let made = self.conflicts.iter().flat_map(|conflict| conflict.orig.iter().chain([&conflict.rej]));
         let made: BTreeMap<_, _> =
@@ -52,7 +52,7 @@ impl Plan {
     }
 }
 
-/// Plans the merge of three trees. `earlier` is the record of the merge that made the old version's `etc`, if one did.
+/// Plans the merge of three trees. `earlier` is the record of the merge that made the old version's `etc`, if there was one.
 pub fn plan(mut trees: Trees, earlier: Option<&Record>, options: &Options) -> Result<Plan> {
     let user = fingerprint_of_user(&trees.user);
     let carried = earlier.map(|earlier| take_tool_files(&mut trees.user, earlier)).unwrap_or_default();
@@ -93,7 +93,7 @@ struct Planner<'a> {
     plan: Plan,
     steps: BTreeMap<EtcPath, Step>,
     rejected: BTreeMap<EtcPath, Rejected>,
-    /// Paths where a directory stands against something else.
+    /// Paths that are a directory on one side and something else on the other.
     unmergeable: BTreeSet<EtcPath>,
 }
 
@@ -145,7 +145,7 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// What becomes of one path: taken whole, of a special class, or merged.
+    /// Decides about one path: it is taken whole, or belongs to a special class, or is merged.
     fn decide(&self, path: &EtcPath, three: Three<'_>) -> Result<Decision> {
         if let Some(side) = self.options.taken(path) {
             let node = if side == Side::User { three.user } else { three.v2 };
@@ -180,7 +180,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Remembers what was done to a path.
+    /// Adds the step for a path.
     fn note(&mut self, path: &EtcPath, three: Three<'_>, decision: &Decision) {
         let clash = !decision.clashes.is_empty();
         let is_new = match (&decision.node, three.v2) {
@@ -201,7 +201,7 @@ impl<'a> Planner<'a> {
 
     fn settle_structure(&mut self) -> Result<()> {
         structure::complete(&mut self.plan.result, self.trees, &mut self.unmergeable);
-        // A directory that was to go stays for what is in it.
+        // A directory was to be removed, but stays because the result has something in it.
         for step in self.steps.values_mut().filter(|step| self.plan.result.get(&step.path).is_some()) {
             step.action = match step.action {
                 Action::Delete => Action::Restore,
@@ -215,7 +215,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Puts `.orig` and `.rej` into the result: first those of open conflicts, then new ones.
+    /// Puts `.orig` and `.rej` into the result: first those of open conflicts, then those of new ones.
     fn settle_conflicts(&mut self, carried: Vec<Carried>) -> Result<()> {
         let mut places = Places { result: &mut self.plan.result, others: [&self.trees.user, &self.trees.v2] };
         for conflict in carried {
@@ -247,7 +247,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// A merged file of accounts, with metadata merged as everywhere.
+/// The decision for a merged file of accounts. Its metadata is merged as for other files.
 fn decide_accounts(kind: Option<Kind>, three: Three<'_>) -> Decision {
     let Some(kind) = kind else {
         return Decision { action: three.v2.map(|_| Action::Delete), ..Decision::default() };
@@ -267,7 +267,7 @@ fn decide_accounts(kind: Option<Kind>, three: Three<'_>) -> Decision {
     Decision { action, ..three.with_metadata(Some(&node), Action::Merge) }
 }
 
-/// Merges by mount point where all three are files; else like any other path.
+/// Merges by mount point if all three are files and both sides changed; else like any other path.
 fn decide_fstab(three: Three<'_>) -> Result<Decision> {
     let plain = decide(three)?;
     let (Some(Action::Merge | Action::Conflict), Some(user), Some(v2)) = (plain.action, three.user, three.v2)

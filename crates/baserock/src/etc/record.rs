@@ -12,32 +12,32 @@ use super::tree::{Node, Tree};
 use crate::json::{self, Format};
 use system::owners::IdMoves;
 
-/// What was done in a merge, for the next one and for the user.
+/// The record of a merge, for the next merge and for the user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// The version that was merged from.
+    /// The label of the old version.
     pub old: String,
-    /// What was done to every path that is not simply the new version's.
+    /// The step for every path that does not simply follow the new version.
     pub steps: Vec<Step>,
-    /// What did not merge and is not resolved.
+    /// The conflicts that nobody has resolved.
     pub conflicts: Vec<Conflict>,
     /// The files that the merge itself made (`.orig`, `.rej`), each with its [`sum`].
     pub made: BTreeMap<EtcPath, String>,
-    /// The owners whose numbers are others on this machine than in the new version as built.
+    /// The owners that have other numbers on this machine than in the new version as built.
     #[serde(default)]
     pub moves: IdMoves,
-    /// Fingerprint of the old version's `etc` when it was merged.
+    /// The fingerprint of the old version's `etc` when it was merged.
     pub user: String,
-    /// Fingerprint of the result.
+    /// The fingerprint of the result.
     pub result: String,
 }
 
-/// A change that did not merge, and where it is.
+/// A change that did not merge, and the places of its files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict {
     /// The path that both sides changed.
     pub path: EtcPath,
-    /// A copy of what the new version has, if it has it.
+    /// A copy of the new version's file, if there is one.
     pub orig: Option<EtcPath>,
     /// The user's change.
     pub rej: EtcPath,
@@ -59,17 +59,17 @@ impl Record {
         json::file(self)
     }
 
-    /// Whether the merged version's `etc` was changed since the merge, not counting what changes by running it.
+    /// Whether the merged version's `etc` was changed since the merge. Files that change while it runs do not count.
     pub fn result_changed(&self, now: &Tree) -> bool {
         fingerprint_of_result(now) != self.result
     }
 
-    /// Whether the old version's `etc` was changed since it was merged from.
+    /// Whether the old version's `etc` was changed since the merge.
     pub fn user_changed(&self, now: &Tree) -> bool {
         fingerprint_of_user(now) != self.user
     }
 
-    /// Whether the node is a file that the merge made and that nobody has changed since.
+    /// Whether the merge made this file, and nobody has changed it since.
     pub fn made(&self, path: &EtcPath, node: Option<&Node>) -> bool {
         node.is_some_and(|node| self.made.get(path) == Some(&sum(node)))
     }

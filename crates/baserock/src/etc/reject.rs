@@ -1,4 +1,4 @@
-//! What a `.rej` holds: the whole change that the user had made, as a unified diff.
+//! The content of a `.rej`: the user's whole change, as a unified diff.
 
 use diffy::{DiffOptions, Hunk, HunkRange, Line};
 use system::error::Result;
@@ -13,14 +13,14 @@ pub const LARGEST_TEXT: u64 = 64 * 1024 * 1024;
 /// Lines of context around a change.
 const CONTEXT: usize = 3;
 
-/// The change from `v1` to `user`, with the headers `--- PATH` and `+++ PATH`; `None` where either is binary or too large for lines.
+/// The change from `v1` to `user`, with the headers `--- PATH` and `+++ PATH`. `None` if either is binary or too large.
 pub fn unified_diff(path: &EtcPath, v1: &[u8], user: &[u8]) -> Option<Vec<u8>> {
     if !is_text(v1) || !is_text(user) {
         return None;
     }
     let mut diff = format!("--- {path}\n+++ {path}\n").into_bytes();
     let found = DiffOptions::new().set_context_len(CONTEXT).create_patch_bytes(v1, user);
-    // Hunks whose context touches are one hunk to every other program that writes diffs.
+    // Other programs that write diffs join hunks with adjacent context.
     for hunks in found.hunks().chunk_by(|one, next| one.old_range().end() == next.old_range().start()) {
         write_hunk(&mut diff, hunks);
     }
@@ -45,7 +45,7 @@ fn write_hunk(diff: &mut Vec<u8>, hunks: &[Hunk<'_, [u8]>]) {
     }
 }
 
-/// `START,COUNT` over all hunks; a count of one is left out.
+/// `START,COUNT` over all hunks. A count of one is left out.
 fn range(ranges: impl Iterator<Item = HunkRange> + Clone) -> String {
     let start = ranges.clone().next().map_or(0, |first| first.start());
     match ranges.map(|range| range.len()).sum() {
@@ -54,7 +54,7 @@ fn range(ranges: impl Iterator<Item = HunkRange> + Clone) -> String {
     }
 }
 
-/// All three texts, if they can be compared by lines.
+/// All texts, if every one can be compared by lines.
 pub fn texts<const N: usize>(contents: [&Content; N]) -> Result<Option<Vec<std::sync::Arc<[u8]>>>> {
     if contents.iter().any(|content| content.size() > LARGEST_TEXT) {
         return Ok(None);

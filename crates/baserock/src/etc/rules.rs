@@ -1,4 +1,4 @@
-//! What becomes of one path: the table of the merge, as a function from three nodes to a decision.
+//! The table of the merge: a function from the three nodes of a path to a decision.
 
 use system::error::Result;
 
@@ -12,28 +12,28 @@ use super::tree::{Kind, Node};
 /// One path in the three trees.
 #[derive(Clone, Copy)]
 pub struct Three<'a> {
-    /// In the old version as it was built.
+    /// The node in the old version as built.
     pub v1: Option<&'a Node>,
-    /// On the machine, as the user left it.
+    /// The node on the machine, as the user left it.
     pub user: Option<&'a Node>,
-    /// In the new version as it was built.
+    /// The node in the new version as built.
     pub v2: Option<&'a Node>,
 }
 
-/// What becomes of a path.
+/// The decision about a path.
 #[derive(Debug, Default)]
 pub struct Decision {
-    /// The node in the result; `None` where there is to be nothing.
+    /// The node in the result; `None` if there is to be nothing.
     pub node: Option<Node>,
-    /// What was done; `None` where all three agree.
+    /// The action; `None` if all three agree.
     pub action: Option<Action>,
-    /// What clashed in mode, owner or attributes.
+    /// The clashes in mode, owner or attributes, in words.
     pub clashes: Vec<String>,
-    /// What of the user's did not find its way into the result.
+    /// The user's change, if it is not in the result.
     pub rejected: Option<Rejected>,
-    /// What else there is to say.
+    /// Other notes for the user.
     pub notes: Vec<String>,
-    /// A directory stands against something else: this path cannot be merged.
+    /// Whether the path cannot be merged, because it is a directory on one side and something else on the other.
     pub unmergeable: bool,
 }
 
@@ -66,7 +66,7 @@ pub fn decide(three: Three<'_>) -> Result<Decision> {
     }
 }
 
-/// Type and content are the same on both sides; metadata may still differ.
+/// Decides if type and content are the same on both sides. Metadata may still differ.
 fn agreed(three: Three<'_>) -> Decision {
     let mut decision = three.with_metadata(three.v2, Action::Keep);
     let is_new = match (&decision.node, three.v2) {
@@ -93,7 +93,7 @@ fn both_changed(three: Three<'_>, user: &Node, v2: &Node) -> Result<Decision> {
     }
 }
 
-/// Regular files on both sides: merged by lines where that can be done.
+/// Decides about regular files that both sides changed. They are merged by lines if possible.
 fn both_edited(three: Three<'_>, user: &Node, v2: &Node) -> Result<Decision> {
     let contents = (three.v1.and_then(Node::content), user.content(), v2.content());
     let (Some(base), Some(ours), Some(theirs)) = contents else {
@@ -109,14 +109,14 @@ fn both_edited(three: Three<'_>, user: &Node, v2: &Node) -> Result<Decision> {
     })
 }
 
-/// The new version's, with the user's change put aside.
+/// Takes the new version's node, and puts the user's change aside.
 pub fn conflict(three: Three<'_>, user: &Node, v2: &Node) -> Decision {
     let rejected = Rejected { v1: three.v1.cloned(), user: user.clone(), v2: v2.clone() };
     Decision { rejected: Some(rejected), ..three.with_metadata(Some(v2), Action::Conflict) }
 }
 
 impl Decision {
-    /// This node as it is.
+    /// Takes this node as it is.
     pub fn of(node: Option<&Node>, action: Action) -> Self {
         Decision { node: node.cloned(), action: Some(action), ..Decision::default() }
     }
@@ -127,7 +127,7 @@ impl<'a> Three<'a> {
         [self.v1, self.user, self.v2].map(|node| node.map(|node| &node.kind))
     }
 
-    /// What to say where the user changed the metadata of something that the new version drops or makes into something else.
+    /// A note if the user's change of metadata is lost, because the new version drops the path or changes its type.
     fn lost_metadata(self) -> Option<String> {
         let (v1, user) = self.v1.zip(self.user)?;
         let is_link = matches!(user.kind, Kind::Symlink(_));
@@ -143,7 +143,7 @@ impl<'a> Three<'a> {
         self.with_metadata(Some(&node), Action::Merge)
     }
 
-    /// The chosen node with metadata merged three-way where both sides have this type, else with its own.
+    /// Takes the chosen node. Its metadata is merged three-way if both sides have this type; else it keeps its own.
     pub fn with_metadata(self, chosen: Option<&Node>, action: Action) -> Decision {
         let mut decision = Decision::of(chosen, action);
         let (Some(node), Some(user), Some(v2)) = (&mut decision.node, self.user, self.v2) else {

@@ -1,4 +1,4 @@
-//! What a merge does to a path, in one line.
+//! The step of a merge for one path, in one line.
 
 use std::fmt;
 
@@ -7,61 +7,61 @@ use serde::{Deserialize, Serialize};
 use super::path::EtcPath;
 use crate::json::Format;
 
-/// What is done to one path.
+/// The step for one path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
-    /// What is done.
+    /// The action.
     pub action: Action,
-    /// To which path.
+    /// The path.
     pub path: EtcPath,
-    /// What there is to know about it: metadata that clashed, the names of `.orig` and `.rej`, accounts.
+    /// Notes for the user: metadata that clashed, the names of `.orig` and `.rej`, accounts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Whether mode, owner or attributes were changed on both sides, so that the user's are not in the result.
+    /// Whether both sides changed mode, owner or attributes, so that the user's are not in the result.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub clash: bool,
-    /// Whether a conflict of an earlier merge is still open here.
+    /// Whether a conflict of an earlier merge is still open at this path.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_open: bool,
 }
 
 impl Format for Step {}
 
-/// What is done to a path. "User" is the machine's side, "new" the new version's.
+/// The action of a merge on a path. "User" is the machine's side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// The new version adds it.
     Add,
-    /// The new version changes it, the user did not.
+    /// The new version changes it, and the user did not.
     Update,
-    /// The new version drops it, the user had not changed it.
+    /// The new version drops it, and the user had not changed it.
     Drop,
-    /// The user's is kept; the new version did not change it.
+    /// The user's is kept, because the new version did not change it.
     Keep,
-    /// The user deleted it; it stays away.
+    /// The user deleted it, and it stays deleted.
     Delete,
     /// Both changed it, and both changes are in the result.
     Merge,
-    /// Both changed it, and the changes contradict each other: the result is the new version's.
+    /// Both changed it, and the changes contradict each other. The result is the new version's.
     Conflict,
     /// A conflict of an earlier merge that nobody has resolved yet.
     Carry,
-    /// The user deleted it, the new version changed it: it comes back.
+    /// The user deleted it, but the new version changed it. It comes back.
     Restore,
-    /// The user changed it, the new version dropped it: the user's stays.
+    /// The user changed it, but the new version dropped it. The user's stays.
     KeepDropped,
-    /// Both changed it or both added it: the user's stays.
+    /// Both changed it or both added it. The user's stays.
     KeepOver,
-    /// Both gave it another mode, owner or attributes: it has the new version's.
+    /// Both changed its mode, owner or attributes. It gets the new version's.
     Clash,
-    /// The machine's own file: the user's, always.
+    /// It is the machine's own file. The user's is always kept.
     Machine,
-    /// Made by programs from other files: the new version's, always.
+    /// Programs generate it from other files. The new version's is always taken.
     Generated,
-    /// A marker that has no meaning in a new version.
+    /// It is a marker that means nothing in a new version.
     Discard,
-    /// Taken whole from one side because the user said so.
+    /// It is taken whole from the side that the user chose.
     Take,
 }
 
@@ -90,7 +90,7 @@ impl Action {
 }
 
 impl Step {
-    /// A step without anything to say about it.
+    /// A step without notes.
     pub fn new(action: Action, path: EtcPath) -> Self {
         Step { action, path, notes: Vec::new(), clash: false, is_open: false }
     }
@@ -100,7 +100,7 @@ impl Step {
         !self.clash && !self.is_open && matches!(self.action, Action::Add | Action::Update | Action::Drop)
     }
 
-    /// Whether somebody should look at it: the two sides contradicted each other.
+    /// Whether the user should look at it, because the two sides contradicted each other.
     pub fn is_named(&self) -> bool {
         use Action::{Carry, Conflict, KeepDropped, KeepOver, Restore, Take};
         self.clash

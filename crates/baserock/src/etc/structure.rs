@@ -1,4 +1,4 @@
-//! The shape of the result: every path needs a directory above it, and a directory cannot also be something else.
+//! Checks the shape of the result: every path needs a directory above it.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,8 @@ use super::path::EtcPath;
 use super::tree::{Node, Tree, Trees};
 use crate::refusal::Refusal;
 
-/// Adds the directories that paths of the result stand in, and names those that are something else.
+/// Adds the missing directories above the paths of the result. Paths that would need to be a directory but are something else are added to
+/// `unmergeable`.
 pub fn complete(result: &mut Tree, trees: &Trees, unmergeable: &mut BTreeSet<EtcPath>) {
     let paths: Vec<_> = result.paths().cloned().collect();
     for path in paths {
@@ -25,13 +26,13 @@ pub fn complete(result: &mut Tree, trees: &Trees, unmergeable: &mut BTreeSet<Etc
     }
 }
 
-/// The directory as one of the trees has it, the new version's first.
+/// The directory from one of the trees; the new version's is preferred.
 fn directory(path: &EtcPath, trees: &Trees) -> Node {
     let nodes = [&trees.v2, &trees.user, &trees.v1].map(|tree| tree.get(path));
     nodes.into_iter().flatten().find(|node| node.is_dir()).cloned().unwrap_or_else(Node::dir)
 }
 
-/// The error that names every such path, with both types.
+/// The error that names every unmergeable path with its types.
 pub fn refusal(paths: &BTreeSet<EtcPath>, trees: &Trees) -> Error {
     let name = |tree: &Tree, path: &EtcPath| tree.get(path).map_or("missing", |node| node.kind.name());
     let each = paths.iter().map(|path| {

@@ -1,4 +1,4 @@
-//! Copying one version's `/etc` over another's.
+//! Copies one version's `/etc` over another's.
 
 use system::error::Result;
 
@@ -12,8 +12,8 @@ use super::tree::{Kind, Node, Trees};
 
 /// Plans to put the canonical version's `etc` into another version.
 ///
-/// `trees.v1` and `trees.user` are the canonical version's, as built and as it is; `trees.v2` is the other version's as built. Accounts
-/// that only the other version knows are added, since its files belong to them. What programs make stays the other version's.
+/// `trees.v1` and `trees.user` are the canonical version's, as built and as it is now. `trees.v2` is the other version's as built.
+/// Accounts that only the other version has are added, because its files belong to them. Generated files stay the other version's.
 pub fn plan_sync(mut trees: Trees, canonical: Option<&Record>) -> Result<Plan> {
     let user = fingerprint_of_user(&trees.user);
     let accounts = accounts::merge(&trees.v1, &trees.user, &trees.v2)?.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A tree of files as a value: what `etc` holds, to compare and merge without touching a disk.
+//! A tree of files as a value: an `etc` that can be compared and merged without touching a disk.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use system::owners::IdMoves;
 use super::content::Content;
 use super::path::EtcPath;
 
-/// Everything below an `etc`, by path; the empty path is `etc` itself.
+/// Everything below an `etc`, by path. The empty path is `etc` itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     nodes: BTreeMap<EtcPath, Node>,
@@ -30,18 +30,18 @@ pub struct Trees {
 pub struct Node {
     /// Type and content.
     pub kind: Kind,
-    /// Who may do what with it.
+    /// Mode, owner, attributes and flags.
     pub meta: Metadata,
-    /// When it was last changed.
+    /// The time of the last change.
     pub modified: Time,
 }
 
-/// Type and content: the value that is merged.
+/// Type and content. This is the value that is merged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file.
     File(Content),
-    /// A directory; its entries are paths of their own.
+    /// A directory. Its entries are paths of their own.
     Dir,
     /// A symbolic link with its target.
     Symlink(Vec<u8>),
@@ -49,7 +49,7 @@ pub enum Kind {
     Special {
         /// `S_IFCHR`, `S_IFBLK`, `S_IFIFO` or `S_IFSOCK`.
         format: u32,
-        /// The device's number; 0 where there is none.
+        /// The number of the device; 0 if it is no device.
         device: u64,
     },
 }
@@ -65,7 +65,7 @@ impl Kind {
         }
     }
 
-    /// Whether both are of one type, whatever they hold.
+    /// Whether both have the same type. Contents do not count.
     pub fn is_like(&self, other: &Kind) -> bool {
         match (self, other) {
             (Kind::Special { format: a, .. }, Kind::Special { format: b, .. }) => a == b,
@@ -90,7 +90,7 @@ impl Node {
         Node::new(Kind::Symlink(target.to_vec()), 0o777)
     }
 
-    /// A node of root's, from 1970, without extended attributes.
+    /// A node that belongs to root, from 1970, without extended attributes.
     pub fn new(kind: Kind, mode: u32) -> Self {
         Node { kind, meta: Metadata { mode, ..Metadata::default() }, modified: Time::default() }
     }
@@ -108,7 +108,7 @@ impl Node {
         }
     }
 
-    /// Whether type, content, mode, owner and attributes agree; times do not count.
+    /// Whether type, content, mode, owner and attributes agree. Times do not count.
     pub fn is_same(&self, other: &Node) -> bool {
         self.kind == other.kind && self.meta == other.meta
     }
@@ -125,12 +125,12 @@ impl Tree {
         self.get(path).and_then(Node::content)
     }
 
-    /// Puts a node at a path, in the place of what was there.
+    /// Puts a node at a path. It replaces the node that was there.
     pub fn insert(&mut self, path: EtcPath, node: Node) {
         self.nodes.insert(path, node);
     }
 
-    /// Takes the node at a path out, without what stands below it.
+    /// Takes out the node at a path, but not the nodes below it.
     pub fn remove(&mut self, path: &EtcPath) -> Option<Node> {
         self.nodes.remove(path)
     }
@@ -140,14 +140,14 @@ impl Tree {
         self.nodes.iter()
     }
 
-    /// Gives every node the machine's numbers of users and groups.
+    /// Changes the numbers of users and groups of every node to the machine's.
     pub fn apply_moves(&mut self, moves: &IdMoves) {
         if !moves.is_empty() {
             self.nodes_mut().for_each(|node| node.meta.apply_moves(moves));
         }
     }
 
-    /// All nodes, to change.
+    /// All nodes, for changing them.
     pub fn nodes_mut(&mut self) -> impl Iterator<Item = &mut Node> {
         self.nodes.values_mut()
     }
@@ -157,12 +157,12 @@ impl Tree {
         self.nodes.keys()
     }
 
-    /// Whether anything stands below the path.
+    /// Whether there is anything below the path.
     pub fn has_below(&self, path: &EtcPath) -> bool {
         self.below(path).next().is_some()
     }
 
-    /// What stands below the path.
+    /// All paths below this one, with their nodes.
     pub fn below(&self, path: &EtcPath) -> impl Iterator<Item = (&EtcPath, &Node)> {
         let first = if path.is_root() { EtcPath::from(&b"\x01"[..]) } else { path.join(b"") };
         self.nodes.range(first..).take_while(move |(other, _)| other.is_within(path))

@@ -1,5 +1,5 @@
-//! Space kept back on every volume, to release when it is full and must still be changed: of data, and of metadata, since either can run
-//! out while there is plenty of the other.
+//! The ballast: space that is reserved on every volume, and released when the volume is full and must still be changed. There is one for
+//! data and one for metadata, because either can run out while the other is plentiful.
 
 use std::fs::File;
 
@@ -14,17 +14,17 @@ use system::step::change;
 use crate::layout::{BALLAST, METADATA_BALLAST, PRIVATE};
 use crate::volume::Volume;
 
-/// Of data: the menu and its directory fit many times.
+/// Bytes for data. The menu and its directory fit many times.
 const DATA: i64 = 4 << 20;
 
-/// Of metadata. Before each change btrfs sets aside what that could take at the very most; for the rename of a menu over another these are
-/// 11 MiB (nodes of 16 KiB, with a free space tree), though in the end it takes one node.
+/// Bytes for metadata. Before each change btrfs reserves the most that the change could need. For renaming a menu over another this is
+/// 11 MiB (nodes of 16 KiB, with a free space tree), although the change then needs only one node.
 const METADATA: u32 = 12 << 20;
 
-/// What a node of metadata holds beside a single value.
+/// Bytes that are left free in a node of metadata that holds a single value.
 const OVERHEAD: u32 = 512;
 
-/// Puts the ballast in place, where there is room for it. A volume without room stays without.
+/// Makes the ballast if there is room for it. A volume without room stays without ballast.
 pub fn ensure(volume: &Volume) -> Result<()> {
     let private = volume.top().ensure_dir(PRIVATE, 0o700)?;
     ensure_one(&private, BALLAST, |file| {
@@ -53,7 +53,7 @@ fn ensure_one(private: &Dir, name: &str, reserve: impl FnOnce(&File) -> Result<(
     }
 }
 
-/// Gives the file attributes, each of which takes a node of metadata for itself.
+/// Gives the file attributes. Each takes a whole node of metadata.
 fn fill(private: &Dir, file: &File) -> Result<()> {
     let node = btrfs::node_size(private)?;
     let value = vec![0; node.saturating_sub(OVERHEAD) as usize];
@@ -64,10 +64,10 @@ fn fill(private: &Dir, file: &File) -> Result<()> {
     })
 }
 
-/// Gives its space back. Not being there is fine.
+/// Releases the ballast. It may be missing.
 pub fn release(volume: &Volume) -> Result<()> {
     let Some(private) = volume.top().dir_if_exists(PRIVATE)? else { return Ok(()) };
-    // Metadata first: without any not even data is released. Removing a name is what btrfs has a reserve of its own for.
+    // Metadata comes first, because without it not even data can be released. For removing a name btrfs has a reserve of its own.
     for name in [METADATA_BALLAST, BALLAST] {
         if private.has(name)? {
             release_one(&private, name)?;
@@ -78,14 +78,14 @@ pub fn release(volume: &Volume) -> Result<()> {
 }
 
 fn release_one(private: &Dir, name: &str) -> Result<()> {
-    // Cut first: even where there is no room to remove a name, there is to drop the extent.
+    // The file is truncated first: its extent can be dropped even if there is no room to remove its name.
     match private.open_with(name, OFlag::O_RDWR | OFlag::O_TRUNC, 0, Links::Refuse) {
         Err(error) if !(error.is_no_space() || error.is_not_found()) => Err(error),
         _ => private.remove_tree(name),
     }
 }
 
-/// Does `step`; where the volume is full, releases the ballast and does it once more.
+/// Calls `step`. If the volume is full, releases the ballast and calls it once more.
 pub fn with_release<T>(volume: &Volume, step: impl Fn() -> Result<T>) -> Result<T> {
     match step() {
         Err(error) if error.is_no_space() => {

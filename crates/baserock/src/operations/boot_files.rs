@@ -1,4 +1,4 @@
-//! The files that boot loaders read: plain, on the disk, and checked before a menu names them.
+//! Installs the files for boot loaders. They must be uncompressed and on the disk, which is checked before a menu names them.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -22,10 +22,10 @@ use crate::layout::{self, DTB, INITRAMFS, KERNEL, SYSTEMS};
 use crate::rootfs::kernel::{BootFiles, Found};
 use crate::volume::{BootPlace, Kind, Volume};
 
-/// Copied at a time, bytes.
+/// Bytes copied at a time.
 const BUFFER: usize = 1 << 20;
 
-/// Copies kernel, initramfs and device tree to where the boot loader finds them. They are on the disk after the next commit, and only then
+/// Copies kernel, initramfs and device tree to the place where the boot loader looks. They are on the disk after the next commit. Only then
 /// can [`check`] tell whether the boot loader can read them.
 pub fn install(volume: &Volume, label: &ExistingLabel, files: &BootFiles) -> Result<()> {
     let boot = volume.boot().dir();
@@ -41,7 +41,7 @@ pub fn install(volume: &Volume, label: &ExistingLabel, files: &BootFiles) -> Res
     Ok(())
 }
 
-/// Fails where something that [`install`] made, and that is on the disk, is nothing that the boot loader can read.
+/// Fails if the boot loader cannot read one of the files that [`install`] made. They must have been committed.
 pub fn check(volume: &Volume, label: &ExistingLabel) -> Result<()> {
     let Some(dir) = volume.boot().dir().dir_if_exists(layout::version(label))? else { return Ok(()) };
     for name in [KERNEL, INITRAMFS, DTB] {
@@ -59,7 +59,7 @@ pub fn put(boot: &BootPlace, dir: &Dir, name: &str, found: &Found) -> Result<()>
     })
 }
 
-/// Removes what [`install`] made. What is not there is fine.
+/// Removes the files that [`install`] made. Some or all may be missing.
 pub fn uninstall(volume: &Volume, label: &ExistingLabel) -> Result<()> {
     let Some(dir) = volume.boot().dir().dir_if_exists(layout::version(label))? else { return Ok(()) };
     for name in [KERNEL, INITRAMFS, DTB] {
@@ -74,7 +74,7 @@ pub fn uninstall(volume: &Volume, label: &ExistingLabel) -> Result<()> {
     commit(volume.boot())
 }
 
-/// Writes the menu's text in place of the old one, so that the boot loader sees the old or the new one whole.
+/// Replaces the menu. The boot loader sees the whole old one or the whole new one.
 pub fn write_menu(volume: &Volume, text: &str) -> Result<()> {
     let boot = volume.boot();
     let dir = boot.dir().ensure_dir(layout::MENU_DIR, 0o755)?;
@@ -87,11 +87,11 @@ pub fn write_menu(volume: &Volume, text: &str) -> Result<()> {
     link_menu(boot)
 }
 
-/// Has `make` make the menu, or the link to it, and puts it in the place of the one that is in `dir`, on the disk.
+/// Calls `make` to make the menu, or the link to it, and replaces the one in `dir` by it. The change is on the disk afterwards.
 ///
-/// Where a journal is between, what stands in it reaches its place block by block, and a boot loader sees the blocks that have come. So
-/// the new file is in its place before the directory names it, and the old one stays until the directory does not: a block of the
-/// directory is all that changes in between.
+/// A filesystem with a journal copies blocks from the journal to their places one by one, and a boot loader sees only those that have
+/// arrived. So the new file is at its place before the directory names it, and the old file stays until the directory no longer names
+/// it. Only a block of the directory changes in between.
 fn switch(boot: &BootPlace, dir: &Dir, make: impl FnOnce(&str) -> Result<()>) -> Result<()> {
     if boot.kind() != Kind::Separate || !dir.has(layout::MENU)? {
         atomic::replace(dir, layout::MENU, make)?;
@@ -106,13 +106,13 @@ fn switch(boot: &BootPlace, dir: &Dir, make: impl FnOnce(&str) -> Result<()>) ->
     atomic::exchange(dir, &temporary, dir, layout::MENU)?;
     commit(boot)?;
     undo.commit();
-    // From here on the menu is the new one, whatever happens to the old one.
+    // The new menu is in force now, even if the old one cannot be removed.
     tidy(dir.remove_tree(&temporary));
     Ok(())
 }
 
-/// `/extlinux.conf`, where syslinux looks, is a link to the menu; the file that the original's tools leave there goes only after the
-/// menu has taken its content.
+/// Makes `/extlinux.conf`, where syslinux looks, a link to the menu. The original tools leave a file there. It is replaced only now that
+/// the menu has taken over its content.
 fn link_menu(boot: &BootPlace) -> Result<()> {
     let target = format!("{}/{}", layout::MENU_DIR, layout::MENU);
     if boot.kind() == Kind::Fat {
@@ -125,7 +125,7 @@ fn link_menu(boot: &BootPlace) -> Result<()> {
     switch(boot, boot.dir(), |temporary| boot.dir().symlink(&target, temporary))
 }
 
-/// Brings everything written there onto the disk, in a form that needs no log: boot loaders replay none.
+/// Writes everything to the disk in a form that needs no log, because boot loaders do not replay logs.
 pub fn commit(boot: &BootPlace) -> Result<()> {
     let dir = boot.dir();
     if let Some(mirror) = boot.mirror() {
@@ -136,7 +136,7 @@ pub fn commit(boot: &BootPlace) -> Result<()> {
         Kind::Fat | Kind::Volume => change("sync", dir.shown(""), || syncfs(dir)),
         Kind::Separate => {
             change("sync", dir.shown(""), || syncfs(dir))?;
-            // Freezing writes the journal's content to its place. Nobody may be stopped between the two, so they are one step.
+            // Freezing writes the journal's content to its place. The filesystem must not stay frozen if a step fails, so both are one step.
             change("freeze and thaw", dir.shown(""), || {
                 sys::fs::freeze(dir.as_fd())?;
                 sys::fs::thaw(dir.as_fd())
@@ -177,7 +177,7 @@ fn write_plain(mut file: &File, content: &[u8], shown: &Path, kind: Kind) -> Res
     finish(file, shown, kind)
 }
 
-/// Extents that are reserved before they are written are never compressed, whatever the mount's options say.
+/// Reserves space for the file. btrfs never compresses extents that were reserved before they are written.
 fn reserve(file: &File, size: u64, shown: &Path, kind: Kind) -> Result<()> {
     if size == 0 || kind == Kind::Fat {
         return Ok(());
@@ -190,7 +190,7 @@ fn reserve(file: &File, size: u64, shown: &Path, kind: Kind) -> Result<()> {
     })
 }
 
-/// On the disk, and readable for a loader that knows no compression.
+/// Syncs the file, and checks that a boot loader that knows no compression can read it.
 fn finish(file: &File, shown: &Path, kind: Kind) -> Result<()> {
     atomic::sync(file, shown)?;
     check_plain(file, shown, kind)

@@ -1,4 +1,4 @@
-//! Installing extlinux on a volume, with the modules that its menu needs.
+//! Installs extlinux on a volume, with the modules that its menu needs.
 
 use std::fs::File;
 use std::path::Path;
@@ -12,16 +12,16 @@ use crate::refusal::Refusal;
 use crate::rootfs::kernel::Found;
 use crate::volume::{Kind, Volume};
 
-/// The installers, each in the Debian package of its name, and the package of the modules; all come from one build.
+/// The installers, each in the Debian package of its name, and the package of the modules. All of them come from one build.
 const PROGRAM: &str = "extlinux";
 const FAT_PROGRAM: &str = "syslinux";
 const MODULES_PACKAGE: &str = "syslinux-common";
-/// Where distributions have the modules.
+/// The places of the modules in distributions.
 const PLACES: [&str; 3] = ["/usr/lib/syslinux/modules/bios", "/usr/lib/syslinux/bios", "/usr/share/syslinux"];
-/// The menu and what it is linked with; `ldlinux.c32` comes with the loader itself.
+/// The menu module and the modules that it needs. `ldlinux.c32` comes with the loader itself.
 const MODULES: [&str; 3] = ["menu.c32", "libutil.c32", "libcom32.c32"];
 
-/// Fails, naming the package, where the machine lacks what [`install`] needs for a boot place of this kind.
+/// Fails if the machine lacks a program or a file that [`install`] needs for this kind of boot place. The error names the package.
 pub fn check(kind: Kind) -> Result<()> {
     modules()?;
     let program = if kind == Kind::Fat { FAT_PROGRAM } else { PROGRAM };
@@ -34,7 +34,7 @@ pub fn check(kind: Kind) -> Result<()> {
 /// Installs extlinux into the boot place of the volume.
 pub fn install(volume: &Volume) -> Result<()> {
     let (boot, from) = (volume.boot(), modules()?);
-    // The loader looks for modules where it was installed itself: on FAT beside the menu, since there is no link to that.
+    // The loader looks for modules where it is installed itself. On FAT this is beside the menu, because there is no link to the menu.
     let place = if boot.kind() == Kind::Fat { MENU_DIR } else { "" };
     let dir = if place.is_empty() { boot.dir().duplicate()? } else { boot.dir().ensure_dir(place, 0o755)? };
     for name in MODULES {

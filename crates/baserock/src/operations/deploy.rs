@@ -1,4 +1,4 @@
-//! Deploying: a tree at `systems/LABEL/orig` becomes a version that can be booted.
+//! Deploys a version: makes the tree at `systems/LABEL/orig` bootable.
 
 use std::path::Path;
 
@@ -24,25 +24,25 @@ use crate::refusal::Refusal;
 use crate::rootfs::kernel::{BootFiles, boot_files as find_boot_files};
 use crate::volume::{Kind, Survey, Volume};
 
-/// What to deploy, and how.
+/// The options of a deployment.
 #[derive(Clone, Debug)]
 pub struct Deploy {
-    /// The version; its `orig` is in place.
+    /// The version. Its `orig` must be in place.
     pub label: Label,
-    /// How the version is to be booted. Where this says nothing, the version's own metadata counts.
+    /// The boot parameters. Missing ones are taken from the version's own metadata.
     pub parameters: Parameters,
-    /// How `/etc` is merged; `None` leaves it as it was built.
+    /// The options of the merge of `/etc`; `None` leaves it as built.
     pub etc: Option<EtcMerge>,
 }
 
-/// What was deployed.
+/// The result of a deployment.
 #[derive(Clone, Debug, Default)]
 pub struct Deployed {
-    /// The merge of `/etc`, where there was one.
+    /// The merge of `/etc`, if there was one.
     pub merged: Option<Merged>,
 }
 
-/// Everything that is decided before anything is changed.
+/// All decisions. They are made before anything is changed.
 struct Plan {
     old: Option<ExistingLabel>,
     files: Option<BootFiles>,
@@ -50,10 +50,10 @@ struct Plan {
     etc: Option<EtcMerge>,
 }
 
-/// Deploys the version. The default stays what it was, unless there was none: then the version becomes it.
+/// Deploys the version. The default stays the same. If there was none, the version becomes the default.
 ///
-/// When this returns, the version is complete and on the disk. On failure, or after a crash and another try, nothing of it is left
-/// but its `orig`.
+/// When this returns, the version is complete and on the disk. After a failure, or after a crash and another try that fails, only its
+/// `orig` is left.
 pub fn deploy(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result<Deployed> {
     full::explain(volume, attempt(volume, options, observer))
 }
@@ -80,7 +80,7 @@ fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result
     observer.phase(format!("making {label} bootable"));
     marker::clear(&version)?;
     undo.push(format!("mark {label} as incomplete"), || marker::set(&version));
-    // The menu may be the new one when something fails: what it boots must not go before it names it no more.
+    // If a later step fails, the menu may name the version already. It must stop doing so before the version is removed.
     if let Some(default) = &survey.default {
         undo.push(format!("take {label} out of the boot menu"), || {
             menu::write(volume, &volume.survey()?, default, Some(label)).map(drop)
@@ -125,7 +125,7 @@ fn check(volume: &Volume, survey: &Survey, label: &ExistingLabel) -> Result<Dir>
     Ok(version)
 }
 
-/// Deletes what an earlier deployment of the same label began and did not end.
+/// Deletes the unfinished work of an earlier deployment of the same label.
 fn start_over(volume: &Volume, label: &ExistingLabel, version: &Dir) -> Result<()> {
     if version.has(INCOMPLETE)? {
         take_back(volume, label, version)?;
@@ -134,7 +134,7 @@ fn start_over(volume: &Volume, label: &ExistingLabel, version: &Dir) -> Result<(
     Ok(())
 }
 
-/// Deletes everything that a deployment makes; the user's `orig` is in its place afterwards.
+/// Deletes everything that a deployment makes. The user's `orig` is at its place afterwards.
 fn take_back(volume: &Volume, label: &ExistingLabel, version: &Dir) -> Result<()> {
     boot_files::uninstall(volume, label)?;
     if version.has(marker::FROZEN)? && btrfs::access(&version.dir(marker::FROZEN)?)? == Access::Writable {
@@ -144,7 +144,7 @@ fn take_back(volume: &Volume, label: &ExistingLabel, version: &Dir) -> Result<()
     commit(volume)
 }
 
-/// Fails where the tree cannot be deployed with these parameters: a kernel, initramfs or device tree is missing, a value is wrong.
+/// Fails if the tree cannot be deployed with these parameters: a kernel, initramfs or device tree is missing, or a value is wrong.
 /// `has_menu` tells whether the disk has a boot menu already.
 pub fn check_tree(orig: &Dir, parameters: &Parameters, has_menu: bool) -> Result<()> {
     let parameters = parameters.clone().or(Parameters::from_meta(&deployment_meta(orig)?)?);
@@ -152,7 +152,7 @@ pub fn check_tree(orig: &Dir, parameters: &Parameters, has_menu: bool) -> Result
     find_files(orig, &parameters, has_menu).map(drop)
 }
 
-/// What boots the tree; nothing where another boot loader starts the system.
+/// The boot files of the tree; `None` if another boot loader starts the system.
 fn find_files(orig: &Dir, parameters: &Parameters, has_menu: bool) -> Result<Option<BootFiles>> {
     match parameters.menu_format(has_menu) {
         MenuFormat::None => Ok(None),
@@ -160,7 +160,7 @@ fn find_files(orig: &Dir, parameters: &Parameters, has_menu: bool) -> Result<Opt
     }
 }
 
-/// Decides: what boots the version, with which parameters, from whom `/etc` comes.
+/// Decides about the boot files, the boot parameters, and the version from which `/etc` is merged.
 fn plan(volume: &Volume, survey: &Survey, options: &Deploy, orig: &Dir) -> Result<Plan> {
     let label = &options.label;
     refuse_case_clash(volume, label)?;
@@ -209,7 +209,7 @@ fn root_device(
         (_, Some(partition)) => Some(format!("PARTUUID={partition}")),
         _ => parameters.root_device.clone().filter(|device| !device.is_empty()),
     };
-    // A UUID means nothing to a kernel without an initramfs.
+    // A kernel without an initramfs cannot find a device by `UUID=`.
     let usable = |root: &String| has_initramfs || !root.starts_with("UUID=");
     let inherited = || inherited.map(|old| old.root.clone()).filter(usable);
     let booted = || volume.running().and_then(|_| running_root()).filter(usable);
@@ -220,7 +220,7 @@ fn running_root() -> Option<String> {
     cmdline::take_apart(&std::fs::read_to_string("/proc/cmdline").ok()?).0
 }
 
-/// On FAT two labels that differ only in case are one name.
+/// Refuses a label that differs from another only in case if the boot files are on FAT, where both would be one name.
 fn refuse_case_clash(volume: &Volume, label: &ExistingLabel) -> Result<()> {
     if volume.boot().kind() != Kind::Fat {
         return Ok(());
@@ -235,7 +235,7 @@ fn refuse_case_clash(volume: &Volume, label: &ExistingLabel) -> Result<()> {
     }
 }
 
-/// Makes everything of the version, boot files and shared state included. Nothing names it yet.
+/// Makes all parts of the version, including boot files and shared state. The menu does not name it yet.
 fn build<'v>(
     volume: &'v Volume,
     options: &Deploy,
@@ -253,7 +253,7 @@ fn build<'v>(
     let shared = prepare_run(volume, &run)?;
     signal::check()?;
 
-    // First, since the disk is busy with them while the rest is done.
+    // These come first, because the disk can write them while the other work goes on.
     if let Some(files) = &plan.files {
         observer.phase(format!("copying /{} and what belongs to it", files.kernel.path.display()));
         boot_files::install(volume, label, files)?;
@@ -275,7 +275,7 @@ fn build<'v>(
     Ok(Deployed { merged })
 }
 
-/// `orig` becomes a read-only snapshot of itself: whoever has a file in it open writes to the one that is thrown away.
+/// Replaces `orig` by a read-only snapshot of itself. A process that has a file in it open can only write to the old one, which is deleted.
 fn freeze(version: &Dir) -> Result<()> {
     let orig = version.dir(ORIG)?;
     if btrfs::access(&orig)? == Access::ReadOnly {
@@ -286,7 +286,7 @@ fn freeze(version: &Dir) -> Result<()> {
     atomic::exchange(version, ORIG, version, marker::FROZEN)
 }
 
-/// What `run` differs in from `orig`, `/etc` aside: fstab completed, mount points empty. Returns the shared directories that it mounts.
+/// Completes fstab in `run`, and empties its mount points. Returns the shared directories that it mounts.
 fn prepare_run(volume: &Volume, run: &Dir) -> Result<Vec<&'static str>> {
     let etc = run.ensure_dir("etc", 0o755)?;
     let before = Fstab::parse(&etc.read_if_exists("fstab", MOST_TEXT)?.unwrap_or_default());
@@ -303,7 +303,7 @@ fn prepare_run(volume: &Volume, run: &Dir) -> Result<Vec<&'static str>> {
     Ok(shared)
 }
 
-/// Volume and boot filesystem, the latter first: what its files belong to must not be on the disk before them.
+/// Commits the boot filesystem, then the volume: a version must not be on the disk before its boot files.
 fn commit(volume: &Volume) -> Result<()> {
     if volume.boot().kind() != Kind::Volume {
         boot_files::commit(volume.boot())?;

@@ -1,4 +1,4 @@
-//! What is said when a volume is full: how full, and which versions could go.
+//! Explains errors of a full volume: how full it is, and which versions could be removed.
 
 use system::btrfs;
 use system::error::{Error, Result};
@@ -7,7 +7,7 @@ use crate::label::ExistingLabel;
 use crate::refusal::Refusal;
 use crate::volume::{Version, Volume};
 
-/// Adds the free space, and the versions that could go, to an error that says that there is no space left.
+/// Adds to an error for lack of space how much is free, and which versions could be removed.
 pub fn explain<T>(volume: &Volume, outcome: Result<T>) -> Result<T> {
     match outcome {
         Err(cause) if cause.is_no_space() => Err(full(volume, cause)?.into()),

@@ -1,4 +1,4 @@
-//! The folders in which versions are put together before they stand: `/.baserock/incoming/LABEL`.
+//! The folders in which new versions are put together: `/.baserock/incoming/LABEL`.
 
 use system::btrfs;
 use system::dir::Dir;
@@ -8,7 +8,7 @@ use system::remove;
 use crate::layout::{INCOMING, PRIVATE};
 use crate::volume::Volume;
 
-/// All of them; `None` where there never was one.
+/// The directory of these folders; `None` if there never was one.
 fn folders(volume: &Volume) -> Result<Option<Dir>> {
     match volume.top().dir_if_exists(PRIVATE)? {
         Some(private) => private.dir_if_exists(INCOMING),
@@ -16,7 +16,7 @@ fn folders(volume: &Volume) -> Result<Option<Dir>> {
     }
 }
 
-/// Deletes the folder of the label, where there is one, with the subvolumes in it.
+/// Deletes the folder of the label, if there is one, with the subvolumes in it.
 pub fn discard(volume: &Volume, label: &str, deleted: &mut Vec<u64>) -> Result<()> {
     match folders(volume)? {
         Some(folders) => {
@@ -27,8 +27,8 @@ pub fn discard(volume: &Volume, label: &str, deleted: &mut Vec<u64>) -> Result<(
     }
 }
 
-/// Deletes the folders of versions that somebody began to make from this `orig`: once that is gone nobody can go on, and they would hold
-/// all of its space.
+/// Deletes the folders of versions that were begun from this `orig`. Without it nobody can complete them, and they would keep all of its
+/// space.
 pub fn discard_made_from(volume: &Volume, orig: &Dir, deleted: &mut Vec<u64>) -> Result<()> {
     let Some(folders) = folders(volume)? else { return Ok(()) };
     for entry in folders.entries()? {

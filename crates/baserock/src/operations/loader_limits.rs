@@ -1,18 +1,18 @@
-//! What extlinux cannot read of btrfs, said with the numbers before somebody reboots into it.
+//! The limits of extlinux on btrfs. The user has to hear of them before rebooting.
 
 use system::btrfs;
 use system::error::Result;
 
 use crate::volume::{Kind, Volume};
 
-/// Chunks that extlinux reads at most.
+/// The most chunks that extlinux reads.
 const MOST_CHUNKS: u64 = 256;
-/// A chunk of data has this size on all but small filesystems, bytes.
+/// The size of a chunk of data in bytes, on all but small filesystems.
 const CHUNK: u64 = 1 << 30;
-/// What extlinux leaves at the top of the btrfs that it starts from; the loader itself lies in the reserved first 64 KiB.
+/// The file at the top of a btrfs that shows that extlinux is installed. The loader itself is in the reserved first 64 KiB.
 const LOADER: &str = "ldlinux.c32";
 
-/// What keeps the volume's extlinux from starting anything; empty where all is well, or something else boots the machine.
+/// The reasons why the volume's extlinux cannot start anything. There are none if all is well, or if extlinux is not on this volume.
 pub fn exceeded(volume: &Volume) -> Result<Vec<String>> {
     let boot = volume.boot();
     if boot.kind() != Kind::Volume || !boot.dir().has(LOADER)? || !btrfs::is_btrfs(boot.dir())? {
@@ -38,7 +38,7 @@ pub fn exceeded(volume: &Volume) -> Result<Vec<String>> {
     Ok(limits)
 }
 
-/// What extlinux will not read of a new volume of this size (bytes) once it is filled.
+/// A warning for a new volume of this size (bytes), if extlinux cannot read it once it is filled.
 pub fn of_size(size: u64) -> Option<String> {
     (size > MOST_CHUNKS * CHUNK).then(|| {
         format!(

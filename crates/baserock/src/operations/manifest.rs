@@ -32,7 +32,7 @@ pub fn store(version: &Dir, tree: &Dir, manifest: &Manifest) -> Result<()> {
 
 /// A manifest that was found beside a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Beside {
+pub struct StoredManifest {
     /// The manifest.
     pub manifest: Manifest,
     /// Whether it describes the tree as it is now: the tree was not written to since, and not replaced by another.
@@ -47,8 +47,8 @@ pub fn load(version: &Dir, tree: &Dir) -> Result<Option<Manifest>> {
     }
 }
 
-/// The manifest of the version's tree: the one beside it, or else one that is made now. That is kept if there was none; one that no longer
-/// describes the tree stays, since it tells what has changed.
+/// The manifest of the version's tree: the one beside it, or else one that is made now. A new one is stored only if there was none. One that
+/// no longer describes the tree stays, because it shows what has changed.
 pub fn load_or_make(version: &Dir, tree: &Dir, observer: &dyn Observer) -> Result<Manifest> {
     if let Some(manifest) = load(version, tree)? {
         return Ok(manifest);
@@ -60,7 +60,7 @@ pub fn load_or_make(version: &Dir, tree: &Dir, observer: &dyn Observer) -> Resul
     Ok(manifest)
 }
 
-/// The manifest of a tree, of which every byte is read.
+/// Reads every byte of a tree, and makes its manifest.
 pub fn read(tree: &Dir, observer: &dyn Observer) -> Result<Manifest> {
     observer.phase(format!("reading {}", tree.shown("").display()));
     scan(tree, &mut ReadAll, &|bytes| {
@@ -70,7 +70,7 @@ pub fn read(tree: &Dir, observer: &dyn Observer) -> Result<Manifest> {
 }
 
 /// The manifest beside the version's tree, even if the tree has changed since; `None` if there is no manifest.
-pub fn examine(version: &Dir, tree: &Dir) -> Result<Option<Beside>> {
+pub fn examine(version: &Dir, tree: &Dir) -> Result<Option<StoredManifest>> {
     if !version.has(MANIFEST)? {
         return Ok(None);
     }
@@ -81,12 +81,12 @@ pub fn examine(version: &Dir, tree: &Dir) -> Result<Option<Beside>> {
         if found[..8] == MAGIC { format::read(file) } else { Err(invalid("not the manifest of a version")) }
     });
     let manifest = match read {
-        // The operating system's errors are errors of the disk, not of the format.
+        // An error of the operating system concerns the disk, not the format.
         Err(error) if error.raw_os_error().is_some() => Err(error).or_cannot("read", shown)?,
         Err(error) => return Err(Error::malformed(shown, error.to_string())),
         Ok(manifest) => manifest,
     };
-    Ok(Some(Beside { manifest, is_current: found == head(&btrfs::identity(tree)?) }))
+    Ok(Some(StoredManifest { manifest, is_current: found == head(&btrfs::identity(tree)?) }))
 }
 
 fn head(identity: &Identity) -> [u8; 32] {

@@ -1,4 +1,4 @@
-//! The marker of a version that is not complete: committed before the first change, removed after everything else is.
+//! The marker of a version that is not complete. It is committed before the first change, and removed after everything else is committed.
 
 use system::atomic;
 use system::btrfs;
@@ -8,13 +8,13 @@ use system::remove;
 
 use crate::layout::{BOOT_RECORD, INCOMPLETE, MERGE_RECORD, MERGING, RUN};
 
-/// What a deployment makes in a version's directory, boot files aside: what the marker covers.
+/// The names that a deployment makes in a version's directory, except boot files. The marker covers them.
 const COVERED: [&str; 5] = [RUN, FROZEN, BOOT_RECORD, MERGE_RECORD, MERGING];
 
-/// Where `orig` is frozen before it takes its place.
+/// The name of the frozen snapshot of `orig` before it takes the place of `orig`.
 pub const FROZEN: &str = ".orig.new";
 
-/// Marks the version, on the disk. The marker is empty: on a full volume there is still room for a name.
+/// Sets the marker and commits it. The marker is an empty file, because even a full volume has room for a name.
 pub fn set(version: &Dir) -> Result<()> {
     if !version.has(INCOMPLETE)? {
         version.create(INCOMPLETE, 0o644)?;
@@ -22,13 +22,13 @@ pub fn set(version: &Dir) -> Result<()> {
     btrfs::commit(version)
 }
 
-/// Takes the mark away, on the disk. What it covered must be committed before.
+/// Removes the marker and commits that. Everything that it covers must be committed before.
 pub fn clear(version: &Dir) -> Result<()> {
     version.remove_tree(INCOMPLETE)?;
     btrfs::commit(version)
 }
 
-/// Deletes what the marker covers; `orig` stays. Returns the ids of deleted subvolumes.
+/// Deletes everything that the marker covers. `orig` stays. Returns the ids of deleted subvolumes.
 pub fn delete_covered(version: &Dir) -> Result<Vec<u64>> {
     let mut deleted = Vec::new();
     for name in COVERED {
@@ -38,7 +38,7 @@ pub fn delete_covered(version: &Dir) -> Result<Vec<u64>> {
     Ok(deleted)
 }
 
-/// Deletes the writable `orig` of which a frozen one has taken the place; a crash may have left it in a complete version.
+/// Deletes the writable `orig` that was replaced by a frozen one. A crash may have left it in a complete version.
 pub fn discard_thawed(version: &Dir) -> Result<()> {
     version.remove_tree(FROZEN)
 }

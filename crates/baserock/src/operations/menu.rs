@@ -1,4 +1,4 @@
-//! The boot menu, rendered from the complete versions. Its rename is the switch.
+//! Writes the boot menu, which is rendered from the complete versions. Renaming it is the step that switches versions.
 
 use system::atomic;
 use system::error::{Error, Result, if_exists};
@@ -9,9 +9,10 @@ use crate::label::ExistingLabel;
 use crate::layout::{DEFAULT, SYSTEMS};
 use crate::volume::{Survey, Volume};
 
-/// Writes the menu with every complete version but `without`, booting `default`; then the link that mirrors it.
+/// Writes a menu that has every complete version except `without` and boots `default`. Then writes the link that mirrors it.
 ///
-/// When this returns, the next boot is `default`. What the menu names must be committed before. Returns the menu that is there then.
+/// When this returns, the next boot is `default`. The files that the menu names must be committed before. Returns the menu that is in force
+/// then.
 pub fn write(
     volume: &Volume,
     survey: &Survey,
@@ -40,7 +41,7 @@ pub fn write(
     Ok(now)
 }
 
-/// The complete versions with what they boot with. One whose parameters are nowhere is left out, since it cannot be booted.
+/// The complete versions with their boot parameters. A version without parameters is left out, because it cannot be booted.
 fn bootable(volume: &Volume, survey: &Survey, menu: &Menu) -> Result<Vec<(ExistingLabel, BootRecord)>> {
     let mut versions = Vec::new();
     for label in &survey.complete {
@@ -51,7 +52,7 @@ fn bootable(volume: &Volume, survey: &Survey, menu: &Menu) -> Result<Vec<(Existi
     Ok(versions)
 }
 
-/// Makes the link `systems/default` say what the menu says.
+/// Points the link `systems/default` to the menu's default.
 pub fn mirror(volume: &Volume, default: &ExistingLabel) -> Result<()> {
     let systems = volume.top().dir(SYSTEMS)?;
     if if_exists(systems.read_link(DEFAULT))?.as_deref() == Some(std::path::Path::new(default.as_str())) {

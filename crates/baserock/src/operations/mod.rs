@@ -1,4 +1,4 @@
-//! What can be done to a volume. Each operation orders its steps, and takes them back in reverse when one fails.
+//! The operations on a volume. Each orders its steps, and takes them back in reverse if one fails.
 
 pub mod ballast;
 pub mod boot_files;
@@ -29,5 +29,5 @@ pub use set_default::{SetDefault, set_default};
 pub use upgrade::{Upgrade, Upgraded, upgrade};
 pub use verify::{record, verify};
 
-/// What operations report is also sent and printed.
+/// Events are also sent and printed as JSON.
 impl Format for Event {}

@@ -1,4 +1,4 @@
-//! Removing a version: out of the menu first, then its data.
+//! Removes a version: first from the menu, then its data.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,22 +14,22 @@ use crate::layout::{self, ORIG, RUN, SYSTEMS};
 use crate::refusal::Refusal;
 use crate::volume::{Survey, Volume};
 
-/// What to remove.
+/// The options of a removal.
 #[derive(Clone, Debug)]
 pub struct Remove {
     /// The version.
     pub label: ExistingLabel,
-    /// Also `factory`.
+    /// Whether even `factory` may be removed.
     pub force: bool,
 }
 
-/// How long to wait for the space of what was deleted.
+/// The longest time to wait until the space of deleted subvolumes is free.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Removes the version, complete or not. When this returns, its space is free again.
 ///
-/// The running and the default version, and one that is in use, are refused. Once the menu has stopped naming the version, its data goes,
-/// whatever signal comes; a removal that a crash interrupted is ended by the next.
+/// A version that is running, the default, or in use is refused. Once the menu has stopped naming the version, its data is deleted even if a
+/// signal comes. After a crash the next removal finishes the work.
 pub fn remove(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result<()> {
     full::explain(volume, attempt(volume, options, observer))
 }
@@ -49,7 +49,7 @@ fn attempt(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result
     observer.phase(format!("deleting {label}"));
     let version = volume.version_dir(label)?;
     let mut deleted = Vec::new();
-    // Without its `run` the version is not complete: from here on no crash brings it back.
+    // Without its `run` the version is not complete. From here on it does not come back after a crash.
     deleted.extend(remove::tree(&version, RUN)?);
     boot_files::uninstall(volume, label)?;
     if let Some(orig) = version.dir_if_exists(ORIG)? {
@@ -83,7 +83,7 @@ fn check(volume: &Volume, survey: &Survey, options: &Remove) -> Result<()> {
         return Err(Refusal::AlwaysBoots { label: label.clone() }.into());
     }
     volume.refuse_live(label)?;
-    // Before the menu stops naming it: a version that cannot be removed whole stays whole.
+    // This check comes before the menu is changed, so that a version that cannot be removed completely stays complete.
     remove::refuse_mounts(&volume.version_dir(label)?, Path::new(""))
 }
 

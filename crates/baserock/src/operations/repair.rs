@@ -1,4 +1,4 @@
-//! Before anything is changed: what a crash, the original tools or a person left otherwise than it should be.
+//! Repairs a volume before anything else is changed, because a crash, the original tools or a person may have left it in disorder.
 
 use system::error::Result;
 use system::observer::Observer;
@@ -7,8 +7,8 @@ use super::{ballast, menu, sweep};
 use crate::label::ExistingLabel;
 use crate::volume::{Survey, Volume};
 
-/// Makes menu, link and ballast what they should be, and removes what is half done. Every operation begins with this. Returns what the
-/// volume says of its versions then.
+/// Brings menu, link and ballast into order, and removes unfinished work. Every operation begins with this. Returns the survey of the
+/// volume after that.
 pub fn repair(volume: &Volume, survey: &Survey, observer: &dyn Observer) -> Result<Survey> {
     sweep::sweep(volume, &survey.complete)?;
     let Some(default) = choose_default(volume, survey, observer)? else {
@@ -24,7 +24,7 @@ pub fn repair(volume: &Volume, survey: &Survey, observer: &dyn Observer) -> Resu
     Ok(Survey { default: Some(default), menu, ..survey.clone() })
 }
 
-/// The menu's default where that is a complete version; else the best guess, said aloud.
+/// The menu's default if it is a complete version. Otherwise the best guess, with a warning.
 fn choose_default(
     volume: &Volume,
     survey: &Survey,

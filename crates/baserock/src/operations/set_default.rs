@@ -1,4 +1,4 @@
-//! Choosing the version that boots next.
+//! Chooses the version that boots next.
 
 use system::btrfs;
 use system::error::Result;
@@ -9,19 +9,18 @@ use super::{full, menu, repair};
 use crate::label::ExistingLabel;
 use crate::volume::{Kind, Volume};
 
-/// What to choose.
+/// The options of the choice.
 #[derive(Clone, Debug)]
 pub struct SetDefault {
     /// The version.
     pub label: ExistingLabel,
-    /// How `/etc` is merged again, where that is needed; `None` leaves it.
+    /// The options for merging `/etc` again if that is needed; `None` leaves it as it is.
     pub etc: Option<EtcMerge>,
 }
 
-/// Makes the version the default. `/etc` is merged again where the administrator has changed it since the version was
-/// deployed.
+/// Makes the version the default. `/etc` is merged again if the administrator has changed it since the version was deployed.
 ///
-/// When this returns, the next boot is that version; before, it is the old one. Nothing in between.
+/// When this returns, the next boot is that version. Until the switch it is the old one. There is nothing in between.
 pub fn set_default(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Result<MergedAgain> {
     full::explain(volume, attempt(volume, options, observer))
 }
@@ -38,7 +37,7 @@ fn attempt(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Re
         _ => MergedAgain::NotNeeded,
     };
     if matches!(merged, MergedAgain::Merged(_)) && volume.boot().kind() != Kind::Volume {
-        // The menu is committed elsewhere, and must not come before what it boots.
+        // The menu is on another filesystem. The version must be on the disk before the menu names it.
         btrfs::commit(volume.top())?;
     }
     observer.phase(format!("making {} the default", options.label));

@@ -1,4 +1,4 @@
-//! State that all versions share: made from what the builds ship, only ever added to.
+//! The state that all versions share. It is made from the directories that builds ship, and things are only ever added to it.
 
 use std::ffi::OsStr;
 use std::io::Read;
@@ -21,13 +21,13 @@ use crate::fstab::{Fstab, Line};
 use crate::layout::{self, ADDING, MOUNTS, PRIVATE, SHARED, STATE};
 use crate::volume::Volume;
 
-/// Package databases tell what a *version* has installed; adding to them would make them lie about every other one.
+/// Package databases. They list the packages of one version, so additions from a new version would make them wrong for all others.
 const DATABASES: [&str; 4] = ["lib/dpkg", "lib/rpm", "lib/apt", "lib/pacman"];
 
-/// How many paths that differ are named; more are counted.
+/// The number of differing paths that are named. Further ones are only counted.
 const NAMED: usize = 10;
 
-/// The shared directories that the version mounts from the volume: all but those that its own fstab mounts from elsewhere.
+/// The shared directories that the version mounts from the volume: all except those that its own fstab mounts from elsewhere.
 pub fn shared_by(fstab: &Fstab) -> impl Iterator<Item = &'static str> {
     SHARED.into_iter().filter(|name| {
         let own = Path::new("/").join(name);
@@ -40,21 +40,21 @@ pub fn shared_by(fstab: &Fstab) -> impl Iterator<Item = &'static str> {
     })
 }
 
-/// The lines that every version's fstab needs on this volume, in a fixed order; those of the disk's other partitions last.
+/// The lines that every version's fstab needs on this volume, in a fixed order. Those of the disk's other partitions are last.
 pub fn fstab_lines(volume: &Volume) -> Result<Vec<Line>> {
     let Some(uuid) = volume.uuid() else { return Ok(Vec::new()) };
     let own = std::iter::once(Line::root(uuid)).chain(SHARED.map(|name| Line::shared(uuid, name)));
     Ok(own.chain(disk_mounts(volume)?.lines().iter().cloned()).collect())
 }
 
-/// What the disk mounts beside the volume, as it was made.
+/// The mounts of the disk's other partitions, as they were noted when the disk was made.
 pub fn disk_mounts(volume: &Volume) -> Result<Fstab> {
     let text = volume.top().read_if_exists(Path::new(PRIVATE).join(MOUNTS), MOST_TEXT)?;
     Ok(Fstab::parse(&text.unwrap_or_default()))
 }
 
-/// Brings the shared state up to what the version ships: subvolumes that are missing are made, and in those that are there, the topmost
-/// paths that are missing, unless `old` shipped them too (then somebody has deleted them). Nothing that exists is touched.
+/// Adds everything to the shared state that the version ships and the state lacks: whole subvolumes, and paths in existing ones. A missing
+/// path that `old` shipped too is left out, because somebody has deleted it. Nothing that exists is changed.
 pub fn add_missing(
     volume: &Volume,
     new: &Dir,
@@ -88,7 +88,7 @@ pub fn add_missing(
     Ok(())
 }
 
-/// Removes the state subvolumes that were not there before, after a failure.
+/// Removes the state subvolumes that are not in `before`, after a failure.
 pub fn take_back(volume: &Volume, before: &[&'static str]) -> Result<()> {
     let Some(state) = volume.top().dir_if_exists(STATE)? else { return Ok(()) };
     for name in SHARED {
@@ -99,7 +99,7 @@ pub fn take_back(volume: &Volume, before: &[&'static str]) -> Result<()> {
     Ok(())
 }
 
-/// The state subvolumes that are there.
+/// The existing state subvolumes.
 pub fn present(volume: &Volume) -> Result<Vec<&'static str>> {
     let mut present = Vec::new();
     for name in SHARED {
@@ -110,7 +110,7 @@ pub fn present(volume: &Volume) -> Result<Vec<&'static str>> {
     Ok(present)
 }
 
-/// Empties the directories in the version's `run` on which something is mounted, and makes those that are missing.
+/// Empties the mount points in the version's `run`, and makes missing ones.
 pub fn empty_mount_points<'p>(run: &Dir, places: impl Iterator<Item = &'p Path>) -> Result<()> {
     for place in places {
         let mut dir = run.duplicate()?;
@@ -122,7 +122,7 @@ pub fn empty_mount_points<'p>(run: &Dir, places: impl Iterator<Item = &'p Path>)
     Ok(())
 }
 
-/// A new subvolume, complete under a hidden name before it has its own, so that a crash leaves none that is half filled.
+/// Makes a new subvolume. It is filled under a hidden name and then renamed, so that a crash does not leave a half-filled one.
 fn fill(state: &Dir, name: &str, shipped: &Dir, moves: &IdMoves) -> Result<()> {
     let hidden = atomic::temporary_name(name);
     if state.has(&hidden)? {
@@ -140,7 +140,7 @@ fn fill(state: &Dir, name: &str, shipped: &Dir, moves: &IdMoves) -> Result<()> {
     Ok(())
 }
 
-/// One shared directory that gets what it lacks.
+/// An addition to one shared directory.
 struct Addition<'a> {
     copier: Copier<'a>,
     target: &'a Dir,
@@ -148,7 +148,7 @@ struct Addition<'a> {
 }
 
 impl Addition<'_> {
-    /// Adds what is missing of `shipped`. A path that the old version, at `before`, shipped too was deleted by somebody, and stays deleted.
+    /// Adds the missing paths of `shipped`. A path that the old version, at `before`, shipped too was deleted by somebody and stays deleted.
     fn everything(&mut self, shipped: &Dir, before: Option<&Dir>) -> Result<()> {
         let mut walk = Walk::new(shipped.duplicate()?)?;
         while let Some(visit) = walk.next()? {
@@ -167,7 +167,7 @@ impl Addition<'_> {
         Ok(())
     }
 
-    /// One path that is shipped. Tells whether it is a directory in the shared state as well.
+    /// Adds or compares one shipped path. Returns whether it is a directory on both sides.
     fn one(&mut self, place: Place<'_>, before: Option<&Dir>) -> Result<bool> {
         if DATABASES.iter().any(|database| place.path == Path::new(database)) {
             return Ok(false);
@@ -188,7 +188,7 @@ impl Addition<'_> {
             if parent.as_os_str().is_empty() { Path::new(".") } else { parent },
             system::resolve::Links::Refuse,
         )?;
-        // What existed is not touched: not even the times of the directories that get something new.
+        // Existing directories keep even their times when something is added to them.
         let (target, before) = (self.target, [above.stat()?, self.target.stat()?]);
         let set_times = || {
             Inode::named(&above, Path::new("")).set_times(times(&before[0]))?;
@@ -199,7 +199,7 @@ impl Addition<'_> {
             target.remove_tree(ADDING)?;
             set_times()
         });
-        // Programs use the directory meanwhile, and a crash must not leave them half a file: it comes to its place whole.
+        // The addition is made aside and renamed, because programs use the directory meanwhile, and a crash must not leave half a file.
         self.copier.entry(shipped, name, Path::new(ADDING))?;
         atomic::publish(target, ADDING, target, path)?;
         self.copier.moved(Path::new(ADDING), path);
@@ -208,7 +208,8 @@ impl Addition<'_> {
         Ok(())
     }
 
-    /// Both have it. A file that the new version ships anew is named where the state's differs.
+    /// Compares a path that both sides have. Notes a file that is new or changed in the new version and differs from the state's, and a path of
+    /// another type. Returns whether both are directories.
     fn compare(&mut self, place: Place<'_>, before: Option<&Dir>, kind: u32) -> Result<bool> {
         let Place { dir, name, path } = place;
         let Some(stat) = dir.stat_of(name)? else { return Ok(false) };

@@ -1,5 +1,5 @@
-//! What processes that were killed have left of their work. Under the volume's lock nobody else is at it, so every operation begins by
-//! removing it.
+//! Removes the unfinished work of killed processes. Every operation begins with this. It is safe under the volume's lock, because no other
+//! process works on it then.
 
 use std::path::Path;
 
@@ -18,11 +18,10 @@ use crate::rootfs::etc::merge::BEFORE_MERGE;
 use crate::rootfs::etc::{pending, staged::ETC};
 use crate::volume::Volume;
 
-/// What is replaced in a complete version's directory.
+/// The names in a complete version's directory that operations replace.
 const REPLACED: [&str; 6] = [BOOT_RECORD, MANIFEST, MERGE_RECORD, MERGING, ETC_BEFORE_SYNC, BEFORE_MERGE];
 
-/// Ends or removes everything that is half done in complete versions, the shared state and the menu. Incomplete versions are their
-/// marker's.
+/// Finishes or removes all unfinished work in complete versions, the shared state and the menu. In incomplete versions the marker covers it.
 pub fn sweep(volume: &Volume, complete: &[ExistingLabel]) -> Result<()> {
     for label in complete {
         version(&volume.version_dir(label)?)?;
@@ -35,7 +34,7 @@ pub fn sweep(volume: &Volume, complete: &[ExistingLabel]) -> Result<()> {
     }
     if let Some(private) = top.dir_if_exists(PRIVATE)? {
         snapshots(&private)?;
-        // What was collected for versions that have become complete since: the power went before it was deleted.
+        // After a power cut there may be a folder of a version that has become complete.
         let mut deleted = Vec::new();
         for label in complete {
             incoming::discard(volume, label.as_str(), &mut deleted)?;

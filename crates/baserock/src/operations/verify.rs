@@ -1,4 +1,4 @@
-//! Verifying: whether a version is what it was when it was made.
+//! Verifies that a version is the same as when it was made.
 
 use std::path::Path;
 
@@ -21,16 +21,16 @@ use crate::volume::Volume;
 /// The result of verifying a version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// All that differs; empty if the version is whole.
+    /// All differences. There are none if the version is intact.
     pub findings: Vec<Finding>,
     /// The size of the tree, if it has a manifest.
     pub size: Size,
 }
 
-/// A difference between a version and what it was.
+/// A difference between a version now and the same version when it was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// Nothing can be compared.
+    /// There is no manifest, so nothing can be compared.
     NoManifest,
     /// The version as a whole has a fault.
     Version(String),
@@ -38,7 +38,7 @@ pub enum Finding {
     Path {
         /// The path on the volume, with special characters escaped.
         path: String,
-        /// What has changed.
+        /// The change, in words.
         change: String,
     },
 }
@@ -55,8 +55,8 @@ pub struct Size {
 /// Bytes read at a time.
 const BUFFER: usize = 1 << 20;
 
-/// Reads every byte of the version's `orig`, and of the files that boot loaders read, and compares them with the manifest. What the disk
-/// cannot give is a finding, too. A version that is not complete is verified as far as it goes.
+/// Reads every byte of the version's `orig` and of its boot files, and compares them with the manifest. A file that the disk cannot read is a
+/// finding, too. An incomplete version is verified as far as possible.
 pub fn verify(volume: &Volume, label: &ExistingLabel, observer: &dyn Observer) -> Result<Verified> {
     if !volume.top().has(layout::version(label))? {
         volume.require(label)?;
@@ -127,7 +127,7 @@ fn tree(orig: &Dir, manifest: &Manifest, observer: &dyn Observer) -> Result<Vec<
         .collect())
 }
 
-/// The files that boot loaders read are copies of files of `orig`; the deployment said of which.
+/// Checks the files that boot loaders read. Each is a copy of a file of `orig`, so the manifest must have its hash.
 fn boot_files(volume: &Volume, label: &ExistingLabel, manifest: &Manifest) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for name in [KERNEL, INITRAMFS, DTB] {

@@ -1,4 +1,4 @@
-//! Which kernel, initramfs and device tree a root filesystem boots with.
+//! Finds the kernel, initramfs and device tree of a root filesystem.
 
 use std::cmp::Ordering;
 use std::fs::File;
@@ -13,7 +13,7 @@ use system::resolve::Links;
 use crate::boot::Parameters;
 use crate::refusal::{BootFile, Refusal};
 
-/// The files that a version boots with, open for reading.
+/// The boot files of a version, open for reading.
 #[derive(Debug)]
 pub struct BootFiles {
     /// The kernel.
@@ -29,17 +29,17 @@ pub struct BootFiles {
 pub struct Found {
     /// Its path in the root filesystem, links resolved, without a leading `/`.
     pub path: PathBuf,
-    /// How messages name it.
+    /// Its name for messages.
     pub shown: PathBuf,
     /// The file, open for reading.
     pub file: File,
 }
 
-/// Where a kernel is looked for by name, in this order, before the highest `boot/vmlinuz-VERSION`.
+/// The usual paths of a kernel, in the order of the search. After them comes the highest `boot/vmlinuz-VERSION`.
 const KERNELS: [&str; 4] = ["boot/vmlinuz", "boot/zImage", "boot/uImage", "vmlinuz"];
 const VERSIONED: &str = "vmlinuz-";
 
-/// Finds them in the root filesystem `tree`, as the parameters say, else where distributions have them.
+/// Finds the boot files in the root filesystem `tree`: at the paths in the parameters, or else at the usual places of distributions.
 pub fn boot_files(tree: &Dir, parameters: &Parameters) -> Result<BootFiles> {
     let kernel = match &parameters.kernel_path {
         Some(path) if !path.as_os_str().is_empty() => named(tree, path, BootFile::Kernel)?,
@@ -91,7 +91,7 @@ fn find_initramfs(tree: &Dir, kernel: &Path) -> Result<Option<Found>> {
     Ok(None)
 }
 
-/// Opens a regular file, following links as inside the root filesystem; `None` where there is none.
+/// Opens a regular file; `None` if there is none. Links are followed as if the tree were `/`.
 fn open(tree: &Dir, path: &Path) -> Result<Option<Found>> {
     let handle = match tree.open_with(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK, 0, Links::InRoot) {
         Err(error) if matches!(error.os_error(), Some(libc::ENOTDIR | libc::ELOOP | libc::ENXIO)) => {
@@ -107,7 +107,7 @@ fn open(tree: &Dir, path: &Path) -> Result<Option<Found>> {
     Ok(Some(Found { shown: tree.shown(&path), path, file }))
 }
 
-/// The path at which the file really is, relative to the tree.
+/// The real path of the file, relative to the tree.
 fn resolved(tree: &Dir, file: &File) -> Result<Option<PathBuf>> {
     let real = |fd: i32| {
         let link = PathBuf::from(format!("/proc/self/fd/{fd}"));
@@ -122,7 +122,7 @@ fn names(tree: &Dir, path: &str) -> Result<Vec<String>> {
     Ok(dir.entries()?.into_iter().filter_map(|entry| entry.name.into_string().ok()).collect())
 }
 
-/// Orders as people read versions: runs of digits by their value.
+/// The order of versions for people: runs of digits are compared by their value.
 fn by_version(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a, b);
     loop {
@@ -143,7 +143,7 @@ fn split_at_digit(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
-/// A run of digits without leading zeros, and the rest.
+/// Splits the text into its first digits, without leading zeros, and the rest.
 fn split_digits(text: &str) -> (&str, &str) {
     let (digits, rest) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     (digits.trim_start_matches('0'), rest)

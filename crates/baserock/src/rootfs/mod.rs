@@ -1,4 +1,4 @@
-//! Root filesystems as opened directories: what they boot with, and their `/etc` read, merged and replaced. Nothing here knows a volume.
+//! Root filesystems as opened directories: finds their boot files, and reads, merges and replaces their `/etc`. Nothing here knows volumes.
 
 pub mod etc;
 pub mod kernel;

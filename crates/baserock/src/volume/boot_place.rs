@@ -1,4 +1,4 @@
-//! Where boot loaders look: the top of the volume, or a boot filesystem of its own.
+//! The place where boot loaders look: the top of the volume, or a separate boot filesystem.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -19,38 +19,38 @@ pub struct BootPlace {
     dir: Dir,
     kind: Kind,
     path: PathBuf,
-    own: Own,
+    resources: Resources,
 }
 
-/// What the boot place keeps alive for itself.
+/// The resources that the boot place keeps alive.
 #[derive(Debug)]
-enum Own {
-    /// Nothing: it is somewhere that is mounted anyway.
+enum Resources {
+    /// Nothing, because its filesystem is mounted anyway.
     Nothing,
-    /// A boot filesystem that is mounted for it. In the order in which they have to end.
+    /// A boot filesystem that is mounted for it. The fields are in the order in which they must be dropped.
     Mounted { _mount: PrivateMount, _device: Option<LoopDevice> },
-    /// A FAT that is read and written without mounting it.
+    /// A FAT that is read and written without a mount.
     Mirrored(Mirror),
 }
 
-/// What the boot filesystem can do.
+/// The kind of boot filesystem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// It is the volume itself.
     Volume,
     /// Another filesystem with symbolic links (ext4).
     Separate,
-    /// FAT: no symbolic links, no upper and lower case.
+    /// FAT: it has no symbolic links, and does not distinguish upper and lower case.
     Fat,
 }
 
 impl BootPlace {
-    /// The boot files are in this directory, which is at `path` for other programs.
+    /// A boot place in this directory. Other programs find it at `path`.
     pub fn new(dir: Dir, path: &Path, kind: Kind) -> Self {
-        BootPlace { dir, kind, path: path.to_owned(), own: Own::Nothing }
+        BootPlace { dir, kind, path: path.to_owned(), resources: Resources::Nothing }
     }
 
-    /// The boot files are on a filesystem that was mounted for this, from a device that may have been attached for it.
+    /// A boot place on a filesystem that was mounted for it. Its device may have been attached for it, too.
     pub(super) fn mounted(mount: PrivateMount, device: Option<LoopDevice>) -> Result<Self> {
         let dir = Dir::open(mount.path())?.shown_as("/boot");
         let path = mount.path().to_owned();
@@ -58,25 +58,30 @@ impl BootPlace {
             dir,
             kind: Kind::Separate,
             path,
-            own: Own::Mounted { _mount: mount, _device: device },
+            resources: Resources::Mounted { _mount: mount, _device: device },
         })
     }
 
-    /// The boot files are on a FAT that is not mounted.
+    /// A boot place on a FAT that is not mounted.
     pub(super) fn mirrored(mirror: Mirror) -> Result<Self> {
         let dir = Dir::open(mirror.path())?.shown_as("/boot");
-        Ok(BootPlace { dir, kind: Kind::Fat, path: mirror.path().to_owned(), own: Own::Mirrored(mirror) })
+        Ok(BootPlace {
+            dir,
+            kind: Kind::Fat,
+            path: mirror.path().to_owned(),
+            resources: Resources::Mirrored(mirror),
+        })
     }
 
-    /// Where the directory is, for this process and its children.
+    /// The path of the directory, for this process and its children.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The FAT behind the directory, where that is not mounted: what is written must be pushed to it.
+    /// The FAT behind the directory, if it is not mounted. Changes of the directory must be pushed to it.
     pub fn mirror(&self) -> Option<&Mirror> {
-        match &self.own {
-            Own::Mirrored(mirror) => Some(mirror),
+        match &self.resources {
+            Resources::Mirrored(mirror) => Some(mirror),
             _ => None,
         }
     }
@@ -86,12 +91,12 @@ impl BootPlace {
         &self.dir
     }
 
-    /// What the filesystem can do.
+    /// The kind of the filesystem.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The menu that boots; `None` where there is none. What syslinux reads counts where the two places differ.
+    /// The menu; `None` if there is none. If there are two different ones, the one that syslinux reads counts.
     pub fn menu(&self) -> Result<Option<Menu>> {
         let Some(path) = self.menu_path()? else { return Ok(None) };
         let bytes = self.dir.read(&path, MOST_TEXT)?;
@@ -100,17 +105,17 @@ impl BootPlace {
         Ok(Some(Menu::parse(&text)))
     }
 
-    /// Whether `/extlinux.conf` is a file of its own, as the original's `set-default` leaves it.
+    /// Whether `/extlinux.conf` is a file of its own. The original `set-default` leaves one.
     pub fn menu_is_detached(&self) -> Result<bool> {
         Ok(self.dir.stat_of(MENU)?.is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG))
     }
 
-    /// Whether a version has this file to boot from.
+    /// Whether a version has this boot file.
     pub fn has(&self, label: &ExistingLabel, name: &str) -> Result<bool> {
         self.dir.has(layout::in_version(label, name))
     }
 
-    /// A version's file, open for reading.
+    /// A version's boot file, open for reading.
     pub fn file(&self, label: &ExistingLabel, name: &str) -> Result<File> {
         self.dir.file(layout::in_version(label, name))
     }

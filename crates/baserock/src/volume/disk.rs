@@ -1,4 +1,4 @@
-//! A volume on a disk or image: the whole of it, or one of its partitions, with `/boot` perhaps on another.
+//! Opens a volume on a disk or image. The volume is the whole disk or one partition, and `/boot` may be on another partition.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, FileTypeExt};
@@ -18,7 +18,7 @@ use super::{Opening, Purpose, Volume};
 use crate::fstab::{Fstab, Line};
 use crate::layout::{self, MOUNTS, PRIVATE, RUN, SYSTEMS};
 
-/// A disk or image that is open, with the partitions of its table.
+/// An open disk or image, with its partitions.
 struct Disk<'d> {
     file: &'d File,
     shown: &'d Path,
@@ -79,7 +79,7 @@ impl Disk<'_> {
         })
     }
 
-    /// The boot filesystem that the line of fstab mounts.
+    /// Opens the boot filesystem that the line of fstab mounts.
     fn boot_place(&self, line: &Line, opening: &Opening) -> Result<BootPlace> {
         let text = String::from_utf8_lossy(&line.text).into_owned();
         let mut words = text.split_whitespace();
@@ -97,7 +97,7 @@ impl Disk<'_> {
         BootPlace::mounted(PrivateMount::new(&path, kind, opening.flags() | MsFlags::MS_NOEXEC, "")?, device)
     }
 
-    /// The device of a partition: the kernel's own, or the part of the image attached for it.
+    /// The device of a partition: the kernel's own, or else a loop device that is attached for it.
     fn attach(&self, partition: &Partition) -> Result<(PathBuf, Option<LoopDevice>)> {
         if self.is_device
             && let Some(node) = node(self.shown, partition.number)
@@ -108,7 +108,7 @@ impl Disk<'_> {
         Ok((device.path().to_owned(), Some(device)))
     }
 
-    /// The partition that fstab calls so: by its own UUID, its filesystem's, or the number at the end of a device's name.
+    /// The partition with this name in fstab. The name is its own UUID, the UUID of its filesystem, or a device name that ends with its number.
     fn find(&self, source: &str) -> Result<Option<&Partition>> {
         if let Some(uuid) = source.strip_prefix("PARTUUID=") {
             return Ok(self
@@ -171,7 +171,8 @@ fn filesystem_uuid(disk: &File, start: u64, shown: &Path) -> Result<Option<Strin
     }
 }
 
-/// The line of fstab that mounts `/boot` from elsewhere: what the disk was made with says it, else the default version.
+/// The line of fstab that mounts `/boot` from another filesystem. It is in the lines that were noted when the disk was made, or else in the
+/// default version's fstab.
 fn boot_line(volume: &Volume) -> Result<Option<Line>> {
     let of_disk = volume.top.read_if_exists(Path::new(PRIVATE).join(MOUNTS), MOST_TEXT)?;
     let default = volume.linked_default()?;
@@ -186,13 +187,13 @@ fn boot_line(volume: &Volume) -> Result<Option<Line>> {
     Ok(Fstab::parse(&text).lines().iter().find(mounts_boot).filter(|line| !is_own(line)).cloned())
 }
 
-/// Whether the line mounts something of a btrfs: then the boot files are on the volume.
+/// Whether the line mounts a btrfs. The boot files are on the volume then.
 fn is_own(line: &Line) -> bool {
     let mut words = line.text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     words.nth(2) == Some(b"btrfs")
 }
 
-/// A partition by itself is not enough where the boot files are on another.
+/// Refuses a single partition if its boot files are on another one.
 fn refuse_other_boot(volume: Volume, opening: &Opening) -> Result<Volume> {
     if matches!(opening.purpose, Purpose::Look | Purpose::Make) {
         return Ok(volume);
@@ -207,7 +208,7 @@ fn refuse_other_boot(volume: Volume, opening: &Opening) -> Result<Volume> {
     }
 }
 
-/// A running system's `/boot` that its fstab mounts and that is not mounted: work on it would go to the wrong place.
+/// Refuses a running system whose fstab mounts `/boot` while that is not mounted. Boot files would be written to the wrong place.
 pub(super) fn refuse_unmounted_boot(root: &Dir) -> Result<()> {
     let fstab = Fstab::parse(&if_exists(root.read("etc/fstab", MOST_TEXT))?.unwrap_or_default());
     match fstab.lines().iter().find(|line| line.target.as_deref() == Some(Path::new("/boot"))) {

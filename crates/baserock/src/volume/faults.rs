@@ -1,4 +1,4 @@
-//! What can be wrong with a version beside its tree.
+//! The faults of a version outside its tree.
 
 use system::btrfs::{self, Access};
 use system::error::Result;
@@ -22,7 +22,7 @@ pub(super) fn of(volume: &Volume, label: &ExistingLabel) -> Result<Vec<String>> 
     Ok(faults)
 }
 
-/// Whether the menu boots the version, where the version has something to boot and there is a menu.
+/// The fault that the menu does not boot the version. Without a menu or a kernel there is no such fault.
 fn of_menu(volume: &Volume, label: &ExistingLabel) -> Result<Option<String>> {
     let Some(menu) = volume.boot().menu()? else { return Ok(None) };
     if !volume.boot().has(label, KERNEL)? {

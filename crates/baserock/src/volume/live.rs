@@ -1,4 +1,4 @@
-//! Versions that somebody is using now: the root, or another mount, of a process.
+//! Versions in use: a process has one as its root or in another mount.
 
 use std::collections::HashSet;
 use std::fs;
@@ -13,7 +13,7 @@ use super::Volume;
 use crate::label::ExistingLabel;
 use crate::layout;
 
-/// Fails where a process has something of the version mounted.
+/// Fails if a process has a part of the version mounted.
 pub(super) fn refuse(volume: &Volume, label: &ExistingLabel) -> Result<()> {
     let Some(device) = device_of(volume)? else { return Ok(()) };
     let version = Path::new("/").join(layout::version(label));
@@ -21,7 +21,7 @@ pub(super) fn refuse(volume: &Volume, label: &ExistingLabel) -> Result<()> {
         |mount: &Mount| mount.kind == "btrfs" && mount.device == device && mount.root.starts_with(&version);
     let mut seen = HashSet::new();
     for process in processes()? {
-        // Processes end at any moment: one that is gone has nothing mounted.
+        // A process can end at any moment. Then it has nothing mounted.
         let Ok(namespace) = fs::read_link(process.join("ns/mnt")) else { continue };
         if !seen.insert(namespace) {
             continue;
@@ -44,7 +44,7 @@ fn in_use(label: &ExistingLabel, process: &Path, mount: &Mount) -> Error {
     ))
 }
 
-/// The number under which mountinfo knows the volume's filesystem.
+/// The device number of the volume's filesystem in mountinfo.
 fn device_of(volume: &Volume) -> Result<Option<String>> {
     let id = mount::id(volume.top().as_fd(), &volume.top().shown(""))?;
     Ok(mount::own()?.into_iter().find(|mount| MountId(mount.id) == id).map(|mount| mount.device))

@@ -1,11 +1,11 @@
-//! Which volume.
+//! The location of a volume.
 
 use std::path::PathBuf;
 
-/// Where the volume is.
+/// The location of a volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
-    /// The one that the running system was booted from.
+    /// The volume from which the running system was booted.
     Running,
     /// A block device, an image file, or a directory with `systems/` in it.
     Path(PathBuf),

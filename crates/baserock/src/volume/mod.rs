@@ -1,4 +1,4 @@
-//! An opened volume: its top-level directory, its boot files, and what they say. Answers questions; changes nothing.
+//! An opened volume: its top-level directory, its boot files and its versions. It answers questions and changes nothing.
 
 mod boot_place;
 mod disk;
@@ -29,9 +29,9 @@ use crate::boot::{BootRecord, Menu, extlinux};
 use crate::label::ExistingLabel;
 use crate::layout::{self, DEFAULT, SYSTEMS};
 
-/// A volume that is open, and locked where it was opened to be changed.
+/// An open volume. It is locked if it was opened for changes.
 ///
-/// The fields are in the order in which they have to end: handles, then mounts, then what is mounted, then locks.
+/// The fields are in the order in which they must be dropped: handles, then mounts, then the mounted devices, then locks.
 #[derive(Debug)]
 pub struct Volume {
     top: Dir,
@@ -53,32 +53,32 @@ impl Volume {
         &self.top
     }
 
-    /// Where the menu and the files that it names are.
+    /// The place of the menu and of the files that it names.
     pub fn boot(&self) -> &BootPlace {
         &self.boot
     }
 
-    /// The version that is running, where this is the volume of the running system.
+    /// The running version, if this is the volume of the running system.
     pub fn running(&self) -> Option<&ExistingLabel> {
         self.running.as_ref()
     }
 
-    /// The UUID of the filesystem, from its superblock; `None` where it is not btrfs.
+    /// The UUID of the filesystem, from its superblock; `None` if it is not btrfs.
     pub fn uuid(&self) -> Option<Uuid> {
         self.uuid
     }
 
-    /// The partition's UUID, where the volume is a partition: the kernel finds it by that without an initramfs.
+    /// The partition's UUID, if the volume is a partition. Even without an initramfs the kernel can find it by this.
     pub fn part_uuid(&self) -> Option<&str> {
         self.part_uuid.as_deref()
     }
 
-    /// How the user named the volume.
+    /// The user's name for the volume.
     pub fn name(&self) -> &std::path::Path {
         &self.name
     }
 
-    /// Where the volume is mounted, for this process and its children.
+    /// The path at which the volume is mounted, for this process and its children.
     pub fn path(&self) -> &std::path::Path {
         &self.path
     }
@@ -88,7 +88,7 @@ impl Volume {
         self.lock.as_ref()
     }
 
-    /// Changes the volume under its lock: the one that it was opened with, or else one that is taken only for this.
+    /// Changes the volume under its lock. If it was not opened with the lock, the lock is taken only for this.
     pub fn while_locked<T>(
         &mut self,
         patience: Patience,
@@ -108,17 +108,17 @@ impl Volume {
         version::all(self, self.default()?.as_ref())
     }
 
-    /// What is wrong with a version, its tree aside: nothing where it is as deploying left it.
+    /// The faults of a version outside its tree. There are none if it is as deploying left it.
     pub fn faults(&self, label: &ExistingLabel) -> Result<Vec<String>> {
         faults::of(self, label)
     }
 
-    /// What an operation has to know of the versions, read once.
+    /// Reads once what an operation has to know of the versions.
     pub fn survey(&self) -> Result<Survey> {
         Survey::new(self)
     }
 
-    /// The version of this label; one that is not there, or not complete, is an error that names those that are.
+    /// Fails unless the version is complete. The error names the complete versions.
     pub fn require(&self, label: &ExistingLabel) -> Result<()> {
         self.survey()?.require(self, label)
     }
@@ -128,7 +128,7 @@ impl Volume {
         self.top.dir(layout::version(label))
     }
 
-    /// The default: the menu's, or the link's where there is no menu. `None` where neither names a version that is there.
+    /// The default: that of the menu, or that of the link if there is no menu. `None` if it names no existing version.
     pub fn default(&self) -> Result<Option<ExistingLabel>> {
         let linked = self.linked_default()?;
         Ok(match self.boot.menu()? {
@@ -144,7 +144,7 @@ impl Volume {
         Ok(target.file_name().and_then(ExistingLabel::of_file))
     }
 
-    /// What a version boots with: its record, or its entry in the menu where it has none (versions of the original tools).
+    /// The boot parameters of a version, from its record. Versions of the original tools have no record; theirs come from the menu.
     pub fn boot_record(&self, label: &ExistingLabel, menu: &Menu) -> Result<Option<BootRecord>> {
         let path = layout::in_version(label, layout::BOOT_RECORD);
         match self.top.read_if_exists(&path, MOST_TEXT)? {
@@ -153,15 +153,15 @@ impl Volume {
         }
     }
 
-    /// Fails, naming the process, where some process has this version mounted.
+    /// Fails if a process has this version mounted. The error names the process.
     pub fn refuse_live(&self, label: &ExistingLabel) -> Result<()> {
         live::refuse(self, label)
     }
 
-    /// Ends the use of the volume; an image is then wholly on its disk.
+    /// Ends the use of the volume. An image is completely on its disk afterwards.
     pub fn close(mut self) -> Result<()> {
         let (image, name) = (self.image.take(), self.name.clone());
-        // Unmounted first: that writes, too.
+        // The volume is unmounted first, because that writes to the image, too.
         drop(self);
         image.map_or(Ok(()), |image| system::atomic::sync(image.file(), &name))
     }

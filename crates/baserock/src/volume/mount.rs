@@ -1,4 +1,4 @@
-//! A volume from an opened directory, and from a device that is mounted where nobody else sees it.
+//! Makes a volume from an opened directory, or from a device that is mounted privately.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ use system::superblock::Superblock;
 use super::Volume;
 use super::boot_place::{BootPlace, Kind};
 
-/// Mount options for the top-level subvolume, whatever the default subvolume is.
+/// The mount option for the top-level subvolume, which need not be the default subvolume.
 const TOP_LEVEL: &str = "subvolid=5";
 
 impl Volume {
-    /// The volume whose top-level directory is open.
+    /// A volume from its open top-level directory.
     pub(super) fn new(top: Dir, path: PathBuf, name: &Path) -> Result<Volume> {
         let boot = BootPlace::new(top.duplicate()?, &path, Kind::Volume);
         Ok(Volume {
@@ -53,7 +53,7 @@ impl Volume {
     }
 }
 
-/// The partition's UUID as the kernel knows it; `None` where the device is no partition.
+/// The kernel's UUID of the partition; `None` if the device is no partition.
 fn part_uuid(device: &Path) -> Option<String> {
     let name = device.canonicalize().ok()?;
     let events =

@@ -1,4 +1,4 @@
-//! Opening a volume: found, locked, mounted where nobody else sees it.
+//! Opens a volume: finds it, locks it, and mounts it privately.
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
@@ -25,7 +25,7 @@ use crate::layout::{self, LOCK, PRIVATE, STATE, SYSTEMS};
 use crate::refusal::Refusal;
 
 impl Volume {
-    /// Opens it.
+    /// Opens a volume.
     pub fn open(opening: &Opening) -> Result<Volume> {
         let mut volume = match &opening.location {
             Location::Running => running()?,
@@ -46,7 +46,7 @@ impl Volume {
     }
 }
 
-/// Mounting takes root; said before the kernel says less.
+/// Fails unless this is root, who alone can mount. The kernel's own message would say less.
 fn require_root(name: &Path) -> Result<()> {
     if nix::unistd::geteuid().is_root() {
         return Ok(());
@@ -76,13 +76,13 @@ fn not_baserock(found: String) -> Error {
     Refusal::NotBaserock { found }.into()
 }
 
-/// The version that process 1 runs, where it is on the same volume: inside an entered version `/` is another one.
+/// The version of process 1, if it is on the same volume. Inside an entered version `/` is another one.
 fn booted(root: &Mount) -> Option<ExistingLabel> {
     let mounts = mountinfo::parse(&fs::read("/proc/1/mountinfo").ok()?);
     mountinfo::root(&mounts).filter(|first| first.device == root.device).and_then(layout::mounted_version)
 }
 
-/// The block device of the running volume: the one that was mounted, else one that the kernel names.
+/// The block device of the running volume: the mounted device, or else one that the kernel names.
 fn device_of(root: &Mount) -> Result<(PathBuf, Superblock)> {
     let known = btrfs::devices(&Dir::open("/")?)?;
     for path in std::iter::once(&root.source).chain(&known) {
@@ -96,7 +96,7 @@ fn device_of(root: &Mount) -> Result<(PathBuf, Superblock)> {
     Err(Error::refused(format!("cannot find the device of /: there is no usable {}", root.source.display())))
 }
 
-/// A boot filesystem of its own, mounted at `/boot`.
+/// The separate boot filesystem that is mounted at `/boot`, if there is one.
 fn separate_boot(mounts: &[Mount]) -> Result<Option<BootPlace>> {
     let Some(boot) = mountinfo::at(mounts, Path::new("/boot")).filter(|boot| boot.kind != "btrfs") else {
         disk::refuse_unmounted_boot(&Dir::open("/")?)?;
@@ -149,22 +149,22 @@ fn device(path: &Path, opening: &Opening) -> Result<Volume> {
 fn image(path: &Path, opening: &Opening) -> Result<Volume> {
     require_root(path)?;
     let file = File::options().read(true).write(true).open(path).or_cannot("open", path)?;
-    // Also to look: a second mount of an image that is in use sees and does damage.
+    // This is needed even for looking: a second mount of an image in use sees a broken filesystem and does damage.
     let lock = Lock::take(file, path, opening.patience)?;
     lock::refuse_record_locks(lock.file(), path)?;
     lock::take_record_lock(lock.file(), path)?;
     if let Some(device) = loopdev::holder(lock.file(), path)? {
         return Err(Refusal::Attached { image: path.to_owned(), device }.into());
     }
-    // Opened once more: a loop device keeps the file that it was given until it is gone, which is later than its last user, and would
-    // keep the lock with it.
+    // The file is opened once more for the loop device. A loop device keeps its file open for a while after its last use, and would keep
+    // the lock with it.
     let own = PathBuf::from(format!("/proc/self/fd/{}", lock.file().as_raw_fd()));
     let file = File::options().read(true).write(true).open(&own).or_cannot("open", path)?;
     let volume = disk::open(&file, path, opening)?;
     Ok(Volume { image: Some(lock), ..volume })
 }
 
-/// The directories of a volume, on the empty top level of a btrfs.
+/// Makes the directories of a volume on the empty top level of a btrfs.
 fn skeleton(top: &Dir) -> Result<()> {
     for (name, mode) in [(SYSTEMS, 0o755), (STATE, 0o755), (PRIVATE, 0o700)] {
         top.make_dir(name, mode)?;
@@ -172,7 +172,7 @@ fn skeleton(top: &Dir) -> Result<()> {
     Ok(())
 }
 
-/// Takes the volume's own lock, making the tools' directory if it is the first time.
+/// Takes the volume's own lock. Makes the tools' directory if it is missing.
 pub(super) fn lock_volume(volume: &Volume, patience: Patience) -> Result<Lock> {
     let private = volume.top.ensure_dir(PRIVATE, 0o700)?;
     let file = private.open_with(LOCK, OFlag::O_RDWR | OFlag::O_CREAT, 0o600, Links::Refuse)?;

@@ -1,39 +1,39 @@
-//! What a volume is opened for, and how.
+//! The purpose and the options of opening a volume.
 
 use nix::mount::MsFlags;
 use system::lock::Patience;
 
 use super::Location;
 
-/// What the volume is opened for.
+/// The purpose for which a volume is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To look: nothing is locked, nothing is written.
+    /// To look. Nothing is locked or written.
     Look,
-    /// To change it: one at a time.
+    /// To change it. Only one process can do this at a time.
     Change,
     /// To put a version together beside the others, and to take the volume's lock only when the others are changed
     /// ([`Volume::while_locked`](super::Volume::while_locked)).
     Stage,
-    /// To change a filesystem that was just made: it gets the layout of a volume.
+    /// To change a filesystem that was just made. It gets the layout of a volume.
     Make,
-    /// To change it under the lock of the program that started this one, inherited as the descriptor of this number.
+    /// To change it under the lock of the program that started this one. The lock is inherited as the descriptor with this number.
     ChangeUnder(i32),
 }
 
-/// How to open a volume.
+/// The options of opening a volume.
 #[derive(Clone, Debug)]
 pub struct Opening {
-    /// Which one.
+    /// Its location.
     pub location: Location,
-    /// What for.
+    /// The purpose.
     pub purpose: Purpose,
-    /// What to do when somebody else changes it.
+    /// The reaction if another process is changing it.
     pub patience: Patience,
 }
 
 impl Opening {
-    /// How its filesystems are mounted.
+    /// The mount flags for its filesystems.
     pub(super) fn flags(&self) -> MsFlags {
         match self.purpose {
             Purpose::Look => MsFlags::MS_RDONLY,

@@ -1,4 +1,4 @@
-//! What a volume says about its versions, read once.
+//! The facts about a volume's versions, read once.
 
 use system::error::{Error, Result};
 
@@ -8,12 +8,12 @@ use crate::label::ExistingLabel;
 use crate::layout;
 use crate::refusal::Refusal;
 
-/// The versions of a volume, and which of them boot. An operation reads this once, under the volume's lock, and passes it on.
+/// The versions of a volume, and its default. An operation reads this once, under the volume's lock, and passes it on.
 #[derive(Clone, Debug)]
 pub struct Survey {
     /// The complete versions, sorted by label.
     pub complete: Vec<ExistingLabel>,
-    /// The default: the menu's, or the link's if there is no menu. `None` if neither names a version.
+    /// The default: that of the menu, or that of the link if there is no menu. `None` if it names no version.
     pub default: Option<ExistingLabel>,
     /// The boot menu.
     pub menu: Option<Menu>,
@@ -22,7 +22,7 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Reads it.
+    /// Reads the survey.
     pub(super) fn new(volume: &Volume) -> Result<Self> {
         let menu = volume.boot().menu()?;
         let linked = volume.linked_default()?;
@@ -35,7 +35,7 @@ impl Survey {
         Ok(Survey { complete, default, menu, running: volume.running().cloned() })
     }
 
-    /// Fails unless the version is complete; the error names those that are.
+    /// Fails unless the version is complete. The error names the complete versions.
     pub fn require(&self, volume: &Volume, label: &ExistingLabel) -> Result<()> {
         if self.complete.contains(label) {
             return Ok(());
@@ -48,7 +48,7 @@ impl Survey {
         })
     }
 
-    /// The survey with one more complete version, if it is complete now.
+    /// The survey with this version too, if it is complete now.
     pub fn with(&self, volume: &Volume, label: &ExistingLabel) -> Result<Self> {
         if let Some(missing) = version::missing(volume, label, &volume.version_dir(label)?)? {
             return Err(Error::refused(format!("version {label} is not complete: {missing}")));

@@ -1,4 +1,4 @@
-//! Which versions are on a volume, and which of them are complete.
+//! The versions on a volume, and whether they are complete.
 
 use serde::Serialize;
 use system::dir::{Dir, MOST_TEXT};
@@ -20,7 +20,7 @@ pub struct Version {
     pub running: bool,
     /// Whether it is the one that boots next.
     pub default: bool,
-    /// Why it is not complete; `None` where it is.
+    /// The reason why it is not complete; `None` if it is complete.
     pub missing: Option<String>,
 }
 
@@ -51,7 +51,7 @@ pub(super) fn all(volume: &Volume, default: Option<&ExistingLabel>) -> Result<Ve
     Ok(versions)
 }
 
-/// What the version lacks to be complete. Versions of the original tools have no record, and need `run` alone.
+/// The part that the version lacks to be complete. Versions of the original tools have no record and need only `run`.
 pub(super) fn missing(volume: &Volume, label: &ExistingLabel, dir: &Dir) -> Result<Option<String>> {
     if dir.has(INCOMPLETE)? {
         return Ok(Some("its deployment has not ended".into()));
@@ -59,7 +59,7 @@ pub(super) fn missing(volume: &Volume, label: &ExistingLabel, dir: &Dir) -> Resu
     if !dir.has(RUN)? {
         return Ok(Some(format!("it has no {RUN}")));
     }
-    // One record that cannot be read must not keep the other versions from being used.
+    // One unreadable record must not make the other versions unusable.
     if let Some(reason) = pending::fault(dir)? {
         return Ok(Some(format!("{MERGING} is {reason}")));
     }

@@ -1,4 +1,4 @@
-//! One case: its folder read into trees.
+//! Reads the folder of one case into trees.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,14 +10,14 @@ use baserock::etc::{EtcPath, Kind, Node, Options, Tree};
 
 use crate::extra;
 
-/// The trees of one merge, by the name of their folder, and how they are merged.
+/// The trees of one merge, by the name of their folder, and the options of the merge.
 #[derive(Default)]
 pub struct Round {
     pub trees: BTreeMap<String, Tree>,
     pub options: Options,
-    /// The lines of `steps`, where the case has that file.
+    /// The lines of `steps`, if the case has that file.
     pub steps: Option<Vec<String>>,
-    /// What the error must say, where the merge must fail.
+    /// The text that the error must contain, if the merge must fail.
     pub error: Option<String>,
 }
 
@@ -52,7 +52,7 @@ fn round(folder: &Path) -> Round {
     round
 }
 
-/// What git stores: contents, links and whether a file is executable. All belongs to root.
+/// Reads what git stores: contents, links, and executable bits. Everything belongs to root.
 fn read(root: &Path) -> Tree {
     let mut tree = Tree::default();
     tree.insert(EtcPath::ROOT, Node::dir());
@@ -76,7 +76,7 @@ fn read(root: &Path) -> Tree {
     tree
 }
 
-/// Every path of a tree in one line, to see where two differ.
+/// Every path of a tree as one line, so that differences show.
 pub fn listing(tree: &Tree) -> Vec<String> {
     tree.iter().map(|(path, node)| format!("{path} {}", describe(node))).collect()
 }

@@ -1,4 +1,4 @@
-//! The file `extra` of a case: what git cannot store. The README of the cases tells its form.
+//! The file `extra` of a case. It describes metadata that git cannot store. The README of the cases tells its form.
 
 use baserock::etc::path::unescape;
 use baserock::etc::{EtcPath, Kind, Node, Tree};
@@ -70,7 +70,7 @@ fn node(tree: &mut Tree, path: &EtcPath, change: impl FnOnce(&mut Node)) -> Opti
     Some(())
 }
 
-/// `COUNT [LINE=TEXT]...`: the numbers from 1, one a line of 64 bytes, with some lines replaced.
+/// `COUNT [LINE=TEXT]...`: the numbers from 1, each in a line of 64 bytes, with some lines replaced.
 fn numbers(argument: &str) -> Option<Vec<u8>> {
     let mut words = argument.split(' ');
     let count: usize = words.next()?.parse().ok()?;

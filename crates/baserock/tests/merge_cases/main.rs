@@ -1,4 +1,4 @@
-//! Runs every case of `tests/merge-cases`, as values and on disk. The README there tells how to add one.
+//! Runs every case of `tests/merge-cases`, as values and on disk. The README there tells how to add a case.
 //!
 //! Pace: seconds
 
@@ -22,10 +22,10 @@ fn cases() -> Vec<PathBuf> {
     cases
 }
 
-/// What a merge of a round makes, or the error's message.
+/// The result of merging a round, or the message of the error.
 type Merged = Result<(Tree, Vec<String>, Record), String>;
 
-/// Runs all rounds of a case and tells what is not as expected.
+/// Runs all rounds of a case. Returns the first difference from the expected result.
 fn check(folder: &Path, run: impl Fn(Trees, Option<&Record>, &Round) -> Merged) -> Result<(), String> {
     let mut before: Option<(Trees, Tree, Record)> = None;
     for (number, mut round) in rounds(folder).into_iter().enumerate() {
@@ -91,7 +91,7 @@ fn every_case_as_values() {
     });
 }
 
-/// Needs root, for owners and devices.
+/// Needs root for owners and devices.
 #[test]
 fn every_case_on_disk() {
     run_all(|trees, earlier, round| {

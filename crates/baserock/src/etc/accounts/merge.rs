@@ -1,24 +1,24 @@
-//! Merging one file of accounts by name.
+//! Merges one file of accounts by name.
 
 use std::collections::BTreeSet;
 
 use super::table::{Line, Record, Table};
 
-/// How the records of a file are merged.
+/// The form of a file's records.
 pub struct Form {
     /// Fields that are sets of names, separated by commas.
     pub sets: &'static [usize],
-    /// What the fields are called, for notes.
+    /// The names of the fields, for notes.
     pub fields: &'static [&'static str],
 }
 
-/// Which names are to be in the result.
+/// The names that are not in the result.
 pub struct Names {
-    /// Names that are gone and stay gone.
+    /// The removed names.
     pub gone: BTreeSet<Vec<u8>>,
 }
 
-/// The merged file: the machine's records in their order, then those that the new version adds.
+/// The merged file: the machine's records in their order, then the records that the new version adds.
 pub fn merge(
     v1: &Table,
     user: &Table,
@@ -52,7 +52,7 @@ pub fn merge(
     merged
 }
 
-/// Takes names that are gone out of the sets of members.
+/// Takes removed names out of the sets of members.
 pub fn forget_members(table: &mut Table, form: &Form, names: &Names) {
     for record in table.records_mut() {
         for &set in form.sets {
@@ -85,7 +85,7 @@ fn merge_record(v1: &Table, user: &Record, v2: &Table, form: &Form, notes: &mut 
     Record(fields.collect())
 }
 
-/// Members: the machine's, with those that the new version adds and without those that it drops.
+/// The machine's members, with those that the new version adds and without those that it drops.
 fn union(old: &[u8], own: &[u8], new: &[u8]) -> Vec<u8> {
     let (old, own, new) = (members(old), members(own), members(new));
     let dropped = |name: &&[u8]| old.contains(name) && !new.contains(name);

@@ -40,22 +40,23 @@ const GSHADOW: Form = Form { sets: &[2, 3], fields: &["name", "password", "admin
 /// The merged accounts.
 #[derive(Debug, Default)]
 pub struct Accounts {
-    /// The merged files; `None` for one that is not to exist. Empty where one side changed nothing, so that the other's stand.
+    /// The merged files; `None` for a file that is not to exist. Empty if one side changed nothing: then the files are merged like others.
     pub files: BTreeMap<EtcPath, Option<Content>>,
-    /// From the old version's numbers, as built, to the machine's.
+    /// Maps the old version's numbers, as built, to the machine's.
     pub v1_moves: IdMoves,
-    /// From the new version's numbers, as built, to the machine's.
+    /// Maps the new version's numbers, as built, to the machine's.
     pub v2_moves: IdMoves,
-    /// What had to be decided, in words, by file.
+    /// The decisions for each file, in words.
     pub notes: BTreeMap<EtcPath, Vec<String>>,
 }
 
-/// Whether a path is of the unit.
+/// Whether the path is one of these files.
 pub fn is_account_file(path: &EtcPath) -> bool {
     FILES.iter().any(|name| name.as_bytes() == path.as_bytes())
 }
 
-/// Merges the accounts; `None` where the machine or the new version has no `passwd` and `group` to speak of.
+/// Merges the accounts. Returns `None` if the machine or the new version lacks `passwd` or `group`, or if one of the files is not a
+/// regular file.
 pub fn merge(v1: &Tree, user: &Tree, v2: &Tree) -> Result<Option<Accounts>> {
     let has_unit = |tree: &Tree| FILES[..2].iter().all(|name| tree.content(&EtcPath::from(*name)).is_some());
     let clean = |tree: &Tree| {
@@ -90,7 +91,7 @@ fn merge_units(mut v1: Unit, user: &Unit, mut v2: Unit) -> Accounts {
 }
 
 impl Accounts {
-    /// A file is there where the machine has it, or where the new version brings it for the first time.
+    /// Adds the merged files. A file exists if the machine has it, or if the new version brings it and the user has not removed it.
     fn with_files(mut self, user: &Unit, v2: &Unit, merged: &Unit) -> Self {
         for (index, name) in FILES.iter().enumerate() {
             let is_there = user.present[index] || (v2.present[index] && !merged.dropped[index]);
@@ -110,9 +111,9 @@ struct Unit {
     gshadow: Table,
     subuid: Table,
     subgid: Table,
-    /// Which of the files exist.
+    /// Whether each file exists.
     present: [bool; 6],
-    /// Which files the user took away.
+    /// Whether the user removed each file.
     dropped: [bool; 6],
 }
 
@@ -163,7 +164,7 @@ impl Unit {
         }
     }
 
-    /// Merges with this as the common base.
+    /// Merges both sides. `self` is their common base.
     fn merge(&self, user: &Unit, v2: &Unit, notes: &mut [Vec<String>; 6]) -> Unit {
         let users = Names { gone: self.gone_users(user, v2) };
         let mut groups = Names { gone: self.gone_groups(user, v2) };
@@ -195,7 +196,7 @@ impl Unit {
         }
     }
 
-    /// Users that one side removed, unless the other side changed them.
+    /// The users that are removed: all that the machine removed, and those that the new version drops and the machine did not change.
     fn gone_users(&self, user: &Unit, v2: &Unit) -> BTreeSet<Vec<u8>> {
         let untouched = |name: &[u8]| {
             self.passwd.get(name) == user.passwd.get(name)

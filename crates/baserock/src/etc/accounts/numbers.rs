@@ -1,24 +1,25 @@
-//! Which number every account has on the machine.
+//! Settles the number of every account on the machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::table::Table;
 
-/// Where the number stands in `passwd` and in `group`.
+/// The field of the number in `passwd` and in `group`.
 const NUMBER: usize = 2;
 
-/// Numbers of users or of groups.
+/// The numbers of users, or of groups.
 #[derive(Debug, Default)]
 pub struct Numbers {
-    /// From the old version as built to the machine's.
+    /// Maps the old version's numbers, as built, to the machine's.
     pub of_v1: BTreeMap<u32, u32>,
-    /// From the new version as built to the machine's.
+    /// Maps the new version's numbers, as built, to the machine's.
     pub of_v2: BTreeMap<u32, u32>,
-    /// What had to be decided, in words.
+    /// The decisions, in words.
     pub notes: Vec<String>,
 }
 
-/// Settles the numbers: the machine's win, because shared state is owned by them; a new account whose number is taken gets a free one.
+/// Settles the numbers. The machine's numbers win, because they own the shared state. A new account gets a free number if its own is
+/// taken.
 pub fn settle(v1: &Table, user: &Table, v2: &Table, what: &str) -> Numbers {
     let (v1, user, v2) = (by_name(v1), by_name(user), by_name(v2));
     let mut numbers = Numbers { of_v1: moved(&v1, &user), of_v2: moved(&v2, &user), notes: Vec::new() };
@@ -66,7 +67,7 @@ fn differing<'a>(
     })
 }
 
-/// Where two names share a number, the number moves only if every one of them moves.
+/// The numbers that move. A number that several names share moves only if it moves for all of them.
 fn moved(from: &BTreeMap<Vec<u8>, u32>, to: &BTreeMap<Vec<u8>, u32>) -> BTreeMap<u32, u32> {
     let staying: BTreeSet<u32> = from
         .iter()
@@ -76,7 +77,7 @@ fn moved(from: &BTreeMap<Vec<u8>, u32>, to: &BTreeMap<Vec<u8>, u32>) -> BTreeMap
     differing(from, to).map(|(_, pair)| pair).filter(|(old, _)| !staying.contains(old)).collect()
 }
 
-/// A number that nobody has: for system accounts downwards from 999, for people upwards from 1000.
+/// A free number: for system accounts downwards from 999, for people upwards from 1000.
 fn free(near: u32, known: &BTreeSet<u32>, taken: &BTreeSet<u32>) -> u32 {
     let is_free = |number: &u32| !known.contains(number) && !taken.contains(number);
     let (mut system, mut people) = ((100..1000).rev(), 1000..60_000);

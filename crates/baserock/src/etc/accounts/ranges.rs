@@ -1,9 +1,9 @@
-//! Merging `subuid` and `subgid`: ranges of numbers by name.
+//! Merges `subuid` and `subgid`: ranges of numbers by name.
 
 use super::merge::Names;
 use super::table::{Line, Record, Table};
 
-/// The merged file: the machine's ranges; those of names that are new here, moved where they would overlap.
+/// The merged file: the machine's ranges, then the ranges of new names. A new range moves if it would overlap another.
 pub fn merge(v1: &Table, user: &Table, v2: &Table, names: &Names, notes: &mut Vec<String>) -> Table {
     let mut merged = user.clone();
     merged.lines.retain(|line| !matches!(line, Line::Record(record) if names.gone.contains(record.name())));

@@ -1,6 +1,6 @@
-//! A file of accounts as records: `passwd`, `group`, and the like.
+//! A file of accounts as records: `passwd`, `group` and similar files.
 
-/// A file of lines with fields between colons. Lines that are no records (comments, NIS) are kept as they are.
+/// A file of lines with fields between colons. Other lines (comments, NIS) are kept as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
     /// The lines in their order.
@@ -21,7 +21,7 @@ pub enum Line {
 pub struct Record(pub Vec<Vec<u8>>);
 
 impl Record {
-    /// The key.
+    /// The name, which is the key.
     pub fn name(&self) -> &[u8] {
         self.field(0)
     }
@@ -31,12 +31,12 @@ impl Record {
         self.0.get(index).map_or(&[], Vec::as_slice)
     }
 
-    /// A field that is a number.
+    /// A field as a number; `None` if it is no number.
     pub fn number(&self, index: usize) -> Option<u32> {
         std::str::from_utf8(self.field(index)).ok()?.parse().ok()
     }
 
-    /// Changes a field that is there.
+    /// Changes a field if it exists.
     pub fn set(&mut self, index: usize, value: Vec<u8>) {
         if let Some(field) = self.0.get_mut(index) {
             *field = value;
@@ -83,7 +83,7 @@ impl Table {
         })
     }
 
-    /// The first record with this name: the one that counts.
+    /// The first record with this name. Only the first one counts.
     pub fn get(&self, name: &[u8]) -> Option<&Record> {
         self.records().find(|record| record.name() == name)
     }
@@ -98,7 +98,7 @@ impl Table {
         self.get(name).is_some()
     }
 
-    /// Adds a line at the end, but before the NIS lines there, which must stay last.
+    /// Adds a line at the end, but before the NIS lines, which must stay last.
     pub fn push(&mut self, line: Line) {
         let is_nis = |line: &Line| matches!(line, Line::Other(text) if text.starts_with(b"+") || text.starts_with(b"-"));
         let end = self.lines.iter().rposition(|line| !is_nis(line)).map_or(0, |last| last + 1);

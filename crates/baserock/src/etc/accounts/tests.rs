@@ -65,7 +65,7 @@ fn a_new_users_primary_group_moves_with_the_group() {
 
 #[test]
 fn the_old_versions_numbers_are_the_machines_as_well() {
-    // The old version was itself built with other numbers than the machine has.
+    // The old version was built with other numbers than those of the machine.
     let v1 = unit(&format!("{ROOT}a:x:110:110::/:\n"), &format!("{ROOTS}a:x:110:\n"));
     let user = unit(&format!("{ROOT}a:x:106:106::/:\n"), &format!("{ROOTS}a:x:106:\n"));
     let v2 = unit(&format!("{ROOT}a:x:120:120::/home/a:\n"), &format!("{ROOTS}a:x:120:\n"));

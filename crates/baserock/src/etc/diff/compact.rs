@@ -1,15 +1,15 @@
-//! Placing changes that could stand in several places: together with a change of the other text, else as far down as they go.
+//! Places changes that could stand in several places: beside a change of the other text, or else as far down as possible.
 
 use super::Text;
 
-/// The changed lines between two unchanged ones; there may be none.
+/// The changed lines between two unchanged ones. There may be none.
 #[derive(Clone, Copy)]
 struct Gap {
     start: usize,
     end: usize,
 }
 
-/// Places the changes of `text`. The gaps of both texts correspond, one to one: unchanged lines are the same in both.
+/// Places the changes of `text`. Each gap of one text corresponds to one gap of the other, because unchanged lines are the same in both.
 pub fn compact(text: &mut Text, other: &mut Text) {
     let (mut gap, mut opposite) = (Gap::first(text), Gap::first(other));
     loop {
@@ -34,7 +34,7 @@ fn place(text: &mut Text, gap: &mut Gap, other: &Text, opposite: &mut Gap) {
             opposite.next(other);
             meets |= !opposite.is_empty();
         }
-        // What it ran into is part of it now, and the whole may slide further.
+        // If the gap has met another one, both are one gap now, and that may slide further.
         if gap.end - gap.start == size {
             break (highest, meets);
         }
@@ -74,7 +74,7 @@ impl Gap {
         }
     }
 
-    /// The line above the gap becomes changed and its last one unchanged, where both say the same.
+    /// If the line above the gap equals its last line, marks the former as changed and the latter as unchanged.
     fn slide_up(&mut self, text: &mut Text) -> bool {
         if self.start == 0 || text.lines[self.start - 1] != text.lines[self.end - 1] {
             return false;
@@ -86,7 +86,7 @@ impl Gap {
         true
     }
 
-    /// The line below the gap becomes changed and its first one unchanged, where both say the same.
+    /// If the line below the gap equals its first line, marks the former as changed and the latter as unchanged.
     fn slide_down(&mut self, text: &mut Text) -> bool {
         if self.end == text.lines.len() || text.lines[self.start] != text.lines[self.end] {
             return false;

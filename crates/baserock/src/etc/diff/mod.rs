@@ -1,7 +1,7 @@
-//! Which lines changed between two texts, aligned to the line as `git merge-file` aligns them.
+//! Finds the changed lines between two texts, with exactly the alignment of `git merge-file`.
 //!
-//! Where lines repeat (`#`, blank ones), a change can be placed in several ways, and the placing decides whether two changes touch. An
-//! administrator who knows git expects its answer; crates for comparing texts differ from it in about one of a thousand such texts.
+//! If lines repeat (`#`, blank lines), a change can be placed in several ways, and the place decides whether two changes touch. An
+//! administrator who knows git expects its answer. Crates for comparing texts differ from it in about one of a thousand such texts.
 
 mod compact;
 mod myers;
@@ -10,22 +10,22 @@ mod prune;
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// Lines of the one text that became lines of the other.
+/// Lines of the first text that became lines of the second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hunk {
     /// Lines of the first text.
     pub before: Range<usize>,
-    /// Lines of the second.
+    /// Lines of the second text.
     pub after: Range<usize>,
 }
 
-/// One text while it is compared: its lines as numbers, and which of them are changed.
+/// A text while it is compared: its lines as numbers, and whether each is changed.
 struct Text {
     lines: Vec<u32>,
     changed: Vec<bool>,
 }
 
-/// The changes from one text to the other, in order; unchanged lines lie between any two.
+/// The changes from one text to the other, in order. Between any two there are unchanged lines.
 pub fn hunks(before: &[&[u8]], after: &[&[u8]]) -> Vec<Hunk> {
     let mut numbers = HashMap::new();
     let [mut before, mut after] = [before, after].map(|lines| Text::new(lines, &mut numbers));

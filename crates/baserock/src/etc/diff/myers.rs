@@ -1,13 +1,13 @@
-//! The shortest edit, by divide and conquer from both ends (Myers, "An O(ND) Difference Algorithm and Its Variations", 1986).
+//! Finds the shortest edit by divide and conquer from both ends (Myers, "An O(ND) Difference Algorithm and Its Variations", 1986).
 
 use std::ops::Range;
 
 use super::prune::root;
 
-/// After this many edits a good split is taken in the place of the best, so that large texts do not take forever.
+/// The least number of edits after which a good split is taken instead of the best one, so that large texts do not take forever.
 const LEAST_PATIENCE: usize = 256;
 
-/// The indices that are removed from the first, and those that are added in the second.
+/// The indices of the lines that are removed from the first text, and of those that are added in the second.
 pub fn compare(before: &[u32], after: &[u32]) -> (Vec<usize>, Vec<usize>) {
     let diagonals = before.len() + after.len() + 3;
     let mut search = Search {
@@ -19,7 +19,7 @@ pub fn compare(before: &[u32], after: &[u32]) -> (Vec<usize>, Vec<usize>) {
         removed: Vec::new(),
         added: Vec::new(),
     };
-    // A list of what is left to do in the place of recursion, whose depth would grow with the texts.
+    // A list of parts instead of recursion, because the depth of a recursion would grow with the texts.
     let mut parts = vec![(0..before.len(), 0..after.len(), false)];
     while let Some((old, new, exact)) = parts.pop() {
         search.part(old, new, exact, &mut parts);
@@ -27,13 +27,13 @@ pub fn compare(before: &[u32], after: &[u32]) -> (Vec<usize>, Vec<usize>) {
     (search.removed, search.added)
 }
 
-/// Ranges of both texts that are to be compared, and whether without losing patience.
+/// Ranges of both texts to compare. The flag tells whether the best split must be found, however long that takes.
 type Part = (Range<usize>, Range<usize>, bool);
 
 struct Search<'a> {
     before: &'a [u32],
     after: &'a [u32],
-    /// The furthest line of the first text reached on each diagonal, from the beginning and from the end.
+    /// The furthest line of the first text on each diagonal: here from the beginning, in `backward` from the end.
     forward: Vec<isize>,
     backward: Vec<isize>,
     patience: usize,
@@ -41,14 +41,14 @@ struct Search<'a> {
     added: Vec<usize>,
 }
 
-/// Where a part is cut in two, and whether each half is to be searched without losing patience.
+/// The point that cuts a part in two. `exact` tells for each half whether its best split must be found.
 struct Split {
     old: usize,
     new: usize,
     exact: (bool, bool),
 }
 
-/// The diagonals that are looked at in one direction.
+/// The diagonals of the search in one direction.
 #[derive(Clone, Copy)]
 struct Band {
     low: isize,
@@ -104,7 +104,7 @@ impl Search<'_> {
         self.furthest(ahead, behind, old, new)
     }
 
-    /// Goes one edit ahead on a diagonal, and on as far as lines agree.
+    /// Goes one edit forward to a diagonal, and follows it while the lines agree.
     fn advance(&mut self, diagonal: isize, old: &Range<usize>, new: &Range<usize>) -> isize {
         let (left, right) = (self.get(true, diagonal - 1), self.get(true, diagonal + 1));
         let mut reached = if left >= right { left + 1 } else { right };
@@ -118,7 +118,7 @@ impl Search<'_> {
         reached
     }
 
-    /// Goes one edit back on a diagonal, and on as far as lines agree.
+    /// Goes one edit backward to a diagonal, and follows it while the lines agree.
     fn retreat(&mut self, diagonal: isize, old: &Range<usize>, new: &Range<usize>) -> isize {
         let (left, right) = (self.get(false, diagonal - 1), self.get(false, diagonal + 1));
         let mut reached = if left < right { left } else { right - 1 };
@@ -132,7 +132,7 @@ impl Search<'_> {
         reached
     }
 
-    /// The split that is furthest from either end.
+    /// The split at the furthest point that either direction has reached.
     fn furthest(&self, ahead: Band, behind: Band, old: &Range<usize>, new: &Range<usize>) -> Split {
         let within = |reached: isize, diagonal: isize| {
             let reached = reached.clamp(signed(old.start), signed(old.end));
@@ -152,7 +152,7 @@ impl Search<'_> {
         }
     }
 
-    /// One diagonal more on each side, or one less where the edge of the part is reached.
+    /// Adds one diagonal on each side. At the edge of the part it takes one away instead.
     fn widen(&mut self, band: &mut Band, limits: Band, ahead: bool, beyond: isize) {
         if band.low > limits.low {
             band.low -= 1;
@@ -194,7 +194,7 @@ impl Band {
         (self.low..=self.high).contains(&diagonal)
     }
 
-    /// Every second diagonal: the others belong to the next cost.
+    /// Every second diagonal, downwards. The others belong to the next cost.
     fn downwards(self) -> impl Iterator<Item = isize> {
         (self.low..=self.high).rev().step_by(2)
     }

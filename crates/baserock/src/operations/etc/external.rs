@@ -1,4 +1,4 @@
-//! A program that merges `/etc` in the library's place.
+//! Runs a program that merges `/etc` instead of the library.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::Merged;
 use crate::label::ExistingLabel;
 use crate::volume::Volume;
 
-/// The variable with the place where the volume is mounted for the program.
+/// The variable with the path at which the volume is mounted for the program.
 pub const MOUNTED_VOLUME: &str = "BASEROCK_VOLUME";
 /// The variable with the number of the inherited descriptor that holds the volume's lock.
 pub const INHERITED_LOCK: &str = "BASEROCK_LOCK_FD";
@@ -30,7 +30,7 @@ pub fn merge(
         Program::new(program).args(["merge", old.as_str(), new.as_str()]).env(MOUNTED_VOLUME, volume.path());
     let output = match volume.lock() {
         Some(lock) => {
-            // A duplicate is not closed when the program starts, and shares the lock.
+            // A duplicate shares the lock, and stays open when the program starts.
             let inherited = dup(lock.file().as_fd()).or_cannot("inherit the lock of", volume.name())?;
             run.env(INHERITED_LOCK, inherited.as_raw_fd().to_string()).run()?
         }

@@ -1,4 +1,4 @@
-//! `/etc` between the versions of a volume: merged when one is deployed, merged again before it boots, copied to all.
+//! `/etc` between the versions of a volume: merges it when a version is deployed, merges it again before that boots, or copies it to all.
 
 mod external;
 mod snapshot;
@@ -25,28 +25,28 @@ use system::owners::IdMoves;
 /// The variable that names a program to merge instead of the library.
 const PROGRAM: &str = "BASEROCK_SYSTEM_CONFIG_SYNC";
 
-/// How `/etc` is merged.
+/// The options of a merge of `/etc`.
 #[derive(Clone, Debug, Default)]
 pub struct EtcMerge {
-    /// The rules.
+    /// The options of the rules.
     pub options: Options,
-    /// Merge even where somebody has edited the new version's `/etc`.
+    /// Whether to merge even if somebody has edited the new version's `/etc`.
     pub again: bool,
-    /// Only plan.
+    /// Whether only to plan.
     pub dry_run: bool,
-    /// All names in the new version's `orig` that are not root's alone or have an ACL: who has its manifest knows them, and saves the
-    /// time to look for them.
+    /// All names in the new version's `orig` that do not belong to root alone or have an ACL. A caller that has the manifest knows them, which
+    /// saves the search.
     pub owned: Option<Vec<PathBuf>>,
-    /// A program that merges instead: `PROGRAM merge OLD NEW`.
+    /// A program that merges instead of the library: `PROGRAM merge OLD NEW`.
     pub program: Option<PathBuf>,
 }
 
-/// What a merge of `/etc` did.
+/// The result of a merge of `/etc`.
 #[derive(Clone, Debug, Default)]
 pub struct Merged {
-    /// What the library did; `None` where a program did it.
+    /// The outcome of the library's merge; `None` if a program merged.
     pub outcome: Option<Outcome>,
-    /// Numbers of users and groups that moved.
+    /// The numbers of users and groups that moved.
     pub moves: IdMoves,
 }
 
@@ -60,9 +60,9 @@ impl EtcMerge {
     }
 }
 
-/// Merges into the new version's `run` from the old one's `orig` and `run`, and writes the record of it.
+/// Merges from the old version's `orig` and `run` into the new version's `run`, and writes the record of the merge.
 ///
-/// Refuses a new version that is running or in use: its `/etc` would change under the feet of its processes.
+/// Refuses a new version that is running or in use, because its `/etc` would change while its processes use it.
 pub fn merge(
     volume: &Volume,
     old: &ExistingLabel,
@@ -72,7 +72,7 @@ pub fn merge(
 ) -> Result<Merged> {
     let survey = volume.survey()?;
     survey.require(volume, old)?;
-    // Called by the deployment that holds the lock, the new version is not complete yet.
+    // Without a lock of its own, the volume is changed under the lock of a deployment. The new version is not complete then.
     if volume.lock().is_some() {
         survey.require(volume, new)?;
     }
@@ -97,15 +97,15 @@ fn refuse_unfit(volume: &Volume, old: &ExistingLabel, new: &ExistingLabel) -> Re
 /// The state of the new version.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum NewVersion {
-    /// Complete: the result has to be on the disk before it takes its place.
+    /// Complete. The result must be on the disk before it is put in place.
     Complete,
     /// Complete, and nobody has edited its `/etc`.
     Unedited,
-    /// Being deployed: it is committed as a whole.
+    /// Being deployed. It is committed as a whole.
     Deploying,
 }
 
-/// The same for a version that is being deployed.
+/// Like [`merge`], for a version that is being deployed.
 pub(super) fn merge_into(
     volume: &Volume,
     old: &ExistingLabel,
@@ -119,21 +119,21 @@ pub(super) fn merge_into(
     }
 }
 
-/// What came of a second merge, when a version becomes the default.
+/// The outcome of the second merge, which is done when a version becomes the default.
 #[derive(Clone, Debug)]
 pub enum MergedAgain {
     /// The old version's `/etc` has not changed since the deployment.
     NotNeeded,
-    /// It was merged once more.
+    /// It was merged again.
     Merged(Box<Merged>),
-    /// Both have changed, and are left as they are.
+    /// Both have changed, and were left as they are.
     BothChanged {
-        /// The version from which the changes would come.
+        /// The label of the old version.
         old: ExistingLabel,
     },
 }
 
-/// Merges again where the old version's `/etc` has changed since the deployment, and the new one's has not.
+/// Merges again if the old version's `/etc` has changed since the deployment and the new one's has not.
 pub(super) fn merge_again(
     volume: &Volume,
     survey: &Survey,
@@ -207,7 +207,7 @@ fn record(volume: &Volume, label: &ExistingLabel) -> Result<Option<Record>> {
     Record::parse(&json, &version.shown(MERGE_RECORD)).map(Some)
 }
 
-/// The three fstabs with the volume's own lines, so that these are nobody's change.
+/// The three fstabs with the volume's own lines, so that these lines do not count as changes.
 fn completed_fstabs(volume: &Volume, versions: [&Dir; 3]) -> Result<Option<[Option<Vec<u8>>; 3]>> {
     let lines = state::fstab_lines(volume)?;
     if lines.is_empty() {

@@ -1,4 +1,4 @@
-//! A version's `run` as it is at one moment, while its programs go on writing.
+//! Freezes a version's `run` at one moment, while its programs go on writing.
 
 use system::btrfs::{self, Access};
 use system::dir::Dir;
@@ -9,7 +9,7 @@ use crate::label::ExistingLabel;
 use crate::layout::{MERGED_FROM, PRIVATE, RUN};
 use crate::volume::Volume;
 
-/// A read-only snapshot, deleted with this value; on other filesystems than btrfs the directory itself.
+/// A read-only snapshot. It is deleted when this is dropped. On other filesystems than btrfs this is the directory itself.
 pub struct Frozen {
     dir: Dir,
     place: Option<(Dir, String)>,
@@ -24,7 +24,7 @@ pub fn of_run(volume: &Volume, label: &ExistingLabel, version: &Dir) -> Result<F
     let private = volume.top().ensure_dir(PRIVATE, 0o700)?;
     let name = format!("{MERGED_FROM}{label}");
     if private.has(&name)? {
-        // Left by a process that was killed.
+        // A killed process has left it behind.
         btrfs::delete(&private, &name)?;
     }
     btrfs::snapshot(&run, &private, &name, Access::ReadOnly)?;
@@ -33,7 +33,7 @@ pub fn of_run(volume: &Volume, label: &ExistingLabel, version: &Dir) -> Result<F
 }
 
 impl Frozen {
-    /// The frozen tree; messages show it as the version's own.
+    /// The frozen tree. Messages show the path of the version's own tree.
     pub fn dir(&self) -> &Dir {
         &self.dir
     }

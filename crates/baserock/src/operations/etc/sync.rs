@@ -1,4 +1,4 @@
-//! One version's `/etc` for all.
+//! Copies one version's `/etc` to all others.
 
 use system::dir::Dir;
 use system::error::Result;
@@ -17,8 +17,8 @@ use crate::rootfs::etc::staged::Staged;
 use crate::volume::Volume;
 use system::owners::IdMoves;
 
-/// Copies the canonical version's `/etc` over that of every other version but the running one. What was there is kept as
-/// `systems/LABEL/etc.before-sync`. Each is replaced in one step. Returns the versions that got it.
+/// Copies the canonical version's `/etc` over that of every other version except the running one. The old `/etc` is kept as
+/// `systems/LABEL/etc.before-sync`. Each is replaced in one step. Returns the versions that got the new one.
 pub fn sync(
     volume: &Volume,
     canonical: &ExistingLabel,
@@ -54,7 +54,7 @@ fn attempt(
     Ok(done)
 }
 
-/// The version that is copied from.
+/// The canonical version.
 struct Source<'a> {
     label: &'a ExistingLabel,
     orig: &'a Dir,
@@ -70,7 +70,7 @@ fn copy(volume: &Volume, source: &Source<'_>, label: &ExistingLabel) -> Result<(
     let (now, earlier) = (read_etc(&run)?, record(volume, label)?);
     let new = plan.record(source.label.as_str());
     if earlier.as_ref() == Some(&new) && fingerprint_of_user(&now) == fingerprint_of_user(&plan.result) {
-        // A sync before this one has done it, and has kept what there was before.
+        // An earlier sync has replaced it already, and has kept the old one.
         return Ok(());
     }
     replace_copy(&now, &version, ETC_BEFORE_SYNC)?;

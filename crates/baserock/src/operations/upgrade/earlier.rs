@@ -1,4 +1,4 @@
-//! The contents that an earlier try has got: some wait for their names, others are in the tree already.
+//! The contents of an earlier try: some wait for their names, others are in the tree already.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -49,7 +49,7 @@ impl<'a> EarlierTry<'a> {
         Ok(have)
     }
 
-    /// How many bytes of the content are there: all of them, which are verified, or a number of segments, which are not.
+    /// The number of bytes of the content that are there. A whole content is verified. A number of segments is not.
     fn have_of(&mut self, wanted: &Wanted) -> Result<u64> {
         let Some(Found { file, shown, size }) = self.find(wanted) else { return Ok(0) };
         if size < wanted.size {
@@ -75,7 +75,7 @@ impl<'a> EarlierTry<'a> {
     fn find(&self, wanted: &Wanted) -> Option<Found> {
         let waiting =
             self.contents.as_ref().and_then(|contents| regular(contents, wanted.hash.to_string().as_ref()));
-        // The file in the tree may still be that of the basis; only its hash tells.
+        // The file in the tree may still be that of the basis. Only its hash tells.
         let named = || regular(&self.tree, wanted.entry.of(self.new).path());
         waiting.or_else(|| named().filter(|found| found.size == wanted.size))
     }

@@ -1,4 +1,4 @@
-//! Whether the volume can get the version.
+//! Checks whether the volume can get the version.
 
 use delta::hash::Hash;
 use system::btrfs;
@@ -10,16 +10,16 @@ use crate::operations::{loader_limits, manifest};
 use crate::refusal::Refusal;
 use crate::volume::{Survey, Volume};
 
-/// What a volume has under the label of a new version.
+/// The state of the label of a new version on the volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Present {
     /// There is nothing.
     Nothing,
-    /// Another tree, or one that is not known yet, from an upgrade that did not finish the deployment.
+    /// An upgrade has put another tree there, or one that is not known yet, and has not deployed it.
     Begun,
-    /// The same tree, from such an upgrade.
+    /// An upgrade has put the same tree there, and has not deployed it.
     SameTree,
-    /// The same tree, deployed.
+    /// The same tree is there, and it is deployed.
     Deployed,
 }
 
@@ -30,7 +30,7 @@ impl Present {
     }
 }
 
-/// Fails if the volume cannot get the version. `digest` is that of the new tree's manifest, if it is known. Changes nothing.
+/// Fails if the volume cannot get the version. `digest` is the digest of the new tree's manifest, if it is known. Changes nothing.
 pub fn check(volume: &Volume, label: &ExistingLabel, digest: Option<Hash>) -> Result<Present> {
     btrfs::require(volume.top())?;
     let survey = volume.survey()?;

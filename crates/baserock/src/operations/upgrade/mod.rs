@@ -1,5 +1,5 @@
-//! Adding a version. The new tree is put together beside the versions, and shares with the default what both have. Then it becomes a version
-//! itself: deployed, and the default.
+//! Adds a version. The new tree is put together beside the versions, and shares equal contents with the default. Then it becomes a version,
+//! is deployed, and becomes the default.
 
 mod earlier;
 mod label;
@@ -32,14 +32,14 @@ use crate::label::{ExistingLabel, Label};
 use crate::layout::{self, ORIG};
 use crate::volume::Volume;
 
-/// What to add, and how.
+/// The options of an upgrade.
 #[derive(Clone, Debug)]
 pub struct Upgrade {
     /// The new version.
     pub label: Label,
-    /// How the version is to be booted. Where this says nothing, the version's own metadata counts.
+    /// The boot parameters. Missing ones are taken from the version's own metadata.
     pub parameters: Parameters,
-    /// How `/etc` is merged; `None` leaves it as it was built.
+    /// The options of the merge of `/etc`; `None` leaves it as built.
     pub etc: Option<EtcMerge>,
     /// The space that must stay free.
     pub reserve: Reserve,
@@ -56,16 +56,16 @@ pub struct Upgraded {
     pub before: Option<ExistingLabel>,
 }
 
-/// Where the new tree comes from: a folder of this machine, another machine, a server.
+/// The source of the new tree: a folder of this machine, another machine, or a server.
 pub trait Contents {
-    /// The digest of the new tree's manifest. If it is given, a try that fails leaves what it has for the next try, which goes on with it if
-    /// its digest is the same. If it is `None`, a try that fails leaves nothing.
+    /// The digest of the new tree's manifest. If it is given, a failed try leaves its contents for the next try, which uses them if its digest
+    /// is the same. If it is `None`, a failed try leaves nothing.
     fn digest(&self) -> Option<Hash>;
 
     /// The manifest of the new tree. It is not asked for if an earlier try has left it.
     fn manifest(&mut self) -> Result<Manifest>;
 
-    /// Carries out [`Filling::apply`]: prepares, gives every content that its plan wants its names, and finishes.
+    /// Carries out [`Filling::apply`]: prepares, puts every content that the plan wants at its names, and finishes.
     fn fill(&mut self, filling: &Filling<'_>) -> Result<Stats>;
 }
 
@@ -75,16 +75,16 @@ pub struct Filling<'a> {
     pub volume: &'a Dir,
     /// The plan, the basis, and the tree. The tree is a snapshot of the basis.
     pub apply: Apply<'a>,
-    /// A folder for contents that are not complete yet, each named by its hash. It is in the subvolume of the tree, and goes at the end.
+    /// A folder for contents that are not complete yet, each named by its hash. It is in the subvolume of the tree, and is removed at the end.
     pub parts: &'a Dir,
-    /// Of each content that an earlier try has left in `parts`, the number of bytes that are there.
+    /// The number of bytes in `parts` of each content that an earlier try has left there.
     pub have: &'a HashMap<Hash, u64>,
 }
 
 /// Adds the version and makes it the default.
 ///
-/// Filling the new tree takes only the label's lock, so that a slow source does not keep others from changing the volume. The volume's own
-/// lock is taken for the rest, unless the volume was opened with it.
+/// While the new tree is filled, only the label's lock is held, so that a slow source does not keep others from changing the volume. The
+/// volume's own lock is taken for the rest, unless the volume was opened with it.
 pub fn upgrade(
     volume: &mut Volume,
     upgrade: &Upgrade,
@@ -106,7 +106,7 @@ fn attempt(
     let mut staged = None;
     if !present.has_tree() {
         let staging = Staging::open(volume, label, digest.is_some())?;
-        // Another process may have held the label's lock until now, and have added the version.
+        // Another process may have held the label's lock until now and added the version.
         present = check(volume, label, digest)?;
         if present == Present::Begun {
             observer.note(format!("version {label} was begun and not completed: it is made anew"));
@@ -164,7 +164,7 @@ fn stage(
     Ok(Staged { staging, manifest: new, names })
 }
 
-/// Begins the new tree with the contents that an earlier try has left. Returns the tree, and its folder of parts.
+/// Begins the new tree with the contents that an earlier try has left. Returns the tree and its folder of parts.
 fn begin<'w>(
     staging: &Staging,
     orig: &Dir,
@@ -184,7 +184,7 @@ fn begin<'w>(
     Ok((tree, parts))
 }
 
-/// Makes the staged tree a version, unless it is one already, deploys it, unless that is done, and makes it the default.
+/// Makes the staged tree a version, deploys it, and makes it the default. Steps that are done already are left out.
 fn install(
     volume: &Volume,
     upgrade: &Upgrade,

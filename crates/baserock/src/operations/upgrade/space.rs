@@ -16,7 +16,7 @@ use crate::volume::Volume;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reserve {
     bytes: u64,
-    /// This part of the volume, if that is more: 20 stands for a twentieth.
+    /// This part of the volume, if that is more: 20 means a twentieth.
     part: Option<u64>,
 }
 
@@ -25,14 +25,14 @@ const PER_NAME: u64 = 2048;
 const SECTOR: u64 = 4096;
 
 impl Reserve {
-    /// For a disk from which no system is running: 64 MiB for menus, for the next merge of `/etc`, and for btrfs to delete in.
+    /// For a disk without a running system: 64 MiB for menus, for the next merge of `/etc`, and for the needs of btrfs when it deletes.
     pub const OFFLINE: Reserve = Reserve { bytes: 64 << 20, part: None };
 
     /// For the disk of a running system, whose programs go on writing: 512 MiB, or a twentieth of the volume if that is more.
     pub const RUNNING: Reserve = Reserve { bytes: 512 << 20, part: Some(20) };
 
-    /// Fails if there is no room for the plan, and names the versions that could be removed. `have` tells how many bytes of a content are
-    /// there already.
+    /// Fails if there is no room for the plan, and names the versions that could be removed. `have` is the number of bytes of each content that
+    /// are there already.
     pub(super) fn check(
         self,
         volume: &Volume,

@@ -1,5 +1,5 @@
 //! The folder in which a new version is put together: `/.baserock/incoming/LABEL`. It is not a version. A failed try can leave it for the
-//! next one.
+//! next try.
 
 use std::fs::File;
 use std::io::Write;
@@ -24,8 +24,8 @@ use crate::layout::{INCOMING, ORIG, PRIVATE, SYSTEMS};
 use crate::operations::manifest;
 use crate::volume::Volume;
 
-/// In the folder: the subvolume in which the new tree is put together. It is a snapshot of the basis with one more folder in its root, for
-/// contents that do not have their names yet.
+/// In the folder: the subvolume in which the new tree is put together. It is a snapshot of the basis with one more folder in its root. That
+/// folder is for contents that do not have their names yet.
 const TREE: &str = "tree";
 /// In the folder: the tree of an earlier try, until its contents have been taken over into the new tree.
 const EARLIER: &str = "earlier";
@@ -36,24 +36,24 @@ const MANIFEST: &str = "manifest";
 /// In the folder: the directory that becomes the version's.
 const VERSION: &str = "version";
 const LOCK: &str = "lock";
-/// How long to wait for the lock. A process whose source has vanished may hold it for one more minute.
+/// The longest time to wait for the lock. A process whose source has vanished may hold it for one more minute.
 const LOCK_PATIENCE: Duration = Duration::from_secs(65);
-/// How often to try to get the lock.
+/// The time between two tries to get the lock.
 const LOCK_INTERVAL: Duration = Duration::from_millis(200);
-/// The most bytes that a manifest has: a thousand times what that of a Debian has.
+/// The limit for a manifest in bytes. The manifest of a Debian system has a thousandth of this.
 const MOST_MANIFEST: u64 = 1 << 30;
-/// How long to wait until the space of deleted subvolumes is free.
+/// The longest time to wait until the space of deleted subvolumes is free.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The folder of one label, locked.
 pub struct Staging {
     dir: Dir,
-    /// Deletes the folder at the end, unless it is kept. The lock is held until then.
+    /// Deletes the folder at the end, unless it is kept. The lock is still held then.
     clearing: Option<Undo<'static>>,
     _lock: Lock,
 }
 
-/// A name for the folder of contents that neither of two trees has.
+/// A name for the folder of contents. Neither of the two trees has this name.
 pub fn parts_name(trees: [&Manifest; 2]) -> String {
     let mut name = CONTENTS.to_owned();
     while trees.iter().any(|tree| tree.entries().iter().any(|entry| *entry.path == *name.as_bytes())) {
@@ -63,7 +63,7 @@ pub fn parts_name(trees: [&Manifest; 2]) -> String {
 }
 
 impl Staging {
-    /// Opens the folder, and makes it if necessary. If it is kept, a failure leaves it as it is; if not, it is deleted then.
+    /// Opens the folder, and makes it if necessary. After a failure it is left as it is if it is kept, and deleted if not.
     pub fn open(volume: &Volume, label: &ExistingLabel, is_kept: bool) -> Result<Self> {
         let private = volume.top().ensure_dir(PRIVATE, 0o700)?;
         let folders = private.ensure_dir(INCOMING, 0o700)?;
@@ -74,7 +74,7 @@ impl Staging {
             undo.push(format!("remove {}", dir.shown("").display()), move || folders.remove_tree(&name));
             undo
         });
-        // For an administrator who wants to know which process it is.
+        // The number tells an administrator which process is at work.
         change("write", dir.shown(LOCK), || writeln!(lock.file(), "{}", std::process::id()))?;
         Ok(Staging { dir, clearing, _lock: lock })
     }
@@ -84,7 +84,7 @@ impl Staging {
         self.clearing.is_none()
     }
 
-    /// The manifest of an earlier try, if that was for the tree with this digest. Everything of a try for another tree is deleted.
+    /// The manifest of an earlier try for the tree with this digest. Everything of a try for another tree is deleted.
     pub fn manifest(&self, digest: Option<Hash>) -> Result<Option<Manifest>> {
         let bytes = self.dir.read_if_exists(MANIFEST, MOST_MANIFEST)?;
         let manifest = bytes.and_then(|bytes| format::read(bytes.as_slice()).ok());
@@ -102,7 +102,7 @@ impl Staging {
         self.dir.write_new(MANIFEST, 0o600, &bytes).map(drop)
     }
 
-    /// The tree of an earlier try. It is deleted if it was begun from another basis, or before the basis was changed.
+    /// The tree of an earlier try. It is deleted if it was begun from another basis, or if the basis was changed after that.
     pub fn earlier(&self, orig: &Dir) -> Result<Option<Dir>> {
         // If both exist, the last try was ended while it took contents over from `EARLIER`.
         if !self.dir.has(EARLIER)? && self.dir.has(TREE)? {
@@ -131,8 +131,8 @@ impl Staging {
         self.dir.remove_tree(EARLIER)
     }
 
-    /// Makes the tree the frozen `orig` of a version, with its manifest beside it. The version is not complete yet; it appears among the
-    /// others in one step. No file in the tree may be open for writing.
+    /// Makes the tree the frozen `orig` of a version, with its manifest beside it. The version appears among the others in one step, and is not
+    /// complete yet. No file in the tree may be open for writing.
     pub fn publish(&self, volume: &Volume, label: &ExistingLabel, new: &Manifest) -> Result<()> {
         let systems = volume.top().dir(SYSTEMS)?;
         let version = self.dir.ensure_dir(VERSION, 0o755)?;
@@ -157,7 +157,7 @@ impl Staging {
     }
 }
 
-/// Opens and locks the folder of the label. On failure no folder is left that was not there before.
+/// Opens and locks the folder of the label. After a failure there is no new folder.
 fn lock(folders: &Dir, label: &ExistingLabel) -> Result<(Dir, Lock)> {
     let (begun, shown) = (Instant::now(), format!("the folder of version {label}"));
     let mut undo = Undo::new();

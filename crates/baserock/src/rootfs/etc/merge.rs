@@ -1,4 +1,4 @@
-//! The merge of one version's `/etc` into another's, on disk.
+//! Merges one version's `/etc` into another's, on disk.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ use crate::layout::MERGE_RECORD;
 use crate::refusal::Refusal;
 use system::owners::IdMoves;
 
-/// The directories and records that a merge reads, and the one that it changes.
+/// The directories and records that a merge reads, and the directories that it changes.
 #[derive(Debug)]
 pub struct Inputs<'a> {
     /// The label of the old version.
@@ -32,47 +32,47 @@ pub struct Inputs<'a> {
     pub old_record: Option<&'a Record>,
     /// The new version as built.
     pub new_orig: &'a Dir,
-    /// The new version as it will be booted: what is changed.
+    /// The new version as it will be booted. This is changed.
     pub new_run: &'a Dir,
     /// The record of the last merge into the new version, if there was one.
     pub new_record: Option<&'a Record>,
-    /// `systems/NEW`, for the record; where an edited `etc` is kept as `etc.before-merge` when it is merged again.
+    /// `systems/NEW`. It gets the record, and `etc.before-merge` if an edited `etc` is replaced.
     pub new_version: &'a Dir,
 }
 
-/// What is asked of a merge on disk.
+/// The options of a merge on disk.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// How the trees are merged.
+    /// The options of the rules.
     pub options: Options,
-    /// Only plan.
+    /// Whether only to plan.
     pub dry_run: bool,
-    /// Merge even where somebody has edited the new version's `etc`.
+    /// Whether to merge even if somebody has edited the new version's `etc`.
     pub again: bool,
-    /// Nobody has edited the new version's `etc`: that has been looked at already.
+    /// Whether the caller knows already that nobody has edited the new version's `etc`.
     pub is_unedited: bool,
-    /// Write everything to disk before the exchange: needed where the new version is complete already, not where its completion is
-    /// committed later.
+    /// Whether to write everything to disk before the exchange. This is needed if the new version is complete already, and not if it is
+    /// committed as a whole later.
     pub sync: bool,
-    /// All names in the new version's `orig` that are not root's alone or have an ACL, where they are known.
+    /// All names in the new version's `orig` that do not belong to root alone or have an ACL, if they are known.
     pub owned: Option<Vec<PathBuf>>,
 }
 
-/// What a merge did.
+/// The outcome of a merge.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// What was done to every path that is not the same in all three trees.
+    /// The step for every path that is not the same in all three trees.
     pub steps: Vec<Step>,
-    /// What was written as `systems/NEW/merge.json`, unless it was a dry run.
+    /// The record, which was written as `systems/NEW/merge.json` unless it was a dry run.
     pub record: Record,
-    /// How many inodes of the new version, outside `etc`, got another owner.
+    /// The number of inodes of the new version outside `etc` that got another owner.
     pub reowned: u64,
 }
 
 /// The name in `systems/NEW` under which an edited `etc` is kept when it is merged again.
 pub const BEFORE_MERGE: &str = "etc.before-merge";
 
-/// Merges the old version's `etc` into the new version's `run`. On failure that is as it was.
+/// Merges the old version's `etc` into the new version's `run`. After a failure `run` is unchanged.
 pub fn merge(inputs: &Inputs<'_>, request: &Request, observer: &dyn Observer) -> Result<Outcome> {
     observer.phase(format!("merging /etc of {} into {}", inputs.old, inputs.new));
     let trees = Trees {
@@ -107,25 +107,25 @@ pub fn merge(inputs: &Inputs<'_>, request: &Request, observer: &dyn Observer) ->
     Ok(Outcome { steps: plan.steps, record, reowned })
 }
 
-/// What `etc` in a version holds; nothing where there is none.
+/// Reads the `etc` in a tree. If there is none, the result is empty.
 pub fn read_etc(version: &Dir) -> Result<Tree> {
     version.dir_if_exists("etc")?.map_or_else(|| Ok(Tree::default()), scan::read)
 }
 
-/// A version whose `etc` is replaced.
+/// The version whose `etc` is replaced.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     /// Its directory.
     pub version: &'a Dir,
-    /// In that, the tree as built.
+    /// The tree as built.
     pub orig: &'a Dir,
-    /// And as it boots.
+    /// The tree that boots.
     pub run: &'a Dir,
-    /// Whether it can be booted already, so that a crash must leave it with what it had, or with all of the new.
+    /// Whether it can be booted already, so that a crash must leave it with the whole old `etc` or the whole new one.
     pub is_complete: bool,
 }
 
-/// Re-owns, exchanges, and writes the record. Where something fails, all is as it was; after a crash [`pending::settle`] sees to that.
+/// Changes owners, exchanges `etc`, and writes the record. A failure takes everything back. After a crash [`pending::settle`] repairs it.
 pub fn put_in_place(staged: &Staged<'_>, reown: Reown<'_>, place: Place<'_>, record: &Record) -> Result<u64> {
     let Place { version, orig, run, is_complete } = place;
     let mut undo = Undo::new();
@@ -139,7 +139,7 @@ pub fn put_in_place(staged: &Staged<'_>, reown: Reown<'_>, place: Place<'_>, rec
     staged.exchange()?;
     undo.push("put the old etc back", || staged.exchange());
     if is_complete {
-        // A record that is synced by itself would outlive a power cut that the exchange does not.
+        // Without this sync a power cut could undo the exchange, but not the record, which is synced by itself.
         staged.sync()?;
     }
     atomic::write(version, MERGE_RECORD, 0o600, &record.to_json())?;
@@ -150,7 +150,7 @@ pub fn put_in_place(staged: &Staged<'_>, reown: Reown<'_>, place: Place<'_>, rec
     Ok(count)
 }
 
-/// The new version's `etc` where somebody has edited it since it was merged or deployed.
+/// The new version's `etc` if somebody has edited it since it was merged or deployed.
 fn edits(inputs: &Inputs<'_>, request: &Request, v2: &Tree) -> Result<Option<Tree>> {
     if request.is_unedited {
         return Ok(None);
@@ -186,7 +186,7 @@ fn keep(edits: &Tree, inputs: &Inputs<'_>, observer: &dyn Observer) -> Result<()
     Ok(())
 }
 
-/// Writes a tree to `name` in `parent`, replacing an earlier one.
+/// Writes a tree to `name` in `parent`. It replaces an earlier one.
 pub fn replace_copy(tree: &Tree, parent: &Dir, name: &str) -> Result<()> {
     let temporary = atomic::temporary_name(name);
     parent.remove_tree(&temporary)?;
@@ -203,7 +203,7 @@ pub fn replace_copy(tree: &Tree, parent: &Dir, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Names what somebody should look at.
+/// Warns of all steps that the user should look at.
 fn report(steps: &[Step], observer: &dyn Observer) {
     for step in steps.iter().filter(|step| step.is_named()) {
         observer.warn(step.to_string());

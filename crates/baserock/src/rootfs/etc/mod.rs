@@ -1,4 +1,4 @@
-//! `/etc` on the disk: read into the values of [`crate::etc`], and a planned one written and put in its place in one step.
+//! `/etc` on the disk: reads it into the values of [`crate::etc`], and writes a planned one and puts it in place in one step.
 
 pub mod merge;
 pub mod pending;

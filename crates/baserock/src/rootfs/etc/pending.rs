@@ -1,4 +1,4 @@
-//! A merge that is taking its place in a complete version: what tells, after a crash, whether it has.
+//! Notes a merge while its result is put in place in a complete version. After a crash the note tells whether that was done.
 
 use serde::{Deserialize, Serialize};
 use system::atomic;
@@ -20,23 +20,24 @@ struct Pending {
     record: Record,
 }
 
-/// The number rises with that of the record that is inside.
+/// The number rises with that of the record inside.
 impl Format for Pending {
     const FORMAT: u64 = Record::FORMAT;
 }
 
-/// Notes, on the disk, that the tree is about to take the place of the version's `etc`.
+/// Notes on the disk that the tree is about to replace the version's `etc`.
 pub fn note(version: &Dir, staged: &Staged<'_>, record: &Record) -> Result<()> {
     let pending = Pending { etc: staged.inode()?, record: record.clone() };
     atomic::write(version, MERGING, 0o600, &json::file(&pending))
 }
 
-/// The merge is done, or undone.
+/// Removes the note, because the merge is done or undone.
 pub fn forget(version: &Dir) -> Result<()> {
     version.remove_tree(MERGING)
 }
 
-/// Ends what a crash interrupted: where the new `etc` is in its place it gets its record, else files are given back to their owners.
+/// Finishes the work that a crash interrupted. If the new `etc` is in place, it gets its record. Otherwise the files get their old owners
+/// back.
 pub fn settle(version: &Dir) -> Result<()> {
     let Some(pending) = read(version)? else { return Ok(()) };
     let run = version.dir(RUN)?;
@@ -52,7 +53,7 @@ pub fn settle(version: &Dir) -> Result<()> {
     forget(version)
 }
 
-/// Why nobody here can tell whether the merge has taken its place; `None` where there is none, or where its record is read.
+/// The reason why the note cannot be read; `None` if it can be read, or if there is none.
 pub fn fault(version: &Dir) -> Result<Option<String>> {
     match read(version) {
         Err(error @ Error::Malformed { .. }) => Ok(Some(error.reason())),

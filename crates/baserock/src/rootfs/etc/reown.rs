@@ -1,4 +1,4 @@
-//! Giving a version's files to the owners that they have on this machine.
+//! Gives a version's files the owners that they have on this machine.
 
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -16,22 +16,22 @@ use system::walk::{Place, Visit, Walk};
 
 use super::staged::ETC;
 
-/// Re-owns a version's `run` from what its `orig` says.
+/// Changes the owners in a version's `run`.
 ///
-/// A file's number as built is looked up in `orig`, so that doing it again, or after a crash in the middle, gives the same. A file
-/// whose owner is neither that nor the one of the earlier merge was given away by somebody, and is left alone.
+/// A file's owner as built is looked up in `orig`, so the result is the same if this is done again, even after a crash in the middle. A file
+/// whose owner is neither the one as built nor the one of the earlier merge was changed by somebody, and is left alone.
 #[derive(Clone, Copy, Debug)]
 pub struct Reown<'a> {
-    /// The numbers to give.
+    /// The new numbers.
     pub moves: &'a IdMoves,
-    /// The numbers that an earlier merge gave.
+    /// The numbers of an earlier merge.
     pub earlier: &'a IdMoves,
-    /// All names in `orig` that are not root's alone or have an ACL, where they are known: then nobody has to look for them.
+    /// All names in `orig` that do not belong to root alone or have an ACL. If they are known, no search for them is needed.
     pub owned: Option<&'a [PathBuf]>,
 }
 
 impl Reown<'_> {
-    /// Re-owns everything in `run` but `etc`, never crossing a mount. Returns how many inodes got another owner.
+    /// Changes the owners of everything in `run` except `etc`. It never crosses a mount. Returns the number of inodes that got another owner.
     pub fn run(self, orig: &Dir, run: &Dir) -> Result<u64> {
         if self.moves == self.earlier {
             return Ok(0);
@@ -47,12 +47,12 @@ impl Reown<'_> {
         Ok(walk.count)
     }
 
-    /// Whether root itself has another number than before.
+    /// Whether the number of root itself moves.
     fn moves_root(self) -> bool {
         [self.moves, self.earlier].iter().any(|moves| (moves.user(0), moves.group(0)) != (0, 0))
     }
 
-    /// The owner that a file is to have.
+    /// The new owner of a file.
     fn owner(self, built: &FileStat, now: &FileStat) -> (u32, u32) {
         let settle = |now: u32, built: u32, earlier: u32, wanted: u32| {
             if now == built || now == earlier { wanted } else { now }
@@ -63,13 +63,13 @@ impl Reown<'_> {
         (uid, gid)
     }
 
-    /// Whether the owner of a file that was built so can be another than before.
+    /// Whether the owner of a file as built can move.
     fn moves_owner(self, built: &FileStat) -> bool {
         let (uid, gid) = (built.st_uid, built.st_gid);
         [self.moves, self.earlier].iter().any(|moves| (moves.user(uid), moves.group(gid)) != (uid, gid))
     }
 
-    /// The ACL that a file is to have, where that is another than it has.
+    /// The new ACL of a file; `None` if it stays the same.
     fn acl(self, built: &[u8], now: &[u8]) -> Option<Vec<u8>> {
         let is_known = now == built || self.earlier.acl(built).is_some_and(|earlier| earlier == now);
         let wanted = self.moves.acl(built).unwrap_or_else(|| built.to_vec());
@@ -84,7 +84,7 @@ struct Owning<'a> {
 }
 
 impl Owning<'_> {
-    /// One name, where nobody has to look for it.
+    /// Handles one known name.
     fn known(&mut self, orig: &Dir, run: &Dir, path: &Path) -> Result<()> {
         let (mut orig, mut run) = (orig.duplicate()?, run.duplicate()?);
         for name in path {
@@ -100,7 +100,7 @@ impl Owning<'_> {
         self.directory(&orig, &run)
     }
 
-    /// Everything that `orig` has.
+    /// Handles everything in `orig`.
     fn everything(&mut self, orig: &Dir, run: &Dir) -> Result<()> {
         let mut walk = Walk::new(orig.duplicate()?)?;
         let mut trail = Trail::new(run.duplicate()?)?;
@@ -127,7 +127,7 @@ impl Owning<'_> {
         Ok(())
     }
 
-    /// The directory of this name, unless there is none, or something is mounted on it.
+    /// The directory of this name; `None` if there is none, or if something is mounted on it.
     fn below(&self, run: &Dir, name: &Path) -> Result<Option<Dir>> {
         if !run.stat_of(name)?.is_some_and(|stat| is_directory(&stat)) {
             return Ok(None);
@@ -142,10 +142,10 @@ impl Owning<'_> {
         self.one((&built, &built.stat()?), (&now, &now.stat()?))
     }
 
-    /// Anything but a directory.
+    /// Handles anything but a directory.
     fn name(&mut self, orig: &Dir, built: &FileStat, run: &Dir, name: &Path) -> Result<()> {
         let original = Inode::named(orig, name);
-        // Most files stay whose they are, and looking at the version's own as well would take as long again.
+        // Most files keep their owners. Examining them in `run` too would double the time.
         if !self.reown.moves_owner(built) && !has_acl(&original, built)? {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! Reading an `etc` from the disk.
+//! Reads an `etc` from the disk.
 
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
@@ -15,8 +15,8 @@ use super::stored;
 use crate::etc::EtcPath;
 use crate::etc::tree::{Kind, Node, Tree};
 
-/// Reads everything below `root`. Large files stay on disk and are read again when they are needed, so nobody may write to them. A mount
-/// point is empty, since what is mounted there is not a part of the tree.
+/// Reads everything below `root`. Large files stay on disk and are read again when needed, so nobody may write to them. A mount point counts
+/// as empty, because the mounted filesystem is not part of the tree.
 pub fn read(root: Dir) -> Result<Tree> {
     let root = Arc::new(root);
     let mut tree = Tree::default();
@@ -40,7 +40,7 @@ pub fn read(root: Dir) -> Result<Tree> {
     Ok(tree)
 }
 
-/// Anything but a directory. A name that is gone again was never there.
+/// Reads anything but a directory. A name that has disappeared meanwhile gives `None`.
 fn name(root: &Arc<Dir>, place: Place<'_>) -> Result<Option<Node>> {
     let Some(stat) = place.dir.stat_of(place.name)? else { return Ok(None) };
     let kind = match stat.st_mode & libc::S_IFMT {

@@ -1,4 +1,4 @@
-//! Writing a tree to disk, and putting it in the place of `etc` in one step.
+//! Writes a tree to disk, and replaces `etc` by it in one step.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -15,10 +15,10 @@ use system::{atomic, signal};
 use crate::etc::EtcPath;
 use crate::etc::tree::{Kind, Node, Tree};
 
-/// The directory, in a version.
+/// The name of the directory in a version.
 pub const ETC: &str = "etc";
 
-/// A tree that stands beside `etc`, ready to take its place. Dropped, it removes what stands beside `etc` then.
+/// A tree beside `etc` that is ready to replace it. When this is dropped, it removes the tree that is beside `etc` then.
 #[derive(Debug)]
 pub struct Staged<'a> {
     root: &'a Dir,
@@ -26,22 +26,22 @@ pub struct Staged<'a> {
 }
 
 impl<'a> Staged<'a> {
-    /// Writes the tree beside `root`'s `etc`. On failure nothing is left.
+    /// Writes the tree beside the `etc` in `root`. A failure leaves nothing behind.
     pub fn write(tree: &Tree, root: &'a Dir) -> Result<Self> {
         let name = atomic::temporary_name(ETC);
-        // One that a killed process left behind.
+        // A killed process may have left one behind.
         root.remove_tree(&name)?;
         let staged = Staged { root, name };
         write(tree, root, &staged.name)?;
         Ok(staged)
     }
 
-    /// Waits until the tree is on disk, so that no power cut can leave empty files in the place of `etc`.
+    /// Waits until the tree is on disk, so that a power cut cannot leave an `etc` with empty files.
     pub fn sync(&self) -> Result<()> {
         change("sync", self.root.shown(&self.name), || rustix::fs::syncfs(self.root))
     }
 
-    /// Puts the tree in the place of `etc`: at every moment there is the one or the other, whole. The old one stands beside it then.
+    /// Exchanges the tree and `etc`. At every moment there is a whole `etc`: the old one or the new one. The old one is beside it afterwards.
     pub fn exchange(&self) -> Result<()> {
         match (self.root.has(ETC)?, self.root.has(&self.name)?) {
             (true, true) => atomic::exchange(self.root, &self.name, self.root, ETC),
@@ -50,7 +50,7 @@ impl<'a> Staged<'a> {
         }
     }
 
-    /// What tells this tree from every other on the filesystem, wherever it stands.
+    /// The inode number of the tree. It identifies the tree on the filesystem, wherever that is moved.
     pub fn inode(&self) -> Result<u64> {
         Ok(self.root.dir(&self.name)?.stat()?.st_ino)
     }
@@ -83,7 +83,7 @@ pub fn write(tree: &Tree, parent: &Dir, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Makes one node; nobody but root can read it until its metadata says so.
+/// Makes one node. Only root can read it until it gets its metadata.
 fn make(root: &Dir, path: &EtcPath, node: &Node, buffer: &mut [u8]) -> Result<()> {
     let name = path.as_path();
     match &node.kind {
@@ -107,12 +107,12 @@ fn make(root: &Dir, path: &EtcPath, node: &Node, buffer: &mut [u8]) -> Result<()
     give(root, path, node)
 }
 
-/// Gives a node what belongs to it, flags aside.
+/// Sets the metadata of a node except its flags.
 fn give(root: &Dir, path: &EtcPath, node: &Node) -> Result<()> {
     Inode::named(root, path.as_path()).give(&node.meta, node.modified.into())
 }
 
-/// Sets the flags of a file or directory, in which nothing is changed any more.
+/// Sets the flags of a file or directory. This comes last, because flags can forbid changes.
 fn add_flags(root: &Dir, path: &EtcPath, node: &Node) -> Result<()> {
     let name = path.as_path();
     let shown = root.shown(name);

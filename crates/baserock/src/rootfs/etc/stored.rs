@@ -1,4 +1,4 @@
-//! Large files of an `/etc`, which stay on the disk.
+//! Large files of an `/etc`. They stay on the disk.
 
 use std::fs::File;
 use std::io::Read;
@@ -15,14 +15,14 @@ use crate::etc::content::{Content, Large, SMALL, Stored, Sum};
 
 /// A large file below an opened directory.
 #[derive(Debug)]
-struct Below {
+struct LargeFile {
     root: Arc<Dir>,
     path: PathBuf,
-    /// Bytes.
+    /// Its size in bytes.
     size: u64,
 }
 
-impl Stored for Below {
+impl Stored for LargeFile {
     fn bytes(&self) -> Result<Vec<u8>> {
         self.root.read(&self.path, self.size)
     }
@@ -32,7 +32,7 @@ impl Stored for Below {
     }
 }
 
-/// Reads the regular file `path` below `root`, which has about `size` bytes. Nobody may write to a large one while the value lives.
+/// Reads the regular file `path` below `root`, which has about `size` bytes. Nobody may write to a large file while the value lives.
 pub fn read(root: &Arc<Dir>, path: &Path, file: &File, size: u64) -> Result<Content> {
     let shown = root.shown(path);
     if size <= SMALL {
@@ -41,7 +41,7 @@ pub fn read(root: &Arc<Dir>, path: &Path, file: &File, size: u64) -> Result<Cont
         return Ok(bytes.into());
     }
     let (size, sum) = hash(file, &shown)?;
-    let file = Box::new(Below { root: root.clone(), path: path.to_owned(), size });
+    let file = Box::new(LargeFile { root: root.clone(), path: path.to_owned(), size });
     Ok(Content::Disk(Arc::new(Large { size, sum, file })))
 }
 
