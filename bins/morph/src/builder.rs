@@ -118,12 +118,12 @@ fn record(path: &Path, build: &Build, extension: &Path, repository: &Repository)
 fn publish(tree: &Path, artifacts: &Dir, name: &str, records: &Path) -> Result<()> {
     let workspace = Dir::open(tree.parent().unwrap_or(records))?;
     if !artifacts.has(name)? {
-        return atomic::publish(&workspace, TREE, artifacts, name);
+        return atomic::rename_no_replace(&workspace, TREE, artifacts, name);
     }
     atomic::exchange(&workspace, TREE, artifacts, name)?;
     let previous = Dir::open(records)?.ensure_dir(PREVIOUS, 0o755)?;
     previous.remove_tree(name)?;
-    atomic::publish(&workspace, TREE, &previous, name)
+    atomic::rename_no_replace(&workspace, TREE, &previous, name)
 }
 
 fn no_build(path: &Path, definition: &Definition, artifacts: &Artifacts) -> Error {

@@ -64,7 +64,7 @@ impl<'a> Staging<'a> {
     /// Makes it a chroot of the store. When this returns, it is complete on the disk.
     pub fn publish(mut self) -> Result<()> {
         change("sync", self.dir.shown(""), || syncfs(self.dir.as_fd()))?;
-        atomic::publish(self.store.dir(), &self.name, self.store.dir(), &self.label)?;
+        atomic::rename_no_replace(self.store.dir(), &self.name, self.store.dir(), &self.label)?;
         self.published = true;
         self.store.sync_names()
     }
@@ -87,6 +87,6 @@ impl Drop for Staging<'_> {
 pub fn remove(store: &Store, label: &ExistingLabel, dir: &Dir) -> Result<()> {
     let name = format!("{REMOVING}{label}");
     clear(store.dir(), name.as_ref())?;
-    atomic::publish(store.dir(), label, store.dir(), &name)?;
+    atomic::rename_no_replace(store.dir(), label, store.dir(), &name)?;
     discard(store.dir(), name.as_ref(), dir)
 }

@@ -59,8 +59,13 @@ pub fn exchange(
     })
 }
 
-/// Renames to a name that must be free: what is there already stays, and is an error.
-pub fn publish(from_dir: &Dir, from: impl AsRef<Path>, to_dir: &Dir, to: impl AsRef<Path>) -> Result<()> {
+/// Renames, and replaces nothing: it is an error if the new name exists.
+pub fn rename_no_replace(
+    from_dir: &Dir,
+    from: impl AsRef<Path>,
+    to_dir: &Dir,
+    to: impl AsRef<Path>,
+) -> Result<()> {
     let (from, to) = (from.as_ref(), to.as_ref());
     change(format!("rename {} to", from_dir.shown(from).display()), to_dir.shown(to), || {
         renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE)
@@ -102,6 +107,6 @@ mod tests {
         assert_eq!(dir.read_link("a").unwrap(), Path::new("elsewhere"));
         link(&dir, "target", "b").unwrap();
         assert_eq!(dir.read_link("b").unwrap(), Path::new("target"));
-        assert!(publish(&dir, "a", &dir, "b").is_err());
+        assert!(rename_no_replace(&dir, "a", &dir, "b").is_err());
     }
 }

@@ -35,7 +35,7 @@ pub fn flatten(output: &Path, archive: &Path, observer: &dyn Observer) -> Result
     let names = place.entries()?;
     let aside = place.ensure_dir(ASIDE, 0o700)?;
     for entry in names {
-        atomic::publish(&place, &entry.name, &aside, &entry.name)?;
+        atomic::rename_no_replace(&place, &entry.name, &aside, &entry.name)?;
     }
     let layout = output.join(ASIDE);
     let tree = aside.ensure_dir(TREE, 0o755)?;
@@ -48,7 +48,7 @@ pub fn flatten(output: &Path, archive: &Path, observer: &dyn Observer) -> Result
         lay_over(&aside.dir(LAYER)?, &tree)?;
     }
     for entry in tree.entries()? {
-        atomic::publish(&tree, &entry.name, &place, &entry.name)?;
+        atomic::rename_no_replace(&tree, &entry.name, &place, &entry.name)?;
     }
     copy_own_metadata(&tree, &place)?;
     place.remove_tree(ASIDE)
@@ -66,7 +66,7 @@ fn lay_over(layer: &Dir, tree: &Dir) -> Result<()> {
             tree.remove_tree(gone)?;
         } else if name != OPAQUE && folder_at(layer, name)?.is_none() {
             tree.remove_tree(name)?;
-            atomic::publish(layer, name, tree, name)?;
+            atomic::rename_no_replace(layer, name, tree, name)?;
         }
     }
     for entry in &entries {

@@ -201,7 +201,7 @@ impl Addition<'_> {
         });
         // The addition is made aside and renamed, because programs use the directory meanwhile, and a crash must not leave half a file.
         self.copier.entry(shipped, name, Path::new(ADDING))?;
-        atomic::publish(target, ADDING, target, path)?;
+        atomic::rename_no_replace(target, ADDING, target, path)?;
         self.copier.moved(Path::new(ADDING), path);
         set_times()?;
         undo.commit();

@@ -95,7 +95,9 @@ impl<'a> Store<'a> {
     /// Gives its name to a content that is complete in the folder. The file is moved, because folder and tree are in one subvolume.
     pub fn collected(&mut self, wanted: &Wanted) -> Result<()> {
         self.wait_until_prepared()?;
-        self.placer.place(wanted, |dir, name| atomic::publish(self.dir, wanted.hash.to_string(), dir, name))
+        self.placer.place(wanted, |dir, name| {
+            atomic::rename_no_replace(self.dir, wanted.hash.to_string(), dir, name)
+        })
     }
 
     fn wait_until_prepared(&mut self) -> Result<()> {

@@ -137,11 +137,11 @@ impl Staging {
         let systems = volume.top().dir(SYSTEMS)?;
         let version = self.dir.ensure_dir(VERSION, 0o755)?;
         // A frozen subvolume cannot be moved, so it is moved first.
-        atomic::publish(&self.dir, TREE, &version, ORIG)?;
+        atomic::rename_no_replace(&self.dir, TREE, &version, ORIG)?;
         let orig = version.dir(ORIG)?;
         btrfs::set_access(&orig, Access::ReadOnly)?;
         manifest::store(&version, &orig, new)?;
-        atomic::publish(&self.dir, VERSION, &systems, label)?;
+        atomic::rename_no_replace(&self.dir, VERSION, &systems, label)?;
         btrfs::commit(&systems)
     }
 

@@ -45,8 +45,8 @@ impl<'a> Staged<'a> {
     pub fn exchange(&self) -> Result<()> {
         match (self.root.has(ETC)?, self.root.has(&self.name)?) {
             (true, true) => atomic::exchange(self.root, &self.name, self.root, ETC),
-            (false, _) => atomic::publish(self.root, &self.name, self.root, ETC),
-            (true, false) => atomic::publish(self.root, ETC, self.root, &self.name),
+            (false, _) => atomic::rename_no_replace(self.root, &self.name, self.root, ETC),
+            (true, false) => atomic::rename_no_replace(self.root, ETC, self.root, &self.name),
         }
     }
 
