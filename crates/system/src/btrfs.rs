@@ -162,7 +162,7 @@ fn all(ids: &[u64], test: impl Fn(&u64) -> io::Result<bool>) -> io::Result<bool>
     Ok(true)
 }
 
-/// How the space of a filesystem is used, in bytes.
+/// The use of a filesystem's space, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Space {
     /// The whole filesystem.
@@ -175,7 +175,7 @@ pub struct Space {
     pub metadata_free: u64,
 }
 
-/// How the space is used now.
+/// The present use of the space.
 pub fn space(dir: &Dir) -> Result<Space> {
     let whole = fstatfs(dir).or_cannot("examine", dir.shown(""))?;
     let block = u64::try_from(whole.block_size()).unwrap_or(4096);
@@ -197,7 +197,7 @@ pub fn node_size(dir: &Dir) -> Result<u32> {
     Ok(ioctl::filesystem_info(dir.as_fd()).or_cannot("examine", dir.shown(""))?.nodesize)
 }
 
-/// How a filesystem is spread over devices and chunks.
+/// The spread of a filesystem over devices and chunks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spread {
     /// Devices.
@@ -208,7 +208,7 @@ pub struct Spread {
     pub is_raid: bool,
 }
 
-/// How the filesystem is spread now.
+/// The present spread of the filesystem.
 pub fn spread(dir: &Dir) -> Result<Spread> {
     let info = ioctl::filesystem_info(dir.as_fd()).or_cannot("examine", dir.shown(""))?;
     let groups = ioctl::space(dir.as_fd()).or_cannot("examine the space of", dir.shown(""))?;

@@ -52,7 +52,7 @@ impl Dir {
         self
     }
 
-    /// How messages name `path` in this directory.
+    /// The name of `path` in this directory for messages.
     pub fn shown(&self, path: impl AsRef<Path>) -> PathBuf {
         match path.as_ref() {
             path if path.as_os_str().is_empty() => self.shown.clone(),

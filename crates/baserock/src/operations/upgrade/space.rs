@@ -20,7 +20,7 @@ pub struct Reserve {
     part: Option<u64>,
 }
 
-/// Bytes of metadata for one name: a generous estimate, since btrfs writes metadata twice.
+/// Bytes of metadata for one name. The estimate is generous, because btrfs writes metadata twice.
 const PER_NAME: u64 = 2048;
 const SECTOR: u64 = 4096;
 
