@@ -78,6 +78,13 @@ impl Volume {
         &self.name
     }
 
+    /// The same volume under another name for messages: the running system is the target to the sender of a push.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<PathBuf>) -> Self {
+        self.name = name.into();
+        self
+    }
+
     /// The path at which the volume is mounted, for this process and its children.
     pub fn path(&self) -> &std::path::Path {
         &self.path

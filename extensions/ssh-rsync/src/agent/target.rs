@@ -10,11 +10,12 @@ const OLDEST: (u32, u32) = (4, 19);
 /// The volume of the running system, opened. It is locked only when the push is about to change versions.
 pub fn open() -> Result<Volume> {
     check_kernel()?;
-    Volume::open(&Opening {
+    let volume = Volume::open(&Opening {
         location: Location::Running,
         purpose: Purpose::Stage,
         patience: Patience::Refuse,
-    })
+    })?;
+    Ok(volume.named("the target"))
 }
 
 fn check_kernel() -> Result<()> {
