@@ -40,7 +40,7 @@ fn faults(program: Option<&str>, line: &str) -> Vec<String> {
     let Some((speaker, text)) = speaker(program.as_deref(), line) else { return Vec::new() };
     // The words of other programs, and of the runtime after a panic, are not ours.
     let text = text.split(" failed (").next().unwrap_or_default();
-    let text = text.split("note: run with `RUST_BACKTRACE=1`").next().unwrap_or_default();
+    let text = text.split("run with `RUST_BACKTRACE=").next().unwrap_or_default();
     let mut faults = Vec::new();
     let mut owner = None;
     let mut words = text.split_whitespace().peekable();

@@ -15,7 +15,7 @@ use baserock_tests::trees::Trees;
 const MOUNTED: &str = "/run/baserock/";
 
 /// Calls that change nothing on a disk, whatever they are about.
-const READING: [&str; 34] = [
+const READING: [&str; 35] = [
     "access",
     "close",
     "dup",
@@ -25,6 +25,7 @@ const READING: [&str; 34] = [
     "fadvise64",
     "fcntl",
     "fgetxattr",
+    "flistxattr",
     "flock",
     "fstat",
     "fstatfs",
@@ -52,7 +53,7 @@ const READING: [&str; 34] = [
     "readv",
 ];
 /// Ioctls that only ask.
-const ASKING: [&str; 9] = [
+const ASKING: [&str; 10] = [
     "BTRFS_IOC_DEV_INFO",
     "BTRFS_IOC_FS_INFO",
     "BTRFS_IOC_GET_SUBVOL_INFO",
@@ -62,6 +63,7 @@ const ASKING: [&str; 9] = [
     "BTRFS_IOC_SUBVOL_GETFLAGS",
     "BTRFS_IOC_TREE_SEARCH",
     "FS_IOC_FIEMAP",
+    "FS_IOC_GETFLAGS",
 ];
 /// Calls that fill a file: many of one file are one step.
 const DATA: [&str; 6] = ["copy_file_range", "fsetxattr", "pwrite64", "sendfile", "splice", "write"];
