@@ -129,6 +129,29 @@ fn etc_is_merged_only_on_request() {
 }
 
 #[test]
+fn a_version_with_a_record_that_cannot_be_read_is_not_made_anew() {
+    let image = Image::to_be();
+    let tree = tree(image.place());
+    write(&tree, &image.path(), &[("DISK_SIZE", "512M")]).ok();
+    upgrade(&tree, &image.path(), "devel", &[]).ok();
+    upgrade(&tree, &image.path(), "third", &[]).ok();
+    let mounted = image.mount("");
+    let version = mounted.path().join("systems/devel");
+    let record = fs::read_to_string(version.join("boot.json")).unwrap();
+    let newer = record.replacen("\"format\": 1", "\"format\": 1000", 1).replacen(
+        "\"format\":1",
+        "\"format\":1000",
+        1,
+    );
+    assert_ne!(newer, record);
+    fs::write(version.join("boot.json"), newer).unwrap();
+    fs::write(version.join("run/root/mine"), "").unwrap();
+    drop((version, mounted));
+    upgrade(&tree, &image.path(), "devel", &[]).refused(&["version devel was deployed", "boot.json"]);
+    assert!(image.mount("").path().join("systems/devel/run/root/mine").exists());
+}
+
+#[test]
 fn what_is_no_disk_with_one_volume() {
     let image = Image::blank(256);
     let tree = tree(image.place());

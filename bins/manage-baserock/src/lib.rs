@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use baserock::label::Label;
 use baserock_chroots::{Force, Store, clone, location, remove};
+use baserock_terminal::{Output, Show};
 use clap::{Parser, Subcommand};
 use system::namespace::become_root;
 
@@ -74,7 +75,7 @@ impl Arguments {
             Command::Rm { label, force } => {
                 remove(&store, label, if *force { Force::Yes } else { Force::No })?;
             }
-            Command::Clone { label, new } => clone(&store, label, new)?,
+            Command::Clone { label, new } => clone(&store, label, new, &Show::new(Output::Errors))?,
         }
         Ok(())
     }

@@ -1,9 +1,8 @@
 //! Artifacts: the root filesystems from which systems are deployed. They are never modified.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use baserock_archive::{Options, Owners};
 use nix::errno::Errno;
 use system::copy::Copier;
 use system::dir::Dir;
@@ -112,7 +111,7 @@ impl Artifact {
     pub fn copy_to(&self, to: &Path) -> Result<()> {
         match self {
             Artifact::Folder(path) => copy_folder(path, to),
-            Artifact::Archive(path) => unpack(path, to),
+            Artifact::Archive(path) => baserock_archive::unpack_file(path, &Dir::open(to)?, &Silent),
         }?;
         let mut entries = fs::read_dir(to).or_cannot("list", to)?;
         if entries.next().is_none() {
@@ -132,20 +131,6 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
             Err(Error::refused(format!("something is mounted on {}; unmount it first", mount.display())))
         }
     }
-}
-
-fn unpack(archive: &Path, to: &Path) -> Result<()> {
-    let file = File::open(archive).or_cannot("open", archive)?;
-    let size = file.metadata().or_cannot("look at", archive)?.len();
-    let options = Options {
-        source: archive,
-        size: Some(size),
-        owners: Owners::AsArchived,
-        devices: true,
-        most: None,
-        observer: &Silent,
-    };
-    baserock_archive::unpack(file, &Dir::open(to)?, &options).map(drop)
 }
 
 fn is_not_ours(error: &Error) -> bool {

@@ -43,12 +43,13 @@ mod stream;
 mod tree;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use system::dir::Dir;
-use system::error::Result;
+use system::error::{OrCannot, Result};
 use system::observer::Observer;
 use system::signal;
 
@@ -97,6 +98,19 @@ const GROWTH: u64 = 200;
 
 /// Members between two reports of progress.
 const REPORT: u64 = 64;
+
+/// Unpacks an archive file with the owners and devices that it names. Attributes that cannot be set are named. See [`unpack`].
+pub fn unpack_file(archive: &Path, dest: &Dir, observer: &dyn Observer) -> Result<()> {
+    let file = File::open(archive).or_cannot("open", archive)?;
+    let size = file.metadata().or_cannot("examine", archive)?.len();
+    let (owners, size) = (Owners::AsArchived, Some(size));
+    let options = Options { source: archive, size, owners, devices: true, most: None, observer };
+    let stats = unpack(file, dest, &options)?;
+    for (attribute, files) in &stats.refused_attributes {
+        observer.warn(format!("the attribute {attribute} of {files} files cannot be set here"));
+    }
+    Ok(())
+}
 
 /// Unpacks an archive, compressed or not, into an existing directory, which should be empty.
 ///

@@ -6,6 +6,7 @@ use baserock::label::{ExistingLabel, Label};
 use system::btrfs::{self, Access};
 use system::copy::Copier;
 use system::error::Result;
+use system::observer::Observer;
 
 use crate::hidden::TREE;
 use crate::record::Record;
@@ -13,7 +14,7 @@ use crate::staging::Staging;
 use crate::store::Store;
 
 /// Makes `new` a clone of `label`. On btrfs it is a snapshot, elsewhere a copy, which shares blocks if the filesystem can.
-pub fn clone(store: &Store, label: &ExistingLabel, new: &Label) -> Result<()> {
+pub fn clone(store: &Store, label: &ExistingLabel, new: &Label, observer: &dyn Observer) -> Result<()> {
     let chroot = store.get(label)?;
     let held = chroot.hold(store)?;
     let record = Record::read(&chroot.dir)?;
@@ -22,7 +23,9 @@ pub fn clone(store: &Store, label: &ExistingLabel, new: &Label) -> Result<()> {
         btrfs::snapshot(&held.tree, staging.dir(), TREE, Access::Writable)?;
     } else {
         let tree = staging.make_tree()?;
-        Copier::new(&tree).contents(&held.tree, Path::new(""))?;
+        let mut copier = Copier::new(&tree);
+        copier.contents(&held.tree, Path::new(""))?;
+        copier.left_out().name(observer);
     }
     Record::new(format!("clone of {label} ({})", record.source), record.sha256).write(staging.dir())?;
     staging.publish()

@@ -138,7 +138,12 @@ impl Scanner<'_, '_> {
                 signal::check()?;
                 let inode = Inode::open(dir.as_fd(), dir.shown(""));
                 let stat = inode.stat()?;
-                self.push(place, Kind::Directory, inode.metadata(&stat)?, &stat);
+                let mut metadata = inode.metadata(&stat)?;
+                if place.is_top() {
+                    // A tree whose top has such a flag could not be renamed.
+                    metadata.flags = metadata.flags.without_fixed();
+                }
+                self.push(place, Kind::Directory, metadata, &stat);
                 Ok(())
             }
             Visit::Name(place) => self.name(place),

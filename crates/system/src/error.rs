@@ -39,7 +39,7 @@ pub enum Error {
     /// A signal asked the program to stop. Everything that had begun was undone.
     #[error("interrupted by {}; what had begun was undone", signal_name(*.0))]
     Interrupted(i32),
-    /// Something is mounted in a tree that was to be removed. Nothing was removed.
+    /// Something is mounted in a tree that was to be removed. Nothing was removed, unless it was mounted meanwhile.
     #[error("{} is a mount point; unmount it first", path.display())]
     Mounted {
         /// The mount point.

@@ -118,7 +118,7 @@ impl Mirror {
         let mut walk = Walk::new(Dir::open(self.path())?)?;
         while let Some(visit) = walk.next()? {
             match visit {
-                Visit::Enter(place, _) if !place.path.as_os_str().is_empty() => {
+                Visit::Enter(place, _) if !place.is_top() => {
                     tree.insert(place.path.to_owned(), None);
                 }
                 Visit::Name(place) => {

@@ -1,8 +1,10 @@
 //! Reads and sets the flags of `chattr`, and clears those that prevent a removal.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::sys::stat::fstat;
 
 use crate::dir::Dir;
 use crate::error::{OrCannot, Result};
@@ -35,32 +37,82 @@ pub fn add(flags: Flags, file: BorrowedFd<'_>, shown: &Path) -> Result<bool> {
     }
     let Some(there) = read(file, shown)? else { return Ok(false) };
     let wanted = there | flags.bits();
-    match change("set the flags of", shown, || sys::fs::set_file_flags(file, wanted)) {
+    match set(file, shown, wanted) {
         // In a user namespace not even root may set them.
         Err(error) if is_unsupported(error.os_error()) || error.os_error() == Some(libc::EPERM) => Ok(false),
         outcome => outcome.map(|()| true),
     }
 }
 
-/// Clears the flags that forbid to change or remove `name` in `dir`. An empty name is the directory itself. Returns whether such a flag
-/// was set.
-pub fn release(dir: &Dir, name: &Path) -> Result<bool> {
-    if name.as_os_str().is_empty() {
-        return release_open(dir.as_fd(), &dir.shown(""));
-    }
-    let Some(stat) = dir.stat_of(name)? else { return Ok(false) };
-    match stat.st_mode & libc::S_IFMT {
-        libc::S_IFDIR => release_open(dir.dir(name)?.as_fd(), &dir.shown(name)),
-        libc::S_IFREG => release_open(dir.file(name)?.as_fd(), &dir.shown(name)),
-        // The flags of other types cannot be reached without opening the file.
-        _ => Ok(false),
+/// Like [`add`], for `name` in `dir`. An empty name is the directory itself. Types other than files and directories have no flags.
+pub fn add_to(dir: &Dir, name: &Path, flags: Flags) -> Result<bool> {
+    match open(dir, name)? {
+        Some(file) => add(flags, file.as_fd(), &dir.shown(name)),
+        None => Ok(true),
     }
 }
 
-fn release_open(file: BorrowedFd<'_>, shown: &Path) -> Result<bool> {
-    let fixed = |flags: &u32| flags & Flags::FIXED != 0;
-    let Some(flags) = read(file, shown)?.filter(fixed) else { return Ok(false) };
-    let clear = || -> io::Result<()> { sys::fs::set_file_flags(file, flags & !Flags::FIXED) };
-    change("clear the flags of", shown, clear)?;
-    Ok(true)
+/// A file or directory whose flags that forbid changes are cleared for a while.
+#[derive(Debug)]
+pub struct Lifted {
+    file: OwnedFd,
+    flags: u32,
+    shown: PathBuf,
+}
+
+/// Clears the flags that forbid to change, rename or remove `name` in `dir`. An empty name is the directory itself. Returns `None` if no
+/// such flag was set.
+pub fn lift(dir: &Dir, name: &Path) -> Result<Option<Lifted>> {
+    let Some(file) = open(dir, name)? else { return Ok(None) };
+    let shown = dir.shown(name);
+    let Some(flags) = read(file.as_fd(), &shown)?.filter(|flags| flags & Flags::FIXED != 0) else {
+        return Ok(None);
+    };
+    set(file.as_fd(), &shown, flags & !Flags::FIXED)?;
+    Ok(Some(Lifted { file, flags, shown }))
+}
+
+impl Lifted {
+    /// Sets the flags again, wherever the file is now, unless it was removed.
+    pub fn put_back(self) -> Result<()> {
+        let stat = fstat(&self.file).or_cannot("examine", &self.shown)?;
+        if stat.st_nlink == 0 { Ok(()) } else { set(self.file.as_fd(), &self.shown, self.flags) }
+    }
+}
+
+/// Calls `action` while the names in `dir` have no flags that forbid to change, rename or remove them. A name may be missing.
+pub fn while_lifted<T>(dir: &Dir, names: &[&Path], action: impl FnOnce() -> Result<T>) -> Result<T> {
+    let lifted = names.iter().map(|name| lift(dir, name)).collect::<Result<Vec<_>>>()?;
+    let outcome = action();
+    let put_back = lifted.into_iter().flatten().try_for_each(Lifted::put_back);
+    outcome.and_then(|value| put_back.map(|()| value))
+}
+
+/// Clears all flags of `name` in `dir` that belong to the file itself ([`Flags`]). An empty name is the directory itself.
+pub fn clear(dir: &Dir, name: &Path) -> Result<()> {
+    let Some(file) = open(dir, name)? else { return Ok(()) };
+    let shown = dir.shown(name);
+    match read(file.as_fd(), &shown)? {
+        Some(flags) if !Flags::new(flags).is_empty() => {
+            set(file.as_fd(), &shown, flags & !Flags::new(flags).bits())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Opens a file or directory. The flags of other types cannot be reached without opening the device or FIFO itself.
+fn open(dir: &Dir, name: &Path) -> Result<Option<OwnedFd>> {
+    if name.as_os_str().is_empty() {
+        return dir.duplicate().map(|dir| Some(dir.into()));
+    }
+    let Some(stat) = dir.stat_of(name)? else { return Ok(None) };
+    match stat.st_mode & libc::S_IFMT {
+        libc::S_IFDIR => dir.dir(name).map(|dir| Some(dir.into())),
+        libc::S_IFREG => dir.file(name).map(|file| Some(file.into())),
+        _ => Ok(None),
+    }
+}
+
+fn set(file: BorrowedFd<'_>, shown: &Path, flags: u32) -> Result<()> {
+    change("set the flags of", shown, || -> io::Result<()> { sys::fs::set_file_flags(file, flags) })
 }

@@ -95,6 +95,17 @@ impl Flags {
         self.0
     }
 
+    /// Whether a flag forbids to change, rename or link the file.
+    pub fn is_fixed(self) -> bool {
+        self.0 & Self::FIXED != 0
+    }
+
+    /// The flags without those that forbid changes.
+    #[must_use]
+    pub fn without_fixed(self) -> Self {
+        Flags(self.0 & !Self::FIXED)
+    }
+
     /// Whether no flag is set.
     pub fn is_empty(self) -> bool {
         self.0 == 0

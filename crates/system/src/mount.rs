@@ -7,12 +7,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::dir::Dir;
-use crate::error::{Error, OrCannot, Result};
+use crate::error::{Error, OrCannot, Result, if_exists};
 use crate::mountinfo::{self, Mount};
+use crate::resolve::Links;
 use crate::step::change;
 
 /// The kernel's number of a mount in this process's namespace, as in mountinfo.
@@ -45,20 +47,35 @@ pub fn own() -> Result<Vec<Mount>> {
     Ok(mountinfo::parse(&fs::read(path).or_cannot("read", path)?))
 }
 
-/// The mount points at and below `name` in `dir`, as paths from `dir`. An empty `name` gives all mount points below `dir`.
+/// The outermost mount points at and below `name` in `dir`, as paths from `dir`. An empty `name` gives those below `dir`.
 pub fn below(dir: &Dir, name: &Path) -> Result<Vec<PathBuf>> {
-    let id = id(dir.as_fd(), &dir.shown(""))?;
-    let mut mounts = own()?;
-    mounts.retain(|mount| MountId(mount.parent) == id);
-    if mounts.is_empty() {
-        return Ok(Vec::new());
-    }
     let link = format!("/proc/self/fd/{}", dir.as_fd().as_raw_fd());
     let here = fs::read_link(&link).or_cannot("read link", &link)?;
+    let mounts = own()?;
     let inside = mounts.iter().filter_map(|mount| mount.target.strip_prefix(&here).ok());
     // An empty path is the directory itself. A mount on it belongs to the directory above.
     let inside = inside.filter(|path| !path.as_os_str().is_empty() && path.starts_with(name));
-    Ok(inside.map(Path::to_owned).collect())
+    let mut found: Vec<PathBuf> = Vec::new();
+    for path in inside {
+        let is_below_another = found.iter().any(|mounted| path.starts_with(mounted));
+        if !is_below_another && is_mount_point(dir, path)? {
+            found.push(path.to_owned());
+        }
+    }
+    Ok(found)
+}
+
+/// Whether another mount begins at this path. The kernel's list alone cannot tell: its numbers are those of one namespace, and the
+/// directory may have been opened in another one.
+fn is_mount_point(dir: &Dir, path: &Path) -> Result<bool> {
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
+    match if_exists(dir.open_with(path, flags, 0, Links::Refuse)) {
+        Ok(Some(found)) => Ok(id(found.as_fd(), &dir.shown(path))? != id(dir.as_fd(), &dir.shown(""))?),
+        Ok(None) => Ok(false),
+        // The path in the list leads through a link here, so it is another place.
+        Err(error) if matches!(error.os_error(), Some(libc::ELOOP | libc::ENOTDIR)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 thread_local! {

@@ -51,6 +51,20 @@ pub fn become_root() -> Result<Privilege> {
     Ok(Privilege::Ranges)
 }
 
+/// Whether this process may do everything on the machine: it is no root of a user namespace or of a container that withholds that. If
+/// `/proc` does not tell, the answer is yes.
+pub fn is_machine_root() -> bool {
+    const SYS_ADMIN: u32 = 21;
+    let read = |path| fs::read_to_string(path).ok();
+    let all_ids = |map: String| map.split_whitespace().eq(["0", "0", "4294967295"]);
+    let may = |status: String| {
+        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+        u64::from_str_radix(line.trim(), 16).ok().map(|set| set >> SYS_ADMIN & 1 == 1)
+    };
+    read("/proc/self/uid_map").is_none_or(all_ids)
+        && read("/proc/self/status").and_then(may).unwrap_or(geteuid().is_root())
+}
+
 fn map_one(uid: Uid, gid: Gid) -> io::Result<()> {
     // An ordinary user may map a group only after giving up setgroups.
     fs::write("/proc/self/setgroups", "deny")?;

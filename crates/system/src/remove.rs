@@ -7,7 +7,8 @@ use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::flags;
 use crate::mount;
-use crate::walk::{Place, Visit, Walk};
+use crate::namespace;
+use crate::walk::{Visit, Walk};
 
 impl Dir {
     /// [`tree`] for callers that do not wait for the space.
@@ -61,13 +62,13 @@ fn contents(top: Dir, deleted: &mut Vec<u64>) -> Result<()> {
     let mut walk = Walk::new(top)?;
     while let Some(visit) = walk.next()? {
         match visit {
-            Visit::Enter(place, dir) if !is_top(place) && btrfs::is_subvolume(dir)? => {
+            Visit::Enter(place, dir) if !place.is_top() && btrfs::is_subvolume(dir)? => {
                 if delete(place.dir, place.name, deleted)? {
                     walk.prune()?;
                 }
             }
             Visit::Enter(..) => {}
-            Visit::Leave(place) if is_top(place) => {}
+            Visit::Leave(place) if place.is_top() => {}
             Visit::Leave(place) => released(place.dir, place.name, || place.dir.remove_dir(place.name))?,
             Visit::Name(place) => released(place.dir, place.name, || place.dir.remove_file(place.name))?,
             // It was mounted after the check at the beginning.
@@ -77,7 +78,8 @@ fn contents(top: Dir, deleted: &mut Vec<u64>) -> Result<()> {
     Ok(())
 }
 
-/// Deletes the subvolume at once. Returns `false` if that is not allowed: an ordinary user has to remove it file by file.
+/// Deletes the subvolume at once. Returns `false` if only the machine's root may do that: an ordinary user has to remove it file by file.
+/// For root it is an error that the subvolume cannot be deleted, and it stays whole.
 fn delete(dir: &Dir, name: &Path, deleted: &mut Vec<u64>) -> Result<bool> {
     let outcome = released(dir, name, || {
         deleted.extend(btrfs::delete(dir, name)?);
@@ -85,23 +87,25 @@ fn delete(dir: &Dir, name: &Path, deleted: &mut Vec<u64>) -> Result<bool> {
     });
     let denied = |number| matches!(number, libc::EPERM | libc::EACCES | libc::EOPNOTSUPP | libc::ENOTTY);
     match outcome {
-        Err(error) if error.os_error().is_some_and(denied) => Ok(false),
+        Err(error) if error.os_error().is_some_and(denied) && !namespace::is_machine_root() => Ok(false),
         outcome => outcome.map(|()| true),
     }
 }
 
-/// Calls `remove` to remove the name. If a flag forbids that, clears the flag and calls it again.
+/// Calls `remove` to remove the name. If a flag of the name or of the directory forbids that, clears the flag for the removal.
 fn released(dir: &Dir, name: &Path, mut remove: impl FnMut() -> Result<()>) -> Result<()> {
-    match remove() {
-        Err(error) if error.os_error() == Some(libc::EPERM) => {
-            // If the flag cannot be cleared, the error of the removal is the one to return.
-            let cleared = [name, Path::new("")].map(|name| flags::release(dir, name).unwrap_or(false));
-            if cleared.contains(&true) { remove() } else { Err(error) }
+    let mut outcome = remove();
+    let mut lifted = Vec::new();
+    for protected in [name, Path::new("")] {
+        if !matches!(&outcome, Err(error) if error.os_error() == Some(libc::EPERM)) {
+            break;
         }
-        outcome => outcome,
+        // If the flag cannot be cleared, the error of the removal is the one to return.
+        if let Ok(Some(flag)) = flags::lift(dir, protected) {
+            lifted.push(flag);
+            outcome = remove();
+        }
     }
-}
-
-fn is_top(place: Place<'_>) -> bool {
-    place.path.as_os_str().is_empty()
+    let put_back = lifted.into_iter().try_for_each(flags::Lifted::put_back);
+    outcome.and(put_back)
 }

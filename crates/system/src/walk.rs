@@ -25,6 +25,13 @@ pub struct Place<'w> {
     pub path: &'w Path,
 }
 
+impl Place<'_> {
+    /// Whether it is the top of the walk.
+    pub fn is_top(&self) -> bool {
+        self.path.as_os_str().is_empty()
+    }
+}
+
 /// One step of the walk.
 #[derive(Clone, Copy, Debug)]
 pub enum Visit<'w> {

@@ -169,6 +169,7 @@ fn flags_are_kept_and_a_file_that_has_them_is_copied_into_its_folder() {
     let (from, to) = two_folders(place.path());
     fs::create_dir(from.join("folder")).unwrap();
     fs::write(from.join("folder/file"), "content").unwrap();
+    fs::hard_link(from.join("folder/file"), from.join("other-name")).unwrap();
     let [folder, file] = ["folder", "folder/file"].map(|name| from.join(name).to_str().unwrap().to_owned());
     run("chattr", &["+iA", &file, &folder]);
     let destination = Dir::open(&to).unwrap();

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
 use system::btrfs::{self, Access};
 use system::dir::Dir;
 use system::error::{Error, Result};
@@ -96,6 +97,38 @@ fn what_chattr_protects_is_removed() {
 }
 
 #[test]
+fn what_is_left_keeps_its_flags() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = tree_and_data(place.path());
+    let path = |name: &str| place.path().join(name);
+    fs::hard_link(path("tree/a/file"), path("data/other-name")).unwrap();
+    run("chattr", &["+i".as_ref(), path("tree/a/file").as_ref()]);
+    run("chattr", &["+a".as_ref(), place.path().as_ref()]);
+    let outcome = remove::tree(&dir, "tree");
+    let is_kept = [place.path(), &path("data/other-name")].map(|path| {
+        let shown = Command::new("lsattr").arg("-d").arg(path).output().unwrap().stdout;
+        shown.iter().take_while(|&&byte| byte != b' ').any(|byte| b"ia".contains(byte))
+    });
+    run("chattr", &["-R".as_ref(), "-ia".as_ref(), place.path().as_ref()]);
+    outcome.unwrap();
+    assert!(!dir.has("tree").unwrap());
+    assert_eq!(is_kept, [true, true]);
+}
+
+#[test]
+fn a_mount_is_found_from_a_directory_that_was_opened_in_another_namespace() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = tree_and_data(place.path());
+    let target = place.path().join("tree/z/file");
+    bind(&place.path().join("data/precious"), &target);
+    // While this is open, the directory's own namespace stays.
+    let _namespace = fs::File::open("/proc/thread-self/ns/mnt").unwrap();
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    refused_at(remove::tree(&dir, "tree"), &target);
+    umount2(&target, MntFlags::empty()).unwrap();
+}
+
+#[test]
 fn a_tree_of_any_depth_is_removed() {
     let place = tempfile::tempdir().unwrap();
     let dir = Dir::open(place.path()).unwrap();
@@ -130,8 +163,15 @@ fn subvolumes_go_whatever_they_are_called() {
     btrfs::snapshot(&source, &tree.dir("odd").unwrap(), "inner", Access::Writable).unwrap();
     tree.rename("odd", OsStr::from_bytes(b"\xff odd")).unwrap();
     drop((tree, source));
+    let default = mounted.path().join("tree/odd2");
+    btrfs::snapshot(&top.dir("source").unwrap(), &top.dir("tree").unwrap(), "odd2", Access::Writable)
+        .unwrap();
+    run("btrfs", &["subvolume".as_ref(), "set-default".as_ref(), default.as_ref()]);
+    assert!(remove::tree(&top.dir("tree").unwrap(), "odd2").is_err(), "btrfs does not delete its default");
+    assert!(default.join("file").exists(), "root does not empty what cannot be deleted");
+    run("btrfs", &["subvolume".as_ref(), "set-default".as_ref(), mounted.path().as_ref()]);
     let deleted = remove::tree(&top, "tree").unwrap();
-    assert_eq!(deleted.len(), 3);
+    assert_eq!(deleted.len(), 4);
     assert!(!top.has("tree").unwrap());
     assert_eq!(remove::tree(&top, "source").unwrap().len(), 1);
 }

@@ -160,6 +160,7 @@ impl<'a> Plan<'a> {
         let mut copier = Copier::new(&orig).progress(&report);
         let mut copy = copier.follow()?;
         let manifest = scan_with(&self.tree, &mut ReadAll, &|_| Ok(()), &mut |visit| copy.visit(visit))?;
+        copier.fix()?;
         copier.left_out().name(observer);
         Ok(manifest)
     }

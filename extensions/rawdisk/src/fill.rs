@@ -34,19 +34,27 @@ pub fn fill(
     let source = if_exists(tree.dir(inside))?;
     if placed.partition.is_fat() {
         let mirror = Mirror::new(device.path().to_owned(), Some(device), &layout::BOOT_NAMES)?;
-        copy(source.as_ref(), &Dir::open(mirror.path())?.shown_as(place), place, parts)?;
+        copy(source.as_ref(), &Dir::open(mirror.path())?.shown_as(place), place, parts, observer)?;
         return mirror.push();
     }
     let mount = PrivateMount::new(device.path(), kind, MsFlags::empty(), "")?;
     let target = Dir::open(mount.path())?.shown_as(place);
-    copy(source.as_ref(), &target, place, parts)?;
+    copy(source.as_ref(), &target, place, parts, observer)?;
     change("sync", place, || syncfs(&target))
 }
 
 /// Copies the partition's own files, without those of another partition that is mounted below it.
-fn copy(source: Option<&Dir>, target: &Dir, place: &Path, parts: &Partitioned) -> Result<()> {
+fn copy(
+    source: Option<&Dir>,
+    target: &Dir,
+    place: &Path,
+    parts: &Partitioned,
+    observer: &dyn Observer,
+) -> Result<()> {
     let Some(source) = source else { return Ok(()) };
-    Copier::new(target).contents(source, Path::new(""))?;
+    let mut copier = Copier::new(target);
+    copier.contents(source, Path::new(""))?;
+    copier.left_out().name(observer);
     let others = parts.others().filter_map(|other| other.partition.mountpoint.as_deref());
     for inner in others
         .filter_map(|other| other.strip_prefix(place).ok())

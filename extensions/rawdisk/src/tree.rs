@@ -59,7 +59,7 @@ pub fn measure(tree: &Dir) -> Result<Measure> {
     while let Some(visit) = walk.next()? {
         signal::check()?;
         match visit {
-            Visit::Enter(place, _) if place.path.as_os_str().is_empty() => {}
+            Visit::Enter(place, _) if place.is_top() => {}
             Visit::Enter(place, _) | Visit::Name(place) | Visit::Mount(place) => measuring.add(place)?,
             Visit::Leave(_) => {}
         }

@@ -7,7 +7,6 @@ use system::dir::Dir;
 use system::observer::Observer;
 use system::{Error, Result};
 
-use crate::unpack::unpack;
 use crate::{layers, oci};
 
 /// Unpacks the archive `TARBALL` into the empty folder `output`. The layers of an OCI archive are laid over each other.
@@ -17,6 +16,6 @@ pub fn build(output: &Path, environment: &Environment, observer: &dyn Observer) 
         return Err(Error::refused(format!("{} is not empty; name an empty folder", output.display())));
     }
     observer.phase(format!("unpacking {}", archive.display()));
-    unpack(archive, output, observer)?;
+    baserock_archive::unpack_file(archive, &Dir::open(output)?, observer)?;
     if oci::is_layout(output) { layers::flatten(output, archive, observer) } else { Ok(()) }
 }

@@ -12,7 +12,6 @@ use system::remove;
 use system::{Result, atomic};
 
 use crate::oci;
-use crate::unpack::unpack;
 
 /// The folder to which the layout is moved while the tree is made.
 const ASIDE: &str = ".oci-layout";
@@ -44,7 +43,7 @@ pub fn flatten(output: &Path, archive: &Path, observer: &dyn Observer) -> Result
         observer.phase(format!("laying over layer {} of {}", index + 1, layers.len()));
         aside.remove_tree(LAYER)?;
         aside.make_dir(LAYER, 0o755)?;
-        unpack(layer, &layout.join(LAYER), observer)?;
+        baserock_archive::unpack_file(layer, &aside.dir(LAYER)?, observer)?;
         lay_over(&aside.dir(LAYER)?, &tree)?;
     }
     for entry in tree.entries()? {

@@ -4,5 +4,4 @@ pub mod build;
 mod layers;
 mod location;
 mod oci;
-mod unpack;
 pub mod write;

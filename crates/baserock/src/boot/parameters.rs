@@ -50,23 +50,27 @@ impl Parameters {
         })
     }
 
-    /// The parameters in the version's own metadata.
-    pub fn from_meta(meta: &DeploymentMeta) -> Result<Self> {
-        let said: Environment = NAMES.iter().filter_map(|&name| Some((name, meta.get(name)?))).collect();
-        Parameters::from_environment(&said)
-    }
-
-    /// These parameters. Those that are missing are taken from `others`.
-    #[must_use]
-    pub fn or(self, others: Self) -> Self {
-        Parameters {
-            kernel_path: self.kernel_path.or(others.kernel_path),
-            initramfs_path: self.initramfs_path.or(others.initramfs_path),
-            dtb_path: self.dtb_path.or(others.dtb_path),
-            kernel_args: self.kernel_args.or(others.kernel_args),
-            root_device: self.root_device.or(others.root_device),
-            menu: self.menu.or(others.menu),
-        }
+    /// These parameters. Those that are missing are taken from the version's own metadata; the others in it do not count.
+    pub fn or_meta(self, meta: &DeploymentMeta) -> Result<Self> {
+        let given = [
+            self.kernel_path.is_some(),
+            self.initramfs_path.is_some(),
+            self.dtb_path.is_some(),
+            self.kernel_args.is_some(),
+            self.root_device.is_some(),
+            self.menu.is_some(),
+        ];
+        let missing = NAMES.iter().zip(given).filter(|(_, given)| !given);
+        let said: Environment = missing.filter_map(|(&name, _)| Some((name, meta.get(name)?))).collect();
+        let said = Parameters::from_environment(&said)?;
+        Ok(Parameters {
+            kernel_path: self.kernel_path.or(said.kernel_path),
+            initramfs_path: self.initramfs_path.or(said.initramfs_path),
+            dtb_path: self.dtb_path.or(said.dtb_path),
+            kernel_args: self.kernel_args.or(said.kernel_args),
+            root_device: self.root_device.or(said.root_device),
+            menu: self.menu.or(said.menu),
+        })
     }
 
     /// The format of the menu to write. `has_menu` tells whether the disk has a menu already.
@@ -102,8 +106,7 @@ mod tests {
 
     fn parameters(environment: &[(&str, &str)], meta: &str) -> Result<Parameters> {
         let meta = DeploymentMeta::parse(meta.as_bytes(), Path::new("meta")).unwrap();
-        let said = Parameters::from_environment(&environment.iter().copied().collect())?;
-        Ok(said.or(Parameters::from_meta(&meta)?))
+        Parameters::from_environment(&environment.iter().copied().collect())?.or_meta(&meta)
     }
 
     #[test]
@@ -134,7 +137,12 @@ mod tests {
 
     #[test]
     fn a_foreign_menu_format_is_named() {
-        let error = parameters(&[("BOOTLOADER_CONFIG_FORMAT", "grub")], "{}").unwrap_err().to_string();
-        assert!(error.contains("BOOTLOADER_CONFIG_FORMAT is \"grub\""), "{error}");
+        let meta = r#"{"configuration": {"BOOTLOADER_CONFIG_FORMAT": "grub"}}"#;
+        for (environment, meta) in [(&[("BOOTLOADER_CONFIG_FORMAT", "grub")][..], "{}"), (&[], meta)] {
+            let error = parameters(environment, meta).unwrap_err().to_string();
+            assert!(error.contains("BOOTLOADER_CONFIG_FORMAT is \"grub\""), "{error}");
+        }
+        let said = parameters(&[("BOOTLOADER_CONFIG_FORMAT", "none")], meta).unwrap();
+        assert_eq!(said.menu, Some(MenuFormat::None), "what the metadata say does not count then");
     }
 }

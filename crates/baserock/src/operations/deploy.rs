@@ -6,6 +6,7 @@ use system::atomic;
 use system::btrfs::{self, Access};
 use system::dir::{Dir, MOST_TEXT};
 use system::error::{Error, Result, if_exists};
+use system::flags;
 use system::observer::Observer;
 use system::owners::IdMoves;
 use system::resolve::Links;
@@ -147,7 +148,7 @@ fn take_back(volume: &Volume, label: &ExistingLabel, version: &Dir) -> Result<()
 /// Fails if the tree cannot be deployed with these parameters: a kernel, initramfs or device tree is missing, or a value is wrong.
 /// `has_menu` tells whether the disk has a boot menu already.
 pub fn check_tree(orig: &Dir, parameters: &Parameters, has_menu: bool) -> Result<()> {
-    let parameters = parameters.clone().or(Parameters::from_meta(&deployment_meta(orig)?)?);
+    let parameters = parameters.clone().or_meta(&deployment_meta(orig)?)?;
     cmdline::compose(&ExistingLabel::factory(), "", parameters.kernel_args.as_deref().unwrap_or_default())?;
     find_files(orig, &parameters, has_menu).map(drop)
 }
@@ -169,7 +170,7 @@ fn plan(volume: &Volume, survey: &Survey, options: &Deploy, orig: &Dir) -> Resul
     let menu = survey.menu.clone().unwrap_or_default();
     let inherited = old.as_ref().map(|old| volume.boot_record(old, &menu)).transpose()?.flatten();
     let meta = deployment_meta(orig)?;
-    let parameters = options.parameters.clone().or(Parameters::from_meta(&meta)?);
+    let parameters = options.parameters.clone().or_meta(&meta)?;
     let files = find_files(orig, &parameters, has_menu)?;
     let record = BootRecord {
         root: root_device(volume, &parameters, files.as_ref(), inherited.as_ref(), &menu, label),
@@ -246,7 +247,7 @@ fn build<'v>(
 ) -> Result<Deployed> {
     let label = &options.label;
     observer.phase(format!("snapshotting {}", version.shown(ORIG).display()));
-    freeze(version)?;
+    freeze(version, observer)?;
     let orig = version.dir(ORIG)?;
     btrfs::snapshot(&orig, version, RUN, Access::Writable)?;
     let run = version.dir(RUN)?;
@@ -276,10 +277,14 @@ fn build<'v>(
 }
 
 /// Replaces `orig` by a read-only snapshot of itself. A process that has a file in it open can only write to the old one, which is deleted.
-fn freeze(version: &Dir) -> Result<()> {
+fn freeze(version: &Dir, observer: &dyn Observer) -> Result<()> {
     let orig = version.dir(ORIG)?;
     if btrfs::access(&orig)? == Access::ReadOnly {
         return Ok(());
+    }
+    // A subvolume whose top has such a flag cannot be renamed.
+    if flags::lift(version, Path::new(ORIG))?.is_some() {
+        observer.warn(format!("{} was protected by chattr; that was cleared", version.shown(ORIG).display()));
     }
     btrfs::snapshot(&orig, version, marker::FROZEN, Access::ReadOnly)?;
     drop(orig);

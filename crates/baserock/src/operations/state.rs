@@ -154,7 +154,7 @@ impl Addition<'_> {
         while let Some(visit) = walk.next()? {
             signal::check()?;
             let (place, is_directory) = match visit {
-                Visit::Enter(place, _) if place.path.as_os_str().is_empty() => continue,
+                Visit::Enter(place, _) if place.is_top() => continue,
                 Visit::Enter(place, _) => (place, true),
                 Visit::Name(place) => (place, false),
                 Visit::Leave(_) | Visit::Mount(_) => continue,
@@ -203,6 +203,7 @@ impl Addition<'_> {
         self.copier.entry(shipped, name, Path::new(ADDING))?;
         atomic::rename_no_replace(target, ADDING, target, path)?;
         self.copier.moved(Path::new(ADDING), path);
+        self.copier.fix()?;
         set_times()?;
         undo.commit();
         Ok(())

@@ -59,7 +59,7 @@ impl<'a> Apply<'a> {
     pub fn prepare(self) -> Result<()> {
         let mut names = Names::new(self);
         for entry in self.basis.manifest.entries().iter().filter(|entry| has_flags(entry)) {
-            names.release(entry)?;
+            names.clear_flags(entry)?;
         }
         for &index in &self.plan.remove {
             signal::check()?;

@@ -1,7 +1,6 @@
 //! Removes names, and makes names whose contents are there.
 
 use std::collections::HashMap;
-use std::os::fd::{AsFd, OwnedFd};
 
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{Mode, SFlag, mknodat};
@@ -53,24 +52,21 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Lets a file or directory of the basis be changed.
-    pub fn release(&mut self, entry: &Entry) -> Result<()> {
-        flags::release(self.parents.of(&entry.path)?, as_path(file_name(&entry.path))).map(drop)
+    /// Clears the flags of a file or directory of the basis, so that it can be changed, and has only those of the new tree at the end.
+    pub fn clear_flags(&mut self, entry: &Entry) -> Result<()> {
+        flags::clear(self.parents.of(&entry.path)?, as_path(file_name(&entry.path)))
     }
 
     /// Gives a file or directory of the new tree its flags. It cannot be changed after that.
     pub fn add_flags(&mut self, entry: &Entry) -> Result<()> {
         let name = as_path(file_name(&entry.path));
         let dir = self.parents.of(&entry.path)?;
-        let shown = dir.shown(name);
-        let opened: OwnedFd = match entry.kind {
-            Kind::Directory if name.as_os_str().is_empty() => dir.duplicate()?.into(),
-            Kind::Directory => dir.dir(name)?.into(),
-            _ => dir.file(name)?.into(),
-        };
-        if flags::add(entry.metadata.flags, opened.as_fd(), &shown)? {
+        let given = entry.metadata.flags;
+        let flags = if entry.path.is_empty() { given.without_fixed() } else { given };
+        if flags::add_to(dir, name, flags)? {
             return Ok(());
         }
+        let shown = dir.shown(name);
         Err(Error::refused(format!("this filesystem cannot keep the flags (chattr) of {}", shown.display())))
     }
 

@@ -16,15 +16,15 @@ pub use data::copy_data;
 
 use crate::dir::Dir;
 use crate::error::{Error, OrCannot, Result};
+use crate::flags;
 use crate::inode::{Inode, times};
-use crate::metadata::{Metadata, Times};
-use crate::mount;
+use crate::metadata::{Flags, Metadata, Times};
 use crate::observer::Observer;
 use crate::owners::IdMoves;
 use crate::signal;
 use crate::step::change;
 use crate::trail::Trail;
-use crate::walk::{Place, Visit, Walk};
+use crate::walk::{Visit, Walk};
 
 /// Copies trees into one destination. Hard links between files of several trees are kept if one copier copies all of them.
 pub struct Copier<'a> {
@@ -33,8 +33,18 @@ pub struct Copier<'a> {
     progress: Option<&'a dyn Fn(u64)>,
     seen: HashMap<(u64, u64), PathBuf>,
     left_out: LeftOut,
+    /// The copies that get flags at the end. Until then they can be linked and renamed.
+    fixed: Vec<Fixed>,
     buffer: Vec<u8>,
     stats: Stats,
+}
+
+/// A copy whose flags forbid any later change.
+struct Fixed {
+    /// Its path in the destination.
+    path: PathBuf,
+    flags: Flags,
+    from: PathBuf,
 }
 
 /// Counts the work of a copier.
@@ -51,7 +61,7 @@ pub struct Stats {
 /// The parts that a copy lacks, as paths of the source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Mount points. They are copied empty, because a copy does not cross mounts.
+    /// Mount points. A directory is copied empty and a file is left out, because a copy does not cross mounts.
     pub mounts: Vec<PathBuf>,
     /// Files and directories whose flags (`chattr`) could not be set in the destination.
     pub flags: Vec<PathBuf>,
@@ -82,6 +92,7 @@ impl<'a> Copier<'a> {
             progress: None,
             seen: HashMap::new(),
             left_out: LeftOut::default(),
+            fixed: Vec::new(),
             buffer: vec![0; BUFFER],
             stats: Stats::default(),
         }
@@ -116,38 +127,45 @@ impl<'a> Copier<'a> {
     pub fn contents(&mut self, from: &Dir, to: &Path) -> Result<()> {
         let is_top = to.as_os_str().is_empty();
         let into = if is_top { self.destination.duplicate()? } else { self.destination.dir(to)? };
-        self.tree(from.duplicate()?, into, to)
+        self.tree(from.duplicate()?, into, to)?;
+        self.fix()
     }
 
-    /// Copies `name` in `from`, with everything below it, to the free name `to` of the destination.
+    /// Copies `name` in `from`, which is no mount point, with everything below it, to the free name `to` of the destination.
+    /// [`Copier::fix`] ends the copy.
     pub fn entry(&mut self, from: &Dir, name: &OsStr, to: &Path) -> Result<()> {
         let name = Path::new(name);
         let destination = self.destination;
         let stat = stat_of(from, name)?;
-        if !mount::below(from, name)?.iter().any(|path| path == name) {
-            if !is_directory(&stat) {
-                return self.one(from, name, &stat, (destination, to), to);
-            }
-            let top = from.dir(name)?;
-            if mount::id(top.as_fd(), &top.shown(""))? == mount::id(from.as_fd(), &from.shown(""))? {
-                self.stats.entries += 1;
-                destination.make_dir(to, 0o700)?;
-                return self.tree(top, destination.dir(to)?, to);
-            }
+        if !is_directory(&stat) {
+            return self.one(from, name, &stat, (destination, to), to);
         }
-        self.mount_point(from, name, (destination, to))
+        self.stats.entries += 1;
+        destination.make_dir(to, 0o700)?;
+        self.tree(from.dir(name)?, destination.dir(to)?, to)
     }
 
     /// Tells the copier that the caller has renamed `from` in the destination to `to`, so that later hard links to its files find them.
     pub fn moved(&mut self, from: &Path, to: &Path) {
-        for path in self.seen.values_mut() {
+        for path in self.seen.values_mut().chain(self.fixed.iter_mut().map(|fixed| &mut fixed.path)) {
             if let Ok(inside) = path.strip_prefix(from) {
                 *path = if inside.as_os_str().is_empty() { to.to_owned() } else { to.join(inside) };
             }
         }
     }
 
-    /// Begins a copy into the destination itself that follows the caller's own walk. The walk must visit the whole tree.
+    /// Sets the flags that forbid changes, after the last rename.
+    pub fn fix(&mut self) -> Result<()> {
+        for Fixed { path, flags, from } in std::mem::take(&mut self.fixed).into_iter().rev() {
+            if !flags::add_to(self.destination, &path, flags)? {
+                self.left_out.flags.push(from);
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins a copy into the destination itself that follows the caller's own walk. The walk must visit the whole tree. [`Copier::fix`] ends
+    /// the copy.
     pub fn follow(&mut self) -> Result<TreeCopy<'_, 'a>> {
         let into = self.destination.duplicate()?;
         self.tree_copy(into, Path::new(""))
@@ -181,7 +199,7 @@ impl<'a> Copier<'a> {
             return Ok(());
         }
         match SFlag::from_bits_truncate(stat.st_mode & libc::S_IFMT) {
-            SFlag::S_IFREG => return self.regular(from, name, into),
+            SFlag::S_IFREG => return self.regular(from, name, into, to),
             SFlag::S_IFLNK => into.0.symlink(from.read_link(name)?, into.1)?,
             kind => {
                 let mode = Mode::from_bits_truncate(0o600);
@@ -190,14 +208,14 @@ impl<'a> Copier<'a> {
                 })?;
             }
         }
-        self.copy_metadata(&Inode::named(from, name), stat, &Inode::named(into.0, into.1))
+        self.copy_metadata(&Inode::named(from, name), stat, &Inode::named(into.0, into.1), to)
     }
 
-    fn regular(&mut self, from: &Dir, name: &Path, (into, to): (&Dir, &Path)) -> Result<()> {
-        let (source_shown, shown) = (from.shown(name), into.shown(to));
+    fn regular(&mut self, from: &Dir, name: &Path, (into, new_name): (&Dir, &Path), to: &Path) -> Result<()> {
+        let (source_shown, shown) = (from.shown(name), into.shown(new_name));
         let source = from.file(name)?;
         let stat = nix::sys::stat::fstat(&source).or_cannot("examine", &source_shown)?;
-        let target = into.create(to, 0o600)?;
+        let target = into.create(new_name, 0o600)?;
         let size = stat.st_size.cast_unsigned();
         let (copied, shared) = copy_data(&source, &source_shown, &target, &shown, size, &mut self.buffer)?;
         self.stats.bytes += copied;
@@ -207,21 +225,21 @@ impl<'a> Copier<'a> {
         }
         let (source, target) =
             (Inode::open(source.as_fd(), source_shown), Inode::open(target.as_fd(), shown));
-        self.copy_metadata(&source, &stat, &target)
+        self.copy_metadata(&source, &stat, &target, to)
     }
 
-    /// Copies a mount point as an empty directory or file, with the metadata of the mounted directory or file.
-    fn mount_point(&mut self, from: &Dir, name: &Path, (into, to): (&Dir, &Path)) -> Result<()> {
-        self.stats.entries += 1;
+    /// Copies a mount point: a directory as an empty one, with the metadata of the mounted one. A file is left out, because the file below
+    /// the mount cannot be seen.
+    fn mount_point(&mut self, from: &Dir, name: &Path, into: (&Dir, &Path), to: &Path) -> Result<()> {
         self.left_out.mounts.push(from.shown(name));
         let source = Inode::named(from, name);
         let stat = source.stat()?;
-        if is_directory(&stat) {
-            into.make_dir(to, 0o700)?;
-        } else {
-            into.create(to, 0o600)?;
+        if !is_directory(&stat) {
+            return Ok(());
         }
-        self.copy_metadata(&source, &stat, &Inode::named(into, to))
+        self.stats.entries += 1;
+        into.0.make_dir(into.1, 0o700)?;
+        self.copy_metadata(&source, &stat, &Inode::named(into.0, into.1), to)
     }
 
     /// Links the new name to the earlier copy of the inode, if there is one. Returns whether it did.
@@ -239,8 +257,14 @@ impl<'a> Copier<'a> {
         Ok(true)
     }
 
-    fn copy_metadata(&mut self, source: &Inode<'_>, stat: &FileStat, target: &Inode<'_>) -> Result<()> {
-        self.give(&self.metadata(source, stat)?, times(stat), source.shown(), target)
+    fn copy_metadata(
+        &mut self,
+        source: &Inode<'_>,
+        stat: &FileStat,
+        target: &Inode<'_>,
+        to: &Path,
+    ) -> Result<()> {
+        self.give(&self.metadata(source, stat)?, times(stat), source.shown(), target, to)
     }
 
     /// The metadata for the copy of the source.
@@ -250,10 +274,26 @@ impl<'a> Copier<'a> {
         Ok(metadata)
     }
 
-    /// Sets the metadata of a copy. This comes last: the flags may forbid any later change.
-    fn give(&mut self, metadata: &Metadata, times: Times, from: &Path, target: &Inode<'_>) -> Result<()> {
+    /// Sets the metadata of a copy, whose path in the destination is `to`. Flags that forbid changes are noted for the end.
+    fn give(
+        &mut self,
+        metadata: &Metadata,
+        times: Times,
+        from: &Path,
+        target: &Inode<'_>,
+        to: &Path,
+    ) -> Result<()> {
         target.give(metadata, times)?;
-        if !target.add_flags(metadata.flags)? {
+        let flags = metadata.flags;
+        if flags.is_fixed() {
+            // The top of the destination stays changeable, so that the caller can go on to work with it.
+            let (path, from) = (to.to_owned(), from.to_owned());
+            if path.as_os_str().is_empty() {
+                self.left_out.flags.push(from);
+            } else {
+                self.fixed.push(Fixed { path, flags, from });
+            }
+        } else if !target.add_flags(flags)? {
             self.left_out.flags.push(from.to_owned());
         }
         Ok(())
@@ -279,7 +319,7 @@ impl TreeCopy<'_, '_> {
                 let stat = source.stat()?;
                 let metadata = self.copier.metadata(&source, &stat)?;
                 self.directories.push((metadata, times(&stat), dir.shown("")));
-                if !is_top(place) {
+                if !place.is_top() {
                     self.copier.stats.entries += 1;
                     self.trail.here()?.make_dir(place.name, 0o700)?;
                     let made = self.trail.here()?.dir(place.name)?;
@@ -290,9 +330,9 @@ impl TreeCopy<'_, '_> {
                 if let Some((metadata, times, shown)) = self.directories.pop() {
                     let made = self.trail.here()?;
                     let target = Inode::open(made.as_fd(), made.shown(""));
-                    self.copier.give(&metadata, times, &shown, &target)?;
+                    self.copier.give(&metadata, times, &shown, &target, &self.to.join(place.path))?;
                 }
-                if !is_top(place) {
+                if !place.is_top() {
                     self.trail.leave()?;
                 }
             }
@@ -302,15 +342,12 @@ impl TreeCopy<'_, '_> {
                 self.copier.one(place.dir, place.name, &stat, target, &self.to.join(place.path))?;
             }
             Visit::Mount(place) => {
-                self.copier.mount_point(place.dir, place.name, (self.trail.here()?, place.name))?;
+                let target = (self.trail.here()?, place.name);
+                self.copier.mount_point(place.dir, place.name, target, &self.to.join(place.path))?;
             }
         }
         Ok(())
     }
-}
-
-fn is_top(place: Place<'_>) -> bool {
-    place.path.as_os_str().is_empty()
 }
 
 fn is_directory(stat: &FileStat) -> bool {

@@ -5,7 +5,7 @@ use system::btrfs;
 use system::error::{Error, Result};
 
 use crate::label::ExistingLabel;
-use crate::layout::{self, ORIG};
+use crate::layout::{self, INCOMPLETE, ORIG, RUN};
 use crate::operations::{loader_limits, manifest};
 use crate::refusal::Refusal;
 use crate::volume::{Survey, Volume};
@@ -53,9 +53,20 @@ fn present(volume: &Volume, survey: &Survey, label: &ExistingLabel, digest: Opti
     match (survey.complete.contains(label), made) {
         (true, _) if is_same => Ok(Present::Deployed),
         (true, _) => Err(Refusal::Exists { label: label.clone(), volume: name }.into()),
+        // Only a deployment that has not ended may be begun anew. Another version has its user's files.
+        (false, Some(_)) if version.has(RUN)? && !version.has(INCOMPLETE)? => Err(broken(volume, label)?),
         (false, Some(_)) => Ok(if is_same { Present::SameTree } else { Present::Begun }),
         (false, None) => Err(Refusal::Foreign { label: label.clone(), volume: name }.into()),
     }
+}
+
+/// The error for a version that was complete and is not any more.
+fn broken(volume: &Volume, label: &ExistingLabel) -> Result<Error> {
+    let version = volume.versions()?.into_iter().find(|version| version.label == *label);
+    let missing = version.and_then(|version| version.missing).unwrap_or_else(|| "it is damaged".into());
+    Ok(Error::refused(format!(
+        "version {label} was deployed and cannot be used: {missing}; it stays as it is"
+    )))
 }
 
 /// The version to start from: the default, or the running one if the default is not complete.

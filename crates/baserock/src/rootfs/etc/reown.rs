@@ -12,7 +12,7 @@ use system::mount::{self, MountId};
 use system::owners::IdMoves;
 use system::signal;
 use system::trail::Trail;
-use system::walk::{Place, Visit, Walk};
+use system::walk::{Visit, Walk};
 
 use super::staged::ETC;
 
@@ -107,7 +107,7 @@ impl Owning<'_> {
         while let Some(visit) = walk.next()? {
             signal::check()?;
             match visit {
-                Visit::Enter(place, built) if is_top(place) => self.directory(built, trail.here()?)?,
+                Visit::Enter(place, built) if place.is_top() => self.directory(built, trail.here()?)?,
                 Visit::Enter(place, _) if place.path == Path::new(ETC) => walk.prune()?,
                 Visit::Enter(place, built) => match self.below(trail.here()?, place.name)? {
                     Some(now) => {
@@ -116,7 +116,7 @@ impl Owning<'_> {
                     }
                     None => walk.prune()?,
                 },
-                Visit::Leave(place) if !is_top(place) => trail.leave()?,
+                Visit::Leave(place) if !place.is_top() => trail.leave()?,
                 Visit::Name(place) => {
                     let Some(built) = place.dir.stat_of(place.name)? else { continue };
                     self.name(place.dir, &built, trail.here()?, place.name)?;
@@ -186,8 +186,4 @@ fn is_link(stat: &FileStat) -> bool {
 
 fn is_directory(stat: &FileStat) -> bool {
     stat.st_mode & libc::S_IFMT == libc::S_IFDIR
-}
-
-fn is_top(place: Place<'_>) -> bool {
-    place.path.as_os_str().is_empty()
 }

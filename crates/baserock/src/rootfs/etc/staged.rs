@@ -1,12 +1,12 @@
 //! Writes a tree to disk, and replaces `etc` by it in one step.
 
 use std::fs::File;
-use std::os::fd::AsFd;
 
 use nix::sys::stat::{Mode, SFlag, mknodat};
 use system::copy::copy_data;
 use system::dir::Dir;
 use system::error::{Error, Result};
+use system::flags;
 use system::inode::Inode;
 use system::step::change;
 use system::undo::tidy;
@@ -44,7 +44,13 @@ impl<'a> Staged<'a> {
     /// Exchanges the tree and `etc`. At every moment there is a whole `etc`: the old one or the new one. The old one is beside it afterwards.
     pub fn exchange(&self) -> Result<()> {
         match (self.root.has(ETC)?, self.root.has(&self.name)?) {
-            (true, true) => atomic::exchange(self.root, &self.name, self.root, ETC),
+            (true, true) => {
+                // A directory with such a flag cannot be renamed.
+                let names = [self.name.as_ref(), ETC.as_ref()];
+                flags::while_lifted(self.root, &names, || {
+                    atomic::exchange(self.root, &self.name, self.root, ETC)
+                })
+            }
             (false, _) => atomic::rename_no_replace(self.root, &self.name, self.root, ETC),
             (true, false) => atomic::rename_no_replace(self.root, ETC, self.root, &self.name),
         }
@@ -115,15 +121,9 @@ fn give(root: &Dir, path: &EtcPath, node: &Node) -> Result<()> {
 /// Sets the flags of a file or directory. This comes last, because flags can forbid changes.
 fn add_flags(root: &Dir, path: &EtcPath, node: &Node) -> Result<()> {
     let name = path.as_path();
-    let shown = root.shown(name);
-    let is_kept = match &node.kind {
-        Kind::Dir if path.is_root() => Inode::open(root.as_fd(), shown.clone()).add_flags(node.meta.flags)?,
-        Kind::Dir => Inode::open(root.dir(name)?.as_fd(), shown.clone()).add_flags(node.meta.flags)?,
-        Kind::File(_) => Inode::open(root.file(name)?.as_fd(), shown.clone()).add_flags(node.meta.flags)?,
-        Kind::Symlink(_) | Kind::Special { .. } => true,
-    };
-    if is_kept {
+    if flags::add_to(root, name, node.meta.flags)? {
         return Ok(());
     }
+    let shown = root.shown(name);
     Err(Error::refused(format!("this filesystem cannot keep the flags (chattr) of {}", shown.display())))
 }
