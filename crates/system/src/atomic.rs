@@ -2,12 +2,16 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use rustix::fs::{RenameFlags, renameat_with};
 
 use crate::dir::Dir;
-use crate::error::Result;
+use crate::error::{Result, if_exists};
+use crate::flags;
+use crate::inode::{Inode, times};
+use crate::metadata::Metadata;
 use crate::step::change;
 use crate::undo::Undo;
 
@@ -21,6 +25,28 @@ pub fn write(dir: &Dir, name: &str, mode: u32, content: &[u8]) -> Result<()> {
         change("write", dir.shown(name), || file.write_all(content))?;
         sync(&file, &dir.shown(name))
     })
+}
+
+/// Like [`write`], but the new file gets the owner, mode, attributes and flags of the old one. If there is no old one, it belongs to root,
+/// has this mode, and inherits nothing from the directory.
+pub fn rewrite(dir: &Dir, name: &str, mode: u32, content: &[u8]) -> Result<()> {
+    let metadata = match if_exists(dir.file(name))? {
+        Some(old) => {
+            let old = Inode::open(old.as_fd(), dir.shown(name));
+            old.metadata(&old.stat()?)?
+        }
+        None => Metadata { mode, ..Metadata::default() },
+    };
+    let make = |temporary: &str| {
+        let mut file = dir.create(temporary, 0o600)?;
+        change("write", dir.shown(name), || file.write_all(content))?;
+        let inode = Inode::open(file.as_fd(), dir.shown(name));
+        inode.give(&metadata, times(&inode.stat()?))?;
+        sync(&file, &dir.shown(name))
+    };
+    flags::while_lifted(dir, &[Path::new(name), Path::new("")], || replace(dir, name, make))?;
+    // A flag can forbid the rename, so flags come last. A filesystem that cannot keep them had none to read.
+    flags::add_to(dir, Path::new(name), metadata.flags).map(drop)
 }
 
 /// Makes `name` a symbolic link to `target`. It replaces a file or link of this name.
@@ -95,6 +121,26 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(dir.read("menu", MOST_TEXT).unwrap(), b"one");
         assert_eq!(dir.entries().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_rewritten_keeps_what_belongs_to_it() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = Dir::open(place.path()).unwrap();
+        write(&dir, "table", 0o664, b"one").unwrap();
+        let metadata = || {
+            let file = dir.file("table").unwrap();
+            let inode = Inode::open(file.as_fd(), "table");
+            inode.metadata(&inode.stat().unwrap()).unwrap()
+        };
+        let attribute = Inode::named(&dir, Path::new("table")).set_attribute(c"user.label", b"x");
+        attribute.unwrap();
+        let before = metadata();
+        rewrite(&dir, "table", 0o600, b"two").unwrap();
+        assert_eq!((metadata(), before.attributes.len()), (before.clone(), 1));
+        assert_eq!(dir.read("table", MOST_TEXT).unwrap(), b"two");
+        rewrite(&dir, "new", 0o640, b"three").unwrap();
+        assert_eq!(dir.stat_of("new").unwrap().unwrap().st_mode & 0o7777, 0o640);
     }
 
     #[test]

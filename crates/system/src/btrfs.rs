@@ -55,9 +55,10 @@ pub fn create(parent: &Dir, name: &str) -> Result<()> {
 }
 
 /// Snapshots the subvolume `source` as `name` in `parent`. Subvolumes inside it become empty directories in the snapshot.
-pub fn snapshot(source: &Dir, parent: &Dir, name: &str, access: Access) -> Result<()> {
+pub fn snapshot(source: &Dir, parent: &Dir, name: impl AsRef<OsStr>, access: Access) -> Result<()> {
+    let name = name.as_ref();
     change(format!("snapshot {} as", source.shown("").display()), parent.shown(name), || {
-        ioctl::snapshot(source.as_fd(), parent.as_fd(), OsStr::new(name), access == Access::ReadOnly)
+        ioctl::snapshot(source.as_fd(), parent.as_fd(), name, access == Access::ReadOnly)
     })
 }
 

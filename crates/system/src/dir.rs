@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{AtFlags, OFlag, open, readlinkat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
-use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
+use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
 
 use crate::error::{Error, OrCannot, Result, if_exists};
 use crate::resolve::{self, Links};
@@ -220,6 +220,12 @@ impl Dir {
     pub fn symlink(&self, target: impl AsRef<Path>, name: impl AsRef<Path>) -> Result<()> {
         let name = name.as_ref();
         change("create link", self.shown(name), || symlinkat(target.as_ref(), &self.fd, name))
+    }
+
+    /// Gives the file `file` one more name (a hard link). A symbolic link is not followed.
+    pub fn hard_link(&self, file: impl AsRef<Path>, name: impl AsRef<Path>) -> Result<()> {
+        let (file, name) = (file.as_ref(), name.as_ref());
+        change("link", self.shown(name), || linkat(&self.fd, file, &self.fd, name, AtFlags::empty()))
     }
 
     /// Renames within this directory's tree. It replaces an existing `to`.

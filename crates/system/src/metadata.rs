@@ -36,6 +36,42 @@ impl Metadata {
             }
         }
     }
+
+    /// Changes the mode as chmod does: the file's ACL grants no more than the mode then.
+    pub fn set_mode(&mut self, mode: u32) {
+        self.mode = mode;
+        if let Some(acl) = self.attributes.get_mut(ACLS[0]) {
+            limit_acl(acl, mode);
+        }
+    }
+
+    /// The attributes that are ACLs.
+    pub fn acls(&self) -> impl Iterator<Item = (&Vec<u8>, &Vec<u8>)> {
+        self.attributes.iter().filter(|(name, _)| is_acl(name))
+    }
+}
+
+/// Tags of ACL entries for the owner, the group, the limit of named users and groups, and all others (`linux/posix_acl.h`).
+const ACL_OWNER: u16 = 0x01;
+const ACL_GROUP: u16 = 0x04;
+const ACL_MASK: u16 = 0x10;
+const ACL_OTHERS: u16 = 0x20;
+
+/// Writes the mode into an ACL of the kernel's form (see [`IdMoves::acl`]). If the ACL has a mask, the bits of the group are the mask.
+fn limit_acl(acl: &mut [u8], mode: u32) {
+    let tag = |entry: &[u8]| u16::from_le_bytes([entry[0], entry[1]]);
+    let Some(entries) = acl.get_mut(4..) else { return };
+    let has_mask = entries.chunks_exact(8).any(|entry| tag(entry) == ACL_MASK);
+    for entry in entries.chunks_exact_mut(8) {
+        let shift = match tag(entry) {
+            ACL_OWNER => 6,
+            ACL_MASK => 3,
+            ACL_GROUP if !has_mask => 3,
+            ACL_OTHERS => 0,
+            _ => continue,
+        };
+        entry[2..4].copy_from_slice(&((mode >> shift & 7) as u16).to_le_bytes());
+    }
 }
 
 /// The attributes that hold ACLs.
@@ -130,6 +166,24 @@ mod tests {
         metadata.apply_moves(&IdMoves { users: [(5, 6)].into(), groups: [(5, 7)].into() });
         let moved = Metadata { uid: 6, gid: 7, attributes: attributes(6), ..Metadata::default() };
         assert_eq!(metadata, moved);
+    }
+
+    #[test]
+    fn a_mode_limits_the_acl() {
+        let acl = |owner: u16, mask: u16, others: u16| {
+            let mut bytes = 2u32.to_le_bytes().to_vec();
+            for (tag, may) in [(1u16, owner), (2, 7), (4, 4), (0x10, mask), (0x20, others)] {
+                bytes.extend([tag.to_le_bytes(), may.to_le_bytes(), [0; 2], [0; 2]].concat());
+            }
+            bytes
+        };
+        let mut metadata = Metadata {
+            mode: 0o674,
+            attributes: [(ACLS[0].to_vec(), acl(6, 7, 4))].into(),
+            ..Metadata::default()
+        };
+        metadata.set_mode(0o640);
+        assert_eq!((metadata.mode, &metadata.attributes[ACLS[0]]), (0o640, &acl(6, 4, 0)));
     }
 
     #[test]
