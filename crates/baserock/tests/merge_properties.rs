@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use baserock::etc::{Action, EtcPath, Kind, Node, Options, Plan, Step, Tree, Trees, plan};
 use proptest::prelude::*;
 
-/// Paths whose types may differ from tree to tree. `d` is sometimes a directory.
-const PATHS: [&str; 6] = ["a", "a.rej", "b", "d/a", "d/b", "e"];
+/// Paths whose types may differ from tree to tree. `d` and `x.d` are sometimes directories; programs read `x.d` whole.
+const PATHS: [&str; 7] = ["a", "a.rej", "b", "d/a", "d/b", "e", "x.d/a"];
 
 fn text() -> impl Strategy<Value = Vec<u8>> {
     let line = prop::sample::select(vec!["#", "", "x = 1", "y = 2", "z = 3"]);

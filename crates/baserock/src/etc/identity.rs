@@ -25,8 +25,24 @@ pub fn class(path: &EtcPath) -> Class {
         other if other.starts_with(b"ssh/ssh_host_") && path.name().len() + 4 == other.len() => {
             Class::Machine
         }
+        _ if repository(path).is_some() => Class::Machine,
         _ => Class::Ordinary,
     }
+}
+
+/// Folders of version control.
+const REPOSITORIES: [&[u8]; 5] = [b".git", b".hg", b".bzr", b".svn", b"_darcs"];
+
+/// The repository (of etckeeper, for example) that the path is or lies in. Its files belong together, so it is never merged file by file.
+pub fn repository(path: &EtcPath) -> Option<EtcPath> {
+    let mut above = EtcPath::ROOT;
+    for name in path.as_bytes().split(|&byte| byte == b'/') {
+        above = above.join(name);
+        if REPOSITORIES.contains(&name) {
+            return Some(above);
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -43,8 +59,11 @@ mod tests {
             ("udev/hwdb.bin", Class::Generated),
             (".updated", Class::Marker),
             ("passwd", Class::Ordinary),
+            (".git/objects/ab", Class::Machine),
+            (".gitignore", Class::Ordinary),
         ] {
             assert_eq!(class(&EtcPath::from(path)), expected, "{path}");
         }
+        assert_eq!(repository(&EtcPath::from("a/.hg/b")), Some(EtcPath::from("a/.hg")));
     }
 }

@@ -18,7 +18,10 @@ pub fn merge(v1: Option<&Metadata>, user: &Metadata, v2: &Metadata) -> (Metadata
     let flags = pick(v1.map(|v| v.flags), user.flags, v2.flags, || {
         clashes.push("flags (chattr) differ".to_owned());
     });
-    (Metadata { mode, uid, gid, attributes, flags }, clashes)
+    let mut merged = Metadata { mode, uid, gid, attributes, flags };
+    // One side may have changed the mode and the other the ACL, which has the mode in it.
+    merged.set_mode(mode);
+    (merged, clashes)
 }
 
 fn pick<T: PartialEq + Copy>(v1: Option<T>, user: T, v2: T, clash: impl FnOnce()) -> T {

@@ -11,6 +11,7 @@ pub mod diff;
 pub mod fingerprint;
 pub mod fstab;
 pub mod identity;
+pub mod links;
 pub mod merge3;
 pub mod metadata;
 pub mod options;
@@ -24,6 +25,7 @@ pub mod step;
 pub mod structure;
 pub mod sync;
 pub mod tree;
+pub mod whole;
 
 pub use options::{Options, Side, Take};
 pub use path::EtcPath;

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use system::error::{Error, Result};
 
-use super::accounts::{self, Accounts};
+use super::accounts::{self, Accounts, Dropped};
 use super::conflict::{Carried, Places, Rejected, carry, take_tool_files};
 use super::fingerprint::{fingerprint_of_result, fingerprint_of_user, sum};
 use super::fstab;
-use super::identity::{Class, class};
+use super::identity::{self, Class, class};
+use super::links;
 use super::options::{Options, Side};
 use super::original::decide_original;
 use super::path::EtcPath;
@@ -30,11 +31,22 @@ pub struct Plan {
     pub conflicts: Vec<Conflict>,
     /// The owners that have other numbers on this machine than in the new version as built.
     pub moves: IdMoves,
+    /// The accounts that versions dropped.
+    pub dropped: Dropped,
     /// The fingerprint of the old version's `etc` as the user left it.
     pub user: String,
 }
 
 impl Plan {
+    /// Adds a note for the user to the step of the path, which is made if there is none.
+    pub fn point_out(&mut self, path: &EtcPath, action: Action, note: String) {
+        let index = self.steps.binary_search_by(|step| step.path.cmp(path)).unwrap_or_else(|index| {
+            self.steps.insert(index, Step::new(action, path.clone()));
+            index
+        });
+        self.steps[index].point_out(note);
+    }
+
     /// The record of the plan for the time after it is carried out. `old` is the label of the old version.
     pub fn record(&self, old: &str) -> Record {
         let made = self.conflicts.iter().flat_map(|conflict| conflict.orig.iter().chain([&conflict.rej]));
@@ -46,6 +58,7 @@ impl Plan {
             conflicts: self.conflicts.clone(),
             made,
             moves: self.moves.clone(),
+            dropped: self.dropped.clone(),
             user: self.user.clone(),
             result: fingerprint_of_result(&self.result),
         }
@@ -57,17 +70,21 @@ pub fn plan(mut trees: Trees, earlier: Option<&Record>, options: &Options) -> Re
     let user = fingerprint_of_user(&trees.user);
     let carried = earlier.map(|earlier| take_tool_files(&mut trees.user, earlier)).unwrap_or_default();
     complete_fstab(&mut trees, options);
-    let accounts = if options.original_rules {
-        Accounts::default()
+    let dropped = earlier.map(|earlier| earlier.dropped.clone()).unwrap_or_default();
+    let merged = if options.original_rules {
+        None
     } else {
-        accounts::merge(&trees.v1, &trees.user, &trees.v2)?.unwrap_or_default()
+        accounts::merge(&trees.v1, &trees.user, &trees.v2, &dropped)?
     };
+    let accounts = merged.unwrap_or_else(|| Accounts { dropped, ..Accounts::default() });
     trees.v1.apply_moves(&accounts.v1_moves);
     trees.v2.apply_moves(&accounts.v2_moves);
     let mut planner = Planner::new(&trees, options, &accounts);
     planner.check_takes()?;
     planner.decide_all()?;
     planner.settle_structure()?;
+    planner.settle_links();
+    planner.look_at_libraries();
     planner.settle_conflicts(carried)?;
     Ok(planner.finish(user))
 }
@@ -99,7 +116,8 @@ struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     fn new(trees: &'a Trees, options: &'a Options, accounts: &'a Accounts) -> Self {
-        let plan = Plan { moves: accounts.v2_moves.clone(), ..Plan::default() };
+        let (moves, dropped) = (accounts.v2_moves.clone(), accounts.dropped.clone());
+        let plan = Plan { moves, dropped, ..Plan::default() };
         let (steps, rejected, unmergeable) = Default::default();
         Planner { trees, options, accounts, plan, steps, rejected, unmergeable }
     }
@@ -155,6 +173,9 @@ impl<'a> Planner<'a> {
         if self.options.original_rules {
             return decide_original(path, three);
         }
+        if let Some(root) = identity::repository(path) {
+            return Ok(self.decide_repository(path, &root, three));
+        }
         if let Some(content) = self.accounts.files.get(path) {
             return Ok(decide_accounts(content.clone().map(Kind::File), three));
         }
@@ -162,6 +183,19 @@ impl<'a> Planner<'a> {
             return decide_fstab(three);
         }
         self.decide_by_class(path, three)
+    }
+
+    /// A repository is the machine's, whole. Only a machine that never had it gets the new version's.
+    fn decide_repository(&self, path: &EtcPath, root: &EtcPath, three: Three<'_>) -> Decision {
+        let whole = self.three(root);
+        let (node, action) = match (whole.v1, whole.user) {
+            (_, Some(_)) => (three.user, Action::Machine),
+            (Some(_), None) => (None, Action::Delete),
+            (None, None) => (three.v2, Action::Add),
+        };
+        // The step of the repository stands for all its files.
+        let is_step = path == root && (node.is_some() || three.v2.is_some());
+        Decision { action: is_step.then_some(action), is_part: path != root, ..Decision::of(node, action) }
     }
 
     fn decide_by_class(&self, path: &EtcPath, three: Three<'_>) -> Result<Decision> {
@@ -182,6 +216,9 @@ impl<'a> Planner<'a> {
 
     /// Adds the step for a path.
     fn note(&mut self, path: &EtcPath, three: Three<'_>, decision: &Decision) {
+        if decision.is_part {
+            return;
+        }
         let clash = !decision.clashes.is_empty();
         let is_new = match (&decision.node, three.v2) {
             (Some(result), Some(v2)) => result.is_same(v2),
@@ -215,9 +252,35 @@ impl<'a> Planner<'a> {
         }
     }
 
+    fn settle_links(&mut self) {
+        for (one, other) in links::settle(&mut self.plan.result, self.trees) {
+            self.point_out(&other, Action::Merge, format!("no longer one file with {one} (hard link)"));
+        }
+    }
+
+    /// Points out that the cache of libraries, which is the new version's, lacks what the merged configuration adds.
+    fn look_at_libraries(&mut self) {
+        let (cache, folder) = (EtcPath::from("ld.so.cache"), EtcPath::from("ld.so.conf.d"));
+        let is_source = |path: &EtcPath| path.as_bytes() == b"ld.so.conf" || path.is_within(&folder);
+        let sources = |tree: &'_ Tree| -> Vec<(EtcPath, Kind)> {
+            let found = tree.iter().filter(|(path, _)| is_source(path));
+            found.map(|(path, node)| (path.clone(), node.kind.clone())).collect()
+        };
+        let has_cache = [&self.trees.user, &self.trees.v2].iter().any(|tree| tree.get(&cache).is_some());
+        if has_cache && sources(&self.plan.result) != sources(&self.trees.v2) {
+            let note = "ld.so.conf is not as the new version was built; run ldconfig when it runs";
+            self.point_out(&cache, Action::Generated, note.to_owned());
+        }
+    }
+
+    /// Adds a note for the user to the step of the path, which is made if there is none.
+    fn point_out(&mut self, path: &EtcPath, action: Action, note: String) {
+        self.steps.entry(path.clone()).or_insert_with(|| Step::new(action, path.clone())).point_out(note);
+    }
+
     /// Puts `.orig` and `.rej` into the result: first those of open conflicts, then those of new ones.
     fn settle_conflicts(&mut self, carried: Vec<Carried>) -> Result<()> {
-        let mut places = Places { result: &mut self.plan.result, others: [&self.trees.user, &self.trees.v2] };
+        let mut places = Places { result: &mut self.plan.result, user: &self.trees.user, v2: &self.trees.v2 };
         for conflict in carried {
             let v2 = self.trees.v2.get(conflict.path());
             let conflict = carry(conflict, v2, &mut places);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use system::error::{Error, Result};
 
+use super::accounts::Dropped;
 use super::fingerprint::{fingerprint_of_result, fingerprint_of_user, sum};
 use super::path::EtcPath;
 use super::step::Step;
@@ -26,6 +27,9 @@ pub struct Record {
     /// The owners that have other numbers on this machine than in the new version as built.
     #[serde(default)]
     pub moves: IdMoves,
+    /// The accounts that versions dropped. Their numbers are given to no other account.
+    #[serde(default, skip_serializing_if = "Dropped::is_empty")]
+    pub dropped: Dropped,
     /// The fingerprint of the old version's `etc` when it was merged.
     pub user: String,
     /// The fingerprint of the result.

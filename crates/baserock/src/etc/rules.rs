@@ -35,6 +35,8 @@ pub struct Decision {
     pub notes: Vec<String>,
     /// Whether the path cannot be merged, because it is a directory on one side and something else on the other.
     pub unmergeable: bool,
+    /// Whether the step of a path above tells of it.
+    pub is_part: bool,
 }
 
 /// Merges one path by the table.

@@ -23,6 +23,9 @@ pub struct Step {
     /// Whether a conflict of an earlier merge is still open at this path.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_open: bool,
+    /// Whether the notes tell of something to look at, whatever the action is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub attention: bool,
 }
 
 impl Format for Step {}
@@ -92,19 +95,29 @@ impl Action {
 impl Step {
     /// A step without notes.
     pub fn new(action: Action, path: EtcPath) -> Self {
-        Step { action, path, notes: Vec::new(), clash: false, is_open: false }
+        Step { action, path, notes: Vec::new(), clash: false, is_open: false, attention: false }
+    }
+
+    /// Adds a note that the user should see.
+    pub fn point_out(&mut self, note: String) {
+        self.notes.push(note);
+        self.attention = true;
     }
 
     /// Whether the path simply follows the new version.
     pub fn is_simply_new(&self) -> bool {
-        !self.clash && !self.is_open && matches!(self.action, Action::Add | Action::Update | Action::Drop)
+        !self.clash
+            && !self.is_open
+            && !self.attention
+            && matches!(self.action, Action::Add | Action::Update | Action::Drop)
     }
 
-    /// Whether the user should look at it, because the two sides contradicted each other.
+    /// Whether the user should look at it: the two sides contradicted each other, or the result does not fit together.
     pub fn is_named(&self) -> bool {
         use Action::{Carry, Conflict, KeepDropped, KeepOver, Restore, Take};
         self.clash
             || self.is_open
+            || self.attention
             || matches!(self.action, Conflict | Carry | Restore | KeepDropped | KeepOver | Take)
     }
 }

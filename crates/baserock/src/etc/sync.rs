@@ -16,7 +16,8 @@ use super::tree::{Kind, Node, Trees};
 /// Accounts that only the other version has are added, because its files belong to them. Generated files stay the other version's.
 pub fn plan_sync(mut trees: Trees, canonical: Option<&Record>) -> Result<Plan> {
     let user = fingerprint_of_user(&trees.user);
-    let accounts = accounts::merge(&trees.v1, &trees.user, &trees.v2)?.unwrap_or_default();
+    let dropped = canonical.map(|record| record.dropped.clone()).unwrap_or_default();
+    let accounts = accounts::merge(&trees.v1, &trees.user, &trees.v2, &dropped)?.unwrap_or_default();
     trees.v2.apply_moves(&accounts.v2_moves);
     let mut result = trees.user;
     for (path, content) in accounts.files {
@@ -35,7 +36,14 @@ pub fn plan_sync(mut trees: Trees, canonical: Option<&Record>) -> Result<Plan> {
     }
     let conflicts = canonical.map(|record| record.conflicts.clone()).unwrap_or_default();
     let conflicts = conflicts.into_iter().filter(|conflict| result.get(&conflict.rej).is_some()).collect();
-    let mut plan = Plan { result, conflicts, moves: accounts.v2_moves, user, ..Plan::default() };
+    let mut plan = Plan {
+        result,
+        conflicts,
+        moves: accounts.v2_moves,
+        dropped: accounts.dropped,
+        user,
+        ..Plan::default()
+    };
     super::structure::complete(&mut plan.result, &Trees::default(), &mut std::collections::BTreeSet::new());
     Ok(plan)
 }

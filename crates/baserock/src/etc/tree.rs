@@ -12,6 +12,8 @@ use super::path::EtcPath;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     nodes: BTreeMap<EtcPath, Node>,
+    /// The paths that are names of one file, each with a number for the file. A path that is the only name of its file is not here.
+    names: BTreeMap<EtcPath, u64>,
 }
 
 /// The three trees of a merge.
@@ -130,6 +132,30 @@ impl Tree {
         self.nodes.insert(path, node);
     }
 
+    /// Notes that a path is a name of the file with this number, which has other names too (hard links).
+    pub fn link(&mut self, path: EtcPath, file: u64) {
+        self.names.insert(path, file);
+    }
+
+    /// The number of the file of which the path is one of several names.
+    pub fn linked(&self, path: &EtcPath) -> Option<u64> {
+        self.names.get(path).copied()
+    }
+
+    /// Whether both paths are names of one file.
+    pub fn are_linked(&self, one: &EtcPath, other: &EtcPath) -> bool {
+        self.linked(one).is_some() && self.linked(one) == self.linked(other)
+    }
+
+    /// The names of each file that has several, sorted.
+    pub fn links(&self) -> impl Iterator<Item = Vec<&EtcPath>> {
+        let mut files: BTreeMap<u64, Vec<&EtcPath>> = BTreeMap::new();
+        for (path, &file) in self.names.iter().filter(|(path, _)| self.nodes.contains_key(*path)) {
+            files.entry(file).or_default().push(path);
+        }
+        files.into_values().filter(|names| names.len() > 1)
+    }
+
     /// Takes out the node at a path, but not the nodes below it.
     pub fn remove(&mut self, path: &EtcPath) -> Option<Node> {
         self.nodes.remove(path)
@@ -171,6 +197,6 @@ impl Tree {
 
 impl FromIterator<(EtcPath, Node)> for Tree {
     fn from_iter<I: IntoIterator<Item = (EtcPath, Node)>>(nodes: I) -> Self {
-        Tree { nodes: nodes.into_iter().collect() }
+        Tree { nodes: nodes.into_iter().collect(), ..Tree::default() }
     }
 }

@@ -7,6 +7,7 @@ mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use system::error::Result;
 
 use self::merge::{Form, Names};
@@ -46,8 +47,38 @@ pub struct Accounts {
     pub v1_moves: IdMoves,
     /// Maps the new version's numbers, as built, to the machine's.
     pub v2_moves: IdMoves,
+    /// The accounts that the new version and earlier ones dropped.
+    pub dropped: Dropped,
     /// The decisions for each file, in words.
     pub notes: BTreeMap<EtcPath, Vec<String>>,
+}
+
+/// Accounts that versions dropped, with the numbers that they had on the machine. No other account gets such a number, because files in the
+/// shared state may have it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// Users.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub users: BTreeMap<String, u32>,
+    /// Groups.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, u32>,
+}
+
+impl Dropped {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.groups.is_empty()
+    }
+
+    /// Adds what the machine has and the result has not, and takes out what the result has.
+    fn follow(&self, user: &Unit, result: [&Table; 2]) -> Self {
+        let [passwd, group] = result;
+        Dropped {
+            users: numbers::dropped(&self.users, &user.passwd, passwd),
+            groups: numbers::dropped(&self.groups, &user.group, group),
+        }
+    }
 }
 
 /// Whether the path is one of these files.
@@ -55,10 +86,10 @@ pub fn is_account_file(path: &EtcPath) -> bool {
     FILES.iter().any(|name| name.as_bytes() == path.as_bytes())
 }
 
-/// Merges the accounts. Returns `None` if the machine or the new version lacks `passwd` or `group`, or if one of the files is not a
-/// regular file.
-pub fn merge(v1: &Tree, user: &Tree, v2: &Tree) -> Result<Option<Accounts>> {
-    let has_unit = |tree: &Tree| FILES[..2].iter().all(|name| tree.content(&EtcPath::from(*name)).is_some());
+/// Merges the accounts. Returns `None` if the machine or the new version lacks `passwd`, or if one of the files is not a regular file.
+/// `dropped` has the accounts that earlier versions dropped.
+pub fn merge(v1: &Tree, user: &Tree, v2: &Tree, dropped: &Dropped) -> Result<Option<Accounts>> {
+    let has_unit = |tree: &Tree| tree.content(&EtcPath::from(FILES[0])).is_some();
     let clean = |tree: &Tree| {
         FILES.iter().all(|name| tree.get(&EtcPath::from(*name)).is_none_or(|n| n.content().is_some()))
     };
@@ -66,27 +97,42 @@ pub fn merge(v1: &Tree, user: &Tree, v2: &Tree) -> Result<Option<Accounts>> {
         return Ok(None);
     }
     let (v1, user, v2) = (Unit::read(v1)?, Unit::read(user)?, Unit::read(v2)?);
-    Ok(Some(merge_units(v1, &user, v2)))
+    Ok(Some(merge_units(v1, &user, v2, dropped)))
 }
 
-fn merge_units(mut v1: Unit, user: &Unit, mut v2: Unit) -> Accounts {
-    let users = numbers::settle(&v1.passwd, &user.passwd, &v2.passwd, "user");
-    let groups = numbers::settle(&v1.group, &user.group, &v2.group, "group");
+fn merge_units(mut v1: Unit, user: &Unit, mut v2: Unit, dropped: &Dropped) -> Accounts {
+    let back = v1.needed_groups(user, &v2);
+    // Without them in the old version, they are new.
+    v1.group.remove(&back);
+    v1.gshadow.remove(&back);
+    let users = numbers::settle(&v1.passwd, &user.passwd, &v2.passwd, &dropped.users, "user");
+    let groups = numbers::settle(&v1.group, &user.group, &v2.group, &dropped.groups, "group");
     let mut accounts = Accounts {
         v1_moves: IdMoves { users: users.of_v1, groups: groups.of_v1 },
         v2_moves: IdMoves { users: users.of_v2, groups: groups.of_v2 },
         ..Accounts::default()
     };
-    if (v1.same_texts(user) && accounts.v2_moves.is_empty()) || v1.same_texts(&v2) {
+    let follows = back.is_empty() && v1.same_texts(user) && accounts.v2_moves.is_empty();
+    if follows || v1.same_texts(&v2) {
+        let result = if follows { &v2 } else { user };
+        accounts.dropped = dropped.follow(user, [&result.passwd, &result.group]);
         return accounts;
     }
     v1.renumber(&accounts.v1_moves);
     v2.renumber(&accounts.v2_moves);
+    if !v2.present[1] {
+        // A version without the file does not drop each of the groups.
+        v2.group = v1.group.clone();
+    }
     let mut notes = [users.notes, groups.notes, Vec::new(), Vec::new(), Vec::new(), Vec::new()];
     let merged = v1.merge(user, &v2, &mut notes);
+    for name in &back {
+        notes[1].push(format!("group {} is back: a new user needs it", String::from_utf8_lossy(name)));
+    }
     for (name, notes) in FILES.iter().zip(notes) {
         accounts.notes.insert(EtcPath::from(*name), notes);
     }
+    accounts.dropped = dropped.follow(user, [&merged.passwd, &merged.group]);
     accounts.with_files(user, &v2, &merged)
 }
 
@@ -146,6 +192,21 @@ impl Unit {
 
     fn same_texts(&self, other: &Unit) -> bool {
         self.present == other.present && self.tables() == other.tables()
+    }
+
+    /// The groups that somebody removed here, but that users need as primary groups whom the new version adds or puts into them.
+    fn needed_groups(&self, user: &Unit, v2: &Unit) -> BTreeSet<Vec<u8>> {
+        const GROUP: usize = 3;
+        let joins = |record: &&table::Record| {
+            let (old, own) = (self.passwd.get(record.name()), user.passwd.get(record.name()));
+            let [old_group, own_group] = [old, own].map(|record| record.map(|record| record.field(GROUP)));
+            old_group == own_group && old_group != Some(record.field(GROUP))
+        };
+        let numbers: BTreeSet<_> =
+            v2.passwd.records().filter(joins).filter_map(|record| record.number(GROUP)).collect();
+        let is_needed = |record: &&table::Record| record.number(2).is_some_and(|gid| numbers.contains(&gid));
+        let names = v2.group.records().filter(is_needed).map(table::Record::name);
+        names.filter(|name| self.group.has(name) && !user.group.has(name)).map(<[u8]>::to_vec).collect()
     }
 
     /// Writes the machine's numbers into the records.

@@ -6,7 +6,7 @@ use super::table::{Line, Record, Table};
 /// The merged file: the machine's ranges, then the ranges of new names. A new range moves if it would overlap another.
 pub fn merge(v1: &Table, user: &Table, v2: &Table, names: &Names, notes: &mut Vec<String>) -> Table {
     let mut merged = user.clone();
-    merged.lines.retain(|line| !matches!(line, Line::Record(record) if names.gone.contains(record.name())));
+    merged.remove(&names.gone);
     let is_new = |name: &[u8]| !user.has(name) && !v1.has(name) && !names.gone.contains(name);
     for record in v2.records().filter(|record| is_new(record.name())) {
         let mut record = record.clone();

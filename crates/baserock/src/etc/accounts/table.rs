@@ -1,5 +1,7 @@
 //! A file of accounts as records: `passwd`, `group` and similar files.
 
+use std::collections::BTreeSet;
+
 /// A file of lines with fields between colons. Other lines (comments, NIS) are kept as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
@@ -96,6 +98,11 @@ impl Table {
     /// Whether there is a record with this name.
     pub fn has(&self, name: &[u8]) -> bool {
         self.get(name).is_some()
+    }
+
+    /// Removes the records with these names.
+    pub fn remove(&mut self, names: &BTreeSet<Vec<u8>>) {
+        self.lines.retain(|line| !matches!(line, Line::Record(record) if names.contains(record.name())));
     }
 
     /// Adds a line at the end, but before the NIS lines, which must stay last.

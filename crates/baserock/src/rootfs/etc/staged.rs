@@ -1,5 +1,6 @@
 //! Writes a tree to disk, and replaces `etc` by it in one step.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 
 use nix::sys::stat::{Mode, SFlag, mknodat};
@@ -74,8 +75,16 @@ pub fn write(tree: &Tree, parent: &Dir, name: &str) -> Result<()> {
     parent.make_dir(name, 0o700)?;
     let root = parent.dir(name)?;
     let mut buffer = vec![0; 64 * 1024];
+    let mut files: BTreeMap<u64, (&EtcPath, &Node)> = BTreeMap::new();
     for (path, node) in tree.iter().filter(|(path, _)| !path.is_root()) {
         signal::check()?;
+        if let Some(file) = tree.linked(path) {
+            let (first, made) = *files.entry(file).or_insert((path, node));
+            if first != path && made.is_same(node) && !node.is_dir() {
+                root.hard_link(first.as_path(), path.as_path())?;
+                continue;
+            }
+        }
         make(&root, path, node, &mut buffer)?;
     }
     // Entries change a directory's times, so directories come last, the innermost first.
