@@ -65,6 +65,7 @@ impl Versions {
             new_orig: &dir("v2"),
             new_run: &dir("new/run"),
             new_record: new,
+            shared: &[],
             new_version: &dir("new").shown_as("/systems/new"),
         };
         merge(&inputs, request, &Silent)
@@ -221,6 +222,39 @@ fn files_follow_their_owners_with_set_id_bits_and_capabilities() {
     lgetxattr(path("usr/bin/ping"), "security.capability", &mut capability).unwrap();
     assert_eq!(capability, CAPABILITY);
     assert_eq!(outcome.reowned, 5, "each inode once, and only those that moved");
+}
+
+#[test]
+fn acls_follow_their_accounts_in_the_tree_and_in_etc() {
+    let versions = drifting();
+    let acl = |user: u32| {
+        let mut bytes = 2u32.to_le_bytes().to_vec();
+        for (tag, may, id) in
+            [(1u16, 6u16, u32::MAX), (2, 4, user), (4, 4, u32::MAX), (16, 4, u32::MAX), (32, 4, u32::MAX)]
+        {
+            bytes.extend([&tag.to_le_bytes()[..], &may.to_le_bytes(), &id.to_le_bytes()].concat());
+        }
+        bytes
+    };
+    for tree in ["v2", "new/run"] {
+        versions.write(&format!("{tree}/etc/with-acl"), "x\n");
+        for path in ["etc/with-acl", "usr/share/new", "usr/lib/helper"] {
+            let path = versions.path(&format!("{tree}/{path}"));
+            lsetxattr(path, "system.posix_acl_access", &acl(107), XattrFlags::empty()).unwrap();
+        }
+        let folder = versions.path(&format!("{tree}/usr/lib"));
+        lsetxattr(folder, "system.posix_acl_default", &acl(106), XattrFlags::empty()).unwrap();
+    }
+    versions.merge(&Request::default(), None, None).unwrap();
+    let found = |path: &str, name: &str| {
+        let mut value = [0; 64];
+        let length = lgetxattr(versions.path(&format!("new/run/{path}")), name, &mut value).unwrap();
+        value[..length].to_vec()
+    };
+    for path in ["etc/with-acl", "usr/share/new", "usr/lib/helper"] {
+        assert_eq!(found(path, "system.posix_acl_access"), acl(106), "{path}");
+    }
+    assert_eq!(found("usr/lib", "system.posix_acl_default"), acl(999));
 }
 
 #[test]

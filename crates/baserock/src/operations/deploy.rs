@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use nix::sys::stat::FileStat;
 use system::atomic;
 use system::btrfs::{self, Access};
 use system::dir::{Dir, MOST_TEXT};
@@ -115,6 +116,7 @@ fn check(volume: &Volume, survey: &Survey, label: &ExistingLabel) -> Result<Dir>
     if version.has(RUN)? {
         return Err(Refusal::Damaged { label: label.clone() }.into());
     }
+    refuse_links(&orig, &shown)?;
     for inner in btrfs::nested(&orig)? {
         if !orig.dir(&inner)?.entries()?.is_empty() {
             return Err(Error::refused(format!(
@@ -124,6 +126,19 @@ fn check(volume: &Volume, survey: &Survey, label: &ExistingLabel) -> Result<Dir>
         }
     }
     Ok(version)
+}
+
+/// Fails if `etc` or its fstab is a link, because both are written anew in the version.
+fn refuse_links(orig: &Dir, shown: &str) -> Result<()> {
+    let is_link = |stat: FileStat| stat.st_mode & libc::S_IFMT == libc::S_IFLNK;
+    for (path, what) in [("etc", "directory"), ("etc/fstab", "file")] {
+        if orig.stat_beneath(Path::new(path))?.is_some_and(is_link) {
+            return Err(Error::refused(format!(
+                "{shown}/{path} is a symbolic link, and would be written to; make it a {what}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Deletes the unfinished work of an earlier deployment of the same label.
@@ -181,6 +196,11 @@ fn plan(volume: &Volume, survey: &Survey, options: &Deploy, orig: &Dir) -> Resul
     };
     cmdline::compose(label, &record.root, &record.kernel_args)?;
     let mut etc = options.etc.clone();
+    if let (Some(how), Some(old)) = (&etc, &old)
+        && how.program.is_none()
+    {
+        etc::require(volume, old)?;
+    }
     if let Some(how) = &mut etc {
         how.options.hostname_from_new |= meta.get("HOSTNAME").is_some();
     }
@@ -297,8 +317,7 @@ fn prepare_run(volume: &Volume, run: &Dir) -> Result<Vec<&'static str>> {
     let before = Fstab::parse(&etc.read_if_exists("fstab", MOST_TEXT)?.unwrap_or_default());
     let after = before.completed(&state::fstab_lines(volume)?);
     if after != before {
-        let mode = etc.stat_of("fstab")?.map_or(0o644, |stat| stat.st_mode & 0o7777);
-        atomic::write(&etc, "fstab", mode, &after.render())?;
+        atomic::rewrite(&etc, "fstab", 0o644, &after.render())?;
     }
     let shared: Vec<_> = state::shared_by(&after).collect();
     state::empty_mount_points(run, shared.iter().map(Path::new))?;

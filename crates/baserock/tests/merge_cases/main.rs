@@ -112,6 +112,7 @@ fn every_case_on_disk() {
             new_orig: &v2,
             new_run: &run,
             new_record: None,
+            shared: &[],
             new_version: &root,
         };
         let request = Request { options: round.options.clone(), ..Request::default() };

@@ -13,8 +13,9 @@ use crate::etc::{EtcPath, Options, Record};
 use crate::extension::Environment;
 use crate::fstab::Fstab;
 use crate::label::ExistingLabel;
-use crate::layout::{MERGE_RECORD, ORIG, RUN};
+use crate::layout::{self, MERGE_RECORD, ORIG, RUN, SHARED};
 use crate::operations::{full, state, sweep};
+use crate::rootfs::etc::staged::ETC;
 use crate::rootfs::etc::{self as etc_on_disk, Inputs, Outcome, Request};
 use crate::volume::{Survey, Volume};
 use system::dir::{Dir, MOST_TEXT};
@@ -145,6 +146,11 @@ pub(super) fn merge_again(
     let Some(record) = record(volume, new)?.filter(|record| record.old == old.as_str()) else {
         return Ok(MergedAgain::NotNeeded);
     };
+    if let Err(error) = require(volume, old) {
+        // What was lost does not keep anybody from another version.
+        observer.warn(error.to_string());
+        return Ok(MergedAgain::NotNeeded);
+    }
     let etc_of = |label| etc_on_disk::merge::read_etc(&volume.version_dir(label)?.dir(RUN)?);
     if !record.user_changed(&etc_of(old)?) {
         return Ok(MergedAgain::NotNeeded);
@@ -170,11 +176,13 @@ fn merge_with(
     state: NewVersion,
     observer: &dyn Observer,
 ) -> Result<Merged> {
+    require(volume, old)?;
     let (old_version, new_version) = (volume.version_dir(old)?, volume.version_dir(new)?);
     let old_orig = old_version.dir_if_exists(ORIG)?.ok_or_else(|| without_orig(old))?;
-    let frozen = snapshot::of_run(volume, old, &old_version)?;
+    let frozen = snapshot::of_run(volume, old, &old_version, observer)?;
     let (new_orig, new_run) = (new_version.dir(ORIG)?, new_version.dir(RUN)?);
     let (old_record, new_record) = (record(volume, old)?, record(volume, new)?);
+    let shared = shared(volume, &new_orig)?;
     let inputs = Inputs {
         old: old.as_str(),
         new: new.as_str(),
@@ -184,6 +192,7 @@ fn merge_with(
         new_orig: &new_orig,
         new_run: &new_run,
         new_record: new_record.as_ref(),
+        shared: &shared,
         new_version: &new_version,
     };
     let fstab = completed_fstabs(volume, [&old_orig, frozen.dir(), &new_orig])?;
@@ -192,12 +201,40 @@ fn merge_with(
         dry_run: how.dry_run,
         again: how.again,
         sync: state != NewVersion::Deploying,
-        is_unedited: state == NewVersion::Unedited,
+        // Until it is deployed, only the deployment itself has written to it.
+        is_unedited: state != NewVersion::Complete,
         owned: how.owned.clone(),
     };
     let outcome = etc_on_disk::merge(&inputs, &request, observer)?;
     let moves = outcome.record.moves.clone();
     Ok(Merged { outcome: Some(outcome), moves })
+}
+
+/// The directories that a version ships and that are shared, each with the shared one.
+fn shared(volume: &Volume, orig: &Dir) -> Result<Vec<(Dir, Dir)>> {
+    let mut shared = Vec::new();
+    for name in SHARED {
+        let pair = (orig.dir_if_exists(name)?, volume.top().dir_if_exists(layout::state(name))?);
+        if let (Some(shipped), Some(state)) = pair {
+            shared.push((shipped, state));
+        }
+    }
+    Ok(shared)
+}
+
+/// Fails if nothing can be merged from the version, because all of `etc` is gone from it, which nobody means, or because the tree as built is.
+pub(super) fn require(volume: &Volume, old: &ExistingLabel) -> Result<()> {
+    let version = volume.version_dir(old)?;
+    let built = version.dir_if_exists(ORIG)?.ok_or_else(|| without_orig(old))?;
+    let is_empty = |version: &Dir| -> Result<bool> {
+        version.dir_if_exists(ETC)?.map_or(Ok(true), |etc| Ok(etc.entries()?.is_empty()))
+    };
+    if is_empty(&version.dir(RUN)?)? && !is_empty(&built)? {
+        return Err(Error::refused(format!(
+            "version {old} has no /etc any more, so there is nothing to merge; put it back, from /systems/{old}/{ORIG} for example"
+        )));
+    }
+    Ok(())
 }
 
 /// The record of the last merge into a version.

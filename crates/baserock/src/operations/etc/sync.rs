@@ -4,7 +4,7 @@ use system::dir::Dir;
 use system::error::Result;
 use system::observer::Observer;
 
-use super::{record, snapshot, without_orig};
+use super::{record, shared, snapshot, without_orig};
 use crate::etc::fingerprint::fingerprint_of_user;
 use crate::etc::sync::plan_sync;
 use crate::etc::{Record, Trees};
@@ -37,7 +37,7 @@ fn attempt(
     sweep::sweep(volume, &survey.complete)?;
     let version = volume.version_dir(canonical)?;
     let orig = version.dir_if_exists(ORIG)?.ok_or_else(|| without_orig(canonical))?;
-    let frozen = snapshot::of_run(volume, canonical, &version)?;
+    let frozen = snapshot::of_run(volume, canonical, &version, observer)?;
     let canonical_record = record(volume, canonical)?;
     let mut done = Vec::new();
     for label in survey.complete {
@@ -77,6 +77,8 @@ fn copy(volume: &Volume, source: &Source<'_>, label: &ExistingLabel) -> Result<(
     let staged = Staged::write(&plan.result, &run)?;
     staged.sync()?;
     let earlier = earlier.map_or_else(IdMoves::default, |record| record.moves);
-    let place = Place { version: &version, orig: &orig, run: &run, is_complete: true };
-    put_in_place(&staged, Reown { moves: &plan.moves, earlier: &earlier, owned: None }, place, &new).map(drop)
+    let shared = shared(volume, &orig)?;
+    let place = Place { version: &version, orig: &orig, run: &run, shared: &shared, is_complete: true };
+    let reown = Reown { moves: &plan.moves, earlier: &earlier, owned: None, is_shared: false };
+    put_in_place(&staged, reown, place, &new).map(drop)
 }

@@ -10,7 +10,7 @@ use system::undo::{Undo, tidy};
 
 use super::reown::Reown;
 use super::staged::{self, Staged};
-use super::{pending, scan};
+use super::{dangling, pending, scan};
 use crate::etc::fingerprint::fingerprint_of_result;
 use crate::etc::{EtcPath, Kind, Node, Options, Record, Step, Tree, Trees, plan};
 use crate::layout::MERGE_RECORD;
@@ -36,6 +36,9 @@ pub struct Inputs<'a> {
     pub new_run: &'a Dir,
     /// The record of the last merge into the new version, if there was one.
     pub new_record: Option<&'a Record>,
+    /// Directories of the new version as built, each with the shared state that the version has in its place. Files that it added there follow
+    /// their accounts.
+    pub shared: &'a [(Dir, Dir)],
     /// `systems/NEW`. It gets the record, and `etc.before-merge` if an edited `etc` is replaced.
     pub new_version: &'a Dir,
 }
@@ -81,7 +84,11 @@ pub fn merge(inputs: &Inputs<'_>, request: &Request, observer: &dyn Observer) ->
         v2: read_etc(inputs.new_orig)?,
     };
     let edits = edits(inputs, request, &trees.v2)?;
-    let plan = plan(trees, inputs.old_record, &request.options)?;
+    let mut plan = plan(trees, inputs.old_record, &request.options)?;
+    let more = dangling::point_out(&mut plan, inputs.old_run, inputs.new_orig)?;
+    if more > 0 {
+        observer.warn(format!("{more} more links in /etc lead to what {} lacks", inputs.new));
+    }
     let record = plan.record(inputs.old);
     if request.dry_run {
         return Ok(Outcome { steps: plan.steps, record, reowned: 0 });
@@ -99,9 +106,11 @@ pub fn merge(inputs: &Inputs<'_>, request: &Request, observer: &dyn Observer) ->
         version: inputs.new_version,
         orig: inputs.new_orig,
         run: inputs.new_run,
+        // Without a record nobody knows the numbers that the version's files got.
+        shared: if inputs.new_record.is_some() { inputs.shared } else { &[] },
         is_complete: request.sync,
     };
-    let reown = Reown { moves: &plan.moves, earlier, owned: request.owned.as_deref() };
+    let reown = Reown { moves: &plan.moves, earlier, owned: request.owned.as_deref(), is_shared: false };
     let reowned = put_in_place(&staged, reown, place, &record)?;
     report(&plan.steps, observer);
     Ok(Outcome { steps: plan.steps, record, reowned })
@@ -121,21 +130,29 @@ pub struct Place<'a> {
     pub orig: &'a Dir,
     /// The tree that boots.
     pub run: &'a Dir,
+    /// As in [`Inputs`].
+    pub shared: &'a [(Dir, Dir)],
     /// Whether it can be booted already, so that a crash must leave it with the whole old `etc` or the whole new one.
     pub is_complete: bool,
 }
 
 /// Changes owners, exchanges `etc`, and writes the record. A failure takes everything back. After a crash [`pending::settle`] repairs it.
 pub fn put_in_place(staged: &Staged<'_>, reown: Reown<'_>, place: Place<'_>, record: &Record) -> Result<u64> {
-    let Place { version, orig, run, is_complete } = place;
+    let Place { version, orig, run, shared, is_complete } = place;
     let mut undo = Undo::new();
     if is_complete {
         undo.push("forget the merge", move || pending::forget(version));
         pending::note(version, staged, record)?;
     }
     let back = Reown { moves: reown.earlier, earlier: reown.moves, ..reown };
-    undo.push("give files back to their owners", move || back.run(orig, run).map(drop));
-    let count = reown.run(orig, run)?;
+    let everywhere = move |reown: Reown<'_>| -> Result<u64> {
+        for (shipped, state) in shared {
+            Reown { owned: None, is_shared: true, ..reown }.run(shipped, state)?;
+        }
+        reown.run(orig, run)
+    };
+    undo.push("give files back to their owners", move || everywhere(back).map(drop));
+    let count = everywhere(reown)?;
     staged.exchange()?;
     undo.push("put the old etc back", || staged.exchange());
     if is_complete {

@@ -1,5 +1,6 @@
 //! `/etc` on the disk: reads it into the values of [`crate::etc`], and writes a planned one and puts it in place in one step.
 
+mod dangling;
 pub mod merge;
 pub mod pending;
 pub mod reown;

@@ -47,7 +47,7 @@ pub fn settle(version: &Dir) -> Result<()> {
         let before = version.read_if_exists(MERGE_RECORD, MOST_TEXT)?;
         let before = before.map(|json| Record::parse(&json, &version.shown(MERGE_RECORD))).transpose()?;
         let moves = before.map_or_else(IdMoves::default, |record| record.moves);
-        Reown { moves: &moves, earlier: &pending.record.moves, owned: None }
+        Reown { moves: &moves, earlier: &pending.record.moves, owned: None, is_shared: false }
             .run(&version.dir(ORIG)?, &run)?;
     }
     forget(version)

@@ -28,6 +28,9 @@ pub struct Reown<'a> {
     pub earlier: &'a IdMoves,
     /// All names in `orig` that do not belong to root alone or have an ACL. If they are known, no search for them is needed.
     pub owned: Option<&'a [PathBuf]>,
+    /// Whether `run` is a directory of the shared state. Only files move that have the numbers of the earlier merge, because the others were there
+    /// before the version. With a folder goes what was put into it since by its owner.
+    pub is_shared: bool,
 }
 
 impl Reown<'_> {
@@ -55,7 +58,7 @@ impl Reown<'_> {
     /// The new owner of a file.
     fn owner(self, built: &FileStat, now: &FileStat) -> (u32, u32) {
         let settle = |now: u32, built: u32, earlier: u32, wanted: u32| {
-            if now == built || now == earlier { wanted } else { now }
+            if (now == built && !self.is_shared) || now == earlier { wanted } else { now }
         };
         let (uid, gid) = (built.st_uid, built.st_gid);
         let uid = settle(now.st_uid, uid, self.earlier.user(uid), self.moves.user(uid));
@@ -71,7 +74,8 @@ impl Reown<'_> {
 
     /// The new ACL of a file; `None` if it stays the same.
     fn acl(self, built: &[u8], now: &[u8]) -> Option<Vec<u8>> {
-        let is_known = now == built || self.earlier.acl(built).is_some_and(|earlier| earlier == now);
+        let is_known =
+            (now == built && !self.is_shared) || self.earlier.acl(built).as_deref().unwrap_or(built) == now;
         let wanted = self.moves.acl(built).unwrap_or_else(|| built.to_vec());
         (is_known && wanted != now).then_some(wanted)
     }
@@ -139,7 +143,52 @@ impl Owning<'_> {
     fn directory(&mut self, orig: &Dir, run: &Dir) -> Result<()> {
         let built = Inode::open(orig.as_fd(), orig.shown(""));
         let now = Inode::open(run.as_fd(), run.shown(""));
-        self.one((&built, &built.stat()?), (&now, &now.stat()?))
+        let before = now.stat()?;
+        self.one((&built, &built.stat()?), (&now, &before))?;
+        if self.reown.is_shared {
+            let after = now.stat()?;
+            let users = [(before.st_uid, after.st_uid)].into_iter().filter(|(from, to)| from != to);
+            let groups = [(before.st_gid, after.st_gid)].into_iter().filter(|(from, to)| from != to);
+            self.added(run, &IdMoves { users: users.collect(), groups: groups.collect() })?;
+        }
+        Ok(())
+    }
+
+    /// Handles everything below a folder of the shared state whose owner has moved.
+    fn added(&mut self, folder: &Dir, moves: &IdMoves) -> Result<()> {
+        if moves.is_empty() {
+            return Ok(());
+        }
+        let mut walk = Walk::new(folder.duplicate()?)?;
+        while let Some(visit) = walk.next()? {
+            signal::check()?;
+            match visit {
+                Visit::Enter(place, dir) if !place.is_top() => {
+                    self.follow(&Inode::open(dir.as_fd(), dir.shown("")), moves)?;
+                }
+                Visit::Name(place) => self.follow(&Inode::named(place.dir, place.name), moves)?,
+                Visit::Enter(..) | Visit::Leave(_) | Visit::Mount(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, inode: &Inode<'_>, moves: &IdMoves) -> Result<()> {
+        let stat = inode.stat()?;
+        let (uid, gid) = (moves.user(stat.st_uid), moves.group(stat.st_gid));
+        if (uid, gid) != (stat.st_uid, stat.st_gid) {
+            inode.change_owner(uid, gid)?;
+            self.count += 1;
+        }
+        if is_link(&stat) {
+            return Ok(());
+        }
+        for name in inode.attribute_names()?.iter().filter(|name| is_acl(name.to_bytes())) {
+            if let Some(moved) = inode.attribute(name)?.and_then(|acl| moves.acl(&acl)) {
+                inode.set_attribute(name, &moved)?;
+            }
+        }
+        Ok(())
     }
 
     /// Handles anything but a directory.
