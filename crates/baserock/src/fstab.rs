@@ -76,12 +76,12 @@ impl Line {
         Line::parse(format!("UUID={uuid} / btrfs defaults,rw,noatime 0 1").as_bytes())
     }
 
-    /// The line that mounts the shared directory `name` ([`layout::SHARED`]).
-    pub fn shared(uuid: Uuid, name: &str) -> Self {
-        let subvolume = layout::state(name);
+    /// The line that mounts the shared directory `name` ([`layout::SHARED`]) at `place`, a path from the root.
+    pub fn shared(uuid: Uuid, name: &str, place: &Path) -> Self {
+        let (subvolume, place) = (layout::state(name), place.display());
         let subvolume = subvolume.display();
         Line::parse(
-            format!("UUID={uuid} /{name} btrfs subvol=/{subvolume},defaults,rw,noatime 0 2").as_bytes(),
+            format!("UUID={uuid} /{place} btrfs subvol=/{subvolume},defaults,rw,noatime 0 2").as_bytes(),
         )
     }
 }
@@ -100,7 +100,7 @@ mod tests {
 
     fn wanted() -> Vec<Line> {
         std::iter::once(Line::root(UUID))
-            .chain(["home", "var"].map(|name| Line::shared(UUID, name)))
+            .chain(["home", "var"].map(|name| Line::shared(UUID, name, Path::new(name))))
             .collect()
     }
 

@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::stat::fstat;
 
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+use nix::unistd::{AccessFlags, faccessat};
+
 use crate::dir::Dir;
 use crate::error::{OrCannot, Result};
 use crate::metadata::Flags;
@@ -23,6 +27,18 @@ fn read(file: BorrowedFd<'_>, shown: &Path) -> Result<Option<u32>> {
         Ok(flags) => Ok(Some(flags)),
         Err(error) if is_unsupported(error.raw_os_error()) => Ok(None),
         Err(error) => Err(error).or_cannot("read the flags of", shown),
+    }
+}
+
+/// Whether names cannot be added to the directory and moved in it: a flag forbids that, or its subvolume or filesystem is read-only.
+pub fn is_fixed(dir: &Dir) -> Result<bool> {
+    if of(dir.as_fd(), &dir.shown(""))?.bits() & Flags::FIXED != 0 {
+        return Ok(true);
+    }
+    match faccessat(dir, ".", AccessFlags::W_OK, AtFlags::empty()) {
+        Ok(()) => Ok(false),
+        Err(Errno::EROFS | Errno::EPERM | Errno::EACCES) => Ok(true),
+        Err(error) => Err(error).or_cannot("examine", dir.shown("")),
     }
 }
 

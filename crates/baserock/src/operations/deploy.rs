@@ -15,7 +15,8 @@ use system::signal;
 use system::undo::{Undo, tidy};
 
 use super::etc::{EtcMerge, Merged};
-use super::{ballast, boot_files, etc, full, loader_limits, marker, menu, repair, state};
+use super::state::{self, Shipped};
+use super::{ballast, boot_files, etc, full, loader_limits, marker, menu, repair};
 use crate::boot::parameters::MenuFormat;
 use crate::boot::{BootRecord, Menu, Parameters, cmdline};
 use crate::fstab::Fstab;
@@ -24,6 +25,7 @@ use crate::layout::{self, BOOT_RECORD, INCOMPLETE, ORIG, RUN};
 use crate::meta::{self, DeploymentMeta};
 use crate::refusal::Refusal;
 use crate::rootfs::kernel::{BootFiles, boot_files as find_boot_files};
+use crate::rootfs::shared::{Shared, shared_of};
 use crate::volume::{Kind, Survey, Volume};
 
 /// The options of a deployment.
@@ -165,6 +167,7 @@ fn take_back(volume: &Volume, label: &ExistingLabel, version: &Dir) -> Result<()
 pub fn check_tree(orig: &Dir, parameters: &Parameters, has_menu: bool) -> Result<()> {
     let parameters = parameters.clone().or_meta(&deployment_meta(orig)?)?;
     cmdline::compose(&ExistingLabel::factory(), "", parameters.kernel_args.as_deref().unwrap_or_default())?;
+    shared_of(orig)?;
     find_files(orig, &parameters, has_menu).map(drop)
 }
 
@@ -187,6 +190,7 @@ fn plan(volume: &Volume, survey: &Survey, options: &Deploy, orig: &Dir) -> Resul
     let meta = deployment_meta(orig)?;
     let parameters = options.parameters.clone().or_meta(&meta)?;
     let files = find_files(orig, &parameters, has_menu)?;
+    shared_of(orig)?;
     let record = BootRecord {
         root: root_device(volume, &parameters, files.as_ref(), inherited.as_ref(), &menu, label),
         kernel_args: parameters.kernel_args.or(inherited.map(|old| old.kernel_args)).unwrap_or_default(),
@@ -271,7 +275,7 @@ fn build<'v>(
     let orig = version.dir(ORIG)?;
     btrfs::snapshot(&orig, version, RUN, Access::Writable)?;
     let run = version.dir(RUN)?;
-    let shared = prepare_run(volume, &run)?;
+    let shared = prepare_run(volume, &orig, &run)?;
     signal::check()?;
 
     // These come first, because the disk can write them while the other work goes on.
@@ -287,12 +291,11 @@ fn build<'v>(
     version.write_new(BOOT_RECORD, 0o644, &plan.record.render())?;
     signal::check()?;
 
-    let present = state::present(volume)?;
-    undo.push("remove the shared directories that were new", move || state::take_back(volume, &present));
     let moves = merged.as_ref().map_or_else(IdMoves::default, |merged| merged.moves.clone());
     let old =
         plan.old.as_ref().map(|old| volume.version_dir(old)?.dir_if_exists(ORIG)).transpose()?.flatten();
-    state::add_missing(volume, &orig, old.as_ref(), &shared, &moves, observer)?;
+    let shipped = Shipped { new: &orig, old: old.as_ref(), shared: &shared, moves: &moves };
+    state::add_missing(volume, &shipped, undo, observer)?;
     Ok(Deployed { merged })
 }
 
@@ -312,15 +315,17 @@ fn freeze(version: &Dir, observer: &dyn Observer) -> Result<()> {
 }
 
 /// Completes fstab in `run`, and empties its mount points. Returns the shared directories that it mounts.
-fn prepare_run(volume: &Volume, run: &Dir) -> Result<Vec<&'static str>> {
+fn prepare_run(volume: &Volume, orig: &Dir, run: &Dir) -> Result<Vec<Shared>> {
     let etc = run.ensure_dir("etc", 0o755)?;
     let before = Fstab::parse(&etc.read_if_exists("fstab", MOST_TEXT)?.unwrap_or_default());
-    let after = before.completed(&state::fstab_lines(volume)?);
+    let after = before.completed(&state::fstab_lines(volume, orig)?);
     if after != before {
         atomic::rewrite(&etc, "fstab", 0o644, &after.render())?;
     }
-    let shared: Vec<_> = state::shared_by(&after).collect();
-    state::empty_mount_points(run, shared.iter().map(Path::new))?;
+    let shared = state::shared_by(&after, orig)?;
+    // Those that are links are mounted in another shared directory.
+    let own = shared.iter().filter(|shared| shared.place == Path::new(shared.name));
+    state::empty_mount_points(run, own.map(|shared| shared.place.as_path()))?;
     let others = state::disk_mounts(volume)?;
     let places = others.lines().iter().filter(|line| after.lines().contains(line));
     state::empty_mount_points(run, places.filter_map(|line| line.target.as_deref()))?;

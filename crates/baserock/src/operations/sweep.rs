@@ -1,18 +1,15 @@
 //! Removes the unfinished work of killed processes. Every operation begins with this. It is safe under the volume's lock, because no other
 //! process works on it then.
 
-use std::path::Path;
-
 use system::atomic::temporary_name;
 use system::dir::Dir;
 use system::error::Result;
-use system::inode::{Inode, times};
 
-use super::{incoming, marker};
+use super::{incoming, marker, state};
 use crate::label::ExistingLabel;
 use crate::layout::{
-    ADDING, BOOT_RECORD, DEFAULT, ETC_BEFORE_SYNC, MANIFEST, MENU, MENU_DIR, MERGE_RECORD, MERGED_FROM,
-    MERGING, PRIVATE, RUN, SHARED, STATE, SYSTEMS,
+    BOOT_RECORD, DEFAULT, ETC_BEFORE_SYNC, MANIFEST, MENU, MENU_DIR, MERGE_RECORD, MERGED_FROM, MERGING,
+    PRIVATE, RUN, STATE, SYSTEMS,
 };
 use crate::rootfs::etc::merge::BEFORE_MERGE;
 use crate::rootfs::etc::{pending, staged::ETC};
@@ -41,7 +38,7 @@ pub fn sweep(volume: &Volume, complete: &[ExistingLabel]) -> Result<()> {
         }
     }
     match top.dir_if_exists(STATE)? {
-        Some(state) => shared(&state),
+        Some(state) => state::sweep(&state),
         None => Ok(()),
     }
 }
@@ -59,18 +56,6 @@ fn snapshots(private: &Dir) -> Result<()> {
     for entry in private.entries()? {
         if entry.name.to_string_lossy().starts_with(MERGED_FROM) {
             private.remove_tree(&entry.name)?;
-        }
-    }
-    Ok(())
-}
-
-fn shared(state: &Dir) -> Result<()> {
-    for name in SHARED {
-        state.remove_tree(temporary_name(name))?;
-        if let Some(dir) = state.dir_if_exists(name)?.filter(|dir| dir.has(ADDING).unwrap_or(true)) {
-            let before = times(&dir.stat()?);
-            dir.remove_tree(ADDING)?;
-            Inode::named(&dir, Path::new("")).set_times(before)?;
         }
     }
     Ok(())

@@ -1,4 +1,6 @@
-//! Root filesystems as opened directories: finds their boot files, and reads, merges and replaces their `/etc`. Nothing here knows volumes.
+//! Root filesystems as opened directories: finds their boot files and the places of shared
+//! directories, and reads, merges and replaces their `/etc`. Nothing here knows volumes.
 
 pub mod etc;
 pub mod kernel;
+pub mod shared;

@@ -19,7 +19,10 @@ pub fn state_of(volume: &Volume, run: &Dir) -> Result<Vec<State>> {
         let (Some(target), Some(subvolume)) = (&line.target, subvolume(line, uuid.as_deref())) else {
             continue;
         };
-        if target == Path::new("/") || !run.has(target.strip_prefix("/").unwrap_or(target))? {
+        // The place of a directory that is a link in the tree is in a directory that is mounted before.
+        let is_there = run.has(target.strip_prefix("/").unwrap_or(target))?
+            || found.iter().any(|state: &State| target.starts_with(&state.target));
+        if target == Path::new("/") || !is_there {
             continue;
         }
         if let Some(dir) = if_exists(volume.top().dir(subvolume))? {

@@ -145,6 +145,12 @@ impl<'a> Copier<'a> {
         self.tree(from.dir(name)?, destination.dir(to)?, to)
     }
 
+    /// Copies the directory `name` in `from` without anything that is in it. [`Copier::fix`] ends the copy.
+    pub fn hollow(&mut self, from: &Dir, name: &OsStr, to: &Path) -> Result<()> {
+        let destination = self.destination;
+        self.empty(from, Path::new(name), (destination, to), to)
+    }
+
     /// Tells the copier that the caller has renamed `from` in the destination to `to`, so that later hard links to its files find them.
     pub fn moved(&mut self, from: &Path, to: &Path) {
         for path in self.seen.values_mut().chain(self.fixed.iter_mut().map(|fixed| &mut fixed.path)) {
@@ -232,12 +238,18 @@ impl<'a> Copier<'a> {
     /// the mount cannot be seen.
     fn mount_point(&mut self, from: &Dir, name: &Path, into: (&Dir, &Path), to: &Path) -> Result<()> {
         self.left_out.mounts.push(from.shown(name));
+        if is_directory(&Inode::named(from, name).stat()?) {
+            self.empty(from, name, into, to)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Makes an empty directory with the metadata of the source.
+    fn empty(&mut self, from: &Dir, name: &Path, into: (&Dir, &Path), to: &Path) -> Result<()> {
+        self.stats.entries += 1;
         let source = Inode::named(from, name);
         let stat = source.stat()?;
-        if !is_directory(&stat) {
-            return Ok(());
-        }
-        self.stats.entries += 1;
         into.0.make_dir(into.1, 0o700)?;
         self.copy_metadata(&source, &stat, &Inode::named(into.0, into.1), to)
     }

@@ -52,7 +52,8 @@ fn complete(text: &[u8]) {
     let before = Fstab::parse(text);
     assert_eq!(Fstab::parse(&before.render()), before);
     let uuid = Uuid([7; 16]);
-    let wanted = [Line::root(uuid), Line::shared(uuid, "home"), Line::shared(uuid, "var")];
+    let shared = |name: &str| Line::shared(uuid, name, Path::new(name));
+    let wanted = [Line::root(uuid), shared("home"), shared("var")];
     let after = before.completed(&wanted);
     assert!(wanted.iter().all(|line| line.target.as_deref().is_some_and(|place| after.mounts(place))));
     assert!(after.lines().starts_with(before.lines()), "a line is gone");

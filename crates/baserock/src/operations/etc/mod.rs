@@ -246,17 +246,18 @@ fn record(volume: &Volume, label: &ExistingLabel) -> Result<Option<Record>> {
 
 /// The three fstabs with the volume's own lines, so that these lines do not count as changes.
 fn completed_fstabs(volume: &Volume, versions: [&Dir; 3]) -> Result<Option<[Option<Vec<u8>>; 3]>> {
-    let lines = state::fstab_lines(volume)?;
-    if lines.is_empty() {
+    let [old, _, new] = versions;
+    let (old_lines, new_lines) = (state::fstab_lines(volume, old)?, state::fstab_lines(volume, new)?);
+    if new_lines.is_empty() {
         return Ok(None);
     }
     let mut texts = [const { None }; 3];
-    for (text, version) in texts.iter_mut().zip(versions) {
+    for ((text, version), lines) in texts.iter_mut().zip(versions).zip([&old_lines, &old_lines, &new_lines]) {
         let own = match version.dir_if_exists("etc")? {
             Some(etc) if is_file(&etc, "fstab")? => etc.read("fstab", MOST_TEXT)?,
             _ => Vec::new(),
         };
-        *text = Some(Fstab::parse(&own).completed(&lines).render());
+        *text = Some(Fstab::parse(&own).completed(lines).render());
     }
     Ok(Some(texts))
 }

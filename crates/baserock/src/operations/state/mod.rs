@@ -1,0 +1,203 @@
+//! The state that all versions share. It is made from the directories that builds ship, and things are only ever added to it.
+
+mod addition;
+
+use std::path::{Component, Path, PathBuf};
+
+use system::atomic;
+use system::btrfs;
+use system::copy::Copier;
+use system::dir::{Dir, MOST_TEXT};
+use system::error::Result;
+use system::inode::{Inode, times};
+use system::observer::Observer;
+use system::owners::IdMoves;
+use system::remove;
+use system::undo::{Undo, tidy};
+use system::walk::{Visit, Walk};
+
+use crate::fstab::{Fstab, Line};
+use crate::layout::{self, ADDING, MOUNTS, PRIVATE, SHARED, STATE};
+use crate::rootfs::shared::{Shared, shared_of};
+use crate::volume::Volume;
+use addition::Addition;
+
+/// The shared directories of a tree that this fstab mounts from the volume: all except those that it mounts from elsewhere.
+pub fn shared_by(fstab: &Fstab, tree: &Dir) -> Result<Vec<Shared>> {
+    let mut shared = shared_of(tree)?;
+    shared.retain(|shared| {
+        let own = Path::new("/").join(&shared.place);
+        let subvolume = format!("subvol=/{}", layout::state(shared.name).display());
+        let mut lines = fstab.lines().iter().filter(|line| line.target.as_deref() == Some(&own));
+        lines.all(|line| contains(&line.text, &subvolume))
+    });
+    Ok(shared)
+}
+
+/// The lines that the fstab of a version of this tree needs on this volume, in a fixed order. Those of the disk's other partitions are
+/// last.
+pub fn fstab_lines(volume: &Volume, tree: &Dir) -> Result<Vec<Line>> {
+    let Some(uuid) = volume.uuid() else { return Ok(Vec::new()) };
+    let shared = shared_of(tree)?;
+    let shared = shared.iter().map(|shared| Line::shared(uuid, shared.name, &shared.place));
+    let own = std::iter::once(Line::root(uuid)).chain(shared);
+    Ok(own.chain(disk_mounts(volume)?.lines().iter().cloned()).collect())
+}
+
+/// The mounts of the disk's other partitions, as they were noted when the disk was made.
+pub fn disk_mounts(volume: &Volume) -> Result<Fstab> {
+    let text = volume.top().read_if_exists(Path::new(PRIVATE).join(MOUNTS), MOST_TEXT)?;
+    Ok(Fstab::parse(&text.unwrap_or_default()))
+}
+
+/// The trees of a deployment, and what they have to do with the shared state.
+pub struct Shipped<'a> {
+    /// The tree of the new version.
+    pub new: &'a Dir,
+    /// The tree of the old version.
+    pub old: Option<&'a Dir>,
+    /// The shared directories that the new version mounts.
+    pub shared: &'a [Shared],
+    /// The numbers of users and groups that moved.
+    pub moves: &'a IdMoves,
+}
+
+/// Adds everything to the shared state that the new version ships and the state lacks: whole subvolumes, and paths in existing ones. A
+/// missing path that the old version shipped too is left out, because somebody has deleted it. Nothing that exists is changed.
+///
+/// Each addition registers how it is taken back.
+pub fn add_missing<'v>(
+    volume: &'v Volume,
+    shipped: &Shipped<'_>,
+    undo: &mut Undo<'v>,
+    observer: &dyn Observer,
+) -> Result<()> {
+    let state = volume.top().ensure_dir(STATE, 0o755)?;
+    let before = shipped.old.map(shared_of).transpose()?.unwrap_or_default();
+    for Shared { name, place } in shipped.shared {
+        let name = *name;
+        let new = shipped.new.dir_if_exists(place)?;
+        let covered = covered(shipped.shared, place);
+        if !state.has(name)? {
+            match &new {
+                None => btrfs::create(&state, name)?,
+                Some(new) => fill(&state, name, new, &covered, shipped.moves)?,
+            }
+            undo.push(format!("remove {}", state.shown(name).display()), move || {
+                btrfs::delete(&volume.top().dir(STATE)?, name).map(drop)
+            });
+        } else if let Some(new) = &new {
+            let old = before.iter().find(|old| old.name == name);
+            let old = shipped.old.zip(old).map(|(tree, old)| tree.dir_if_exists(&old.place)).transpose()?;
+            let addition = Addition::find(&state.dir(name)?, new, old.flatten().as_ref(), &covered)?;
+            addition.make(volume, name, new, shipped.moves, undo)?;
+            addition.report(place, observer);
+        }
+    }
+    name_hidden(&state, shipped, observer)
+}
+
+/// The paths in a shared directory on which a version mounts something else.
+fn covered(shared: &[Shared], place: &Path) -> Vec<PathBuf> {
+    let inside = shared.iter().filter_map(|other| other.place.strip_prefix(place).ok());
+    inside.filter(|path| !path.as_os_str().is_empty()).map(Path::to_owned).collect()
+}
+
+/// Names each shared directory that has something in it and that the new version does not see, because its tree has a link there.
+fn name_hidden(state: &Dir, shipped: &Shipped<'_>, observer: &dyn Observer) -> Result<()> {
+    for name in SHARED {
+        let is_link =
+            shipped.new.stat_of(name)?.is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFLNK);
+        let is_mounted = shipped.shared.iter().any(|shared| shared.name == name);
+        if !is_link || is_mounted || !state.has(name)? || state.dir(name)?.entries()?.is_empty() {
+            continue;
+        }
+        let target = shipped.new.read_link(name)?;
+        observer.warn(format!(
+            "/{name} is a link to {} in the new version, which does not see what the others have there",
+            target.display()
+        ));
+    }
+    Ok(())
+}
+
+/// Empties the mount points in the version's `run`, and makes missing ones.
+pub fn empty_mount_points<'p>(run: &Dir, places: impl Iterator<Item = &'p Path>) -> Result<()> {
+    for place in places {
+        remove::below(&ensure_place(run, place)?)?;
+    }
+    Ok(())
+}
+
+/// Opens the directory at a path. Missing directories are made.
+fn ensure_place(top: &Dir, path: &Path) -> Result<Dir> {
+    let mut dir = top.duplicate()?;
+    for name in path.components().filter(|part| matches!(part, Component::Normal(_))) {
+        dir = dir.ensure_dir(name, 0o755)?;
+    }
+    Ok(dir)
+}
+
+/// Removes what a killed process has left in the shared state. A part that cannot be removed is only logged, because it harms nobody.
+pub fn sweep(state: &Dir) -> Result<()> {
+    for name in SHARED {
+        state.remove_tree(atomic::temporary_name(name))?;
+        if let Some(dir) = state.dir_if_exists(name)? {
+            tidy(sweep_subvolume(dir));
+        }
+    }
+    Ok(())
+}
+
+/// Removes a half-made addition from the top of a subvolume, and of those inside it.
+fn sweep_subvolume(dir: Dir) -> Result<()> {
+    let mut left = vec![dir];
+    while let Some(dir) = left.pop() {
+        if dir.has(ADDING).unwrap_or(true) {
+            let before = times(&dir.stat()?);
+            dir.remove_tree(ADDING)?;
+            Inode::named(&dir, Path::new("")).set_times(before)?;
+        }
+        if btrfs::is_subvolume(&dir)? {
+            for inner in btrfs::nested(&dir)? {
+                left.extend(dir.dir_if_exists(inner)?);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes a new subvolume. It is filled under a hidden name and then renamed, so that a crash does not leave a half-filled one.
+fn fill(state: &Dir, name: &str, shipped: &Dir, covered: &[PathBuf], moves: &IdMoves) -> Result<()> {
+    let hidden = atomic::temporary_name(name);
+    if state.has(&hidden)? {
+        btrfs::delete(state, &hidden)?;
+    }
+    btrfs::create(state, &hidden)?;
+    let mut undo = Undo::new();
+    undo.push(format!("delete {}", state.shown(&hidden).display()), || {
+        btrfs::delete(state, &hidden).map(drop)
+    });
+    let new = state.dir(&hidden)?;
+    let mut copier = Copier::new(&new).moves(moves.clone());
+    let (mut walk, mut copy) = (Walk::new(shipped.duplicate()?)?, copier.follow()?);
+    while let Some(visit) = walk.next()? {
+        let (Visit::Enter(place, _) | Visit::Leave(place) | Visit::Name(place) | Visit::Mount(place)) = visit;
+        if !covered.iter().any(|path| place.path != path && place.path.starts_with(path)) {
+            copy.visit(visit)?;
+        }
+    }
+    drop(copy);
+    for path in covered {
+        ensure_place(&new, path)?;
+    }
+    copier.fix()?;
+    btrfs::commit(state)?;
+    state.rename(&hidden, name)?;
+    undo.commit();
+    Ok(())
+}
+
+fn contains(text: &[u8], part: &str) -> bool {
+    text.windows(part.len()).any(|window| window == part.as_bytes())
+}
