@@ -60,6 +60,13 @@ impl Fstab {
         lines.extend(wanted.iter().filter(missing).cloned());
         Fstab { lines }
     }
+
+    /// The same fstab without the lines that `unwanted` chooses.
+    #[must_use]
+    pub fn without(mut self, unwanted: impl Fn(&Line) -> bool) -> Self {
+        self.lines.retain(|line| !unwanted(line));
+        self
+    }
 }
 
 impl Line {
@@ -83,6 +90,23 @@ impl Line {
         Line::parse(
             format!("UUID={uuid} /{place} btrfs subvol=/{subvolume},defaults,rw,noatime 0 2").as_bytes(),
         )
+    }
+
+    /// The line that mounts a package database, which the version keeps at `kept`, over `place`. Both are paths from the root.
+    ///
+    /// systemd mounts it after `/var`; other programs mount the lines in their order, and ignore options that begin with `x-`.
+    pub fn database(kept: &Path, place: &Path) -> Self {
+        let (kept, place) = (kept.display(), place.display());
+        Line::parse(format!("/{kept} /{place} none bind,x-systemd.requires-mounts-for=/var 0 0").as_bytes())
+    }
+
+    /// The path from the root of the package database that the line mounts; `None` for every other line.
+    pub fn kept_database(&self) -> Option<&Path> {
+        let fields: Vec<_> =
+            self.text.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty()).collect();
+        let kept = Path::new(OsStr::from_bytes(fields.first()?)).strip_prefix("/").ok()?;
+        let is_bind = fields.get(3)?.split(|&byte| byte == b',').any(|option| option == b"bind");
+        (is_bind && kept.starts_with(layout::SYSIMAGE) && self.target.is_some()).then_some(kept)
     }
 }
 
@@ -120,6 +144,26 @@ mod tests {
         assert_eq!(once.completed(&wanted()), once);
         assert!(
             once.mounts(Path::new("/")) && once.mounts(Path::new("/var")) && !once.mounts(Path::new("/opt"))
+        );
+    }
+
+    #[test]
+    fn lines_of_package_databases_are_known() {
+        let line = Line::database(Path::new("usr/lib/sysimage/dpkg"), Path::new("var/lib/dpkg"));
+        let text = "/usr/lib/sysimage/dpkg /var/lib/dpkg none bind,x-systemd.requires-mounts-for=/var 0 0";
+        assert_eq!(line.text, text.as_bytes());
+        assert_eq!(line.kept_database(), Some(Path::new("usr/lib/sysimage/dpkg")));
+        for other in [
+            "/srv/x /usr/lib/sysimage/dpkg none bind",
+            "/usr/lib/sysimage/x none swap bind",
+            "# /a /b c bind",
+        ] {
+            assert_eq!(Line::parse(other.as_bytes()).kept_database(), None, "{other}");
+        }
+        let fstab = Fstab::default().completed(&wanted()).completed(&[line]);
+        assert_eq!(
+            fstab.without(|line| line.kept_database().is_some()),
+            Fstab::default().completed(&wanted())
         );
     }
 

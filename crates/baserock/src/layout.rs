@@ -40,6 +40,11 @@ pub const ADDING: &str = ".baserock-adding";
 /// In [`STATE`]: the shared directories, in the order in which fstab mounts them.
 pub const SHARED: [&str; 5] = ["home", "opt", "root", "srv", "var"];
 
+/// The shared directory in which tools for packages keep their databases.
+pub const VAR: &str = "var";
+/// In a version: the directory of its package databases.
+pub const SYSIMAGE: &str = "usr/lib/sysimage";
+
 /// The tools' own directory, 0700.
 pub const PRIVATE: &str = ".baserock";
 /// In [`PRIVATE`]: the volume's lock.

@@ -1,6 +1,6 @@
 //! btrfs: subvolumes, snapshots, commits, space. All functions take open directories and use ioctls.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -132,6 +132,26 @@ pub fn origin(subvolume: &Dir) -> Result<([u8; 16], u64)> {
     Ok((info.parent_uuid, info.otransid))
 }
 
+/// The files and directories of the subvolume that were changed after the transaction, as paths from its top. Only changes that are
+/// committed count. Of several hard links to a file it is one.
+pub fn changed_since(subvolume: &Dir, since: u64) -> Result<Vec<PathBuf>> {
+    let (fd, tree) = (subvolume.as_fd(), identity(subvolume)?.id);
+    let cannot = || subvolume.shown("");
+    let mut paths = Vec::new();
+    for inode in ioctl::changed_inodes(fd, tree, since).or_cannot("look for changes in", cannot())? {
+        match ioctl::inode_path(fd, tree, inode) {
+            // It ends with a slash, which the path does not need.
+            Ok(path) => {
+                paths.extend(path.map(|path| PathBuf::from(OsString::from_vec(path)).components().collect()))
+            }
+            // A path that is longer than the kernel can tell.
+            Err(error) if error.raw_os_error() == Some(libc::ENAMETOOLONG) => {}
+            Err(error) => return Err(error).or_cannot("look for changes in", cannot()),
+        }
+    }
+    Ok(paths)
+}
+
 /// Commits the filesystem: all earlier writes are on the disk afterwards. Boot loaders, which do not replay the log, see them too.
 pub fn commit(dir: &Dir) -> Result<()> {
     change("commit", dir.shown(""), || ioctl::sync(dir.as_fd()))
@@ -229,7 +249,7 @@ pub fn devices(dir: &Dir) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for number in 1..=info.max_id {
         let path = ioctl::device_path(dir.as_fd(), number).or_cannot("list the devices of", dir.shown(""))?;
-        paths.extend(path.map(|bytes| PathBuf::from(std::ffi::OsString::from_vec(bytes))));
+        paths.extend(path.map(|bytes| PathBuf::from(OsString::from_vec(bytes))));
     }
     Ok(paths)
 }

@@ -16,7 +16,7 @@ use system::undo::{Undo, tidy};
 
 use super::etc::{EtcMerge, Merged};
 use super::state::{self, Shipped};
-use super::{ballast, boot_files, etc, full, loader_limits, marker, menu, repair};
+use super::{ballast, boot_files, etc, full, loader_limits, losses, marker, menu, repair};
 use crate::boot::parameters::MenuFormat;
 use crate::boot::{BootRecord, Menu, Parameters, cmdline};
 use crate::fstab::Fstab;
@@ -24,6 +24,7 @@ use crate::label::{ExistingLabel, Label};
 use crate::layout::{self, BOOT_RECORD, INCOMPLETE, ORIG, RUN};
 use crate::meta::{self, DeploymentMeta};
 use crate::refusal::Refusal;
+use crate::rootfs::databases;
 use crate::rootfs::kernel::{BootFiles, boot_files as find_boot_files};
 use crate::rootfs::shared::{Shared, shared_of};
 use crate::volume::{Kind, Survey, Volume};
@@ -294,8 +295,12 @@ fn build<'v>(
     let moves = merged.as_ref().map_or_else(IdMoves::default, |merged| merged.moves.clone());
     let old =
         plan.old.as_ref().map(|old| volume.version_dir(old)?.dir_if_exists(ORIG)).transpose()?.flatten();
-    let shipped = Shipped { new: &orig, old: old.as_ref(), shared: &shared, moves: &moves };
+    let kept = databases::kept(&orig, &run)?;
+    let shipped = Shipped { new: &orig, old: old.as_ref(), shared: &shared, kept: &kept, moves: &moves };
     state::add_missing(volume, &shipped, undo, observer)?;
+    if let Some(old) = &plan.old {
+        losses::name(volume, old, label, observer)?;
+    }
     Ok(Deployed { merged })
 }
 
@@ -314,11 +319,14 @@ fn freeze(version: &Dir, observer: &dyn Observer) -> Result<()> {
     atomic::exchange(version, ORIG, version, marker::FROZEN)
 }
 
-/// Completes fstab in `run`, and empties its mount points. Returns the shared directories that it mounts.
+/// Moves package databases to where the version keeps them, completes fstab in `run`, and empties its mount points. Returns the shared directories that it mounts.
 fn prepare_run(volume: &Volume, orig: &Dir, run: &Dir) -> Result<Vec<Shared>> {
     let etc = run.ensure_dir("etc", 0o755)?;
     let before = Fstab::parse(&etc.read_if_exists("fstab", MOST_TEXT)?.unwrap_or_default());
-    let after = before.completed(&state::fstab_lines(volume, orig)?);
+    if volume.uuid().is_some() {
+        databases::keep(orig, run, &before)?;
+    }
+    let after = before.completed(&state::fstab_lines(volume, orig, Some(run))?);
     if after != before {
         atomic::rewrite(&etc, "fstab", 0o644, &after.render())?;
     }
@@ -329,6 +337,7 @@ fn prepare_run(volume: &Volume, orig: &Dir, run: &Dir) -> Result<Vec<Shared>> {
     let others = state::disk_mounts(volume)?;
     let places = others.lines().iter().filter(|line| after.lines().contains(line));
     state::empty_mount_points(run, places.filter_map(|line| line.target.as_deref()))?;
+    databases::make_places(orig, run)?;
     Ok(shared)
 }
 

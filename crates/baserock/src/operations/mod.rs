@@ -8,6 +8,7 @@ pub mod etc;
 pub mod full;
 pub mod incoming;
 pub mod loader_limits;
+mod losses;
 pub mod manifest;
 mod marker;
 pub mod menu;

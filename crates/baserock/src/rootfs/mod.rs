@@ -1,6 +1,8 @@
-//! Root filesystems as opened directories: finds their boot files and the places of shared
-//! directories, and reads, merges and replaces their `/etc`. Nothing here knows volumes.
+//! Root filesystems as opened directories: finds their boot files, their package databases and
+//! the places of shared directories, and reads, merges and replaces their `/etc`. Nothing here knows volumes.
 
+pub mod databases;
 pub mod etc;
 pub mod kernel;
+pub mod packages;
 pub mod shared;

@@ -9,25 +9,27 @@ use system::error::{Result, if_exists};
 
 use super::State;
 
-/// The directories that the fstab in `run` mounts from the volume itself. Lines for other filesystems, and for subvolumes that do not
+/// The directories that the fstab in `run` mounts from the volume itself, the version's package databases among them. Lines for other filesystems, and for subvolumes that do not
 /// exist, are left to the booted system.
 pub fn state_of(volume: &Volume, run: &Dir) -> Result<Vec<State>> {
     let fstab = Fstab::parse(&run.read_if_exists("etc/fstab", MOST_TEXT)?.unwrap_or_default());
     let uuid = volume.uuid().map(|uuid| format!("UUID={uuid}"));
     let mut found = Vec::new();
     for line in fstab.lines() {
-        let (Some(target), Some(subvolume)) = (&line.target, subvolume(line, uuid.as_deref())) else {
-            continue;
+        let Some(target) = &line.target else { continue };
+        let dir = match (subvolume(line, uuid.as_deref()), line.kept_database()) {
+            (Some(subvolume), _) => if_exists(volume.top().dir(subvolume))?,
+            (None, Some(kept)) => if_exists(run.dir(kept))?,
+            (None, None) => None,
         };
+        let Some(dir) = dir else { continue };
         // The place of a directory that is a link in the tree is in a directory that is mounted before.
         let is_there = run.has(target.strip_prefix("/").unwrap_or(target))?
             || found.iter().any(|state: &State| target.starts_with(&state.target));
         if target == Path::new("/") || !is_there {
             continue;
         }
-        if let Some(dir) = if_exists(volume.top().dir(subvolume))? {
-            found.push(State { dir, target: target.clone() });
-        }
+        found.push(State { dir, target: target.clone() });
     }
     Ok(found)
 }

@@ -11,12 +11,13 @@ pub use sync::sync;
 
 use crate::etc::{EtcPath, Options, Record};
 use crate::extension::Environment;
-use crate::fstab::Fstab;
+use crate::fstab::{Fstab, Line};
 use crate::label::ExistingLabel;
-use crate::layout::{self, MERGE_RECORD, ORIG, RUN, SHARED};
-use crate::operations::{full, state, sweep};
+use crate::layout::{self, MERGE_RECORD, ORIG, RUN};
+use crate::operations::{full, losses, state, sweep};
 use crate::rootfs::etc::staged::ETC;
 use crate::rootfs::etc::{self as etc_on_disk, Inputs, Outcome, Request};
+use crate::rootfs::shared::{Shared, shared_of};
 use crate::volume::{Survey, Volume};
 use system::dir::{Dir, MOST_TEXT};
 use system::error::{Error, Result};
@@ -81,7 +82,11 @@ pub fn merge(
     if volume.lock().is_some() && !how.dry_run {
         sweep::sweep(volume, &survey.complete)?;
     }
-    full::explain(volume, merge_with(volume, old, new, how, NewVersion::Complete, observer))
+    let merged = full::explain(volume, merge_with(volume, old, new, how, NewVersion::Complete, observer))?;
+    if how.dry_run {
+        losses::name(volume, old, new, observer)?;
+    }
+    Ok(merged)
 }
 
 /// Fails if the new version's `/etc` must not be replaced.
@@ -195,7 +200,7 @@ fn merge_with(
         shared: &shared,
         new_version: &new_version,
     };
-    let fstab = completed_fstabs(volume, [&old_orig, frozen.dir(), &new_orig])?;
+    let fstab = completed_fstabs(volume, [&old_orig, frozen.dir(), &new_orig], &new_run)?;
     let request = Request {
         options: Options { fstab, ..how.options.clone() },
         dry_run: how.dry_run,
@@ -213,8 +218,8 @@ fn merge_with(
 /// The directories that a version ships and that are shared, each with the shared one.
 fn shared(volume: &Volume, orig: &Dir) -> Result<Vec<(Dir, Dir)>> {
     let mut shared = Vec::new();
-    for name in SHARED {
-        let pair = (orig.dir_if_exists(name)?, volume.top().dir_if_exists(layout::state(name))?);
+    for Shared { name, place } in shared_of(orig)? {
+        let pair = (orig.dir_if_exists(place)?, volume.top().dir_if_exists(layout::state(name))?);
         if let (Some(shipped), Some(state)) = pair {
             shared.push((shipped, state));
         }
@@ -244,22 +249,38 @@ fn record(volume: &Volume, label: &ExistingLabel) -> Result<Option<Record>> {
     Record::parse(&json, &version.shown(MERGE_RECORD)).map(Some)
 }
 
-/// The three fstabs with the volume's own lines, so that these lines do not count as changes.
-fn completed_fstabs(volume: &Volume, versions: [&Dir; 3]) -> Result<Option<[Option<Vec<u8>>; 3]>> {
-    let [old, _, new] = versions;
-    let (old_lines, new_lines) = (state::fstab_lines(volume, old)?, state::fstab_lines(volume, new)?);
+/// The three fstabs with the volume's own lines, so that these lines do not count as changes. The lines of package databases follow the new
+/// version alone, whatever the old one had.
+fn completed_fstabs(
+    volume: &Volume,
+    versions: [&Dir; 3],
+    new_run: &Dir,
+) -> Result<Option<[Option<Vec<u8>>; 3]>> {
+    let [old_orig, old_run, new_orig] = versions;
+    let new_lines = state::fstab_lines(volume, new_orig, Some(new_run))?;
     if new_lines.is_empty() {
         return Ok(None);
     }
-    let mut texts = [const { None }; 3];
-    for ((text, version), lines) in texts.iter_mut().zip(versions).zip([&old_lines, &old_lines, &new_lines]) {
-        let own = match version.dir_if_exists("etc")? {
-            Some(etc) if is_file(&etc, "fstab")? => etc.read("fstab", MOST_TEXT)?,
-            _ => Vec::new(),
-        };
-        *text = Some(Fstab::parse(&own).completed(lines).render());
-    }
-    Ok(Some(texts))
+    let old_lines = state::fstab_lines(volume, old_orig, None)?;
+    let is_database = |line: &Line| line.kept_database().is_some();
+    let old = |version| fstab_of(version).map(|fstab| fstab.without(is_database).completed(&old_lines));
+    let (built, user) = (old(old_orig)?, old(old_run)?);
+    // Where the user has mounted something else, the line counts as an old one, so that the user's line is the only change.
+    let mut databases = new_lines.clone();
+    databases
+        .retain(|line| is_database(line) && line.target.as_deref().is_some_and(|place| user.mounts(place)));
+    let built = built.completed(&databases);
+    let new = fstab_of(new_orig)?.completed(&new_lines);
+    Ok(Some([built, user, new].map(|fstab| Some(fstab.render()))))
+}
+
+/// The fstab in a version's tree. If it is no file, the result is empty.
+fn fstab_of(version: &Dir) -> Result<Fstab> {
+    let own = match version.dir_if_exists("etc")? {
+        Some(etc) if is_file(&etc, "fstab")? => etc.read("fstab", MOST_TEXT)?,
+        _ => Vec::new(),
+    };
+    Ok(Fstab::parse(&own))
 }
 
 fn is_file(dir: &Dir, name: &str) -> Result<bool> {

@@ -7,10 +7,11 @@ use system::observer::Observer;
 use super::{record, shared, snapshot, without_orig};
 use crate::etc::fingerprint::fingerprint_of_user;
 use crate::etc::sync::plan_sync;
-use crate::etc::{Record, Trees};
+use crate::etc::{EtcPath, Kind, Node, Record, Tree, Trees};
+use crate::fstab::Fstab;
 use crate::label::ExistingLabel;
 use crate::layout::{ETC_BEFORE_SYNC, ORIG, RUN};
-use crate::operations::{full, sweep};
+use crate::operations::{full, state, sweep};
 use crate::rootfs::etc::merge::{Place, put_in_place, read_etc, replace_copy};
 use crate::rootfs::etc::reown::Reown;
 use crate::rootfs::etc::staged::Staged;
@@ -66,7 +67,8 @@ fn copy(volume: &Volume, source: &Source<'_>, label: &ExistingLabel) -> Result<(
     let version = volume.version_dir(label)?;
     let (orig, run) = (version.dir(ORIG)?, version.dir(RUN)?);
     let trees = Trees { v1: read_etc(source.orig)?, user: read_etc(source.run)?, v2: read_etc(&orig)? };
-    let plan = plan_sync(trees, source.record)?;
+    let mut plan = plan_sync(trees, source.record)?;
+    adapt_fstab(volume, &mut plan.result, source, (&orig, &run))?;
     let (now, earlier) = (read_etc(&run)?, record(volume, label)?);
     let new = plan.record(source.label.as_str());
     if earlier.as_ref() == Some(&new) && fingerprint_of_user(&now) == fingerprint_of_user(&plan.result) {
@@ -81,4 +83,21 @@ fn copy(volume: &Volume, source: &Source<'_>, label: &ExistingLabel) -> Result<(
     let place = Place { version: &version, orig: &orig, run: &run, shared: &shared, is_complete: true };
     let reown = Reown { moves: &plan.moves, earlier: &earlier, owned: None, is_shared: false };
     put_in_place(&staged, reown, place, &new).map(drop)
+}
+
+/// Replaces the lines that only the canonical version needs, because of its tree, by those that the other version needs.
+fn adapt_fstab(volume: &Volume, etc: &mut Tree, source: &Source<'_>, other: (&Dir, &Dir)) -> Result<()> {
+    let canonical = state::fstab_lines(volume, source.orig, Some(source.run))?;
+    let wanted = state::fstab_lines(volume, other.0, Some(other.1))?;
+    let path = EtcPath::from("fstab");
+    let Some(node) = etc.get(&path).cloned() else { return Ok(()) };
+    let Kind::File(content) = &node.kind else { return Ok(()) };
+    let needed_by_it: Vec<_> = wanted.iter().filter(|line| !canonical.contains(line)).cloned().collect();
+    let before = Fstab::parse(&content.bytes()?);
+    let after = before.clone().without(|line| canonical.contains(line) && !wanted.contains(line));
+    let after = after.completed(&needed_by_it);
+    if after != before {
+        etc.insert(path, Node { kind: Kind::File(after.render().into()), ..node });
+    }
+    Ok(())
 }

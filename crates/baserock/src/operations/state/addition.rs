@@ -19,11 +19,9 @@ use system::signal;
 use system::undo::Undo;
 use system::walk::{Place, Visit, Walk};
 
+use super::Excepted;
 use crate::layout::{self, ADDING};
 use crate::volume::Volume;
-
-/// Package databases. They list the packages of one version, so additions from a new version would make them wrong for all others.
-const DATABASES: [&str; 4] = ["lib/dpkg", "lib/rpm", "lib/apt", "lib/pacman"];
 
 /// The number of paths of a kind that are named. Further ones are only counted.
 const NAMED: usize = 10;
@@ -58,9 +56,9 @@ enum Part {
 
 impl Addition {
     /// Compares `shipped` with the shared directory. A missing path that the old version, at `before`, shipped too was deleted by somebody
-    /// and stays deleted. Of the `covered` directories only the places are needed.
-    pub fn find(target: &Dir, shipped: &Dir, before: Option<&Dir>, covered: &[PathBuf]) -> Result<Self> {
-        let mut finder = Finder { target, before, covered, made: Vec::new(), found: Addition::default() };
+    /// and stays deleted.
+    pub fn find(target: &Dir, shipped: &Dir, before: Option<&Dir>, excepted: &Excepted) -> Result<Self> {
+        let mut finder = Finder { target, before, excepted, made: Vec::new(), found: Addition::default() };
         let mut walk = Walk::new(shipped.duplicate()?)?;
         while let Some(visit) = walk.next()? {
             signal::check()?;
@@ -75,7 +73,7 @@ impl Addition {
                 walk.prune()?;
             }
         }
-        covered.iter().try_for_each(|path| finder.place(path))?;
+        excepted.covered.iter().try_for_each(|path| finder.place(path))?;
         Ok(finder.found)
     }
 
@@ -178,7 +176,7 @@ impl Top<'_> {
 struct Finder<'a> {
     target: &'a Dir,
     before: Option<&'a Dir>,
-    covered: &'a [PathBuf],
+    excepted: &'a Excepted,
     /// The missing directories of which others are made inside, with the top that each is in.
     made: Vec<(PathBuf, PathBuf)>,
     found: Addition,
@@ -188,16 +186,18 @@ impl Finder<'_> {
     /// Examines one shipped path. Returns whether to examine what is below it.
     fn one(&mut self, place: Place<'_>, is_directory: bool) -> Result<bool> {
         let path = place.path;
-        let is_covered = self.covered.iter().any(|covered| covered == path);
-        let leads_to_covered = self.covered.iter().any(|covered| covered.starts_with(path));
-        if !is_covered && DATABASES.iter().any(|database| path == Path::new(database)) {
+        let Excepted { covered, databases } = self.excepted;
+        // A link leads to a database of the version's own.
+        if is_directory && databases.iter().any(|database| database == path) {
             return Ok(false);
         }
+        let is_covered = covered.iter().any(|covered| covered == path);
+        let leads_to_excepted = covered.iter().chain(databases).any(|one| one.starts_with(path));
         if let Some(there) = self.target.stat_beneath(path)? {
             return Ok(!is_covered && self.compare(place, there.st_mode & libc::S_IFMT)?);
         }
         let was_shipped = self.before.map(|before| before.stat_beneath(path)).transpose()?.flatten();
-        if is_directory && leads_to_covered {
+        if is_directory && leads_to_excepted {
             return Ok(self.missing(path, Part::Hollow)? && !is_covered);
         }
         if was_shipped.is_none() {

@@ -18,9 +18,11 @@ use system::walk::{Visit, Walk};
 
 use crate::fstab::{Fstab, Line};
 use crate::layout::{self, ADDING, MOUNTS, PRIVATE, SHARED, STATE};
+use crate::rootfs::databases::{self, DATABASES, Database};
 use crate::rootfs::shared::{Shared, shared_of};
 use crate::volume::Volume;
 use addition::Addition;
+pub use addition::same;
 
 /// The shared directories of a tree that this fstab mounts from the volume: all except those that it mounts from elsewhere.
 pub fn shared_by(fstab: &Fstab, tree: &Dir) -> Result<Vec<Shared>> {
@@ -34,14 +36,16 @@ pub fn shared_by(fstab: &Fstab, tree: &Dir) -> Result<Vec<Shared>> {
     Ok(shared)
 }
 
-/// The lines that the fstab of a version of this tree needs on this volume, in a fixed order. Those of the disk's other partitions are
-/// last.
-pub fn fstab_lines(volume: &Volume, tree: &Dir) -> Result<Vec<Line>> {
+/// The lines that the fstab of a version of this tree needs on this volume, in a fixed order. Those of the disk's other partitions and
+/// of the package databases that are kept in `run` are last.
+pub fn fstab_lines(volume: &Volume, tree: &Dir, run: Option<&Dir>) -> Result<Vec<Line>> {
     let Some(uuid) = volume.uuid() else { return Ok(Vec::new()) };
     let shared = shared_of(tree)?;
     let shared = shared.iter().map(|shared| Line::shared(uuid, shared.name, &shared.place));
     let own = std::iter::once(Line::root(uuid)).chain(shared);
-    Ok(own.chain(disk_mounts(volume)?.lines().iter().cloned()).collect())
+    let kept = run.map(|run| databases::kept(tree, run)).transpose()?.unwrap_or_default();
+    let others = disk_mounts(volume)?;
+    Ok(own.chain(others.lines().iter().cloned()).chain(kept.iter().map(|kept| kept.line())).collect())
 }
 
 /// The mounts of the disk's other partitions, as they were noted when the disk was made.
@@ -58,6 +62,8 @@ pub struct Shipped<'a> {
     pub old: Option<&'a Dir>,
     /// The shared directories that the new version mounts.
     pub shared: &'a [Shared],
+    /// The package databases that the new version keeps for itself.
+    pub kept: &'a [&'static Database],
     /// The numbers of users and groups that moved.
     pub moves: &'a IdMoves,
 }
@@ -77,11 +83,11 @@ pub fn add_missing<'v>(
     for Shared { name, place } in shipped.shared {
         let name = *name;
         let new = shipped.new.dir_if_exists(place)?;
-        let covered = covered(shipped.shared, place);
+        let excepted = Excepted::of(shipped, place);
         if !state.has(name)? {
             match &new {
                 None => btrfs::create(&state, name)?,
-                Some(new) => fill(&state, name, new, &covered, shipped.moves)?,
+                Some(new) => fill(&state, name, new, &excepted.covered, shipped.moves)?,
             }
             undo.push(format!("remove {}", state.shown(name).display()), move || {
                 btrfs::delete(&volume.top().dir(STATE)?, name).map(drop)
@@ -89,7 +95,7 @@ pub fn add_missing<'v>(
         } else if let Some(new) = &new {
             let old = before.iter().find(|old| old.name == name);
             let old = shipped.old.zip(old).map(|(tree, old)| tree.dir_if_exists(&old.place)).transpose()?;
-            let addition = Addition::find(&state.dir(name)?, new, old.flatten().as_ref(), &covered)?;
+            let addition = Addition::find(&state.dir(name)?, new, old.flatten().as_ref(), &excepted)?;
             addition.make(volume, name, new, shipped.moves, undo)?;
             addition.report(place, observer);
         }
@@ -97,10 +103,27 @@ pub fn add_missing<'v>(
     name_hidden(&state, shipped, observer)
 }
 
-/// The paths in a shared directory on which a version mounts something else.
-fn covered(shared: &[Shared], place: &Path) -> Vec<PathBuf> {
-    let inside = shared.iter().filter_map(|other| other.place.strip_prefix(place).ok());
-    inside.filter(|path| !path.as_os_str().is_empty()).map(Path::to_owned).collect()
+/// The paths in a shared directory that additions leave alone. They are relative to it.
+#[derive(Default)]
+struct Excepted {
+    /// The places on which the version mounts something else. They must be there, and what is in them is not needed.
+    covered: Vec<PathBuf>,
+    /// The package databases that all versions share.
+    databases: Vec<PathBuf>,
+}
+
+impl Excepted {
+    fn of(shipped: &Shipped<'_>, place: &Path) -> Self {
+        let inside = |path: &Path| {
+            let path = path.strip_prefix(place).ok()?;
+            Some(path.to_owned()).filter(|path| !path.as_os_str().is_empty())
+        };
+        let mut covered: Vec<_> = shipped.shared.iter().filter_map(|other| inside(&other.place)).collect();
+        covered.extend(shipped.kept.iter().filter_map(|kept| inside(&kept.in_tree())));
+        let mut databases: Vec<_> = DATABASES.iter().filter_map(|one| inside(&one.in_tree())).collect();
+        databases.retain(|path| !covered.contains(path));
+        Excepted { covered, databases }
+    }
 }
 
 /// Names each shared directory that has something in it and that the new version does not see, because its tree has a link there.

@@ -15,6 +15,7 @@ use system::trail::Trail;
 use system::walk::{Visit, Walk};
 
 use super::staged::ETC;
+use crate::rootfs::databases;
 
 /// Changes the owners in a version's `run`.
 ///
@@ -46,6 +47,9 @@ impl Reown<'_> {
                 names.try_for_each(|name| walk.known(orig, run, name))?;
             }
             None => walk.everything(orig, run)?,
+        }
+        for database in databases::kept(orig, run)? {
+            walk.everything(&orig.dir(database.in_tree())?, &run.dir(database.kept())?)?;
         }
         Ok(walk.count)
     }

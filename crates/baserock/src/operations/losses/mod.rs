@@ -1,0 +1,103 @@
+//! Names what an upgrade loses: packages that somebody installed in the old version, and changes outside `/etc` and the shared directories.
+
+mod files;
+mod packages;
+
+use std::path::PathBuf;
+
+use system::btrfs;
+use system::dir::Dir;
+use system::error::{Error, Result};
+use system::observer::Observer;
+
+use super::state;
+use crate::label::ExistingLabel;
+use crate::layout::{ORIG, RUN};
+use crate::rootfs::databases;
+use crate::volume::Volume;
+
+/// The number of names in a line. Further ones are only counted.
+const NAMED: usize = 10;
+
+/// The trees that are compared.
+struct Trees {
+    old_orig: Dir,
+    old_run: Dir,
+    new_orig: Dir,
+}
+
+/// Names what somebody changed in the old version since it was built and the new version does not have. `/etc` is merged, and the shared
+/// directories are not touched by an upgrade, so they do not count.
+///
+/// Only committed changes are found. If they cannot be found, that is named, because an upgrade must not fail for it.
+pub fn name(
+    volume: &Volume,
+    old: &ExistingLabel,
+    new: &ExistingLabel,
+    observer: &dyn Observer,
+) -> Result<()> {
+    match find(volume, old, new, observer) {
+        Err(error @ Error::Interrupted(_)) => Err(error),
+        Err(error) => {
+            observer.warn(format!("cannot tell what was changed in {old} since it was built: {error}"));
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+fn find(volume: &Volume, old: &ExistingLabel, new: &ExistingLabel, observer: &dyn Observer) -> Result<()> {
+    let (old_version, new_version) = (volume.version_dir(old)?, volume.version_dir(new)?);
+    let (old_orig, old_run) = (old_version.dir_if_exists(ORIG)?, old_version.dir_if_exists(RUN)?);
+    let (Some(old_orig), Some(old_run), Some(new_orig)) =
+        (old_orig, old_run, new_version.dir_if_exists(ORIG)?)
+    else {
+        return Ok(());
+    };
+    let trees = Trees { old_orig, old_run, new_orig };
+    if !btrfs::is_subvolume(&trees.old_run)? || !btrfs::is_subvolume(&trees.old_orig)? {
+        return Ok(());
+    }
+    for (kind, names) in packages::lost(volume, &trees)? {
+        observer.warn(match names {
+            packages::Lost::Names(names) => {
+                let names = list(names.into_iter());
+                format!("packages that somebody installed in {old} are not in {new} ({kind}): {names}")
+            }
+            packages::Lost::Changed => {
+                format!(
+                    "somebody changed the packages of {old} ({kind}); {new} has those that it was built with"
+                )
+            }
+        });
+    }
+    let mut apart: Vec<PathBuf> =
+        databases::kept(&trees.old_orig, &trees.old_run)?.iter().map(|kept| kept.kept()).collect();
+    apart.extend(packages::IN_TREE.map(|(path, _)| path.into()));
+    let others = state::disk_mounts(volume)?;
+    let mounted = others.lines().iter().filter_map(|line| line.target.as_deref());
+    apart.extend(mounted.filter_map(|target| target.strip_prefix("/").ok()).map(PathBuf::from));
+    let lost = files::lost(&trees, &apart)?;
+    for (names, words, rest) in [
+        (lost.added, "somebody added", "not in"),
+        (lost.changed, "somebody changed", "as built in"),
+        (lost.removed, "somebody removed", "again in"),
+    ] {
+        if !names.is_empty() {
+            let names =
+                list(names.iter().map(|path| format!("/{}", path.display().to_string().escape_debug())));
+            observer.warn(format!("{words} in {old} what is {rest} {new}: {names}"));
+        }
+    }
+    Ok(())
+}
+
+/// The first names, and the number of the others.
+fn list(names: impl ExactSizeIterator<Item = String>) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    let mut text = names.take(NAMED).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        text += &format!(" and {more} more");
+    }
+    text
+}
