@@ -7,6 +7,7 @@ use std::process::Command;
 
 use baserock_tests::image::Image;
 use baserock_tests::programs::{Done, command, run};
+use baserock_tests::soundness::Existing;
 use baserock_tests::version::{factory_image, manage, put_tree};
 
 fn enter(image: &Image, label: &str, script: &str) -> Done {
@@ -38,6 +39,66 @@ fn a_version_is_entered_with_its_shared_state() {
         ("factory\n".into(), "all\n".into())
     );
     assert!(!mounted.path().join("systems/factory/run/var/all").exists());
+}
+
+#[test]
+fn nothing_is_made_in_a_version_that_is_entered() {
+    let image = factory_image(512);
+    {
+        let mounted = image.mount("subvolid=5");
+        let run = mounted.path().join("systems/factory/run");
+        for path in ["sys", "run"] {
+            fs::remove_dir(run.join(path)).unwrap();
+        }
+        for path in ["etc/hosts", "etc/resolv.conf"] {
+            let _missing = fs::remove_file(run.join(path));
+        }
+    }
+    let look = || Existing::on(image.mount("subvolid=5").path());
+    let before = look();
+    assert_eq!(enter(&image, "factory", "busybox echo x > /tmp/x; busybox cat /tmp/x").ok(), "x\n");
+    let found = look().differences(&before);
+    assert!(found.is_empty(), "{found:?}");
+    let bind = |target: &str| {
+        let mut enter = command("enter-baserock");
+        enter.arg("--volume").arg(image.path()).args([
+            "--version",
+            "factory",
+            "--bind",
+            &format!("/etc:{target}"),
+        ]);
+        run(enter.args(["--", "busybox", "test", "-e", &format!("{target}/passwd")]))
+    };
+    assert_eq!(bind("/tmp/host").code, 0);
+    let refused = bind("/project");
+    assert_eq!(refused.code, 125);
+    assert!(refused.stderr.contains("there is no /project"), "{}", refused.stderr);
+    assert!(look().differences(&before).is_empty());
+}
+
+#[test]
+fn a_version_can_be_entered_to_look_only() {
+    let image = factory_image(512);
+    let look = |script: &str| {
+        let mut enter = command("enter-baserock");
+        enter.arg("--volume").arg(image.path()).args([
+            "--version",
+            "factory",
+            "--read-only",
+            "--",
+            "sh",
+            "-c",
+        ]);
+        run(enter.arg(script))
+    };
+    assert_eq!(
+        look("busybox cat /var/lib/thing/state; echo x > /tmp/x && busybox cat /tmp/x").ok(),
+        "as shipped\nx\n"
+    );
+    for path in ["/etc/mine", "/var/mine", "/root/mine"] {
+        let done = look(&format!("echo x > {path}"));
+        assert!(done.code != 0 && done.stderr.contains("Read-only"), "{path}: {}", done.stderr);
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use baserock::label::{ExistingLabel, Label};
 use baserock::layout::{RUN, in_version};
 use baserock::volume::Purpose;
-use baserock_chroots::enter::{Bind, Entry, Failure, enter, state_of};
+use baserock_chroots::enter::{Bind, Entry, Failure, TreeKind, enter, state_of};
 use baserock_chroots::{Refusal, Store, location};
 use baserock_terminal::VolumeArguments;
 use clap::Parser;
@@ -23,7 +23,7 @@ pub use remedies::remedies;
 /// Enters a chroot: runs a shell or a command there. Of the rest of the machine, only /src is visible.
 ///
 /// With --version, enters an installed version of the system instead: to look around, to repair a version that does not boot, or to prepare
-/// the version that boots next.
+/// the version that boots next. Nothing is made in it that you do not make yourself.
 #[derive(Debug, Parser)]
 #[command(
     name = "enter-baserock",
@@ -39,6 +39,9 @@ pub struct Arguments {
     /// Enter this installed version of the system, with its shared state
     #[arg(long, value_name = "LABEL", conflicts_with_all = ["label", "store"])]
     version: Option<ExistingLabel>,
+    /// Let nothing inside write to the version and its shared state
+    #[arg(long, requires = "version")]
+    read_only: bool,
     #[command(flatten)]
     volume: VolumeArguments,
     /// The user who runs the shell or command: a name in the chroot's /etc/passwd
@@ -86,7 +89,7 @@ impl Arguments {
             shared: Some(store.shared_folder()?),
             binds,
             state: &[],
-            restricted: false,
+            kind: TreeKind::Chroot,
             user: self.user.as_deref(),
             command: &self.command,
         })
@@ -98,7 +101,8 @@ impl Arguments {
             return Err(Error::refused("only root can enter a version of the system; use sudo").into());
         }
         leave_shared_namespace()?;
-        let volume = self.volume.open(Purpose::Change, Patience::Refuse)?;
+        let purpose = if self.read_only { Purpose::Look } else { Purpose::Change };
+        let volume = self.volume.open(purpose, Patience::Refuse)?;
         volume.require(label)?;
         let run = volume.top().dir(in_version(label, RUN))?;
         enter(&Entry {
@@ -108,7 +112,7 @@ impl Arguments {
             shared: None,
             binds,
             state: &state_of(&volume, &run)?,
-            restricted: true,
+            kind: TreeKind::Version { read_only: self.read_only },
             user: self.user.as_deref(),
             command: &self.command,
         })

@@ -142,7 +142,8 @@ pub fn changed_since(subvolume: &Dir, since: u64) -> Result<Vec<PathBuf>> {
         match ioctl::inode_path(fd, tree, inode) {
             // It ends with a slash, which the path does not need.
             Ok(path) => {
-                paths.extend(path.map(|path| PathBuf::from(OsString::from_vec(path)).components().collect()))
+                let path = path.map(OsString::from_vec).map(PathBuf::from);
+                paths.extend(path.map(|path| path.components().collect::<PathBuf>()));
             }
             // A path that is longer than the kernel can tell.
             Err(error) if error.raw_os_error() == Some(libc::ENAMETOOLONG) => {}

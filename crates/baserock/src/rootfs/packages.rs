@@ -24,10 +24,10 @@ pub fn read(database: &Dir, name: &str) -> Result<Option<Packages>> {
     let names = match name {
         "dpkg" | "opkg" => text(database, "status")?.map(|text| stanzas(&text)),
         "apk" => text(database, "installed")?.or(text(database, "db/installed")?).map(|text| apk(&text)),
-        "pacman" => folders(database, "local")?.map(|found| without_fields(found, 2)),
+        "pacman" => folders(database, "local")?.map(|found| without_fields(&found, 2)),
         "portage" => Some(portage(database)?),
-        "pkgtools" => folders(database, "packages")?.map(|found| without_fields(found, 3)),
-        "pkgtools-packages" => folders(database, "")?.map(|found| without_fields(found, 3)),
+        "pkgtools" => folders(database, "packages")?.map(|found| without_fields(&found, 3)),
+        "pkgtools-packages" => folders(database, "")?.map(|found| without_fields(&found, 3)),
         _ => return opaque(database),
     };
     Ok(names.map(Packages::Names))
@@ -67,7 +67,7 @@ fn apk(text: &str) -> BTreeSet<String> {
 }
 
 /// Names such as `NAME-VERSION-RELEASE` without that number of fields at their end.
-fn without_fields(found: Vec<String>, fields: usize) -> BTreeSet<String> {
+fn without_fields(found: &[String], fields: usize) -> BTreeSet<String> {
     found.iter().filter_map(|name| name.rsplitn(fields + 1, '-').nth(fields)).map(str::to_owned).collect()
 }
 

@@ -39,12 +39,24 @@ pub struct Entry<'a> {
     pub binds: &'a [Bind],
     /// Directories of the system that are kept outside its tree.
     pub state: &'a [State],
-    /// Whether the mount of the tree has restrictions that `/` must not have.
-    pub restricted: bool,
+    /// What the tree is.
+    pub kind: TreeKind,
     /// The user who runs the shell or command; `None` means root.
     pub user: Option<&'a str>,
     /// The command with its arguments. If it is empty, a login shell is run.
     pub command: &'a [OsString],
+}
+
+/// The kind of a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreeKind {
+    /// A chroot. Places to mount on are made in it.
+    Chroot,
+    /// An installed version. Nothing is made in it, and the restrictions with which volumes are mounted are removed.
+    Version {
+        /// Whether nothing can be written to it and to its state.
+        read_only: bool,
+    },
 }
 
 /// A directory of the system that is kept outside its tree.

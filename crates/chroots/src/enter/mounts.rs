@@ -55,6 +55,9 @@ impl Bind {
 pub fn kernel(tree: &Tree, privilege: Privilege) -> Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     for (kind, target) in [("proc", "/proc"), ("sysfs", "/sys")] {
+        if target == "/sys" && !can_have(tree, target)? {
+            continue;
+        }
         let place = tree.folder_place(Path::new(target))?;
         let new = || place.try_mount(Some(Path::new(kind)), Some(kind), flags, None);
         // In a container, even root may get no new ones.
@@ -68,13 +71,24 @@ pub fn kernel(tree: &Tree, privilege: Privilege) -> Result<()> {
 /// An empty `/run` and an empty `/tmp`.
 pub fn own(tree: &Tree) -> Result<()> {
     for (target, options) in [("/run", "mode=755"), ("/tmp", "mode=1777")] {
+        if !can_have(tree, target)? {
+            continue;
+        }
         memory(tree, target, MsFlags::MS_NODEV, options)?;
+    }
+    if !can_have(tree, "/run")? {
+        return Ok(());
     }
     let run = tree.folder(Path::new("/run"))?;
     run.make_dir("lock", 0o755)?;
     // The umask may have removed bits.
     let mode = Mode::from_bits_truncate(0o1777);
     fchmodat(&run, "lock", mode, FchmodatFlags::FollowSymlink).or_cannot("set the mode of", run.shown("lock"))
+}
+
+/// Whether the place is there or can be made. A system without it does without it when it runs, too.
+fn can_have(tree: &Tree, target: &str) -> Result<bool> {
+    Ok(!tree.keeps() || tree.has(Path::new(target))?)
 }
 
 /// Mounts a tmpfs on a folder, which is made if it is missing.
@@ -84,7 +98,7 @@ pub fn memory(tree: &Tree, target: &str, flags: MsFlags, options: &str) -> Resul
 }
 
 /// Binds the host's files for looking up names of hosts. They are read-only, because a change inside would be a change outside. A system
-/// whose `/etc` cannot be written to keeps its own files.
+/// in which the files cannot be made keeps its own.
 pub fn names(tree: &Tree) {
     for name in ["/etc/resolv.conf", "/etc/hosts"] {
         let shown = Bind { source: name.into(), target: name.into(), read_only: true };

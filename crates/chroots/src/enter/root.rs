@@ -9,7 +9,7 @@ use system::error::{Error, OrCannot, Result};
 use system::mount::leave_shared_namespace;
 
 use super::tree::Tree;
-use super::{Entry, devices, mounts};
+use super::{Entry, TreeKind, devices, mounts};
 
 const NOTHING: Option<&str> = None;
 
@@ -47,7 +47,7 @@ fn mounted(entry: &Entry<'_>) -> Result<Tree> {
     let top = std::env::current_dir().or_cannot("find", &shown)?;
     std::env::set_current_dir(&top).or_cannot("change to", &shown)?;
     unrestrict(entry, ".".as_ref())?;
-    Ok(Tree::new(Dir::open(".")?.shown_as("/")))
+    Ok(Tree::new(Dir::open(".")?.shown_as("/"), entry.kind != TreeKind::Chroot))
 }
 
 /// Makes the tree the working directory, by its path: the opened directory belongs to a namespace that this process has left.
@@ -64,6 +64,10 @@ fn go_to(tree: &Dir) -> Result<()> {
 
 fn state(entry: &Entry<'_>, tree: &Tree) -> Result<()> {
     for state in entry.state {
+        if !tree.has(&state.target)? {
+            tracing::debug!("nothing is mounted at {}, which does not exist", state.target.display());
+            continue;
+        }
         let place = tree.folder_place(&state.target)?;
         place.mount(Some(&state.dir.proc_path()), None, MsFlags::MS_BIND, None)?;
         unrestrict(entry, &tree.folder_place(&state.target)?.path())?;
@@ -71,12 +75,12 @@ fn state(entry: &Entry<'_>, tree: &Tree) -> Result<()> {
     Ok(())
 }
 
-/// Removes the restrictions with which these tools mount volumes, because set-id programs have to work inside.
+/// Removes the restrictions with which these tools mount volumes, because set-id programs have to work inside. What must not be written to
+/// becomes read-only.
 fn unrestrict(entry: &Entry<'_>, place: &Path) -> Result<()> {
-    if !entry.restricted {
-        return Ok(());
-    }
-    let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_NOATIME;
+    let TreeKind::Version { read_only } = entry.kind else { return Ok(()) };
+    let mut flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_NOATIME;
+    flags.set(MsFlags::MS_RDONLY, read_only);
     mount(NOTHING, place, NOTHING, flags, NOTHING).or_cannot("remount", entry.tree.shown(""))
 }
 

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
+use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use system::dir::Dir;
-use system::error::{Error, OrCannot, Result};
+use system::error::{Error, OrCannot, Result, if_exists};
 use system::resolve::Links;
 
 /// Most links to missing places that are followed.
@@ -15,6 +16,7 @@ const MOST_LINKS: u32 = 8;
 /// The mounted tree.
 pub struct Tree {
     root: Dir,
+    keeps: bool,
 }
 
 /// A place in the tree to mount on.
@@ -24,9 +26,19 @@ pub struct Place {
 }
 
 impl Tree {
-    /// The tree with this top folder.
-    pub fn new(root: Dir) -> Self {
-        Tree { root }
+    /// The tree with this top folder. If it `keeps` what it has, places are made only in memory.
+    pub fn new(root: Dir, keeps: bool) -> Self {
+        Tree { root, keeps }
+    }
+
+    /// Whether places are made only in memory.
+    pub fn keeps(&self) -> bool {
+        self.keeps
+    }
+
+    /// Whether there is anything at an absolute path inside.
+    pub fn has(&self, path: &Path) -> Result<bool> {
+        Ok(if_exists(self.root.open_with(below(path), OFlag::O_PATH, 0, Links::InRoot))?.is_some())
     }
 
     /// The folder at an absolute path inside. It is made if it is missing. If something is mounted there, this is the top of the last
@@ -53,7 +65,7 @@ impl Tree {
             other => return other,
         }
         let (parent, name) = self.parent(path, links)?;
-        match parent.make_dir(name, 0o755) {
+        match self.make(path, &parent, || parent.make_dir(name, 0o755)) {
             Err(error) if error.os_error() == Some(libc::EEXIST) => {
                 self.folder_by(&led_to(path, &parent, name)?, links - 1)
             }
@@ -67,12 +79,25 @@ impl Tree {
             other => return Ok(Place { fd: other?, shown: self.root.shown(below(path)) }),
         }
         let (parent, name) = self.parent(path, links)?;
-        match parent.create(name, 0o644) {
+        match self.make(path, &parent, || parent.create(name, 0o644)) {
             Err(error) if [Some(libc::EEXIST), Some(libc::ELOOP)].contains(&error.os_error()) => {
                 self.file_by(&led_to(path, &parent, name)?, links - 1)
             }
             made => Ok(Place { fd: made?.into(), shown: self.root.shown(below(path)) }),
         }
+    }
+
+    /// Makes the place at `path`, if it may be made in this folder. A link there is an error.
+    fn make<T>(&self, path: &Path, parent: &Dir, make: impl FnOnce() -> Result<T>) -> Result<T> {
+        let name = path.file_name().map_or(path, Path::new);
+        // Where a link is, it is followed instead.
+        if !self.keeps || parent.has(name)? || is_in_memory(parent)? {
+            return make();
+        }
+        Err(Error::refused(format!(
+            "there is no {}, and nothing is made in an installed version; choose a place that is there, or one below /run or /tmp",
+            path.display()
+        )))
     }
 
     fn parent<'p>(&self, path: &'p Path, links: u32) -> Result<(Dir, &'p Path)> {
@@ -115,6 +140,10 @@ impl Place {
     }
 }
 
+fn is_in_memory(dir: &Dir) -> Result<bool> {
+    Ok(fstatfs(dir).or_cannot("examine", dir.shown(""))?.filesystem_type() == TMPFS_MAGIC)
+}
+
 /// The path relative to the top.
 fn below(path: &Path) -> &Path {
     match path.strip_prefix("/") {
@@ -153,7 +182,7 @@ mod tests {
         symlink("../../../../out", top.join("climbs")).unwrap();
         symlink(place.path(), top.join("away")).unwrap();
         symlink("turns", top.join("turns")).unwrap();
-        let tree = Tree::new(Dir::open(&top).unwrap());
+        let tree = Tree::new(Dir::open(&top).unwrap(), false);
         tree.file_place(Path::new("/etc/b.conf")).unwrap();
         assert!(top.join("run/a/b.conf").is_file());
         tree.folder(Path::new("/climbs")).unwrap();
@@ -162,5 +191,23 @@ mod tests {
         assert!(!place.path().join("x").exists());
         assert!(tree.file_place(Path::new("/turns")).is_err());
         tree.folder(Path::new("/")).unwrap();
+    }
+
+    #[test]
+    fn a_tree_that_keeps_what_it_has_gets_no_places() {
+        // Not in memory, where places may be made.
+        let place = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        fs::create_dir(place.path().join("etc")).unwrap();
+        symlink("nowhere", place.path().join("etc/resolv.conf")).unwrap();
+        let tree = Tree::new(Dir::open(place.path()).unwrap(), true);
+        for path in ["/etc/hosts", "/etc/resolv.conf"] {
+            assert!(
+                tree.file_place(Path::new(path)).is_err() && !tree.has(Path::new(path)).unwrap(),
+                "{path}"
+            );
+        }
+        assert!(tree.folder(Path::new("/src")).is_err() && tree.folder(Path::new("/etc")).is_ok());
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(place.path().join("etc")).unwrap().count(), 1);
     }
 }

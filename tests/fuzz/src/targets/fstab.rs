@@ -1,7 +1,7 @@
 //! fstab: completed, and merged by mount point.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use baserock::etc::fstab;
 use baserock::fstab::{Fstab, Line};
