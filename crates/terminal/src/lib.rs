@@ -18,8 +18,11 @@
 //! }
 //! ```
 
+mod bar;
+mod harmless;
 mod log;
 pub mod remedy;
+pub mod report;
 mod show;
 pub mod volume;
 
@@ -31,6 +34,8 @@ use anyhow::Result;
 use baserock::extension::{Environment, error_line};
 use nix::sys::stat::{Mode, umask};
 
+pub use bar::Bar;
+pub use harmless::harmless;
 pub use remedy::Remedies;
 pub use show::{Output, Show};
 pub use volume::VolumeArguments;
@@ -63,18 +68,17 @@ fn begin() {
 }
 
 fn report(error: &anyhow::Error, remedies: Remedies) {
-    let line = remedy::chain(error, remedies).replace('\n', " ");
-    complain(&format!("{}: {line}", program()));
+    complain(&format!("{}: {}", program(), remedy::chain(error, remedies)));
 }
 
 /// Shows a line of progress. If the reader of the output goes away, the work goes on.
 pub fn say(text: &str) {
-    let _gone = writeln!(io::stdout(), "{text}");
+    let _gone = writeln!(io::stdout(), "{}", harmless(text));
 }
 
 /// Shows a line of an error or a warning.
 pub fn complain(text: &str) {
-    let _gone = writeln!(io::stderr(), "{text}");
+    let _gone = writeln!(io::stderr(), "{}", harmless(text));
 }
 
 /// The name under which this program was started.
@@ -101,14 +105,18 @@ pub fn extension<const N: usize>(
         return ExitCode::from(2);
     };
     let environment: Environment = std::env::vars_os().collect();
-    let show = Show::new(Output::Lines);
-    let begun = log::wanted(&environment).map(log::start).and_then(|()| system::signal::catch());
-    match begun.and_then(|()| run(arguments, &environment, &show)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            drop(show);
-            complain(&error_line(&remedy::line(&error, remedies)));
-            ExitCode::from(error.exit_code())
-        }
-    }
+    let file = match log::wanted(&environment) {
+        Ok(file) => file,
+        Err(error) => return failed(&error, remedies),
+    };
+    let show = Show::new(Output::Lines).reporting_to(file.as_ref());
+    log::start(file);
+    let outcome = system::signal::catch().and_then(|()| run(arguments, &environment, &show));
+    drop(show);
+    outcome.map_or_else(|error| failed(&error, remedies), |()| ExitCode::SUCCESS)
+}
+
+fn failed(error: &system::Error, remedies: Remedies) -> ExitCode {
+    complain(&error_line(&remedy::line(error, remedies)));
+    ExitCode::from(error.exit_code())
 }

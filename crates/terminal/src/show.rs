@@ -1,14 +1,14 @@
 //! Shows events as lines, as a bar, or as JSON.
 
-use std::cell::RefCell;
-use std::io::{self, IsTerminal};
+use std::fs::File;
 
 use baserock::json;
-use indicatif::{ProgressBar, ProgressStyle};
 use system::observer::{Event, Finding, Level, Observer};
 
+use crate::bar::Bar;
 use crate::log::SHOWN;
-use crate::{complain, say};
+use crate::report::Report;
+use crate::{complain, harmless, say};
 
 /// The form in which events are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,55 +24,36 @@ pub enum Output {
 /// Shows the events of an operation.
 pub struct Show {
     output: Output,
-    bar: RefCell<Option<ProgressBar>>,
+    bar: Bar,
+    report: Option<Report>,
 }
 
 impl Show {
     /// Shows events in this form.
     pub fn new(output: Output) -> Self {
-        Show { output, bar: RefCell::new(None) }
+        Show { output, bar: Bar::new(), report: None }
+    }
+
+    /// Reports progress to the caller's log too, if there is one.
+    pub(crate) fn reporting_to(mut self, log: Option<&File>) -> Self {
+        self.report = log.and_then(|log| log.try_clone().ok()).map(Report::new);
+        self
     }
 
     fn text(&self, event: &Event) {
         match event {
             Event::Phase { text } => {
-                self.finish();
+                self.bar.finish();
                 if self.output == Output::Lines { say(text) } else { complain(text) }
             }
-            Event::Progress { done, total } => self.progress(*done, *total),
+            Event::Progress { done, total } => match &self.report {
+                Some(report) => report.progress(*done, *total),
+                None => self.bar.progress(*done, *total),
+            },
             Event::Finding(Finding { level, text }) => {
                 let prefix = if *level == Level::Warning { "warning: " } else { "note: " };
-                self.suspended(|| complain(&format!("{prefix}{text}")));
+                self.bar.suspended(|| complain(&format!("{prefix}{text}")));
             }
-        }
-    }
-
-    /// Shows a bar with bytes, rate and time left, if standard error is a terminal.
-    fn progress(&self, done: u64, total: Option<u64>) {
-        if !io::stderr().is_terminal() {
-            return;
-        }
-        let mut bar = self.bar.borrow_mut();
-        let bar = bar.get_or_insert_with(|| {
-            let bar = ProgressBar::new(total.unwrap_or(0));
-            let template = "  {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
-            bar.with_style(
-                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
-            )
-        });
-        bar.set_position(done);
-    }
-
-    fn finish(&self) {
-        if let Some(bar) = self.bar.borrow_mut().take() {
-            bar.finish_and_clear();
-        }
-    }
-
-    fn suspended(&self, show: impl FnOnce()) {
-        match &*self.bar.borrow() {
-            Some(bar) => bar.suspend(show),
-            None => show(),
         }
     }
 }
@@ -80,9 +61,13 @@ impl Show {
 /// Writes everything that the user sees, except for the bar, to the file of the log.
 fn log(event: &Event) {
     match event {
-        Event::Phase { text } => tracing::info!(target: SHOWN, "{text}"),
-        Event::Finding(Finding { level: Level::Warning, text }) => tracing::warn!(target: SHOWN, "{text}"),
-        Event::Finding(Finding { level: Level::Note, text }) => tracing::info!(target: SHOWN, "note: {text}"),
+        Event::Phase { text } => tracing::info!(target: SHOWN, "{}", harmless(text)),
+        Event::Finding(Finding { level: Level::Warning, text }) => {
+            tracing::warn!(target: SHOWN, "{}", harmless(text));
+        }
+        Event::Finding(Finding { level: Level::Note, text }) => {
+            tracing::info!(target: SHOWN, "note: {}", harmless(text));
+        }
         Event::Progress { .. } => {}
     }
 }
@@ -101,6 +86,6 @@ impl Observer for Show {
 
 impl Drop for Show {
     fn drop(&mut self) {
-        self.finish();
+        self.bar.finish();
     }
 }
