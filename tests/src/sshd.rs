@@ -32,6 +32,8 @@ pub struct Setup<'a> {
     pub through: &'a [&'a str],
     /// What is in the environment of every session: names and values.
     pub environment: &'a [(&'a str, &'a str)],
+    /// More lines of its configuration, which count before the others.
+    pub lines: &'a str,
 }
 
 /// The login shell of small systems: prints, as those of people do.
@@ -48,7 +50,7 @@ impl Sshd {
         let place = tempfile::tempdir().expect("a temporary directory");
         let port = free_port();
         let address = setup.network.map_or("127.0.0.1", |(_, address)| address).to_owned();
-        fs::write(place.path().join("sshd_config"), config(root, &address, port, setup.environment))
+        fs::write(place.path().join("sshd_config"), config(root, &address, port, setup))
             .expect("a configuration");
         fs::create_dir_all("/run/sshd").expect("/run/sshd");
         let namespace: &[&str] = match &setup.network {
@@ -120,13 +122,14 @@ impl Drop for Sshd {
     }
 }
 
-fn config(root: &Path, address: &str, port: u16, environment: &[(&str, &str)]) -> String {
+fn config(root: &Path, address: &str, port: u16, setup: &Setup<'_>) -> String {
     let key = inputs::ssh_key().expect("an ssh key");
-    let set: Vec<String> = environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let set: Vec<String> = setup.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let set = if set.is_empty() { String::new() } else { format!("SetEnv {}\n", set.join(" ")) };
     format!(
-        "Port {port}\nListenAddress {address}\nHostKey {key}\nAuthorizedKeysFile {key}.pub\nStrictModes no\nUsePAM no\n\
+        "{lines}Port {port}\nListenAddress {address}\nHostKey {key}\nAuthorizedKeysFile {key}.pub\nStrictModes no\nUsePAM no\n\
          PermitRootLogin yes\nPidFile none\nChrootDirectory {root}\nMaxStartups 1000\n{set}",
+        lines = setup.lines,
         key = key.display(),
         root = root.display()
     )

@@ -32,6 +32,8 @@ pub enum Word {
     Send(String),
     /// There is no agent for this architecture.
     Unknown(String),
+    /// Not root has logged in, but this user.
+    User(String),
     /// There is no folder from which programs can be run.
     NoPlace,
 }
@@ -89,7 +91,8 @@ pub fn command(agents: &[Agent], token: &str, upload: bool) -> String {
     // In some shells `[ -x ]` is true on a mount with noexec, so the file is run instead. An empty file is an empty script to every
     // shell, and the agent exits with 1 if it gets no token.
     format!(
-        "exec sh -c 'umask 077; m=$(uname -m); case $m in {} *) echo {token} unknown $m; exit 1;; esac; \
+        "exec sh -c 'umask 077; u=$(id -u 2>/dev/null); [ ${{u:-0}} = 0 ] || {{ echo {token} user $(id -un); exit 1; }}; \
+         m=$(uname -m); case $m in {} *) echo {token} unknown $m; exit 1;; esac; \
          whole() {{ [ $(wc -c <$1) -eq $n ]; }}; runs() {{ $1 </dev/null >/dev/null 2>&1; [ $? -lt 2 ]; }}; {look}\
          t=; for d in {PLACES}; do mkdir -p $d/agents && chmod 700 $d $d/agents && t=$d/agents/new.$$ && : >$t && \
          chmod 700 $t && runs $t && break; rm -f $t; t=; done 2>/dev/null; \
@@ -105,33 +108,77 @@ pub fn ready(token: &str) -> String {
     format!("{token} ready\n")
 }
 
-/// Reads up to the next line with the token. The lines before it come from the login shell.
-pub fn next_word(from: &mut impl Read, token: &str) -> io::Result<Word> {
-    let mut line = Vec::new();
-    for _ in 0..MOST_PREAMBLE {
-        let [byte] = Reader(&mut *from).raw()?;
-        if byte != b'\n' {
-            line.push(byte);
-            continue;
-        }
-        if let Some(word) = word(&String::from_utf8_lossy(&line), token) {
-            return Ok(word);
-        }
-        line.clear();
+/// Most bytes of such output that are kept, from the end.
+const MOST_KEPT: usize = 1 << 12;
+
+/// Listens for words with the token. The lines between them come from a login shell, or from whatever the target runs instead.
+pub struct Listening<'a> {
+    token: &'a str,
+    other: Vec<u8>,
+    has_heard: bool,
+}
+
+impl<'a> Listening<'a> {
+    /// Listens for this token.
+    pub fn new(token: &'a str) -> Self {
+        Listening { token, other: Vec::new(), has_heard: false }
     }
-    Err(io::ErrorKind::UnexpectedEof.into())
+
+    /// Reads up to the next line with the token.
+    pub fn next_word(&mut self, from: &mut impl Read) -> io::Result<Word> {
+        let mut line = Vec::new();
+        let mut outcome = Err(io::ErrorKind::FileTooLarge.into());
+        for _ in 0..MOST_PREAMBLE {
+            let byte = match Reader(&mut *from).raw() {
+                Ok([byte]) => byte,
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            };
+            line.push(byte);
+            if byte != b'\n' {
+                continue;
+            }
+            if let Some(word) = word(&String::from_utf8_lossy(&line), self.token) {
+                self.has_heard = true;
+                return Ok(word);
+            }
+            self.keep(&line);
+            line.clear();
+        }
+        self.keep(&line);
+        outcome
+    }
+
+    /// The last lines without the token.
+    pub fn other(&self) -> &[u8] {
+        &self.other
+    }
+
+    /// Whether there was a word: the target runs the command.
+    pub fn has_heard(&self) -> bool {
+        self.has_heard
+    }
+
+    fn keep(&mut self, line: &[u8]) {
+        self.other.extend_from_slice(line);
+        let surplus = self.other.len().saturating_sub(MOST_KEPT);
+        self.other.drain(..surplus);
+    }
 }
 
 /// Parses a line. A prompt or an escape sequence may stand before the token.
 fn word(line: &str, token: &str) -> Option<Word> {
     let (_, said) = line.split_once(token)?;
     let mut words = said.split_whitespace();
-    let (word, architecture) = (words.next()?, words.next().unwrap_or_default().to_owned());
+    let (word, more) = (words.next()?, words.next().unwrap_or_default().to_owned());
     Some(match word {
         "start" => Word::Start,
         "ready" => Word::Ready,
-        "send" => Word::Send(architecture),
-        "unknown" => Word::Unknown(architecture),
+        "send" => Word::Send(more),
+        "unknown" => Word::Unknown(more),
+        "user" => Word::User(more),
         "noplace" => Word::NoPlace,
         _ => return None,
     })
@@ -153,9 +200,14 @@ mod tests {
     fn output_of_a_login_shell_is_skipped() {
         let said = b"Welcome!\n\x1b[1mbaserock-1 is the best\ntoken-x\n$ token-7 send x86_64\nFRAMES";
         let mut from = said.as_slice();
-        assert_eq!(next_word(&mut from, "token-7").unwrap(), Word::Send("x86_64".into()));
+        let mut listening = Listening::new("token-7");
+        assert_eq!(listening.next_word(&mut from).unwrap(), Word::Send("x86_64".into()));
         assert_eq!(from, b"FRAMES");
-        assert!(next_word(&mut from, "token-7").is_err());
+        assert_eq!(listening.other(), b"Welcome!\n\x1b[1mbaserock-1 is the best\ntoken-x\n");
+        assert!(listening.has_heard() && listening.next_word(&mut from).is_err());
+        assert!(listening.other().ends_with(b"token-x\nFRAMES"));
+        let endless = listening.next_word(&mut io::repeat(b'y')).unwrap_err();
+        assert_eq!((endless.kind(), listening.other().len()), (io::ErrorKind::FileTooLarge, MOST_KEPT));
     }
 
     #[test]

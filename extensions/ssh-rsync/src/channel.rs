@@ -16,7 +16,7 @@ use system::error::{Error, OrCannot, Result};
 use system::signal;
 
 use crate::lost::Lost;
-use crate::protocol::{HEARTBEAT, SILENCE, kind};
+use crate::protocol::{HEARTBEAT, PREAMBLE, SILENCE, kind};
 
 /// The end that sends frames. All clones are the same end.
 #[derive(Clone)]
@@ -109,7 +109,13 @@ pub struct Receiver {
 impl Receiver {
     /// Receives frames from this file until `given_up` is set; `name` names the other side.
     pub fn new(file: File, name: &'static str, given_up: Arc<AtomicBool>) -> Self {
-        Receiver { from: BufReader::with_capacity(1 << 16, PatientReader { file, count: 0, given_up }), name }
+        Receiver {
+            from: BufReader::with_capacity(
+                1 << 16,
+                PatientReader { file, count: 0, given_up, limit: Limit::Silence },
+            ),
+            name,
+        }
     }
 
     /// The next frame that is not a heartbeat. A silence of a minute is an error.
@@ -125,6 +131,17 @@ impl Receiver {
     /// Bytes received so far.
     pub fn received(&self) -> u64 {
         self.from.get_ref().count
+    }
+
+    /// From now on, all words that come before the frames have to come within [`PREAMBLE`] of the first byte. The target may run something
+    /// else that never ends.
+    pub fn expect_words(&mut self) {
+        self.from.get_mut().limit = Limit::Words(None);
+    }
+
+    /// From now on, only silence has a limit.
+    pub fn expect_frames(&mut self) {
+        self.from.get_mut().limit = Limit::Silence;
     }
 
     /// The bytes before the first frame.
@@ -148,11 +165,20 @@ impl Receiver {
     }
 }
 
+/// The limit on waiting.
+enum Limit {
+    /// The other side is silent for too long.
+    Silence,
+    /// That, and all words have to come soon after the first byte, whose time is known when it has come.
+    Words(Option<Instant>),
+}
+
 /// A reader that fails when the other side is silent for too long, when a signal comes, and when it is given up.
 struct PatientReader {
     file: File,
     count: u64,
     given_up: Arc<AtomicBool>,
+    limit: Limit,
 }
 
 impl Read for PatientReader {
@@ -163,6 +189,9 @@ impl Read for PatientReader {
             if self.given_up.load(Ordering::Relaxed) {
                 return Err(io::Error::other("given up"));
             }
+            if matches!(self.limit, Limit::Words(Some(first)) if first.elapsed() > PREAMBLE) {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
             let wait = PollTimeout::try_from(LOOK).map_err(io::Error::other)?;
             let ready = match poll(&mut [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)], wait) {
                 Ok(ready) => ready > 0,
@@ -172,6 +201,9 @@ impl Read for PatientReader {
             if ready {
                 let count = self.file.read(buffer)?;
                 self.count += count as u64;
+                if let Limit::Words(first) = &mut self.limit {
+                    first.get_or_insert_with(Instant::now);
+                }
                 return Ok(count);
             }
             if begun.elapsed() > SILENCE {

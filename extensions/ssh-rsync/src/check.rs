@@ -6,10 +6,11 @@ use system::error::{Error, Result};
 use system::observer::Observer;
 
 use crate::bootstrap;
-use crate::connection::{Connection, Questions};
+use crate::connection::Connection;
 use crate::options::Options;
 use crate::protocol::{Hello, VERSION, kind};
-use crate::push::json;
+use crate::ssh::Questions;
+use crate::words;
 
 /// Checks that the target can take the version. Never asks for a password.
 pub fn check(options: &Options, observer: &dyn Observer) -> Result<()> {
@@ -28,8 +29,8 @@ pub fn check(options: &Options, observer: &dyn Observer) -> Result<()> {
         let frame = connection.receive()?;
         match frame.kind {
             kind::READY => return Ok(()),
-            kind::EVENT => observer.event(json(&frame)?),
-            kind::FAILED => return Err(Error::refused(String::from_utf8_lossy(&frame.content))),
+            kind::EVENT => observer.event(words::event(&frame)?),
+            kind::FAILED => return Err(words::failure(&frame)),
             other => return Err(Error::refused(format!("the target sent an unknown message ({other})"))),
         }
     }

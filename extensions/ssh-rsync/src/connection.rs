@@ -1,28 +1,19 @@
-//! One connection to the target. The system's ssh makes it, with the user's configuration, keys, agent, jump hosts and known hosts.
+//! One connection to the target.
 
-use std::io::{Read, Write};
+use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 use delta::frame::Frame;
 use system::error::{Error, OrCannot, Result};
-use system::process::{Conversation, Process, Program};
 use system::signal;
 
-use crate::bootstrap::{self, Agent, Word};
+use crate::bootstrap::{self, Agent, Listening, Word};
 use crate::channel::{Heartbeats, Receiver, Sender};
+use crate::destination::Destination;
 use crate::lost::Lost;
-
-/// Whether ssh may ask the user for passwords.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Questions {
-    /// It may ask.
-    Allowed,
-    /// It does not ask, and fails if it would have to.
-    Refused,
-}
+use crate::ssh::{Ended, Questions, Ssh, SshOptions};
+use crate::words;
 
 /// A connection to an agent that runs on the target.
 pub struct Connection {
@@ -32,94 +23,50 @@ pub struct Connection {
     ssh: Ssh,
 }
 
-/// The process of ssh, and its messages.
-struct Ssh {
-    process: Option<Process>,
-    complaints: Arc<Mutex<Vec<u8>>>,
-    listener: Option<JoinHandle<()>>,
+/// The outcome of one attempt to start the agent.
+enum Attempt {
+    /// The agent runs.
+    Made(Box<Connection>),
+    /// The target ran the command, and the agent did not start. The words are the target's.
+    NoAgent(Option<String>),
+    /// ssh has refused an option of its command line, in these words.
+    RefusedOption(String),
 }
 
-/// How long to wait for ssh's last message after it has closed its output.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-/// The exit code of ssh for a failure of its own.
-const SSH_FAILED: i32 = 255;
-/// Most bytes of ssh's messages that are kept, from the end.
-const MOST_COMPLAINTS: usize = 1 << 14;
+/// Makes attempts to connect.
+struct Attempts<'a> {
+    destination: &'a Destination,
+    agents: &'a [Agent],
+    questions: Questions,
+    given_up: &'a Arc<AtomicBool>,
+}
 
 impl Connection {
     /// Connects and starts the agent, which is sent first if the target does not have the agent of this build. Fails soon after `given_up`
     /// is set.
     pub fn open(
-        destination: &str,
+        destination: &Destination,
         agents: &[Agent],
         questions: Questions,
         given_up: &Arc<AtomicBool>,
     ) -> Result<Self> {
-        match Self::attempt(destination, agents, questions, false, given_up)? {
-            Some(connection) => Ok(connection),
-            // The agent that the target has does not run. A crash may have damaged it, so it is sent again.
-            None => Self::attempt(destination, agents, questions, true, given_up)?
-                .ok_or_else(|| Error::refused(format!("the agent does not start on {destination}"))),
-        }
-    }
-
-    /// `None` if the connection is made but the agent does not start.
-    fn attempt(
-        destination: &str,
-        agents: &[Agent],
-        questions: Questions,
-        upload: bool,
-        given_up: &Arc<AtomicBool>,
-    ) -> Result<Option<Self>> {
-        let token = bootstrap::token()?;
-        let batch = if questions == Questions::Refused { "yes" } else { "no" };
-        let talk = Program::new("ssh")
-            .package("openssh-client")
-            .args(["-T", "-o", &format!("BatchMode={batch}"), "-o", "ConnectTimeout=30"])
-            .args(["-o", "ServerAliveInterval=15", "-o", "ControlMaster=no", "-o", "ControlPath=none"])
-            .args(["--", destination, &bootstrap::command(agents, &token, upload)])
-            .converse()?;
-        let Conversation { process, mut stdin, stdout, stderr } = talk;
-        let mut ssh = Ssh::listen(process, stderr);
-        let mut receiver = Receiver::new(stdout, "the target", given_up.clone());
-        let mut started = false;
+        let attempts = Attempts { destination, agents, questions, given_up };
+        let (mut options, mut upload) = (SshOptions::default(), false);
         loop {
-            match bootstrap::next_word(receiver.raw(), &token) {
-                Ok(Word::Start) => started = true,
-                Ok(Word::Ready) => break,
-                Ok(Word::Send(architecture)) => {
-                    let agent = agents.iter().find(|agent| agent.architecture == architecture);
-                    let agent = agent.ok_or_else(|| unsupported(&architecture, agents))?;
-                    tracing::debug!("sending the agent for {architecture}: {} bytes", agent.program.len());
-                    if let Err(error) = stdin.write_all(&agent.program) {
-                        drop(stdin);
-                        ssh.end(destination)?;
-                        return Err(error).or_cannot("write to", destination);
-                    }
-                }
-                Ok(Word::Unknown(architecture)) => return Err(unsupported(&architecture, agents)),
-                Ok(Word::NoPlace) => {
-                    return Err(Error::refused(format!(
-                        "{destination} has no folder from which root can run programs (tried below /root and /)"
-                    )));
-                }
-                Err(_) => {
-                    signal::check()?;
-                    if given_up.load(Ordering::Relaxed) {
-                        return Err(Error::refused("connecting was given up"));
-                    }
-                    drop(stdin);
-                    return match ssh.end(destination) {
-                        // ssh exits with 255 if it fails itself, and also if a signal ended the agent.
-                        Err(_) if started => Ok(None),
-                        outcome => outcome.map(|()| None),
-                    };
+            match attempts.one(&options, upload)? {
+                Attempt::Made(connection) => return Ok(*connection),
+                Attempt::RefusedOption(said) if options.leave_out(&said) => {}
+                Attempt::RefusedOption(said) => return Err(attempts.no_connection(Some(said))),
+                // The agent that the target has does not run. A crash may have damaged it, so it is sent again.
+                Attempt::NoAgent(_) if !upload => upload = true,
+                Attempt::NoAgent(words) => {
+                    return Err(Error::refused(match words {
+                        Some(words) => format!("the agent does not start on {destination}: {words}"),
+                        None => format!("the agent does not start on {destination}"),
+                    }));
                 }
             }
         }
-        ssh.forget();
-        let sender = Sender::new(stdin, "the target");
-        Ok(Some(Connection { _heartbeats: sender.send_heartbeats(), sender, receiver, ssh }))
     }
 
     /// The end that sends frames.
@@ -144,65 +91,98 @@ impl Connection {
     }
 }
 
-fn unsupported(architecture: &str, agents: &[Agent]) -> Error {
-    let there: Vec<&str> = agents.iter().map(|agent| agent.architecture.as_str()).collect();
-    Error::refused(format!(
-        "the target's architecture is {architecture}, but there are agents for {} only",
-        there.join(", ")
-    ))
-}
-
-impl Ssh {
-    fn listen(process: Process, mut stderr: std::fs::File) -> Self {
-        let complaints: Arc<Mutex<Vec<u8>>> = Arc::default();
-        let heard = complaints.clone();
-        let listener = thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(count @ 1..) = stderr.read(&mut buffer) {
-                let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-                heard.extend_from_slice(&buffer[..count]);
-                let surplus = heard.len().saturating_sub(MOST_COMPLAINTS);
-                heard.drain(..surplus);
+impl Attempts<'_> {
+    fn one(&self, options: &SshOptions, upload: bool) -> Result<Attempt> {
+        let token = bootstrap::token()?;
+        let command = bootstrap::command(self.agents, &token, upload);
+        let (mut ssh, mut stdin, stdout) = Ssh::start(self.destination, options, self.questions, &command)?;
+        let mut receiver = Receiver::new(stdout, "the target", self.given_up.clone());
+        receiver.expect_words();
+        let mut listening = Listening::new(&token);
+        loop {
+            match listening.next_word(receiver.raw()) {
+                Ok(Word::Start) => receiver.expect_frames(),
+                Ok(Word::Ready) => break,
+                Ok(Word::Send(architecture)) => {
+                    receiver.expect_frames();
+                    let agent = self.agents.iter().find(|agent| agent.architecture == architecture);
+                    let agent = agent.ok_or_else(|| self.unsupported(&architecture))?;
+                    tracing::debug!("sending the agent for {architecture}: {} bytes", agent.program.len());
+                    if let Err(error) = stdin.write_all(&agent.program) {
+                        drop(stdin);
+                        return match ssh.end() {
+                            Ended::Failed => Err(self.no_connection(ssh.said())),
+                            Ended::WithCommand => {
+                                Err(error).or_cannot("write to", self.destination.to_string())
+                            }
+                        };
+                    }
+                }
+                Ok(Word::Unknown(architecture)) => return Err(self.unsupported(&architecture)),
+                Ok(Word::User(name)) => {
+                    return Err(Error::refused(format!(
+                        "only root can add versions, and {} lets in the user {name}; log in there as root",
+                        self.destination
+                    )));
+                }
+                Ok(Word::NoPlace) => {
+                    return Err(Error::refused(format!(
+                        "{} has no folder from which root can run programs (tried below /root and /)",
+                        self.destination
+                    )));
+                }
+                Err(error) => {
+                    signal::check()?;
+                    if self.given_up.load(Ordering::Relaxed) {
+                        return Err(Error::refused("connecting was given up"));
+                    }
+                    drop(stdin);
+                    return self.ended(&error, &mut ssh, &listening);
+                }
             }
-        });
-        Ssh { process: Some(process), complaints, listener: Some(listener) }
+        }
+        ssh.forget();
+        let sender = Sender::new(stdin, "the target");
+        let connection = Connection { _heartbeats: sender.send_heartbeats(), sender, receiver, ssh };
+        Ok(Attempt::Made(Box::new(connection)))
     }
 
-    /// Forgets the messages so far: they come from the login shell, and explain nothing that happens later.
-    fn forget(&self) {
-        self.complaints.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-
-    /// Waits a moment for ssh's last message. ssh closes its output before it writes the reason.
-    fn hear_out(&self) {
-        let begun = Instant::now();
-        while self.listener.as_ref().is_some_and(|listener| !listener.is_finished())
-            && begun.elapsed() < LAST_WORDS
-        {
-            thread::sleep(Duration::from_millis(10));
+    /// Explains why no further word came.
+    fn ended(&self, error: &io::Error, ssh: &mut Ssh, listening: &Listening<'_>) -> Result<Attempt> {
+        // ssh ends by itself only after the end of its output. Otherwise it is ended when it is dropped.
+        let ended = (error.kind() == io::ErrorKind::UnexpectedEof).then(|| ssh.end());
+        let words = words::last_lines([listening.other(), &ssh.complaints()]);
+        if listening.has_heard() {
+            // ssh exits with 255 if it fails itself, and also if a signal ended the agent.
+            return Ok(Attempt::NoAgent(words));
+        }
+        match (ended, words) {
+            (Some(Ended::Failed), words) => match SshOptions::refusal(&ssh.complaints()) {
+                Some(said) => Ok(Attempt::RefusedOption(said)),
+                None => Err(self.no_connection(ssh.said().or(words))),
+            },
+            (None, None) => Err(self.no_connection(Some(format!("no answer: {error}")))),
+            (_, Some(words)) => Err(Error::refused(format!(
+                "{} does something else than run the command that it is given; it answers: {words}",
+                self.destination
+            ))),
+            (Some(Ended::WithCommand), None) => Err(Error::refused(format!(
+                "{} does not run the command that it is given, and says nothing",
+                self.destination
+            ))),
         }
     }
 
-    /// The last line that ssh has written, if any.
-    fn said(&self) -> Option<String> {
-        let heard = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = String::from_utf8_lossy(&heard).into_owned();
-        text.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+    fn no_connection(&self, reason: Option<String>) -> Error {
+        let reason = reason.unwrap_or_else(|| "ssh gave no reason".to_owned());
+        Error::refused(format!("cannot connect to {}: {reason}", self.destination))
     }
 
-    /// Waits for the end of ssh after it has closed its output. Exit code 255 is ssh's own failure; any other comes from the target's
-    /// shell.
-    fn end(&mut self, destination: &str) -> Result<()> {
-        let outcome = self.process.take().map_or(Ok(()), |process| process.wait(&[]));
-        if let Some(Err(_)) = self.listener.take().map(JoinHandle::join) {
-            tracing::error!("the thread that listens to ssh has failed");
-        }
-        match outcome {
-            Err(Error::Program { status, .. }) if status.code() == Some(SSH_FAILED) => {
-                let reason = self.said().unwrap_or_else(|| "ssh gave no reason".to_owned());
-                Err(Error::refused(format!("cannot connect to {destination}: {reason}")))
-            }
-            _ => Ok(()),
-        }
+    fn unsupported(&self, architecture: &str) -> Error {
+        let there: Vec<&str> = self.agents.iter().map(|agent| agent.architecture.as_str()).collect();
+        Error::refused(format!(
+            "the target's architecture is {architecture}, but there are agents for {} only",
+            there.join(", ")
+        ))
     }
 }

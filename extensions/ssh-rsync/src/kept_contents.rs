@@ -3,19 +3,22 @@
 //! The folder has one file for each content, named by its hash. The file shares its blocks with the tree that was pushed, if the filesystem
 //! can share. When the folder is full, the contents whose last push is longest ago are removed first. Nothing depends on the folder: a
 //! damaged content makes a wrong answer, and the target notices that and asks again.
+//!
+//! A machine is told only of contents that were pushed to itself, and that every user there may read. Beside the folder is one with a list
+//! for each location.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use delta::hash::Hash;
 use delta::predecessors::SMALLEST;
 use system::copy::copy_data;
 use system::dir::Dir;
-use system::error::{OrCannot, Result};
+use system::error::{OrCannot, Result, if_exists};
 use system::step::change;
 use system::{atomic, folder, signal};
 
@@ -25,6 +28,8 @@ use crate::source::Source;
 pub struct KeptContents {
     folder: PathBuf,
     most: u64,
+    /// The file with the hashes of what was pushed to this location.
+    pushed: PathBuf,
 }
 
 /// A content in the folder.
@@ -34,20 +39,47 @@ struct Content {
     used: SystemTime,
 }
 
+/// The folder of contents in the cache, and that of the lists of what was pushed where.
+const CONTENTS: &str = "contents";
+const PUSHED: &str = "pushed";
 /// The file in the folder with the digest of the tree that was kept last.
 const LAST: &str = "last";
 /// Bytes copied at a time.
 const BUFFER: usize = 1 << 20;
 
 impl KeptContents {
-    /// The contents in `folder`, which need not exist yet. They take at most `most` bytes together.
-    pub fn new(folder: PathBuf, most: u64) -> Self {
-        KeptContents { folder, most }
+    /// The contents in the cache `folder`, which need not exist yet, for pushes to this location. They take at most `most` bytes together.
+    pub fn new(folder: &Path, location: &str, most: u64) -> Self {
+        let pushed = folder.join(PUSHED).join(Hash::of(location.as_bytes()).to_string());
+        KeptContents { folder: folder.join(CONTENTS), most, pushed }
     }
 
-    /// The hashes of all contents in the folder.
-    pub fn hashes(&self) -> Result<Vec<Hash>> {
-        Ok(self.contents()?.into_keys().collect())
+    /// The hashes of all contents in the folder that were pushed to this location.
+    pub fn hashes(&self) -> Result<HashSet<Hash>> {
+        let there = self.contents()?;
+        Ok(self.pushed()?.into_iter().filter(|hash| there.contains_key(hash)).collect())
+    }
+
+    fn pushed(&self) -> Result<HashSet<Hash>> {
+        let text = if_exists(fs::read_to_string(&self.pushed).or_cannot("read", &self.pushed))?;
+        Ok(text.iter().flat_map(|text| text.lines()).filter_map(Hash::parse).collect())
+    }
+
+    /// Adds the contents of the tree to those that were pushed to this location.
+    fn remember(&self, tree: &HashMap<Hash, usize>) -> Result<()> {
+        let (before, there) = (self.pushed()?, self.contents()?);
+        let mut after: Vec<Hash> =
+            before.iter().chain(tree.keys()).copied().filter(|hash| there.contains_key(hash)).collect();
+        after.sort_unstable();
+        after.dedup();
+        if after.len() == before.len() && after.iter().all(|hash| before.contains(hash)) {
+            return Ok(());
+        }
+        let folder = self.pushed.parent().unwrap_or(&self.folder);
+        make_private(folder)?;
+        let lines: Vec<String> = after.iter().map(|hash| format!("{hash}\n")).collect();
+        let name = self.pushed.file_name().unwrap_or_default().to_string_lossy();
+        atomic::write(&Dir::open(folder)?, &name, 0o600, lines.concat().as_bytes())
     }
 
     /// The file with the content.
@@ -56,23 +88,26 @@ impl KeptContents {
         File::open(&path).or_cannot("open", &path)
     }
 
-    /// Keeps the contents of the tree, and removes older ones for which there is no room.
+    /// Keeps the public contents of the tree, and removes older ones for which there is no room.
     pub fn keep(&self, tree: &Source) -> Result<()> {
+        let contents = tree.public_contents();
+        self.store(tree, &contents)?;
+        self.remember(&contents)
+    }
+
+    fn store(&self, tree: &Source, contents: &HashMap<Hash, usize>) -> Result<()> {
         let digest = tree.manifest.digest().to_string();
         let last = self.folder.join(LAST);
         if fs::read_to_string(&last).is_ok_and(|last| last == digest) {
             return Ok(());
         }
-        folder::make(&self.folder)?;
-        change("change mode of", &self.folder, || {
-            fs::set_permissions(&self.folder, Permissions::from_mode(0o700))
-        })?;
+        make_private(&self.folder)?;
         let dir = Dir::open(&self.folder)?;
         let before = self.contents()?;
         let now = SystemTime::now();
         let mut room = self.most;
         let mut buffer = vec![0; BUFFER];
-        for (hash, index) in tree.contents() {
+        for (&hash, &index) in contents {
             signal::check()?;
             let size = tree.size(index);
             if size < SMALLEST || size > room {
@@ -122,6 +157,12 @@ impl KeptContents {
         }
         Ok(contents)
     }
+}
+
+/// Makes a folder that only its owner may enter.
+fn make_private(folder: &Path) -> Result<()> {
+    folder::make(folder)?;
+    change("change mode of", folder, || fs::set_permissions(folder, Permissions::from_mode(0o700)))
 }
 
 /// Copies a file of the tree. The copy gets its name when it is complete.

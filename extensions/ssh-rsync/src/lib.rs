@@ -23,6 +23,7 @@ mod cache;
 mod channel;
 mod check;
 mod connection;
+mod destination;
 mod effort;
 mod kept_contents;
 mod lost;
@@ -33,7 +34,9 @@ pub mod protocol;
 mod push;
 mod remedies;
 mod source;
+mod ssh;
 mod summary;
+mod words;
 
 use std::ffi::OsStr;
 use std::path::Path;

@@ -23,9 +23,8 @@ pub struct OldContents<'a> {
 impl<'a> OldContents<'a> {
     /// The contents of a tree, and the kept ones.
     pub fn new(base: Option<&'a Source>, kept: Option<&'a KeptContents>) -> Result<Self> {
-        let kept =
-            kept.map(|kept| Ok::<_, Error>((kept, kept.hashes()?.into_iter().collect()))).transpose()?;
-        Ok(OldContents { base: base.map(|base| (base, base.contents())), kept })
+        let kept = kept.map(|kept| Ok::<_, Error>((kept, kept.hashes()?))).transpose()?;
+        Ok(OldContents { base: base.map(|base| (base, base.public_contents())), kept })
     }
 
     /// The first eight bytes of every hash as a number, sorted.

@@ -8,11 +8,13 @@ use baserock::extension::Environment;
 use baserock::label::Label;
 use system::error::{Error, Result};
 
+use crate::destination::Destination;
+
 /// The parameters of a push, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// `root@host`, as ssh takes it.
-    pub destination: String,
+    /// The machine.
+    pub destination: Destination,
     /// The new version.
     pub label: Label,
     /// Whether the machine reboots into it at the end.
@@ -63,7 +65,7 @@ impl Options {
         }
         let cache = path("XDG_CACHE_HOME").or_else(|| path("HOME").map(|home| home.join(".cache")));
         Ok(Options {
-            destination: destination(location)?,
+            destination: Destination::parse(location)?,
             label,
             autostart: environment.boolean("AUTOSTART", false)?,
             base_root: path("BASE_ROOT"),
@@ -72,18 +74,6 @@ impl Options {
             keep: environment.size("PUSH_CACHE")?.unwrap_or(0),
             deployment,
         })
-    }
-}
-
-fn destination(location: &OsStr) -> Result<String> {
-    match location.to_str() {
-        Some(text) if !text.is_empty() && !text.starts_with('-') && !text.contains(char::is_whitespace) => {
-            Ok(text.to_owned())
-        }
-        _ => Err(Error::refused(format!(
-            "invalid location {:?}; give it as ssh takes it: root@host",
-            location.display()
-        ))),
     }
 }
 

@@ -7,7 +7,9 @@ use std::thread::{self, JoinHandle};
 use system::error::{Error, Result};
 
 use crate::bootstrap::Agent;
-use crate::connection::{Connection, Questions};
+use crate::connection::Connection;
+use crate::destination::Destination;
+use crate::ssh::Questions;
 
 /// A connection that a thread is making. ssh may ask its user for a password meanwhile. Dropping this gives the connection up.
 pub struct PendingConnection {
@@ -18,7 +20,7 @@ pub struct PendingConnection {
 
 impl PendingConnection {
     /// Begins to connect.
-    pub fn begin(destination: String, agents: Vec<Agent>) -> Self {
+    pub fn begin(destination: Destination, agents: Vec<Agent>) -> Self {
         let [given_up, failed] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
         let (is_given_up, has_failed) = (given_up.clone(), failed.clone());
         let thread = thread::spawn(move || {

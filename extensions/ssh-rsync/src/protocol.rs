@@ -18,6 +18,8 @@ pub const VERSION: u32 = 1;
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
 /// A side that has been silent for so long is taken to be gone.
 pub const SILENCE: Duration = Duration::from_secs(60);
+/// The time that a login shell has from its first byte until it runs the command that it is given.
+pub const PREAMBLE: Duration = Duration::from_secs(15);
 
 /// The kinds of frames.
 pub mod kind {
@@ -95,8 +97,8 @@ pub struct Finished {
     pub removed: u64,
     /// Files in `/etc` with conflicts, relative to it.
     pub conflicts: Vec<String>,
-    /// The default before, if it was another version.
-    pub before: Option<String>,
+    /// The version that runs, if it is another one: the one to roll back to.
+    pub running: Option<String>,
 }
 
 impl Finished {
@@ -107,7 +109,7 @@ impl Finished {
             changed: stats.changed + stats.metadata,
             removed: stats.removed,
             conflicts: Vec::new(),
-            before: None,
+            running: None,
         }
     }
 }

@@ -6,14 +6,11 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::Instant;
 
-use baserock::json::Format;
 use delta::entry::Kind;
 use delta::format;
-use delta::frame::Frame;
-use serde::de::DeserializeOwned;
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
-use system::observer::{Event, Observer};
+use system::observer::Observer;
 
 use crate::answer::Answerer;
 use crate::bootstrap;
@@ -30,6 +27,7 @@ use crate::pending_connection::PendingConnection;
 use crate::protocol::{Amount, Finished, Hello, Request, VERSION, kind};
 use crate::source::{self, Source};
 use crate::summary::summary;
+use crate::words;
 
 /// Bytes of a manifest in one frame.
 const PORTION: usize = 1 << 18;
@@ -49,7 +47,8 @@ pub fn push(tree: &Path, options: &Options, observer: &dyn Observer) -> Result<(
     let sources = read(new, base, options, &connecting, observer);
     let (mut connection, (new, base)) = connecting.end(sources)?;
     let kept = options.cache.as_ref().filter(|_| options.keep > 0);
-    let kept = kept.map(|folder| KeptContents::new(folder.join("contents"), options.keep));
+    let location = options.destination.to_string();
+    let kept = kept.map(|folder| KeptContents::new(folder, &location, options.keep));
     let old_contents = OldContents::new(base.as_ref(), kept.as_ref())?;
     greet(&connection, options, &new)?;
     let finished = converse(&mut connection, &new, &old_contents, observer)?;
@@ -163,7 +162,7 @@ fn listen(
         match frame.kind {
             kind::WANT_MANIFEST => send_manifest(&connection.sender(), new)?,
             kind::CONTENTS => {
-                amount = json(&frame)?;
+                amount = words::json(&frame)?;
                 tell_amount(amount, new, observer);
                 if amount.is_missing() {
                     let known: Vec<u8> =
@@ -179,9 +178,9 @@ fn listen(
                     .send(request)
                     .map_err(|_| Error::refused("the thread that makes answers has ended"))?;
             }
-            kind::EVENT => observer.event(json::<Event>(&frame)?),
-            kind::FINISHED => return json(&frame),
-            kind::FAILED => return Err(Error::refused(String::from_utf8_lossy(&frame.content))),
+            kind::EVENT => observer.event(words::event(&frame)?),
+            kind::FINISHED => return words::json(&frame),
+            kind::FAILED => return Err(words::failure(&frame)),
             other => return Err(Error::refused(format!("the target sent an unknown message ({other})"))),
         }
     }
@@ -193,11 +192,6 @@ fn resumable(error: Error) -> Error {
         Some(lost) => Lost { resumable: true, ..lost.clone() }.into(),
         None => error,
     }
-}
-
-/// Parses the value in a frame.
-pub fn json<T: Format + DeserializeOwned>(frame: &Frame) -> Result<T> {
-    baserock::json::read(&frame.content).map_err(std::io::Error::from).or_cannot("read from", "the target")
 }
 
 fn send_manifest(sender: &Sender, new: &Source) -> Result<()> {

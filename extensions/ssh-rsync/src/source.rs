@@ -1,9 +1,9 @@
 //! The trees on the sender's side, and their contents by hash.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use delta::entry::Kind;
+use delta::entry::{Kind, parent};
 use delta::hash::Hash;
 use delta::scan::scan;
 use delta::{Manifest, Tree};
@@ -11,6 +11,10 @@ use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 
 use crate::cache::HashCache;
+
+/// The permissions of everybody else: to enter a folder, and to read a file.
+const ENTER: u32 = 0o001;
+const READ: u32 = 0o004;
 
 /// A tree that has been read.
 pub struct Source {
@@ -57,12 +61,24 @@ impl Source {
         }
     }
 
-    /// For each content the index in the manifest of a file that has it.
-    pub fn contents(&self) -> HashMap<Hash, usize> {
-        let hash = |(index, entry): (usize, &delta::entry::Entry)| match entry.kind {
-            Kind::File { hash, .. } => Some((hash, index)),
-            _ => None,
-        };
-        self.manifest.entries().iter().enumerate().filter_map(hash).collect()
+    /// For each content that every user of the system may read, the index in the manifest of a file that has it. Another machine may be told
+    /// of these. It could guess a secret and recognise it by its hash.
+    pub fn public_contents(&self) -> HashMap<Hash, usize> {
+        let mut private: HashSet<&[u8]> = HashSet::new();
+        let mut contents = HashMap::new();
+        // An entry comes after that of its folder.
+        for (index, entry) in self.manifest.entries().iter().enumerate() {
+            let is_below = !entry.path.is_empty() && private.contains(parent(&entry.path));
+            match entry.kind {
+                Kind::Directory if is_below || entry.metadata.mode & ENTER == 0 => {
+                    private.insert(&entry.path);
+                }
+                Kind::File { hash, .. } if !is_below && entry.metadata.mode & READ != 0 => {
+                    contents.insert(hash, index);
+                }
+                _ => {}
+            }
+        }
+        contents
     }
 }

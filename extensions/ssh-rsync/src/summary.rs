@@ -36,8 +36,8 @@ pub fn summary(
             finished.conflicts.join(", ")
         ));
     }
-    if let Some(before) = &finished.before {
-        lines.push(format!("to roll back, run there: system-version-manager set-default {before}"));
+    if let Some(running) = &finished.running {
+        lines.push(format!("to roll back, run there: system-version-manager set-default {running}"));
     }
     lines
 }

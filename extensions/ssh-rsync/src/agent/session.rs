@@ -34,19 +34,16 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     let channel = Channel { sender, receiver: &mut receiver };
     let mut contents = Pushed { digest, channel };
     let done = operations::upgrade(&mut volume, &upgrade, &mut contents, &Forward(sender.clone()))?;
+    let running = volume.running().filter(|running| **running != *upgrade.label).map(ToString::to_string);
     drop(volume);
-    sender.send_json(kind::FINISHED, &finished(done))?;
+    sender.send_json(kind::FINISHED, &finished(done, running))?;
     if hello.autostart { restart() } else { Ok(()) }
 }
 
-fn finished(done: Upgraded) -> Finished {
+fn finished(done: Upgraded, running: Option<String>) -> Finished {
     let conflicts = done.merged.and_then(|merged| merged.outcome).map(|outcome| outcome.record.conflicts);
     let conflicts = conflicts.unwrap_or_default().into_iter().map(|conflict| conflict.path.to_string());
-    Finished {
-        conflicts: conflicts.collect(),
-        before: done.before.map(|label| label.to_string()),
-        ..Finished::new(done.names)
-    }
+    Finished { conflicts: conflicts.collect(), running, ..Finished::new(done.names) }
 }
 
 fn hello(receiver: &mut Receiver) -> Result<Hello> {

@@ -52,8 +52,6 @@ pub struct Upgraded {
     pub names: Stats,
     /// The last merge of `/etc`, if there was one.
     pub merged: Option<Merged>,
-    /// The default before, if it was another version.
-    pub before: Option<ExistingLabel>,
 }
 
 /// The source of the new tree: a folder of this machine, another machine, or a server.
@@ -193,7 +191,6 @@ fn install(
     observer: &dyn Observer,
 ) -> Result<Upgraded> {
     let label: &ExistingLabel = &upgrade.label;
-    let before = volume.default()?.filter(|before| before != label);
     let mut undo = Undo::new();
     if staged.as_ref().is_some_and(|staged| !staged.staging.is_kept()) {
         undo.push(format!("remove version {label}"), || take_back(volume, label, observer));
@@ -220,7 +217,7 @@ fn install(
     let again = set_default(volume, &SetDefault { label: label.clone(), etc }, observer)?;
     undo.commit();
     let merged = if let MergedAgain::Merged(again) = again { Some(*again) } else { merged };
-    Ok(Upgraded { names, merged, before })
+    Ok(Upgraded { names, merged })
 }
 
 /// Removes the version, unless it is the default already, or does not exist.
