@@ -311,3 +311,19 @@ fn another_system_takes_the_place_of_the_clusters() {
     definitions.done(&["upgrade", "--system", "systems/trial", "clusters/c.morph", "self"]);
     assert_eq!(definitions.read("out/etc/os-release"), "ID=trial\n");
 }
+
+#[test]
+fn scripts_need_not_be_executable() {
+    let definitions = Definitions::new();
+    definitions.write("extensions/copy.check", "#!/bin/sh -e\necho \"checking $1 by $0\"\n");
+    definitions.write("extensions/copy.write", "#!/usr/bin/env sh\ncp -a \"$1\" \"$2\"\n");
+    definitions.write("extensions/mark.configure", "#!/bin/sh\n: >\"$1/marked\"\n");
+    definitions.write(
+        "systems/base.morph",
+        "name: base\nkind: system\nconfiguration-extensions: [extensions/mark]\n",
+    );
+    definitions.cluster(&["self: {type: extensions/copy, location: out}"]);
+    let said = definitions.morph(&["deploy", "clusters/c.morph"]).succeeded().stdout;
+    assert!(said.contains("checking out by") && said.contains("extensions/copy.check"), "{said}");
+    assert!(definitions.path("out/marked").exists() && definitions.path("out/etc/os-release").exists());
+}

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use system::error::{OrCannot, if_exists};
+use system::process::{Interpreter, Program};
 use system::{Error, Result};
 
 use crate::nearest;
@@ -146,10 +147,34 @@ fn named(path: &Path, folder: &Path) -> Option<(String, Kind, PathBuf)> {
     Some((name.to_str()?.to_owned(), kind, path.to_owned()))
 }
 
+/// Checks that the file can be run. A script without permission to be executed is run by its interpreter: many repositories have such.
 fn executable(path: &Path, status: &fs::Metadata) -> Result<()> {
-    if status.is_file() && status.permissions().mode() & 0o111 != 0 {
-        return Ok(());
-    }
     let shown = path.display();
-    Err(Error::refused(format!("the extension {shown} is not executable; run chmod +x {shown}")))
+    if !status.is_file() {
+        return Err(Error::refused(format!("the extension {shown} is not a file")));
+    }
+    match Interpreter::of(path)? {
+        Some(Interpreter { program, .. }) if program.is_absolute() && !program.exists() => {
+            Err(Error::refused(format!(
+                "the extension {shown} needs the interpreter {}, which is not there",
+                program.display()
+            )))
+        }
+        Some(_) => Ok(()),
+        None if may_execute(status) => Ok(()),
+        None => Err(Error::refused(format!("the extension {shown} is not executable; run chmod +x {shown}"))),
+    }
+}
+
+fn may_execute(status: &fs::Metadata) -> bool {
+    status.permissions().mode() & 0o111 != 0
+}
+
+/// The program that runs the extension.
+pub fn program(extension: &Path) -> Result<Program> {
+    let status = fs::metadata(extension).or_cannot("look at", extension)?;
+    Ok(match Interpreter::of(extension)?.filter(|_| !may_execute(&status)) {
+        Some(interpreter) => Program::new(interpreter.program).args(interpreter.argument).arg(extension),
+        None => Program::new(extension),
+    })
 }

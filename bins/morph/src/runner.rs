@@ -4,10 +4,12 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use baserock::extension::Environment;
+use baserock_terminal::report;
 use system::dir::Dir;
-use system::process::{Program, Stream};
+use system::process::Stream;
 use system::{Error, Result};
 
+use crate::extensions;
 use crate::output::Lines;
 use crate::parameters::Parameters;
 use crate::workspace::Workspace;
@@ -41,7 +43,7 @@ impl Runner<'_> {
         let shown = extension.strip_prefix(self.repository).unwrap_or(extension).display().to_string();
         self.lines.say(&format!("running {shown}"));
         let temporary = self.workspace.folder(TEMPORARY, 0o700)?;
-        let program = Program::new(extension)
+        let program = extensions::program(extension)?
             .args(arguments)
             .current_dir(self.repository)
             .environment(self.variables(&temporary));
@@ -55,7 +57,9 @@ impl Runner<'_> {
                 }
                 None => {}
             }
-        })?;
+        });
+        self.lines.end_progress();
+        let status = status?;
         remove(&temporary)?;
         if status.success() {
             return Ok(());
@@ -72,9 +76,15 @@ impl Runner<'_> {
 
     fn show(&self, stream: Stream, line: &str) {
         match stream {
-            Stream::Output => self.lines.say(line),
+            Stream::Output => {
+                self.lines.end_progress();
+                self.lines.say(line);
+            }
             Stream::Error => self.lines.complain(line),
-            Stream::Log => self.lines.log(line),
+            Stream::Log => match report::parse(line) {
+                Some((done, total)) => self.lines.progress(done, total),
+                None => self.lines.log(line),
+            },
         }
     }
 

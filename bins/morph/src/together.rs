@@ -10,15 +10,14 @@ use crate::output::Lines;
 use crate::prepared::Prepared;
 
 /// The outcomes of the deployments, in their order.
-type Outcomes = Mutex<Vec<Option<Result<()>>>>;
+type Outcomes = Mutex<Vec<Option<Result<String>>>>;
 
-/// Does `work` for each deployment, up to `jobs` at once, and shows the outcome of each at the end; `done` is the word for success.
+/// Does `work` for each deployment, up to `jobs` at once, and shows the outcome of each at the end; `work` returns the words for success.
 /// Fails if any of them failed. After a signal, no further one begins.
 pub fn run(
     all: &[Prepared],
     jobs: NonZeroUsize,
-    done: &str,
-    work: impl Fn(&Prepared) -> Result<()> + Sync,
+    work: impl Fn(&Prepared) -> Result<String> + Sync,
 ) -> anyhow::Result<()> {
     let outcomes: Outcomes = Mutex::new(all.iter().map(|_| None).collect());
     let queue = Mutex::new(all.iter().enumerate());
@@ -35,7 +34,7 @@ pub fn run(
         }
     });
     let outcomes = outcomes.into_inner().unwrap_or_default();
-    summarize(all, outcomes, done)
+    summarize(all, outcomes)
 }
 
 fn next<'a, T>(queue: &Mutex<impl Iterator<Item = T> + 'a>) -> Option<T> {
@@ -43,12 +42,12 @@ fn next<'a, T>(queue: &Mutex<impl Iterator<Item = T> + 'a>) -> Option<T> {
     queue.lock().ok()?.next()
 }
 
-fn summarize(all: &[Prepared], outcomes: Vec<Option<Result<()>>>, done: &str) -> anyhow::Result<()> {
+fn summarize(all: &[Prepared], outcomes: Vec<Option<Result<String>>>) -> anyhow::Result<()> {
     let mut failed = Vec::new();
     for (prepared, outcome) in all.iter().zip(outcomes) {
         let lines = Lines::of(&prepared.deployment.name, false);
         match outcome {
-            Some(Ok(())) => lines.say(done),
+            Some(Ok(done)) => lines.say(&done),
             Some(Err(Error::Interrupted(_))) => lines.complain("interrupted"),
             Some(Err(error)) => {
                 lines.complain(&format!("failed: {error}"));

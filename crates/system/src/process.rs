@@ -1,6 +1,7 @@
 //! Starts other programs. Nothing else does.
 
 mod follow;
+mod interpreter;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -15,6 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 pub use follow::Stream;
+pub use interpreter::Interpreter;
 
 use crate::error::{Error, OrCannot, Result};
 use crate::signal;
@@ -175,7 +177,24 @@ impl Program {
             (io::ErrorKind::NotFound, Some(package)) => {
                 Error::NotInstalled { program: self.name.clone(), package }
             }
+            (io::ErrorKind::NotFound, None) if self.path().is_some_and(Path::exists) => {
+                Error::refused(format!("cannot run {}: it is there, but {} is not", self.name, self.needs()))
+            }
             _ => Error::Io { action: "run".into(), path: PathBuf::from(&self.name), cause: error },
+        }
+    }
+
+    /// The program's path, if it was given by one.
+    fn path(&self) -> Option<&Path> {
+        let path = Path::new(self.command.get_program());
+        path.is_absolute().then_some(path)
+    }
+
+    /// What the kernel needs to run the program.
+    fn needs(&self) -> String {
+        match self.path().map(Interpreter::of) {
+            Some(Ok(Some(interpreter))) => format!("its interpreter {}", interpreter.program.display()),
+            _ => "the loader of its libraries".to_owned(),
         }
     }
 
@@ -301,6 +320,17 @@ mod tests {
     fn a_failure_has_the_programs_own_words() {
         let error = shell("echo no such thing >&2; exit 3").run().unwrap_err().to_string();
         assert_eq!(error, "sh failed (exit status: 3): no such thing");
+    }
+
+    #[test]
+    fn a_script_without_its_interpreter_names_that() {
+        let place = tempfile::tempdir().unwrap();
+        let script = place.path().join("script");
+        std::fs::write(&script, "#!/usr/bin/no-such-python -u\n").unwrap();
+        std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let error = Program::new(&script).run().unwrap_err().to_string();
+        let expected = "cannot run script: it is there, but its interpreter /usr/bin/no-such-python is not";
+        assert_eq!(error, expected);
     }
 
     #[test]

@@ -6,14 +6,13 @@ use clap::Args;
 
 use super::selection::Selection;
 use crate::deployer::Deployer;
-use crate::output::Lines;
-use crate::prepared::Prepared;
 use crate::settings::{self, Places};
 use crate::together;
 
 /// Check that the deployments of a cluster file can be made, and change nothing
 ///
-/// Parses everything, finds every extension, and runs the checks of the extensions.
+/// Parses everything, finds every extension, and runs the checks of the extensions. A deployment whose artifact is not built yet is named, and
+/// is not called ready.
 #[derive(Debug, Args)]
 pub struct Check {
     #[command(flatten)]
@@ -28,13 +27,15 @@ impl Check {
     pub fn run(self, places: &Places, environment: Environment) -> Result<()> {
         let (repository, prepared) = self.selection.prepare(self.upgrade, None, places, &environment)?;
         let artifacts = places.artifacts(&repository, &environment)?;
-        for deployment in prepared.iter().flat_map(Prepared::all) {
-            if let Err(error) = deployment.artifact(&artifacts) {
-                Lines::of(&deployment.deployment.name, false).complain(&format!("note: {error}"));
-            }
-        }
         let temporary = settings::temporary(&environment).unwrap_or_else(std::env::temp_dir);
         let deployer = Deployer { repository, artifacts, environment, temporary, verbose: places.verbose };
-        together::run(&prepared, NonZeroUsize::MIN, "ready", |prepared| deployer.check(prepared))
+        together::run(&prepared, NonZeroUsize::MIN, |prepared| {
+            deployer.check(prepared)?;
+            let missing = prepared.all().into_iter().find_map(|one| one.artifact(&deployer.artifacts).err());
+            Ok(missing.map_or_else(
+                || "ready".to_owned(),
+                |error| format!("checked; it cannot be deployed yet: {error}"),
+            ))
+        })
     }
 }

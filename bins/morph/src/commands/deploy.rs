@@ -93,5 +93,8 @@ fn deploy(
         })?,
     };
     let deployer = Deployer { repository, artifacts, environment, temporary, verbose: places.verbose };
-    together::run(&prepared, options.jobs, "deployed", |prepared| deployer.deploy(prepared))
+    together::run(&prepared, options.jobs, |prepared| {
+        deployer.deploy(prepared)?;
+        Ok("deployed".to_owned())
+    })
 }
