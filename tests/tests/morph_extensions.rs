@@ -70,6 +70,9 @@ fn the_host_name_is_set() {
     assert_eq!(mode(&definitions.path("out/etc/hostname")), 0o644);
     fs::remove_file(definitions.path("out.tar.gz")).unwrap();
     refused(&definitions, "HOSTNAME=a b", &["HOSTNAME is \"a b\""]);
+    let named = deployed(&definitions, &["HOSTNAME=installer-x86_64"]);
+    assert_eq!(definitions.read("out/etc/hostname"), "installer-x86_64\n");
+    assert!(named.stderr.contains("names in the DNS cannot have _"), "{}", named.stderr);
     deployed(&definitions, &[]);
     assert!(!definitions.path("out/etc/hostname").exists());
 }
@@ -176,10 +179,85 @@ fn interfaces_are_configured() {
     assert!(interfaces.contains("iface eth0 inet static\n    address 10.0.0.2/24\n"), "{interfaces}");
     let unit = definitions.read("out/etc/systemd/network/05-eth0.network");
     assert!(unit.contains("[Match]\nName=eth0\n") && unit.contains("Address=10.0.0.2/24\n"), "{unit}");
-    deployed(&definitions, &[]);
-    assert!(definitions.read("out/etc/systemd/network/09-eany.network").contains("Name=e*\n"));
+    let bare = deployed(&definitions, &[]);
+    assert!(definitions.read("out/etc/systemd/network/09-wired.network").contains("[Match]\nType=ether\n"));
+    assert!(bare.stderr.contains("nothing in it reads what was written"), "{}", bare.stderr);
     fs::remove_file(definitions.path("out.tar.gz")).unwrap();
     refused(&definitions, "NETWORK_CONFIG=eth0", &["NETWORK_CONFIG: \"eth0\": write NAME:METHOD"]);
+}
+
+/// Units as Debian has them, of networkd and resolved.
+const NETWORKD: &str = "[Install]\nWantedBy=multi-user.target\nAlso=systemd-networkd.socket\nAlias=dbus-org.freedesktop.network1.service\nAlso=gone.service\n";
+const SOCKET: &str = "[Install]\nWantedBy=sockets.target\n";
+const RESOLVED: &str = "[Install]\nWantedBy=sysinit.target\nAlias=dbus-org.freedesktop.resolve1.service\n";
+
+#[test]
+fn what_reads_the_configuration_of_interfaces_is_enabled() {
+    let definitions = configured(&["simple-network"]);
+    let unit = |name: &str, text: &str| {
+        definitions.write(&format!("artifacts/base/usr/lib/systemd/system/{name}"), text);
+    };
+    unit("systemd-networkd.service", NETWORKD);
+    unit("systemd-networkd.socket", SOCKET);
+    definitions.write("artifacts/base/etc/network/interfaces", "auto br0\niface br0 inet dhcp\n");
+    let link = |name: &str| fs::read_link(definitions.path("out/etc").join(name)).unwrap();
+    let place = |name: &str| Path::new("/usr/lib/systemd/system").join(name);
+    let done = deployed(&definitions, &["NETWORK_CONFIG=eth0:static,address=10.0.0.2/24,dns=10.0.0.53"]);
+    for (name, target) in [
+        ("systemd/system/multi-user.target.wants/systemd-networkd.service", "systemd-networkd.service"),
+        ("systemd/system/dbus-org.freedesktop.network1.service", "systemd-networkd.service"),
+        ("systemd/system/sockets.target.wants/systemd-networkd.socket", "systemd-networkd.socket"),
+    ] {
+        assert_eq!(link(name), place(target));
+    }
+    assert_eq!(definitions.read("out/etc/network/interfaces"), "auto br0\niface br0 inet dhcp\n");
+    assert_eq!(definitions.read("out/etc/resolv.conf"), "nameserver 10.0.0.53\n");
+    assert!(!done.stderr.contains("warning"), "{}", done.stderr);
+
+    let done = deployed(&definitions, &[]);
+    assert!(done.stderr.contains("the tree has no systemd-resolved"), "{}", done.stderr);
+
+    unit("systemd-resolved.service", RESOLVED);
+    definitions.write("artifacts/base/usr/sbin/ifup", "");
+    let done = deployed(&definitions, &[]);
+    let resolved = "systemd/system/sysinit.target.wants/systemd-resolved.service";
+    assert_eq!(link(resolved), place("systemd-resolved.service"));
+    assert_eq!(link("resolv.conf"), Path::new("../run/systemd/resolve/stub-resolv.conf"));
+    assert!(
+        done.stderr.contains("/etc/network/interfaces of the tree stays, and configures br0"),
+        "{}",
+        done.stderr
+    );
+
+    fs::create_dir_all(definitions.path("artifacts/base/etc/systemd/system")).unwrap();
+    symlink("/dev/null", definitions.path("artifacts/base/etc/systemd/system/systemd-networkd.service"))
+        .unwrap();
+    let done = deployed(&definitions, &[]);
+    assert!(done.stderr.contains("systemd-networkd.service is masked in the tree"), "{}", done.stderr);
+    assert!(!definitions.path("out/etc/systemd/system/multi-user.target.wants").exists());
+}
+
+#[test]
+fn interfaces_of_the_tree_are_not_replaced_in_silence() {
+    let definitions = configured(&["simple-network"]);
+    definitions.write("artifacts/base/sbin/ifup", "");
+    fs::create_dir_all(definitions.path("artifacts/base/lib/ifupdown")).unwrap();
+    deployed(&definitions, &[]);
+    let wired = "auto lo\niface lo inet loopback\n\nauto /e*=wired\niface wired inet dhcp\n";
+    assert_eq!(definitions.read("out/etc/network/interfaces"), wired);
+    let own = "source /etc/network/interfaces.d/*\nauto br0\niface br0 inet dhcp\n";
+    definitions.write("artifacts/base/etc/network/interfaces", own);
+    let done = deployed(&definitions, &[]);
+    assert_eq!(definitions.read("out/etc/network/interfaces"), own);
+    assert!(
+        done.stderr.contains("/etc/network/interfaces of the tree stays: it configures br0"),
+        "{}",
+        done.stderr
+    );
+    let done = deployed(&definitions, &["NETWORK_CONFIG=eth0:dhcp"]);
+    let replaced = "auto eth0\niface eth0 inet dhcp\n\nsource /etc/network/interfaces.d/*\n";
+    assert_eq!(definitions.read("out/etc/network/interfaces"), replaced);
+    assert!(done.stderr.contains("is replaced, which configured br0"), "{}", done.stderr);
 }
 
 #[test]

@@ -6,6 +6,8 @@ pub mod hostname;
 pub mod install_files;
 mod manifest;
 mod network;
+mod resolv;
 pub mod simple_network;
 pub mod ssh_keys;
 mod tree;
+mod units;

@@ -13,6 +13,14 @@ pub struct Interface {
     pub method: Method,
     /// Options, by name.
     pub options: BTreeMap<String, String>,
+    wired: Option<Wired>,
+}
+
+/// All wired interfaces, without a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wired {
+    /// Whether ifupdown takes patterns.
+    patterns: bool,
 }
 
 /// The way in which an interface gets its address.
@@ -38,7 +46,48 @@ pub fn parse(text: &str) -> Result<Vec<Interface>, String> {
     Ok(interfaces)
 }
 
+/// Options that mean the same: the name servers, and where names are looked up.
+const SERVERS: [&str; 3] = ["dns", "dns-nameservers", "dns-nameserver"];
+const DOMAINS: [&str; 2] = ["dns-search", "dns-domain"];
+/// The other options that networkd gets.
+const KNOWN: [&str; 5] = ["address", "netmask", "gateway", "hostname", "mtu"];
+/// The name of all wired interfaces together.
+const WIRED: &str = "wired";
+
 impl Interface {
+    /// The loopback interface.
+    pub fn loopback() -> Self {
+        Interface { name: "lo".to_owned(), method: Method::Loopback, options: BTreeMap::new(), wired: None }
+    }
+
+    /// All wired interfaces, whatever their names are. They ask a DHCP server. An ifupdown without patterns gets `eth0`.
+    pub fn wired(patterns: bool) -> Self {
+        Interface {
+            name: WIRED.to_owned(),
+            method: Method::Dhcp,
+            options: BTreeMap::new(),
+            wired: Some(Wired { patterns }),
+        }
+    }
+
+    /// Whether it stands for several interfaces.
+    pub fn is_pattern(&self) -> bool {
+        self.wired.is_some() || self.name.contains(['*', '?'])
+    }
+
+    /// Its name servers.
+    pub fn servers(&self) -> impl Iterator<Item = &str> {
+        let values = SERVERS.iter().filter_map(|option| self.options.get(*option));
+        values.flat_map(|value| value.split_whitespace())
+    }
+
+    /// Its options that networkd does not get.
+    pub fn unknown(&self) -> impl Iterator<Item = &str> {
+        let is_known =
+            |option: &&str| [&SERVERS[..], &DOMAINS, &KNOWN].iter().any(|known| known.contains(option));
+        self.options.keys().map(String::as_str).filter(move |option| !is_known(option))
+    }
+
     /// The interface's part of `/etc/network/interfaces`.
     pub fn stanza(&self) -> String {
         let method = match self.method {
@@ -46,8 +95,24 @@ impl Interface {
             Method::Dhcp => "dhcp",
             Method::Static => "static",
         };
-        let mut text = format!("auto {0}\niface {0} inet {method}\n", self.name);
-        for (key, value) in &self.options {
+        let (auto, name) = match self.wired {
+            None => (self.name.clone(), self.name.as_str()),
+            Some(Wired { patterns: true }) => (format!("/e*={WIRED}"), WIRED),
+            Some(Wired { patterns: false }) => ("eth0".to_owned(), "eth0"),
+        };
+        let family = if self.options.get("address").is_some_and(|address| address.contains(':')) {
+            "inet6"
+        } else {
+            "inet"
+        };
+        let mut text = format!("auto {auto}\niface {name} {family} {method}\n");
+        let others = self.options.iter().filter(|(key, _)| !SERVERS.contains(&key.as_str()));
+        let servers: Vec<&str> = self.servers().collect();
+        let servers = (!servers.is_empty()).then(|| servers.join(" "));
+        let lines = others
+            .map(|(key, value)| (key.as_str(), value))
+            .chain(servers.iter().map(|all| ("dns-nameservers", all)));
+        for (key, value) in lines {
             // Writing to a text cannot fail.
             let _ = writeln!(text, "    {key} {value}");
         }
@@ -56,7 +121,17 @@ impl Interface {
 
     /// The interface's file for networkd; `None` for the loopback interface, which needs none.
     pub fn unit(&self) -> Option<String> {
-        let mut text = format!("[Match]\nName={}\n\n[Network]\n", self.name);
+        // Bridges, virtual pairs and the like are ethernet too, and have a kind.
+        let matching = if self.wired.is_some() {
+            "Type=ether\nKind=!*".to_owned()
+        } else {
+            format!("Name={}", self.name)
+        };
+        let mut text = format!("[Match]\n{matching}\n");
+        if let Some(mtu) = self.options.get("mtu") {
+            let _ = write!(text, "\n[Link]\nMTUBytes={mtu}\n");
+        }
+        text.push_str("\n[Network]\n");
         match self.method {
             Method::Loopback => return None,
             Method::Dhcp => text.push_str("DHCP=yes\n"),
@@ -65,12 +140,16 @@ impl Interface {
                     self.options.get("netmask").and_then(|mask| prefix_length(mask)).map(|n| format!("/{n}"));
                 let address = self.options.get("address").map_or("", String::as_str);
                 let _ = writeln!(text, "Address={address}{}", length.unwrap_or_default());
-                for (option, key) in [("gateway", "Gateway"), ("dns-nameservers", "DNS")] {
-                    if let Some(value) = self.options.get(option) {
-                        let _ = writeln!(text, "{key}={value}");
-                    }
+                if let Some(gateway) = self.options.get("gateway") {
+                    let _ = writeln!(text, "Gateway={gateway}");
                 }
             }
+        }
+        for server in self.servers() {
+            let _ = writeln!(text, "DNS={server}");
+        }
+        for domains in DOMAINS.iter().filter_map(|option| self.options.get(*option)) {
+            let _ = writeln!(text, "Domains={domains}");
         }
         if let Some(name) = self.options.get("hostname").filter(|_| self.method == Method::Dhcp) {
             let _ = write!(text, "\n[DHCP]\nHostname={name}\n");
@@ -96,7 +175,7 @@ fn interface(text: &str) -> Result<Interface, String> {
             return Err(format!("{name}: {key} is there twice"));
         }
     }
-    let interface = Interface { name: name.trim().to_owned(), method, options };
+    let interface = Interface { name: name.trim().to_owned(), method, options, wired: None };
     check(&interface)?;
     Ok(interface)
 }
@@ -110,6 +189,9 @@ fn check(interface: &Interface) -> Result<(), String> {
     let lines = interface.options.iter().flat_map(|(key, value)| [key, value]);
     if let Some(text) = lines.into_iter().find(|text| text.is_empty() || text.contains(char::is_control)) {
         return Err(format!("{name}: {text:?} cannot be part of an option"));
+    }
+    if let Some(server) = interface.servers().find(|server| server.parse::<IpAddr>().is_err()) {
+        return Err(format!("{name}: the name server {server:?} is no address"));
     }
     if interface.method != Method::Static {
         return Ok(());
@@ -167,6 +249,37 @@ mod tests {
     }
 
     #[test]
+    fn name_servers_reach_both_files() {
+        let text = "eth0:static,address=fd00::2/64,dns=fd00::1 10.0.0.53,mtu=9000,metric=5;eth1:dhcp,dns-nameservers=10.0.0.1,dns-search=a b";
+        let interfaces = parse(text).unwrap();
+        assert_eq!(
+            interfaces[0].stanza(),
+            "auto eth0\niface eth0 inet6 static\n    address fd00::2/64\n    metric 5\n    mtu 9000\n    dns-nameservers fd00::1 10.0.0.53\n"
+        );
+        assert_eq!(
+            interfaces[0].unit().unwrap(),
+            "[Match]\nName=eth0\n\n[Link]\nMTUBytes=9000\n\n[Network]\nAddress=fd00::2/64\nDNS=fd00::1\nDNS=10.0.0.53\n"
+        );
+        assert_eq!(interfaces[0].unknown().collect::<Vec<_>>(), ["metric"]);
+        assert_eq!(
+            interfaces[1].unit().unwrap(),
+            "[Match]\nName=eth1\n\n[Network]\nDHCP=yes\nDNS=10.0.0.1\nDomains=a b\n"
+        );
+        assert_eq!(interfaces[1].unknown().count(), 0);
+    }
+
+    #[test]
+    fn wired_interfaces_have_no_names() {
+        let unit = "[Match]\nType=ether\nKind=!*\n\n[Network]\nDHCP=yes\n";
+        for (patterns, stanza) in
+            [(true, "auto /e*=wired\niface wired inet dhcp\n"), (false, "auto eth0\niface eth0 inet dhcp\n")]
+        {
+            let wired = Interface::wired(patterns);
+            assert_eq!((wired.unit().unwrap().as_str(), wired.stanza().as_str()), (unit, stanza));
+        }
+    }
+
+    #[test]
     fn errors_tell_the_fault_of_a_configuration() {
         for (text, why) in [
             ("eth0", "write NAME:METHOD"),
@@ -181,6 +294,7 @@ mod tests {
             ("eth0:static,address=10.0.0.2,netmask=255.0.255.0", "no netmask"),
             ("eth0:static,address=10.0.0.2/24,gateway=up", "no address"),
             ("eth0:dhcp,a=1\nb", "part of an option"),
+            ("eth0:dhcp,dns=1.1.1.1 x", "name server"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains(why), "{text}: {error}");

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use baserock_terminal::remedy;
 
 fn main() -> ExitCode {
-    baserock_terminal::extension(["TEMP_ROOT"], remedy::none, |[tree], environment, _| {
-        configure::hostname::configure(tree.as_ref(), environment)
+    baserock_terminal::extension(["TEMP_ROOT"], remedy::none, |[tree], environment, show| {
+        configure::hostname::configure(tree.as_ref(), environment, show)
     })
 }
