@@ -26,7 +26,7 @@ use crate::layout::PlacedFile;
 use crate::options::Options;
 use crate::target::Target;
 use crate::tree::{self, Measure};
-use crate::{clamp, filesystem, fill, mounts, raw, table};
+use crate::{clamp, filesystem, fill, machine, mounts, raw, table};
 
 /// Everything that is decided before the disk is touched.
 struct Plan<'a> {
@@ -72,6 +72,9 @@ pub fn create(
     // The manifest is stored only now, because it is bound to the tree as deploying has frozen it.
     let version = volume.version_dir(&label)?;
     manifest::store(&version, &version.dir(ORIG)?, &made)?;
+    if !options.keep_identity {
+        machine::renew(&volume, &label, &plan.identity, observer)?;
+    }
     if let Some(epoch) = options.epoch {
         clamp::times(&volume, begun, epoch)?;
     }

@@ -23,6 +23,8 @@ pub struct Options {
     pub force: bool,
     /// Whether an upgrade merges the default's `/etc` into the new version's.
     pub merge_etc: bool,
+    /// Whether a new disk keeps the machine id and the ssh host keys of the tree.
+    pub keep_identity: bool,
     /// The time of everything that is made here, seconds since 1970. It lets the same input make the same disk.
     pub epoch: Option<u64>,
 }
@@ -46,6 +48,7 @@ impl Options {
             partition_file,
             force: environment.boolean("FORCE", false)?,
             merge_etc: environment.boolean("MERGE_ETC", false)?,
+            keep_identity: environment.boolean("KEEP_IDENTITY", false)?,
             epoch: epoch(environment)?,
         })
     }
@@ -113,6 +116,7 @@ mod tests {
             ("PARTITION_FILE", "disk.yaml"),
             ("FORCE", "very"),
             ("MERGE_ETC", "a bit"),
+            ("KEEP_IDENTITY", "mostly"),
             ("SOURCE_DATE_EPOCH", "yesterday"),
         ] {
             assert!(options(&[(name, value)]).unwrap_err().to_string().starts_with(name), "{name}");
