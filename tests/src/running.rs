@@ -53,6 +53,11 @@ impl Running {
         Running { root, device, _boot: boot }
     }
 
+    /// The disk that it runs from.
+    pub fn device(&self) -> &Path {
+        self.device.path()
+    }
+
     /// The top level of its volume, mounted once more.
     pub fn top_level(&self) -> Mounted {
         Mounted::of(self.device.path(), "subvolid=5")
