@@ -18,7 +18,7 @@ pub const RUN: &str = "run";
 pub const KERNEL: &str = "kernel";
 /// In a version: the initramfs.
 pub const INITRAMFS: &str = "initramfs";
-/// In a version: the device tree.
+/// In a version: the device tree, or a directory of device trees.
 pub const DTB: &str = "dtb";
 /// In a version: the boot parameters at the time of its deployment.
 pub const BOOT_RECORD: &str = "boot.json";

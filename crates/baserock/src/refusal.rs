@@ -170,6 +170,20 @@ pub enum Refusal {
         /// Its path in the root filesystem.
         path: PathBuf,
     },
+    /// A boot file has no content.
+    #[error("{file} {} is empty", path.display())]
+    EmptyBootFile {
+        /// The kind of boot file.
+        file: BootFile,
+        /// Its path in the root filesystem.
+        path: PathBuf,
+    },
+    /// The directory for device trees has none.
+    #[error("{} has no device trees: no *.dtb", path.display())]
+    NoDeviceTrees {
+        /// Its path in the root filesystem.
+        path: PathBuf,
+    },
     /// There is no kernel in any of the usual places.
     #[error("no kernel in {}: looked for {looked}", tree.display())]
     NoKernel {

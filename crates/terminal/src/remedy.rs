@@ -33,6 +33,10 @@ pub fn install(package: &str) -> String {
 pub fn boot(refusal: &Refusal) -> Option<String> {
     Some(match refusal {
         Refusal::NoBootFile { file, .. } => format!("{} names it", variable(*file)),
+        Refusal::NoDeviceTrees { .. } => format!("{} names it", variable(BootFile::DeviceTree)),
+        Refusal::EmptyBootFile { file, .. } => {
+            format!("put one there, or set {} to another", variable(*file))
+        }
         Refusal::NoKernel { .. } => {
             "install one, set KERNEL_PATH, or set BOOTLOADER_CONFIG_FORMAT=none if another boot loader \
                                      starts this system"

@@ -47,7 +47,14 @@ pub fn record_from(menu: &Menu, label: &ExistingLabel) -> Option<BootRecord> {
     let entry = of(label.as_str()).or_else(|| of(DEFAULT))?;
     let (root, kernel_args) = cmdline::take_apart(entry.get("append")?);
     let has = |key| entry.get(key).is_some();
-    Some(BootRecord { root: root?, kernel_args, kernel: true, initramfs: has("initrd"), dtb: has("fdt") })
+    Some(BootRecord {
+        root: root?,
+        kernel_args,
+        kernel: true,
+        initramfs: has("initrd"),
+        dtb: has("fdt"),
+        fdtdir: has("fdtdir"),
+    })
 }
 
 /// The version that an entry boots, or [`DEFAULT`] for the link.
@@ -104,8 +111,10 @@ fn entry(label: &ExistingLabel, record: &BootRecord) -> Result<Entry> {
     if record.initramfs {
         lines.push(Directive::new("initrd", path(INITRAMFS)));
     }
-    if record.dtb {
-        lines.push(Directive::new("fdt", path(DTB)));
+    for (wanted, key) in [(record.dtb, "fdt"), (record.fdtdir, "fdtdir")] {
+        if wanted {
+            lines.push(Directive::new(key, path(DTB)));
+        }
     }
     lines.push(Directive::new("append", cmdline::compose(label, &record.root, &record.kernel_args)?));
     Ok(Entry { label: label.to_string(), lines })
@@ -122,6 +131,7 @@ mod tests {
             kernel: true,
             initramfs: true,
             dtb: false,
+            fdtdir: false,
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod cmdline;
 pub mod extlinux;
 pub mod menu;
+pub mod names;
 pub mod parameters;
 pub mod record;
 

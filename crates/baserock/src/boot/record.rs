@@ -24,6 +24,9 @@ pub struct BootRecord {
     /// Whether it has a device tree.
     #[serde(default)]
     pub dtb: bool,
+    /// Whether it has a directory of device trees instead, from which the boot loader takes that of the board.
+    #[serde(default)]
+    pub fdtdir: bool,
 }
 
 impl Format for BootRecord {}

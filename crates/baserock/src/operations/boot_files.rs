@@ -12,6 +12,7 @@ use system::atomic;
 use system::btrfs;
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result, if_exists};
+use system::signal;
 use system::step::change;
 use system::sys;
 use system::undo::{Undo, tidy};
@@ -19,35 +20,59 @@ use system::undo::{Undo, tidy};
 use super::ballast;
 use crate::label::ExistingLabel;
 use crate::layout::{self, DTB, INITRAMFS, KERNEL, SYSTEMS};
-use crate::rootfs::kernel::{BootFiles, Found};
+use crate::rootfs::kernel::{BootFiles, DeviceTrees, Found, TreesDir};
 use crate::volume::{BootPlace, Kind, Volume};
 
 /// Bytes copied at a time.
 const BUFFER: usize = 1 << 20;
 
-/// Copies kernel, initramfs and device tree to the place where the boot loader looks. They are on the disk after the next commit. Only then
+/// Copies kernel, initramfs and device trees to the place where the boot loader looks. They are on the disk after the next commit. Only then
 /// can [`check`] tell whether the boot loader can read them.
 pub fn install(volume: &Volume, label: &ExistingLabel, files: &BootFiles) -> Result<()> {
     let boot = volume.boot().dir();
     let dir = boot.ensure_dir(SYSTEMS, 0o755)?.ensure_dir(label, 0o755)?;
-    let others = [(INITRAMFS, &files.initramfs), (DTB, &files.dtb)];
-    let others = others.into_iter().filter_map(|(name, found)| Some((name, found.as_ref()?)));
-    for (name, found) in std::iter::once((KERNEL, &files.kernel)).chain(others) {
-        atomic::replace(&dir, name, |temporary| {
-            let file = copy(found, &dir, temporary, volume.boot().kind())?;
-            change("begin to write", dir.shown(temporary), || sys::fs::start_writing(file.as_fd()))
+    let dtb = match &files.dtb {
+        Some(DeviceTrees::One(found)) => Some(found),
+        Some(DeviceTrees::Directory(_)) | None => None,
+    };
+    let all = [(KERNEL, Some(&files.kernel)), (INITRAMFS, files.initramfs.as_ref()), (DTB, dtb)];
+    for (name, found) in all.into_iter().filter_map(|(name, found)| Some((name, found?))) {
+        atomic::replace(&dir, name, |temporary| begin_copy(found, &dir, temporary, volume.boot().kind()))?;
+    }
+    if let Some(DeviceTrees::Directory(trees)) = &files.dtb {
+        atomic::replace(&dir, DTB, |temporary| {
+            dir.make_dir(temporary, 0o755)?;
+            copy_trees(trees, &dir.dir(temporary)?, volume.boot().kind())
         })?;
     }
     Ok(())
 }
 
+/// Copies the device trees to the directory `into`, with the directories in which they are.
+fn copy_trees(trees: &TreesDir, into: &Dir, kind: Kind) -> Result<()> {
+    for file in trees.files() {
+        signal::check()?;
+        let mut dir = into.duplicate()?;
+        for name in file.parent().unwrap_or(Path::new("")) {
+            dir = dir.ensure_dir(name, 0o755)?;
+        }
+        let name = Path::new(file.file_name().unwrap_or_default());
+        begin_copy(&trees.open(file)?, &dir, name, kind)?;
+    }
+    Ok(())
+}
+
+/// Copies a file, and lets the disk begin to write it.
+fn begin_copy(found: &Found, dir: &Dir, name: impl AsRef<Path>, kind: Kind) -> Result<()> {
+    let file = copy(found, dir, name.as_ref(), kind)?;
+    change("begin to write", dir.shown(name), || sys::fs::start_writing(file.as_fd()))
+}
+
 /// Fails if the boot loader cannot read one of the files that [`install`] made. They must have been committed.
 pub fn check(volume: &Volume, label: &ExistingLabel) -> Result<()> {
-    let Some(dir) = volume.boot().dir().dir_if_exists(layout::version(label))? else { return Ok(()) };
-    for name in [KERNEL, INITRAMFS, DTB] {
-        if dir.has(name)? {
-            check_plain(&dir.file(name)?, &dir.shown(name), volume.boot().kind())?;
-        }
+    let boot = volume.boot();
+    for path in boot.files(label)? {
+        check_plain(&boot.dir().file(&path)?, &boot.dir().shown(&path), boot.kind())?;
     }
     Ok(())
 }
@@ -55,7 +80,7 @@ pub fn check(volume: &Volume, label: &ExistingLabel) -> Result<()> {
 /// Copies one file to a directory of the boot place, for the boot loader.
 pub fn put(boot: &BootPlace, dir: &Dir, name: &str, found: &Found) -> Result<()> {
     atomic::replace(dir, name, |temporary| {
-        finish(&copy(found, dir, temporary, boot.kind())?, &dir.shown(temporary), boot.kind())
+        finish(&copy(found, dir, temporary.as_ref(), boot.kind())?, &dir.shown(temporary), boot.kind())
     })
 }
 
@@ -145,7 +170,7 @@ pub fn commit(boot: &BootPlace) -> Result<()> {
     }
 }
 
-fn copy(found: &Found, dir: &Dir, name: &str, kind: Kind) -> Result<File> {
+fn copy(found: &Found, dir: &Dir, name: &Path, kind: Kind) -> Result<File> {
     let shown = dir.shown(name);
     let target = dir.create(name, 0o644)?;
     let mut source = &found.file;

@@ -25,7 +25,7 @@ use crate::layout::{self, BOOT_RECORD, INCOMPLETE, ORIG, RUN};
 use crate::meta::{self, DeploymentMeta};
 use crate::refusal::Refusal;
 use crate::rootfs::databases;
-use crate::rootfs::kernel::{BootFiles, boot_files as find_boot_files};
+use crate::rootfs::kernel::{BootFiles, DeviceTrees, boot_files as find_boot_files};
 use crate::rootfs::shared::{Shared, shared_of};
 use crate::volume::{Kind, Survey, Volume};
 
@@ -71,6 +71,14 @@ fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result
     let plan = plan(volume, &survey, options, &version.dir(ORIG)?)?;
     for limit in loader_limits::exceeded(volume)? {
         observer.warn(limit);
+    }
+    if let Some(files) = plan.files.as_ref().filter(|files| !files.others.is_empty()) {
+        let others: Vec<_> = files.others.iter().map(|path| path.display().to_string()).collect();
+        observer.warn(format!(
+            "{label} boots {} without an initramfs: none of those in the tree belongs to it ({})",
+            files.kernel.shown.display(),
+            others.join(", ")
+        ));
     }
 
     let mut undo = Undo::new();
@@ -192,12 +200,14 @@ fn plan(volume: &Volume, survey: &Survey, options: &Deploy, orig: &Dir) -> Resul
     let parameters = options.parameters.clone().or_meta(&meta)?;
     let files = find_files(orig, &parameters, has_menu)?;
     shared_of(orig)?;
+    let dtb = files.as_ref().and_then(|files| files.dtb.as_ref());
     let record = BootRecord {
         root: root_device(volume, &parameters, files.as_ref(), inherited.as_ref(), &menu, label),
         kernel_args: parameters.kernel_args.or(inherited.map(|old| old.kernel_args)).unwrap_or_default(),
         kernel: files.is_some(),
         initramfs: files.as_ref().is_some_and(|files| files.initramfs.is_some()),
-        dtb: files.as_ref().is_some_and(|files| files.dtb.is_some()),
+        dtb: matches!(dtb, Some(DeviceTrees::One(_))),
+        fdtdir: matches!(dtb, Some(DeviceTrees::Directory(_))),
     };
     cmdline::compose(label, &record.root, &record.kernel_args)?;
     let mut etc = options.etc.clone();

@@ -14,7 +14,7 @@ use system::signal;
 
 use super::manifest;
 use crate::label::ExistingLabel;
-use crate::layout::{self, DTB, INITRAMFS, KERNEL, ORIG};
+use crate::layout::{self, ORIG};
 use crate::refusal::Refusal;
 use crate::volume::Volume;
 
@@ -130,12 +130,10 @@ fn tree(orig: &Dir, manifest: &Manifest, observer: &dyn Observer) -> Result<Vec<
 /// Checks the files that boot loaders read. Each is a copy of a file of `orig`, so the manifest must have its hash.
 fn boot_files(volume: &Volume, label: &ExistingLabel, manifest: &Manifest) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    for name in [KERNEL, INITRAMFS, DTB] {
-        if !volume.boot().has(label, name)? {
-            continue;
-        }
-        let shown = volume.boot().dir().shown(layout::in_version(label, name));
-        match hash(volume, label, name, &shown) {
+    let dir = volume.boot().dir();
+    for path in volume.boot().files(label)? {
+        let shown = dir.shown(&path);
+        match hash(dir, &path) {
             Ok(hash) if has(manifest, hash) => {}
             Ok(_) => findings.push(found(&shown, format!("content, no file of {ORIG} has it"))),
             Err(error) if error.os_error().is_some() => {
@@ -152,10 +150,10 @@ fn found(path: &Path, change: String) -> Finding {
     Finding::Path { path: path.display().to_string().escape_debug().to_string(), change }
 }
 
-fn hash(volume: &Volume, label: &ExistingLabel, name: &str, shown: &Path) -> Result<Hash> {
-    let file = volume.boot().file(label, name)?;
-    let size = file.metadata().or_cannot("examine", shown)?.len();
-    Hash::of_file(&file, size, shown, &mut vec![0; BUFFER], &signal::check)
+fn hash(dir: &Dir, path: &Path) -> Result<Hash> {
+    let (file, shown) = (dir.file(path)?, dir.shown(path));
+    let size = file.metadata().or_cannot("examine", &shown)?.len();
+    Hash::of_file(&file, size, &shown, &mut vec![0; BUFFER], &signal::check)
 }
 
 fn has(manifest: &Manifest, wanted: Hash) -> bool {

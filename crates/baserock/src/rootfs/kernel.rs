@@ -1,6 +1,5 @@
-//! Finds the kernel, initramfs and device tree of a root filesystem.
+//! Finds the kernel, initramfs and device trees of a root filesystem.
 
-use std::cmp::Ordering;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -9,9 +8,13 @@ use nix::fcntl::OFlag;
 use system::dir::Dir;
 use system::error::{OrCannot, Result, if_exists};
 use system::resolve::Links;
+use system::walk::{Visit, Walk};
 
-use crate::boot::Parameters;
+use crate::boot::{Parameters, names};
 use crate::refusal::{BootFile, Refusal};
+
+/// The extensions of device trees, and of overlays for them.
+const DEVICE_TREES: [&str; 2] = ["dtb", "dtbo"];
 
 /// The boot files of a version, open for reading.
 #[derive(Debug)]
@@ -20,8 +23,10 @@ pub struct BootFiles {
     pub kernel: Found,
     /// The initramfs, if any.
     pub initramfs: Option<Found>,
-    /// The device tree, if any.
-    pub dtb: Option<Found>,
+    /// The device tree, or the directory with those of several boards, if any.
+    pub dtb: Option<DeviceTrees>,
+    /// The initramfs files of the tree if none of them belongs to the kernel, and none was asked for.
+    pub others: Vec<PathBuf>,
 }
 
 /// A file in a root filesystem.
@@ -35,60 +40,168 @@ pub struct Found {
     pub file: File,
 }
 
-/// The usual paths of a kernel, in the order of the search. After them comes the highest `boot/vmlinuz-VERSION`.
-const KERNELS: [&str; 4] = ["boot/vmlinuz", "boot/zImage", "boot/uImage", "vmlinuz"];
-const VERSIONED: &str = "vmlinuz-";
+/// The device trees of a version.
+#[derive(Debug)]
+pub enum DeviceTrees {
+    /// That of one board.
+    One(Found),
+    /// A directory, from which the boot loader takes that of its board.
+    Directory(TreesDir),
+}
+
+/// A directory with device trees in a root filesystem.
+#[derive(Debug)]
+pub struct TreesDir {
+    tree: Dir,
+    path: PathBuf,
+    files: Vec<PathBuf>,
+}
 
 /// Finds the boot files in the root filesystem `tree`: at the paths in the parameters, or else at the usual places of distributions.
 pub fn boot_files(tree: &Dir, parameters: &Parameters) -> Result<BootFiles> {
-    let kernel = match &parameters.kernel_path {
-        Some(path) if !path.as_os_str().is_empty() => named(tree, path, BootFile::Kernel)?,
+    let (kernel, asked) = match &parameters.kernel_path {
+        Some(path) if !path.as_os_str().is_empty() => (named(tree, path, BootFile::Kernel)?, path.clone()),
         _ => find_kernel(tree)?,
     };
-    let initramfs = match &parameters.initramfs_path {
-        Some(path) if path.as_os_str().is_empty() => None,
-        Some(path) => Some(named(tree, path, BootFile::Initramfs)?),
-        None => find_initramfs(tree, &kernel.path)?,
+    let (initramfs, others) = match &parameters.initramfs_path {
+        Some(path) if path.as_os_str().is_empty() => (None, Vec::new()),
+        Some(path) => (Some(named(tree, path, BootFile::Initramfs)?), Vec::new()),
+        None => find_initramfs(tree, &kernel.path, &asked)?,
     };
     let dtb = match &parameters.dtb_path {
-        Some(path) if !path.as_os_str().is_empty() => Some(named(tree, path, BootFile::DeviceTree)?),
+        Some(path) if !path.as_os_str().is_empty() => Some(device_trees(tree, path)?),
         _ => None,
     };
-    Ok(BootFiles { kernel, initramfs, dtb })
+    Ok(BootFiles { kernel, initramfs, dtb, others })
 }
 
 fn named(tree: &Dir, path: &Path, file: BootFile) -> Result<Found> {
-    open(tree, path)?.ok_or_else(|| Refusal::NoBootFile { file, path: tree.shown(path) }.into())
+    let found = open(tree, path)?.ok_or_else(|| Refusal::NoBootFile { file, path: tree.shown(path) })?;
+    if found.is_empty()? {
+        return Err(Refusal::EmptyBootFile { file, path: found.shown }.into());
+    }
+    Ok(found)
 }
 
-fn find_kernel(tree: &Dir) -> Result<Found> {
-    for path in KERNELS {
-        if let Some(found) = open(tree, path.as_ref())? {
-            return Ok(found);
+/// The device tree at this path, or all those in the directory at this path.
+fn device_trees(tree: &Dir, path: &Path) -> Result<DeviceTrees> {
+    let Some(dir) = directory(tree, path)? else {
+        return named(tree, path, BootFile::DeviceTree).map(DeviceTrees::One);
+    };
+    let mut files = Vec::new();
+    let mut walk = Walk::new(dir)?;
+    while let Some(visit) = walk.next()? {
+        let Visit::Name(place) = visit else { continue };
+        if place.path.extension().is_some_and(|end| DEVICE_TREES.iter().any(|known| end == *known)) {
+            named(tree, &path.join(place.path), BootFile::DeviceTree)?;
+            files.push(place.path.to_owned());
         }
     }
-    let highest = names(tree, "boot")?
-        .into_iter()
-        .filter(|name| name.starts_with(VERSIONED))
-        .max_by(|a, b| by_version(a, b));
-    let found = highest.map_or(Ok(None), |name| open(tree, &Path::new("boot").join(name)))?;
-    found.ok_or_else(|| {
-        let looked = KERNELS.map(|path| format!("/{path}")).join(", ");
-        let looked = format!("{looked} and /boot/{VERSIONED}*");
-        Refusal::NoKernel { tree: tree.shown(""), looked }.into()
-    })
+    if files.is_empty() {
+        return Err(Refusal::NoDeviceTrees { path: tree.shown(path) }.into());
+    }
+    Ok(DeviceTrees::Directory(TreesDir { tree: tree.duplicate()?, path: path.to_owned(), files }))
 }
 
-/// The initramfs of this very kernel.
-fn find_initramfs(tree: &Dir, kernel: &Path) -> Result<Option<Found>> {
-    let name = kernel.file_name().unwrap_or_default().to_string_lossy();
-    let Some(version) = name.strip_prefix(VERSIONED) else { return Ok(None) };
-    for name in [format!("initrd.img-{version}"), format!("initramfs-{version}.img")] {
-        if let Some(found) = open(tree, &Path::new("boot").join(name))? {
-            return Ok(Some(found));
+/// The kernel at the usual places, and the path at which it was found.
+fn find_kernel(tree: &Dir) -> Result<(Found, PathBuf)> {
+    let (mut rescue, mut empty) = (None, None);
+    let paths = names::PLAIN.iter().map(PathBuf::from).chain(names::ordered(versioned(tree)?));
+    for path in paths {
+        let Some(found) = open(tree, &path)? else { continue };
+        match names::class(&found.path) {
+            _ if found.is_empty()? => drop(empty.get_or_insert(found.shown)),
+            names::Class::Leftover => {}
+            names::Class::Rescue => drop(rescue.get_or_insert((found, path))),
+            names::Class::Release | names::Class::Test => return Ok((found, path)),
         }
     }
-    Ok(None)
+    match (rescue, empty) {
+        (Some(rescue), _) => Ok(rescue),
+        (None, Some(path)) => Err(Refusal::EmptyBootFile { file: BootFile::Kernel, path }.into()),
+        (None, None) => Err(no_kernel(tree)),
+    }
+}
+
+fn no_kernel(tree: &Dir) -> system::Error {
+    let plain = names::PLAIN.iter().filter(|path| path.split('/').count() < 3).map(|path| format!("/{path}"));
+    let versioned = ["/boot/vmlinuz-*".to_owned(), format!("/{}/*/vmlinuz", names::MODULES[0])];
+    let looked = plain.chain(versioned).collect::<Vec<_>>().join(", ");
+    Refusal::NoKernel { tree: tree.shown(""), looked }.into()
+}
+
+/// The paths that may be kernels with a version.
+fn versioned(tree: &Dir) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for dir in names::VERSIONED_DIRS.map(Path::new) {
+        paths.extend(names_in(tree, dir)?.into_iter().map(|name| dir.join(name)));
+    }
+    for modules in names::MODULES.map(Path::new) {
+        for version in names_in(tree, modules)? {
+            paths.extend(names::KERNELS.iter().map(|kernel| modules.join(&version).join(kernel)));
+        }
+    }
+    Ok(paths)
+}
+
+/// The initramfs of this very kernel, which was found at the path `asked`. If there is none, the initramfs files of other kernels.
+fn find_initramfs(tree: &Dir, kernel: &Path, asked: &Path) -> Result<(Option<Found>, Vec<PathBuf>)> {
+    let version = names::kernel_version(kernel);
+    let mut others: Vec<(bool, Found)> = Vec::new();
+    for dir in initramfs_dirs(kernel, asked, version.as_deref()) {
+        let mut names = names_in(tree, &dir)?;
+        names.sort_by_key(|name| names::initramfs_rank(name));
+        for path in names.into_iter().map(|name| dir.join(name)) {
+            let Some(by_name) = names::initramfs_version(&path) else { continue };
+            let Some(found) = open(tree, &path)? else { continue };
+            // A link without a version leads to a file that has one.
+            let of = by_name.or_else(|| names::initramfs_version(&found.path).flatten());
+            let is_usable = !found.is_empty()?;
+            if is_usable && of == version {
+                return Ok((Some(found), Vec::new()));
+            }
+            if others.iter().all(|(_, other)| other.path != found.path) {
+                others.push((is_usable && of.is_none(), found));
+            }
+        }
+    }
+    // Where there is one initramfs, and its name says nothing of a version, it is the kernel's.
+    match others.as_slice() {
+        [(true, _)] => Ok((others.pop().map(|(_, found)| found), Vec::new())),
+        _ => Ok((None, others.into_iter().map(|(_, found)| found.shown).collect())),
+    }
+}
+
+/// The directories with the initramfs of a kernel, in the order of the search.
+fn initramfs_dirs(kernel: &Path, asked: &Path, version: Option<&str>) -> Vec<PathBuf> {
+    let beside = [asked, kernel].map(|path| path.parent().unwrap_or(Path::new("")).to_owned());
+    let modules = names::MODULES.iter().filter_map(|modules| Some(Path::new(modules).join(version?)));
+    let usual = ["boot", ""].map(PathBuf::from);
+    let mut dirs: Vec<PathBuf> = Vec::new();
+    for dir in beside.into_iter().chain(modules).chain(usual) {
+        if !dirs.contains(&dir) {
+            dirs.push(dir);
+        }
+    }
+    dirs
+}
+
+impl TreesDir {
+    /// The paths of the device trees in the directory, sorted.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// Opens one of the device trees.
+    pub fn open(&self, file: &Path) -> Result<Found> {
+        named(&self.tree, &self.path.join(file), BootFile::DeviceTree)
+    }
+}
+
+impl Found {
+    fn is_empty(&self) -> Result<bool> {
+        Ok(self.file.metadata().or_cannot("examine", &self.shown)?.len() == 0)
+    }
 }
 
 /// Opens a regular file; `None` if there is none. Links are followed as if the tree were `/`.
@@ -117,104 +230,20 @@ fn resolved(tree: &Dir, file: &File) -> Result<Option<PathBuf>> {
     Ok(path.strip_prefix(root).map(Path::to_owned).ok())
 }
 
-fn names(tree: &Dir, path: &str) -> Result<Vec<String>> {
-    let Some(dir) = if_exists(tree.dir_with(path, Links::InRoot))? else { return Ok(Vec::new()) };
+/// Opens a directory; `None` if there is none. Links are followed as if the tree were `/`.
+fn directory(tree: &Dir, path: &Path) -> Result<Option<Dir>> {
+    match tree.dir_with(path, Links::InRoot) {
+        Err(error) if matches!(error.os_error(), Some(libc::ENOTDIR | libc::ELOOP)) => Ok(None),
+        outcome => if_exists(outcome),
+    }
+}
+
+/// The names in a directory of the tree. There are none if there is no such directory.
+fn names_in(tree: &Dir, path: &Path) -> Result<Vec<String>> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let Some(dir) = directory(tree, path)? else { return Ok(Vec::new()) };
     Ok(dir.entries()?.into_iter().filter_map(|entry| entry.name.into_string().ok()).collect())
 }
 
-/// The order of versions for people: runs of digits are compared by their value.
-fn by_version(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a, b);
-    loop {
-        let (a_text, a_rest) = split_at_digit(a);
-        let (b_text, b_rest) = split_at_digit(b);
-        let (a_number, a_next) = split_digits(a_rest);
-        let (b_number, b_next) = split_digits(b_rest);
-        let numbers = a_number.len().cmp(&b_number.len()).then_with(|| a_number.cmp(b_number));
-        let order = a_text.cmp(b_text).then(numbers);
-        if order != Ordering::Equal || (a_next.is_empty() && b_next.is_empty()) {
-            return order;
-        }
-        (a, b) = (a_next, b_next);
-    }
-}
-
-fn split_at_digit(text: &str) -> (&str, &str) {
-    text.split_at(text.find(|c: char| c.is_ascii_digit()).unwrap_or(text.len()))
-}
-
-/// Splits the text into its first digits, without leading zeros, and the rest.
-fn split_digits(text: &str) -> (&str, &str) {
-    let (digits, rest) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    (digits.trim_start_matches('0'), rest)
-}
-
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-
-    fn tree(files: &[&str]) -> (tempfile::TempDir, Dir) {
-        let place = tempfile::tempdir().unwrap();
-        fs::create_dir(place.path().join("boot")).unwrap();
-        for file in files {
-            fs::write(place.path().join(file), "x").unwrap();
-        }
-        let dir = Dir::open(place.path()).unwrap().shown_as("/systems/a/orig");
-        (place, dir)
-    }
-
-    #[test]
-    fn versions_are_ordered_as_people_read_them() {
-        let mut names =
-            ["vmlinuz-6.10.0", "vmlinuz-6.9.0", "vmlinuz-6.1.0-50-amd64", "vmlinuz-6.1.0-6-amd64"];
-        names.sort_by(|a, b| by_version(a, b));
-        assert_eq!(
-            names,
-            ["vmlinuz-6.1.0-6-amd64", "vmlinuz-6.1.0-50-amd64", "vmlinuz-6.9.0", "vmlinuz-6.10.0"]
-        );
-    }
-
-    #[test]
-    fn debians_link_leads_to_kernel_and_initramfs_of_one_version() {
-        let (place, dir) =
-            tree(&["boot/vmlinuz-6.1.0-9", "boot/initrd.img-6.1.0-9", "boot/initrd.img-6.1.0-8"]);
-        symlink("boot/vmlinuz-6.1.0-9", place.path().join("vmlinuz")).unwrap();
-        let files = boot_files(&dir, &Parameters::default()).unwrap();
-        assert_eq!(files.kernel.path, Path::new("boot/vmlinuz-6.1.0-9"));
-        assert_eq!(files.initramfs.unwrap().path, Path::new("boot/initrd.img-6.1.0-9"));
-        assert!(files.dtb.is_none());
-    }
-
-    #[test]
-    fn the_highest_kernel_without_a_link() {
-        let (_place, dir) = tree(&["boot/vmlinuz-6.9.1", "boot/vmlinuz-6.10.0", "boot/initramfs-6.10.0.img"]);
-        let files = boot_files(&dir, &Parameters::default()).unwrap();
-        assert_eq!(files.kernel.path, Path::new("boot/vmlinuz-6.10.0"));
-        assert_eq!(files.initramfs.unwrap().path, Path::new("boot/initramfs-6.10.0.img"));
-    }
-
-    #[test]
-    fn what_the_parameters_name_must_be_there() {
-        let (_place, dir) = tree(&["boot/zImage", "boot/board.dtb"]);
-        let with = |kernel: Option<&str>, initramfs: Option<&str>, dtb: Option<&str>| Parameters {
-            kernel_path: kernel.map(PathBuf::from),
-            initramfs_path: initramfs.map(PathBuf::from),
-            dtb_path: dtb.map(PathBuf::from),
-            ..Parameters::default()
-        };
-        let files = boot_files(&dir, &with(Some("boot/zImage"), Some(""), Some("boot/board.dtb"))).unwrap();
-        assert!(files.initramfs.is_none() && files.dtb.is_some());
-        let error = boot_files(&dir, &with(None, Some("boot/initrd"), None)).unwrap_err().to_string();
-        assert!(error.starts_with("the initramfs /systems/a/orig/boot/initrd does not exist"), "{error}");
-    }
-
-    #[test]
-    fn without_a_kernel_it_tells_where_it_looked() {
-        let (_place, dir) = tree(&[]);
-        let error = boot_files(&dir, &Parameters::default()).unwrap_err().to_string();
-        assert!(error.contains("/boot/zImage") && error.contains("/boot/vmlinuz-*"), "{error}");
-    }
-}
+mod tests;

@@ -1,17 +1,20 @@
 //! The place where boot loaders look: the top of the volume, or a separate boot filesystem.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
+use nix::sys::stat::{FileStat, fstat};
 use system::dir::{Dir, MOST_TEXT};
-use system::error::{Error, Result};
+use system::error::{Error, OrCannot, Result, if_exists};
 use system::fat::Mirror;
 use system::loopdev::LoopDevice;
 use system::mount::PrivateMount;
+use system::resolve::Links;
+use system::walk::{Visit, Walk};
 
 use crate::boot::Menu;
 use crate::label::ExistingLabel;
-use crate::layout::{self, MENU, MENU_DIR};
+use crate::layout::{self, DTB, INITRAMFS, KERNEL, MENU, MENU_DIR};
 
 /// The directory with the menu and `systems/LABEL/{kernel,initramfs,dtb}`.
 #[derive(Debug)]
@@ -110,14 +113,44 @@ impl BootPlace {
         Ok(self.dir.stat_of(MENU)?.is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG))
     }
 
-    /// Whether a version has this boot file.
+    /// Whether a version has this boot file, and the file has content. The device trees may be a directory.
     pub fn has(&self, label: &ExistingLabel, name: &str) -> Result<bool> {
-        self.dir.has(layout::in_version(label, name))
+        let stat = self.dir.stat_of(layout::in_version(label, name))?;
+        Ok(stat.is_some_and(|stat| has_content(&stat)))
     }
 
-    /// A version's boot file, open for reading.
-    pub fn file(&self, label: &ExistingLabel, name: &str) -> Result<File> {
-        self.dir.file(layout::in_version(label, name))
+    /// Whether a boot loader finds a file with content, or a directory, at this path of a menu. It follows links in this filesystem.
+    pub fn holds(&self, path: &str) -> Result<bool> {
+        let found = match self.dir.open_with(path, OFlag::O_PATH, 0, Links::InRoot) {
+            Err(error)
+                if matches!(error.os_error(), Some(libc::ENOTDIR | libc::ELOOP | libc::ENAMETOOLONG)) =>
+            {
+                None
+            }
+            outcome => if_exists(outcome)?,
+        };
+        let stat = found.map(|found| fstat(&found).or_cannot("examine", self.dir.shown(path))).transpose()?;
+        Ok(stat.is_some_and(|stat| has_content(&stat)))
+    }
+
+    /// The version's boot files, as paths in [`BootPlace::dir`]: kernel, initramfs, and device trees.
+    pub fn files(&self, label: &ExistingLabel) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for path in [KERNEL, INITRAMFS, DTB].map(|name| layout::in_version(label, name)) {
+            match self.dir.stat_beneath(&path)?.map(|stat| stat.st_mode & libc::S_IFMT) {
+                None => {}
+                Some(libc::S_IFDIR) => {
+                    let mut walk = Walk::new(self.dir.dir(&path)?)?;
+                    while let Some(visit) = walk.next()? {
+                        if let Visit::Name(place) = visit {
+                            files.push(path.join(place.path));
+                        }
+                    }
+                }
+                Some(_) => files.push(path),
+            }
+        }
+        Ok(files)
     }
 
     fn menu_path(&self) -> Result<Option<PathBuf>> {
@@ -127,4 +160,8 @@ impl BootPlace {
         let path = Path::new(MENU_DIR).join(MENU);
         Ok(self.dir.has(&path)?.then_some(path))
     }
+}
+
+fn has_content(stat: &FileStat) -> bool {
+    stat.st_mode & libc::S_IFMT == libc::S_IFDIR || stat.st_size > 0
 }

@@ -71,8 +71,8 @@ pub(super) fn missing(volume: &Volume, label: &ExistingLabel, dir: &Dir) -> Resu
     if !dir.has(ORIG)? {
         return Ok(Some(format!("it has no {ORIG}")));
     }
-    for (wanted, name) in [(record.kernel, KERNEL), (record.initramfs, INITRAMFS), (record.dtb, layout::DTB)]
-    {
+    let has_trees = record.dtb || record.fdtdir;
+    for (wanted, name) in [(record.kernel, KERNEL), (record.initramfs, INITRAMFS), (has_trees, layout::DTB)] {
         if wanted && !volume.boot().has(label, name)? {
             return Ok(Some(format!("it has no {name}")));
         }

@@ -20,6 +20,7 @@ pub fn run(bytes: &[u8]) {
         kernel: true,
         initramfs: true,
         dtb: false,
+        fdtdir: true,
     };
     let versions = [(factory, other.unwrap_or_else(|| record.clone())), (devel.clone(), record)];
     let Ok(after) = extlinux::update(&before, &versions, &devel) else { return };
