@@ -195,6 +195,31 @@ pub enum Refusal {
     /// The kernel's command line would have several lines.
     #[error("the kernel command line contains a newline")]
     CommandLineBroken,
+    /// An argument for the kernel would change what boots.
+    #[error(
+        "the kernel argument {argument:?} would boot something else than the version, because the last one of a name counts"
+    )]
+    OwnArgument {
+        /// The argument.
+        argument: String,
+    },
+    /// The label of the version, which the original tools allowed, cannot be on a command line.
+    #[error(
+        "version {:?} cannot be booted: its label has a space, comma or quote, which no kernel command line can carry",
+        label.as_str()
+    )]
+    Unnameable {
+        /// Its label.
+        label: ExistingLabel,
+    },
+    /// The version has no kernel for the boot menu, and others have one.
+    #[error(
+        "the boot menu cannot boot version {label}: it has no kernel of its own, and other versions have one"
+    )]
+    NoEntry {
+        /// Its label.
+        label: ExistingLabel,
+    },
     /// The kernel's command line is too long and would be cut.
     #[error("the kernel command line has {length} bytes, and kernels take at most {most}")]
     CommandLineTooLong {

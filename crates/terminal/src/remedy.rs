@@ -44,6 +44,15 @@ pub fn boot(refusal: &Refusal) -> Option<String> {
         }
         Refusal::CommandLineBroken => "KERNEL_ARGS must be one line of words separated by spaces".to_owned(),
         Refusal::CommandLineTooLong { .. } => "shorten KERNEL_ARGS".to_owned(),
+        Refusal::OwnArgument { argument } if argument.starts_with("root=") => {
+            "leave it out of KERNEL_ARGS, and name the device by ROOT_DEVICE".to_owned()
+        }
+        Refusal::OwnArgument { .. } => "leave it out of KERNEL_ARGS".to_owned(),
+        Refusal::Unnameable { label } => format!("rename its folder, /systems/{label}"),
+        Refusal::NoEntry { .. } => {
+            "deploy it with BOOTLOADER_CONFIG_FORMAT=extlinux, or remove the versions that have one"
+                .to_owned()
+        }
         _ => return None,
     })
 }

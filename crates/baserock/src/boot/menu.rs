@@ -23,7 +23,7 @@ pub struct Entry {
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directive {
-    /// The first word, lower case.
+    /// The first word, lower case except in comments and help texts.
     pub key: String,
     /// The rest, without spaces around it. It may be empty.
     pub value: String,
@@ -40,10 +40,16 @@ impl Menu {
     /// Parses a menu. Every text is a menu, but one without entries boots nothing.
     pub fn parse(text: &str) -> Self {
         let mut menu = Menu::default();
+        let mut in_help = false;
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            let (key, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-            let directive = Directive::new(key.to_ascii_lowercase(), value.trim());
+            let (word, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+            let key = word.to_ascii_lowercase();
+            in_help &= key != "endtext";
+            let is_text = in_help || word.starts_with('#');
+            let directive = Directive::new(if is_text { word } else { &key }, value.trim());
             match menu.entries.last_mut() {
+                Some(entry) if is_text => entry.lines.push(directive),
+                None if is_text => menu.head.push(directive),
                 _ if directive.key == "label" => {
                     menu.entries.push(Entry { label: directive.value, lines: Vec::new() });
                 }
@@ -52,6 +58,7 @@ impl Menu {
                 Some(entry) => entry.lines.push(directive),
                 None => menu.head.push(directive),
             }
+            in_help |= key == "text" && value.trim().eq_ignore_ascii_case("help");
         }
         menu
     }
@@ -138,6 +145,14 @@ mod tests {
         let menu = Menu::parse("DEFAULT linux\n\nTIMEOUT 1\nLABEL linux\n  LINUX /systems/default/kernel\n");
         assert_eq!(menu.default_entry().unwrap().kernel(), Some("/systems/default/kernel"));
         assert!(Menu::parse("default menu.c32\nlabel a\n").default_entry().is_none());
+    }
+
+    #[test]
+    fn comments_and_help_texts_stay_as_they_are() {
+        let text = "#Mine\nlabel a\n# Not This\ntext help\nLabel it as You like\nontimeout b\nendtext\nmenu label Mine\n";
+        let menu = Menu::parse(text);
+        assert_eq!(menu.to_string(), text);
+        assert_eq!((menu.entries.len(), menu.get("ontimeout")), (1, None));
     }
 
     #[test]

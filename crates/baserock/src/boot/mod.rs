@@ -1,6 +1,7 @@
 //! Booting as values: the parameters of a version, the kernel's command line, and the menu.
 
 pub mod cmdline;
+pub mod entry;
 pub mod extlinux;
 pub mod menu;
 pub mod names;

@@ -45,7 +45,7 @@ impl Parameters {
             initramfs_path: environment.path_in_tree("INITRAMFS_PATH")?,
             dtb_path: environment.path_in_tree("DTB_PATH")?,
             kernel_args: environment.text("KERNEL_ARGS")?.map(str::to_owned),
-            root_device: environment.text("ROOT_DEVICE")?.map(str::to_owned),
+            root_device: environment.text("ROOT_DEVICE")?.map(root_device).transpose()?,
             menu: environment.text("BOOTLOADER_CONFIG_FORMAT")?.map(menu_format).transpose()?,
         })
     }
@@ -88,6 +88,13 @@ impl MenuFormat {
             MenuFormat::None
         }
     }
+}
+
+fn root_device(text: &str) -> Result<String> {
+    if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"') {
+        return Err(Error::refused(format!("ROOT_DEVICE is {text:?}; use one word: /dev/sda")));
+    }
+    Ok(text.to_owned())
 }
 
 fn menu_format(text: &str) -> Result<MenuFormat> {
@@ -133,6 +140,14 @@ mod tests {
         }
         let said = parameters(&[("BOOTLOADER_CONFIG_FORMAT", "none")], "{}").unwrap();
         assert_eq!(said.menu_format(true), None);
+    }
+
+    #[test]
+    fn a_root_device_is_one_word() {
+        for text in ["/dev/sda ro", "/dev/sda\nx", "\"a"] {
+            let error = parameters(&[("ROOT_DEVICE", text)], "{}").unwrap_err().to_string();
+            assert!(error.contains(&format!("ROOT_DEVICE is {text:?}")), "{error}");
+        }
     }
 
     #[test]

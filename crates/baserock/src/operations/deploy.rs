@@ -18,7 +18,7 @@ use super::etc::{EtcMerge, Merged};
 use super::state::{self, Shipped};
 use super::{ballast, boot_files, etc, full, loader_limits, losses, marker, menu, repair};
 use crate::boot::parameters::MenuFormat;
-use crate::boot::{BootRecord, Menu, Parameters, cmdline};
+use crate::boot::{BootRecord, Menu, Parameters, cmdline, entry};
 use crate::fstab::Fstab;
 use crate::label::{ExistingLabel, Label};
 use crate::layout::{self, BOOT_RECORD, INCOMPLETE, ORIG, RUN};
@@ -65,7 +65,9 @@ pub fn deploy(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Res
 
 fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result<Deployed> {
     let label = &options.label;
-    let survey = repair::repair(volume, &volume.survey()?, observer)?;
+    let survey = volume.survey()?;
+    repair::require_nameable_default(&survey)?;
+    let survey = repair::repair(volume, &survey, observer)?;
     let version = check(volume, &survey, label)?;
     start_over(volume, label, &version)?;
     let plan = plan(volume, &survey, options, &version.dir(ORIG)?)?;
@@ -96,11 +98,11 @@ fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result
     // If a later step fails, the menu may name the version already. It must stop doing so before the version is removed.
     if let Some(default) = &survey.default {
         undo.push(format!("take {label} out of the boot menu"), || {
-            menu::write(volume, &volume.survey()?, default, Some(label)).map(drop)
+            menu::write(volume, &volume.survey()?, default, Some(label), observer).map(drop)
         });
     }
     let complete = survey.with(volume, label)?;
-    menu::write(volume, &complete, survey.default.as_ref().unwrap_or(label), None)?;
+    menu::write(volume, &complete, survey.default.as_ref().unwrap_or(label), None, observer)?;
     undo.commit();
     tidy(marker::discard_thawed(&version));
     ballast::ensure(volume)?;
@@ -175,9 +177,16 @@ fn take_back(volume: &Volume, label: &ExistingLabel, version: &Dir) -> Result<()
 /// `has_menu` tells whether the disk has a boot menu already.
 pub fn check_tree(orig: &Dir, parameters: &Parameters, has_menu: bool) -> Result<()> {
     let parameters = parameters.clone().or_meta(&deployment_meta(orig)?)?;
-    cmdline::compose(&ExistingLabel::factory(), "", parameters.kernel_args.as_deref().unwrap_or_default())?;
+    check_arguments(&ExistingLabel::factory(), &parameters)?;
     shared_of(orig)?;
     find_files(orig, &parameters, has_menu).map(drop)
+}
+
+/// Fails if the arguments for the kernel that somebody gave are too long, or would change what boots.
+pub fn check_arguments(label: &ExistingLabel, parameters: &Parameters) -> Result<()> {
+    let arguments = parameters.kernel_args.as_deref().unwrap_or_default();
+    cmdline::check_arguments(arguments)?;
+    cmdline::compose(label, "", arguments).map(drop)
 }
 
 /// The boot files of the tree; `None` if another boot loader starts the system.
@@ -198,12 +207,15 @@ fn plan(volume: &Volume, survey: &Survey, options: &Deploy, orig: &Dir) -> Resul
     let inherited = old.as_ref().map(|old| volume.boot_record(old, &menu)).transpose()?.flatten();
     let meta = deployment_meta(orig)?;
     let parameters = options.parameters.clone().or_meta(&meta)?;
+    check_arguments(label, &parameters)?;
     let files = find_files(orig, &parameters, has_menu)?;
     shared_of(orig)?;
+    let root = root_device(volume, &parameters, files.as_ref(), inherited.as_ref(), &menu, label);
+    let from_old = || Some(entry::inherited_arguments(&menu, old.as_ref()?, inherited?));
     let dtb = files.as_ref().and_then(|files| files.dtb.as_ref());
     let record = BootRecord {
-        root: root_device(volume, &parameters, files.as_ref(), inherited.as_ref(), &menu, label),
-        kernel_args: parameters.kernel_args.or(inherited.map(|old| old.kernel_args)).unwrap_or_default(),
+        root,
+        kernel_args: parameters.kernel_args.or_else(from_old).unwrap_or_default(),
         kernel: files.is_some(),
         initramfs: files.as_ref().is_some_and(|files| files.initramfs.is_some()),
         dtb: matches!(dtb, Some(DeviceTrees::One(_))),
@@ -239,7 +251,7 @@ fn root_device(
     label: &ExistingLabel,
 ) -> String {
     let has_initramfs = files.is_some_and(|files| files.initramfs.is_some());
-    let earlier = || crate::boot::extlinux::record_from(menu, label).map(|record| record.root);
+    let earlier = || entry::record_from(menu, label).map(|record| record.root);
     let named = match (volume.uuid(), volume.part_uuid()) {
         (Some(uuid), _) if has_initramfs => Some(format!("UUID={uuid}")),
         (_, Some(partition)) => Some(format!("PARTUUID={partition}")),

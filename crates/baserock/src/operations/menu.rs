@@ -1,55 +1,93 @@
 //! Writes the boot menu, which is rendered from the complete versions. Renaming it is the step that switches versions.
 
 use system::atomic;
-use system::error::{Error, Result, if_exists};
+use system::error::{Result, if_exists};
+use system::observer::Observer;
 
 use super::boot_files;
-use crate::boot::{BootRecord, Menu, extlinux};
+use crate::boot::entry::{self, Made};
+use crate::boot::{Menu, cmdline, extlinux};
 use crate::label::ExistingLabel;
 use crate::layout::{DEFAULT, SYSTEMS};
+use crate::refusal::Refusal;
 use crate::volume::{Survey, Volume};
+
+/// A menu that is in force.
+#[derive(Debug)]
+pub struct Written {
+    /// The menu; `None` if there is none.
+    pub menu: Option<Menu>,
+    /// The edits by hand that it keeps, in words.
+    pub kept: Vec<String>,
+}
 
 /// Writes a menu that has every complete version except `without` and boots `default`. Then writes the link that mirrors it.
 ///
-/// When this returns, the next boot is `default`. The files that the menu names must be committed before. Returns the menu that is in force
-/// then.
+/// When this returns, the next boot is `default`. The files that the menu names must be committed before. What the menu loses is named.
 pub fn write(
     volume: &Volume,
     survey: &Survey,
     default: &ExistingLabel,
     without: Option<&ExistingLabel>,
-) -> Result<Option<Menu>> {
-    let mut now = survey.menu.clone();
-    let before = survey.menu.clone().unwrap_or_default();
-    let mut versions = bootable(volume, survey, &before)?;
+    observer: &dyn Observer,
+) -> Result<Written> {
+    let mut written = Written { menu: survey.menu.clone(), kept: Vec::new() };
+    let mut versions = entries(volume, survey)?;
     versions.retain(|(label, _)| Some(label) != without);
-    if versions.iter().any(|(_, record)| record.kernel) {
-        for needed in std::iter::once(default).chain(&survey.running) {
-            if !versions.iter().any(|(label, _)| label == needed) {
-                return Err(Error::refused(format!(
-                    "the boot menu would lack version {needed}, which is needed to boot; nothing was changed"
-                )));
-            }
+    if !versions.is_empty() {
+        require_in(volume, survey, &versions, default)?;
+        let before = survey.menu.clone().unwrap_or_default();
+        let update = extlinux::update(&before, versions, default);
+        if update.menu != before || volume.boot().menu_is_detached()? {
+            boot_files::write_menu(volume, &update.menu.to_string())?;
         }
-        let menu = extlinux::update(&before, &versions, default)?;
-        if menu != before || volume.boot().menu_is_detached()? {
-            boot_files::write_menu(volume, &menu.to_string())?;
+        for line in update.dropped {
+            observer.warn(format!("the boot menu no longer has: {line}"));
         }
-        now = Some(menu);
+        written = Written { menu: Some(update.menu), kept: update.kept };
     }
     mirror(volume, default)?;
-    Ok(now)
+    Ok(written)
 }
 
-/// The complete versions with their boot parameters. A version without parameters is left out, because it cannot be booted.
-fn bootable(volume: &Volume, survey: &Survey, menu: &Menu) -> Result<Vec<(ExistingLabel, BootRecord)>> {
-    let mut versions = Vec::new();
+/// Fails if the menu cannot boot this version by default, although it boots others. Changes nothing.
+pub fn require(volume: &Volume, survey: &Survey, default: &ExistingLabel) -> Result<()> {
+    let versions = entries(volume, survey)?;
+    if versions.is_empty() { Ok(()) } else { require_in(volume, survey, &versions, default) }
+}
+
+/// Fails if `default` or the running version has no entry among these.
+fn require_in(
+    volume: &Volume,
+    survey: &Survey,
+    versions: &[(ExistingLabel, Made)],
+    default: &ExistingLabel,
+) -> Result<()> {
+    let mut needed = vec![default];
+    if let Some(running) = &survey.running {
+        // Another boot loader may have started it.
+        let has_kernel = volume.own_boot_record(running)?.is_none_or(|record| record.kernel);
+        needed.extend(has_kernel.then_some(running));
+    }
+    match needed.into_iter().find(|label| versions.iter().all(|(there, _)| there != *label)).cloned() {
+        None => Ok(()),
+        Some(label) if cmdline::can_name(&label) => Err(Refusal::NoEntry { label }.into()),
+        Some(label) => Err(Refusal::Unnameable { label }.into()),
+    }
+}
+
+/// The entries of the complete versions. A version that the menu cannot boot has none.
+pub fn entries(volume: &Volume, survey: &Survey) -> Result<Vec<(ExistingLabel, Made)>> {
+    let menu = survey.menu.clone().unwrap_or_default();
+    let exists = |path: &str| volume.boot().holds(path);
+    let mut entries = Vec::new();
     for label in &survey.complete {
-        if let Some(record) = volume.boot_record(label, menu)? {
-            versions.push((label.clone(), record));
+        let record = volume.own_boot_record(label)?;
+        if let Some(made) = entry::of_version(&menu, label, record.as_ref(), &exists)? {
+            entries.push((label.clone(), made));
         }
     }
-    Ok(versions)
+    Ok(entries)
 }
 
 /// Points the link `systems/default` to the menu's default.

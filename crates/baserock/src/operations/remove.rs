@@ -44,7 +44,7 @@ fn attempt(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result
     }
     observer.phase(format!("taking {label} out of the boot menu"));
     if let Some(default) = &survey.default {
-        menu::write(volume, &survey, default, Some(label))?;
+        menu::write(volume, &survey, default, Some(label), observer)?;
     }
     observer.phase(format!("deleting {label}"));
     let version = volume.version_dir(label)?;

@@ -4,13 +4,20 @@ use system::error::Result;
 use system::observer::Observer;
 
 use super::{ballast, menu, sweep};
+use crate::boot::cmdline;
 use crate::label::ExistingLabel;
+use crate::refusal::Refusal;
 use crate::volume::{Survey, Volume};
 
 /// Brings menu, link and ballast into order, and removes unfinished work. Every operation begins with this. Returns the survey of the
 /// volume after that.
 pub fn repair(volume: &Volume, survey: &Survey, observer: &dyn Observer) -> Result<Survey> {
     sweep::sweep(volume, &survey.complete)?;
+    if let Some(default) = survey.default.as_ref().filter(|default| is_beyond_menus(survey, default)) {
+        // The volume boots it by the link. The menu stays as it is until another one is chosen.
+        ballast::ensure(volume)?;
+        return Ok(Survey { default: Some(default.clone()), ..survey.clone() });
+    }
     let Some(default) = choose_default(volume, survey, observer)? else {
         return Ok(Survey { default: None, ..survey.clone() });
     };
@@ -19,28 +26,52 @@ pub fn repair(volume: &Volume, survey: &Survey, observer: &dyn Observer) -> Resu
             "/extlinux.conf is a file of its own: moved to /extlinux/extlinux.conf, with a link in its place",
         );
     }
-    let menu = menu::write(volume, survey, &default, None)?;
+    let written = menu::write(volume, survey, &default, None, observer)?;
+    for edits in written.kept {
+        observer.note(format!("{edits}; kept as edited by hand"));
+    }
     ballast::ensure(volume)?;
-    Ok(Survey { default: Some(default), menu, ..survey.clone() })
+    Ok(Survey { default: Some(default), menu: written.menu, ..survey.clone() })
 }
 
-/// The menu's default if it is a complete version. Otherwise the best guess, with a warning.
+/// Fails if no menu can name the default. An operation that is going to write the menu, and chooses no default, needs this.
+pub fn require_nameable_default(survey: &Survey) -> Result<()> {
+    match survey.default.as_ref().filter(|default| is_beyond_menus(survey, default)) {
+        Some(default) => Err(Refusal::Unnameable { label: default.clone() }.into()),
+        None => Ok(()),
+    }
+}
+
+/// Whether the version is complete, and has a label that no command line can carry. The original tools allowed such labels.
+fn is_beyond_menus(survey: &Survey, label: &ExistingLabel) -> bool {
+    survey.complete.contains(label) && !cmdline::can_name(label)
+}
+
+/// The menu's default if it is a complete version that the menu can boot. Otherwise the best guess, with a warning.
 fn choose_default(
     volume: &Volume,
     survey: &Survey,
     observer: &dyn Observer,
 ) -> Result<Option<ExistingLabel>> {
+    let entries = menu::entries(volume, survey)?;
     let there = |label: &ExistingLabel| survey.complete.contains(label);
+    let boots = |label: &ExistingLabel| {
+        there(label) && (entries.is_empty() || entries.iter().any(|(of, _)| of == label))
+    };
     let named = survey.default.as_ref().filter(|_| survey.menu.is_some());
-    if let Some(default) = named.filter(|label| there(label)) {
+    if let Some(default) = named.filter(|label| boots(label)) {
         return Ok(Some(default.clone()));
     }
     let (linked, running) = (volume.linked_default()?, survey.running.clone());
-    let fallback = [linked, running, Some(ExistingLabel::factory()), survey.complete.first().cloned()];
-    let Some(default) = fallback.into_iter().flatten().find(there) else { return Ok(None) };
+    let fallback = [linked, running, Some(ExistingLabel::factory())].into_iter().flatten();
+    let fallback = fallback.chain(survey.complete.iter().cloned());
+    let Some(default) = fallback.into_iter().find(boots) else { return Ok(None) };
     let what = match (&survey.menu, named) {
         (None, _) => "the boot menu was missing".to_owned(),
         (Some(_), None) => "the boot menu named no default".to_owned(),
+        (Some(_), Some(bare)) if there(bare) => {
+            format!("the boot menu's default was {bare}, which has no kernel there")
+        }
         (Some(_), Some(gone)) => {
             format!("the boot menu's default was {gone}, which is not there or not complete")
         }

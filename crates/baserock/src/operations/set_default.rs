@@ -28,6 +28,7 @@ pub fn set_default(volume: &Volume, options: &SetDefault, observer: &dyn Observe
 fn attempt(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Result<MergedAgain> {
     let survey = volume.survey()?;
     survey.require(volume, &options.label)?;
+    menu::require(volume, &survey, &options.label)?;
     let survey = repair::repair(volume, &survey, observer)?;
     let old = survey.running.clone().or_else(|| survey.default.clone());
     let merged = match (&options.etc, old) {
@@ -41,6 +42,6 @@ fn attempt(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Re
         btrfs::commit(volume.top())?;
     }
     observer.phase(format!("making {} the default", options.label));
-    menu::write(volume, &survey, &options.label, None)?;
+    menu::write(volume, &survey, &options.label, None, observer)?;
     Ok(merged)
 }

@@ -4,8 +4,9 @@ use system::btrfs::{self, Access};
 use system::error::Result;
 
 use super::{Volume, version};
+use crate::boot::extlinux;
 use crate::label::ExistingLabel;
-use crate::layout::{self, KERNEL, ORIG};
+use crate::layout::{KERNEL, ORIG};
 
 /// The faults of the version, in words.
 pub(super) fn of(volume: &Volume, label: &ExistingLabel) -> Result<Vec<String>> {
@@ -28,8 +29,6 @@ fn of_menu(volume: &Volume, label: &ExistingLabel) -> Result<Option<String>> {
     if !volume.boot().has(label, KERNEL)? {
         return Ok(None);
     }
-    let path = format!("/{}", layout::in_version(label, KERNEL).display());
-    let boots = menu.entry(label.as_str()).is_some_and(|entry| entry.kernel() == Some(&path));
-    Ok((!boots)
+    Ok((!extlinux::has_entry(&menu, label))
         .then(|| "the boot menu has no entry for it; set-default of any version writes one".to_owned()))
 }

@@ -25,7 +25,7 @@ use system::mount::PrivateMount;
 use system::superblock::Uuid;
 pub use version::Version;
 
-use crate::boot::{BootRecord, Menu, extlinux};
+use crate::boot::{BootRecord, Menu, entry, extlinux};
 use crate::label::ExistingLabel;
 use crate::layout::{self, DEFAULT, SYSTEMS};
 
@@ -153,11 +153,14 @@ impl Volume {
 
     /// The boot parameters of a version, from its record. Versions of the original tools have no record; theirs come from the menu.
     pub fn boot_record(&self, label: &ExistingLabel, menu: &Menu) -> Result<Option<BootRecord>> {
+        Ok(self.own_boot_record(label)?.or_else(|| entry::record_from(menu, label)))
+    }
+
+    /// The record of a version, if it has one.
+    pub fn own_boot_record(&self, label: &ExistingLabel) -> Result<Option<BootRecord>> {
         let path = layout::in_version(label, layout::BOOT_RECORD);
-        match self.top.read_if_exists(&path, MOST_TEXT)? {
-            Some(bytes) => BootRecord::parse(&bytes, &self.top.shown(&path)).map(Some),
-            None => Ok(extlinux::record_from(menu, label)),
-        }
+        let bytes = self.top.read_if_exists(&path, MOST_TEXT)?;
+        bytes.map(|bytes| BootRecord::parse(&bytes, &self.top.shown(&path))).transpose()
     }
 
     /// Fails if a process has this version mounted. The error names the process.

@@ -26,8 +26,9 @@ pub use self::label::{Present, check};
 pub use self::space::Reserve;
 use self::staging::Staging;
 use super::etc::{EtcMerge, Merged, MergedAgain};
-use super::{Deploy, Remove, SetDefault, deploy, full, incoming, manifest, remove, set_default};
+use super::{Deploy, Remove, SetDefault, deploy, full, incoming, manifest, menu, remove, set_default};
 use crate::boot::Parameters;
+use crate::boot::parameters::MenuFormat;
 use crate::label::{ExistingLabel, Label};
 use crate::layout::{self, ORIG};
 use crate::volume::Volume;
@@ -100,6 +101,11 @@ fn attempt(
     observer: &dyn Observer,
 ) -> Result<Upgraded> {
     let (label, digest) = (&upgrade.label, contents.digest());
+    deploy::check_arguments(label, &upgrade.parameters)?;
+    if upgrade.parameters.menu == Some(MenuFormat::None) {
+        // The version is going to be the default, and has no kernel for the menu.
+        menu::require(volume, &volume.survey()?, label)?;
+    }
     let mut present = check(volume, label, digest)?;
     let mut staged = None;
     if !present.has_tree() {

@@ -62,140 +62,139 @@ fn without_a_kernel_it_tells_where_it_looked() {
     assert!(error.contains("/boot/zImage") && error.contains("/boot/vmlinuz-*"), "{error}");
 }
 
-#[test]
-fn each_distribution_boots_with_its_own_names() {
-    for (distribution, files, kernel, initramfs) in [
-        (
-            "Debian",
-            &[
-                "boot/vmlinuz-6.1.0-9-amd64",
-                "boot/initrd.img-6.1.0-9-amd64",
-                "vmlinuz -> boot/vmlinuz-6.1.0-9-amd64",
-            ][..],
+/// A distribution, the files of its trees, and the kernel and initramfs that it boots.
+const DISTRIBUTIONS: [(&str, &[&str], &str, &str); 21] = [
+    (
+        "Debian",
+        &[
             "boot/vmlinuz-6.1.0-9-amd64",
             "boot/initrd.img-6.1.0-9-amd64",
-        ),
-        (
-            "Ubuntu",
-            &[
-                "boot/vmlinuz-6.8.0-31-generic",
-                "boot/initrd.img-6.8.0-31-generic",
-                "boot/vmlinuz -> vmlinuz-6.8.0-31-generic",
-                "boot/initrd.img -> initrd.img-6.8.0-31-generic",
-                "boot/vmlinuz-6.8.0-30-generic",
-                "boot/initrd.img-6.8.0-30-generic",
-                "boot/vmlinuz.old -> vmlinuz-6.8.0-30-generic",
-            ],
+            "vmlinuz -> boot/vmlinuz-6.1.0-9-amd64",
+        ],
+        "boot/vmlinuz-6.1.0-9-amd64",
+        "boot/initrd.img-6.1.0-9-amd64",
+    ),
+    (
+        "Ubuntu",
+        &[
             "boot/vmlinuz-6.8.0-31-generic",
             "boot/initrd.img-6.8.0-31-generic",
-        ),
-        ("Buildroot", &["boot/bzImage"], "boot/bzImage", ""),
-        ("Buildroot on arm64", &["boot/Image", "boot/board.dtb"], "boot/Image", ""),
-        (
-            "Yocto",
-            &["boot/bzImage-6.6.23-yocto-standard", "boot/bzImage -> bzImage-6.6.23-yocto-standard"],
-            "boot/bzImage-6.6.23-yocto-standard",
-            "",
-        ),
-        ("Yocto on arm64, without a link", &["boot/Image-6.6.23-yocto"], "boot/Image-6.6.23-yocto", ""),
-        ("Alpine", &["boot/vmlinuz-lts", "boot/initramfs-lts"], "boot/vmlinuz-lts", "boot/initramfs-lts"),
-        (
-            "openSUSE",
-            &[
-                "usr/lib/modules/6.9.1-1-default/vmlinuz",
-                "boot/initrd-6.9.1-1-default",
-                "boot/vmlinuz-6.9.1-1-default -> ../usr/lib/modules/6.9.1-1-default/vmlinuz",
-                "boot/vmlinuz -> vmlinuz-6.9.1-1-default",
-                "boot/initrd -> initrd-6.9.1-1-default",
-            ],
+            "boot/vmlinuz -> vmlinuz-6.8.0-31-generic",
+            "boot/initrd.img -> initrd.img-6.8.0-31-generic",
+            "boot/vmlinuz-6.8.0-30-generic",
+            "boot/initrd.img-6.8.0-30-generic",
+            "boot/vmlinuz.old -> vmlinuz-6.8.0-30-generic",
+        ],
+        "boot/vmlinuz-6.8.0-31-generic",
+        "boot/initrd.img-6.8.0-31-generic",
+    ),
+    ("Buildroot", &["boot/bzImage"], "boot/bzImage", ""),
+    ("Buildroot on arm64", &["boot/Image", "boot/board.dtb"], "boot/Image", ""),
+    (
+        "Yocto",
+        &["boot/bzImage-6.6.23-yocto-standard", "boot/bzImage -> bzImage-6.6.23-yocto-standard"],
+        "boot/bzImage-6.6.23-yocto-standard",
+        "",
+    ),
+    ("Yocto on arm64, without a link", &["boot/Image-6.6.23-yocto"], "boot/Image-6.6.23-yocto", ""),
+    ("Alpine", &["boot/vmlinuz-lts", "boot/initramfs-lts"], "boot/vmlinuz-lts", "boot/initramfs-lts"),
+    (
+        "openSUSE",
+        &[
             "usr/lib/modules/6.9.1-1-default/vmlinuz",
             "boot/initrd-6.9.1-1-default",
-        ),
-        (
-            "Fedora",
-            &[
-                "boot/vmlinuz-6.8.5-301.fc40.x86_64",
-                "boot/initramfs-6.8.5-301.fc40.x86_64.img",
-                "boot/vmlinuz-0-rescue-0123",
-                "boot/initramfs-0-rescue-0123.img",
-                "usr/lib/modules/6.8.5-301.fc40.x86_64/vmlinuz",
-            ],
+            "boot/vmlinuz-6.9.1-1-default -> ../usr/lib/modules/6.9.1-1-default/vmlinuz",
+            "boot/vmlinuz -> vmlinuz-6.9.1-1-default",
+            "boot/initrd -> initrd-6.9.1-1-default",
+        ],
+        "usr/lib/modules/6.9.1-1-default/vmlinuz",
+        "boot/initrd-6.9.1-1-default",
+    ),
+    (
+        "Fedora",
+        &[
             "boot/vmlinuz-6.8.5-301.fc40.x86_64",
             "boot/initramfs-6.8.5-301.fc40.x86_64.img",
-        ),
-        (
-            "bootc",
-            &["usr/lib/modules/6.8.5-301/vmlinuz", "usr/lib/modules/6.8.5-301/initramfs.img"],
-            "usr/lib/modules/6.8.5-301/vmlinuz",
-            "usr/lib/modules/6.8.5-301/initramfs.img",
-        ),
-        (
-            "mkosi, lib is a directory",
-            &["lib/modules/6.9.5-arch1-1/vmlinuz", "lib/modules/6.9.5-arch1-1/initrd"],
-            "lib/modules/6.9.5-arch1-1/vmlinuz",
-            "lib/modules/6.9.5-arch1-1/initrd",
-        ),
-        (
-            "Gentoo",
-            &[
-                "boot/kernel-6.6.30-gentoo",
-                "boot/initramfs-6.6.30-gentoo.img",
-                "boot/kernel-6.6.31-gentoo.old",
-            ],
-            "boot/kernel-6.6.30-gentoo",
-            "boot/initramfs-6.6.30-gentoo.img",
-        ),
-        (
-            "Arch",
-            &["boot/vmlinuz-linux", "boot/initramfs-linux-fallback.img", "boot/initramfs-linux.img"],
-            "boot/vmlinuz-linux",
-            "boot/initramfs-linux.img",
-        ),
-        (
-            "Void",
-            &["boot/vmlinuz-6.6.32_1", "boot/initramfs-6.6.32_1.img", "boot/vmlinuz-6.6.9_1"],
-            "boot/vmlinuz-6.6.32_1",
-            "boot/initramfs-6.6.32_1.img",
-        ),
-        (
-            "NixOS",
-            &[
-                "nix/store/aa-linux-6.6.32/bzImage",
-                "nix/store/bb-initrd-linux-6.6.32/initrd",
-                "nix/store/cc-nixos/kernel -> /nix/store/aa-linux-6.6.32/bzImage",
-                "nix/store/cc-nixos/initrd -> /nix/store/bb-initrd-linux-6.6.32/initrd",
-                "nix/var/nix/profiles/system -> /nix/store/cc-nixos",
-            ],
+            "boot/vmlinuz-0-rescue-0123",
+            "boot/initramfs-0-rescue-0123.img",
+            "usr/lib/modules/6.8.5-301.fc40.x86_64/vmlinuz",
+        ],
+        "boot/vmlinuz-6.8.5-301.fc40.x86_64",
+        "boot/initramfs-6.8.5-301.fc40.x86_64.img",
+    ),
+    (
+        "bootc",
+        &["usr/lib/modules/6.8.5-301/vmlinuz", "usr/lib/modules/6.8.5-301/initramfs.img"],
+        "usr/lib/modules/6.8.5-301/vmlinuz",
+        "usr/lib/modules/6.8.5-301/initramfs.img",
+    ),
+    (
+        "mkosi, lib is a directory",
+        &["lib/modules/6.9.5-arch1-1/vmlinuz", "lib/modules/6.9.5-arch1-1/initrd"],
+        "lib/modules/6.9.5-arch1-1/vmlinuz",
+        "lib/modules/6.9.5-arch1-1/initrd",
+    ),
+    (
+        "Gentoo",
+        &["boot/kernel-6.6.30-gentoo", "boot/initramfs-6.6.30-gentoo.img", "boot/kernel-6.6.31-gentoo.old"],
+        "boot/kernel-6.6.30-gentoo",
+        "boot/initramfs-6.6.30-gentoo.img",
+    ),
+    (
+        "Arch",
+        &["boot/vmlinuz-linux", "boot/initramfs-linux-fallback.img", "boot/initramfs-linux.img"],
+        "boot/vmlinuz-linux",
+        "boot/initramfs-linux.img",
+    ),
+    (
+        "Void",
+        &["boot/vmlinuz-6.6.32_1", "boot/initramfs-6.6.32_1.img", "boot/vmlinuz-6.6.9_1"],
+        "boot/vmlinuz-6.6.32_1",
+        "boot/initramfs-6.6.32_1.img",
+    ),
+    (
+        "NixOS",
+        &[
             "nix/store/aa-linux-6.6.32/bzImage",
             "nix/store/bb-initrd-linux-6.6.32/initrd",
-        ),
-        (
-            "NixOS with its kernels in /boot",
-            &["boot/kernels/aa-linux-6.6.32-bzImage", "boot/kernels/bb-initrd-linux-6.6.32-initrd"],
-            "boot/kernels/aa-linux-6.6.32-bzImage",
-            "boot/kernels/bb-initrd-linux-6.6.32-initrd",
-        ),
-        ("Slackware", &["boot/vmlinuz", "boot/initrd.gz"], "boot/vmlinuz", "boot/initrd.gz"),
-        ("names without a version", &["boot/zImage", "boot/initrd.img"], "boot/zImage", "boot/initrd.img"),
-        (
-            "one initramfs without a version",
-            &["boot/vmlinuz-6.1", "boot/initramfs.img"],
-            "boot/vmlinuz-6.1",
-            "boot/initramfs.img",
-        ),
-        (
-            "an empty kernel, and one that a link to nothing names",
-            &["boot/vmlinuz-6.2 (empty)", "boot/vmlinuz-6.1", "boot/vmlinuz -> vmlinuz-6.3"],
-            "boot/vmlinuz-6.1",
-            "",
-        ),
-        (
-            "a link to what was replaced",
-            &["boot/vmlinuz -> k.old", "boot/k.old", "boot/zImage"],
-            "boot/zImage",
-            "",
-        ),
-    ] {
+            "nix/store/cc-nixos/kernel -> /nix/store/aa-linux-6.6.32/bzImage",
+            "nix/store/cc-nixos/initrd -> /nix/store/bb-initrd-linux-6.6.32/initrd",
+            "nix/var/nix/profiles/system -> /nix/store/cc-nixos",
+        ],
+        "nix/store/aa-linux-6.6.32/bzImage",
+        "nix/store/bb-initrd-linux-6.6.32/initrd",
+    ),
+    (
+        "NixOS with its kernels in /boot",
+        &["boot/kernels/aa-linux-6.6.32-bzImage", "boot/kernels/bb-initrd-linux-6.6.32-initrd"],
+        "boot/kernels/aa-linux-6.6.32-bzImage",
+        "boot/kernels/bb-initrd-linux-6.6.32-initrd",
+    ),
+    ("Slackware", &["boot/vmlinuz", "boot/initrd.gz"], "boot/vmlinuz", "boot/initrd.gz"),
+    ("names without a version", &["boot/zImage", "boot/initrd.img"], "boot/zImage", "boot/initrd.img"),
+    (
+        "one initramfs without a version",
+        &["boot/vmlinuz-6.1", "boot/initramfs.img"],
+        "boot/vmlinuz-6.1",
+        "boot/initramfs.img",
+    ),
+    (
+        "an empty kernel, and one that a link to nothing names",
+        &["boot/vmlinuz-6.2 (empty)", "boot/vmlinuz-6.1", "boot/vmlinuz -> vmlinuz-6.3"],
+        "boot/vmlinuz-6.1",
+        "",
+    ),
+    (
+        "a link to what was replaced",
+        &["boot/vmlinuz -> k.old", "boot/k.old", "boot/zImage"],
+        "boot/zImage",
+        "",
+    ),
+];
+
+#[test]
+fn each_distribution_boots_with_its_own_names() {
+    for (distribution, files, kernel, initramfs) in DISTRIBUTIONS {
         let (_place, dir) = tree(files);
         let found = boot_files(&dir, &Parameters::default()).unwrap();
         assert_eq!(found.kernel.path, Path::new(kernel), "{distribution}");
