@@ -10,7 +10,9 @@ use baserock_tests::image::Image;
 use baserock_tests::image::volume_offset;
 use baserock_tests::inputs;
 use baserock_tests::programs::{Done, command, run, shell};
+use nix::mount::MsFlags;
 use system::loopdev::LoopDevice;
+use system::mount::PrivateMount;
 use system::partitions;
 
 /// A copy of the small tree that a test may change.
@@ -207,4 +209,96 @@ fn the_same_input_makes_the_same_disk() {
     }
     assert_eq!(one, other);
     assert_ne!(one, make("1700000001"));
+}
+
+/// A part of an image that is mounted for this test alone.
+fn part(image: &Path, start: u64, kind: &str) -> PrivateMount {
+    let file = File::options().read(true).write(true).open(image).unwrap();
+    let device = LoopDevice::attach(&file, image, start, 0, false).unwrap();
+    PrivateMount::new(device.path(), kind, MsFlags::MS_RDONLY, "").unwrap()
+}
+
+#[test]
+fn a_disk_with_large_sectors_has_a_table_in_its_own() {
+    for (format, mountpoints) in [("gpt", ["/boot", "/"]), ("mbr", ["/boot", "/"])] {
+        let image = Image::blank(512);
+        let place = image.path();
+        let attached =
+            shell("losetup", &["--find", "--show", "--sector-size", "4096", place.to_str().unwrap()]);
+        let device = attached.trim();
+        let yaml = image.place().join("disk.yaml");
+        let [boot, root] = mountpoints;
+        let text = format!(
+            "partition_table_format: {format}\npartitions:\n- {{size: 33M, filesystem: ext4, mountpoint: {boot}}}\n\
+             - {{size: fill, filesystem: btrfs, mountpoint: {root}}}\n"
+        );
+        fs::write(&yaml, text).unwrap();
+        let variables = [("USE_PARTITIONING", "yes"), ("PARTITION_FILE", yaml.to_str().unwrap())];
+        let tree = inputs::busybox().unwrap();
+        write(&tree, Path::new(device), &[&variables[..], &[("BOOTLOADER_INSTALL", "extlinux")]].concat())
+            .refused(&["sectors of 4096 bytes", "BOOTLOADER_INSTALL=none"]);
+        write(&tree, Path::new(device), &variables).ok();
+        let list =
+            |volume: &str| run(command("system-version-manager").args(["--volume", volume, "list"])).ok();
+        assert_eq!(list(device), "factory (default)\n");
+        // The kernel and sfdisk read it as it is.
+        let table = shell("sfdisk", &["--dump", device]);
+        let starts: Vec<u64> = table
+            .lines()
+            .filter_map(|line| line.split("start=").nth(1)?.split(',').next()?.trim().parse().ok())
+            .collect();
+        assert_eq!(starts[0], 256, "{table}");
+        shell("losetup", &["--detach", device]);
+        image.wait_until_detached();
+        assert!(part(&place, starts[0] * 4096, "ext4").path().join("extlinux/extlinux.conf").exists());
+        assert!(part(&place, starts[1] * 4096, "btrfs").path().join("systems/factory/run").exists());
+        if format == "gpt" {
+            assert_eq!(list(place.to_str().unwrap()), "factory (default)\n", "a copy of the disk");
+        }
+    }
+}
+
+#[test]
+fn an_image_on_a_filesystem_without_nameless_files() {
+    let image = Image::to_be();
+    let [real, fuse] = ["real", "fuse"].map(|name| image.place().join(name));
+    for place in [&real, &fuse] {
+        fs::create_dir(place).unwrap();
+    }
+    let _mounted = Fuse::mount(&real, &fuse);
+    let tree = inputs::busybox().unwrap();
+    let names = || fs::read_dir(&real).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    fs::write(real.join(".disk.img.new"), "left by a killed process").unwrap();
+    write(&tree, &fuse.join("disk.img"), &[("DISK_SIZE", "512M")]).ok();
+    assert_eq!(names(), ["disk.img"]);
+    let list = run(command("system-version-manager").arg("--volume").arg(fuse.join("disk.img")).arg("list"));
+    assert_eq!(list.ok(), "factory (default)\n");
+    // A failure leaves nothing: there is no such filesystem.
+    let yaml = image.place().join("disk.yaml");
+    let text =
+        "partitions: [{size: fill, filesystem: btrfs, mountpoint: /}, {size: 1M, filesystem: nonesuch}]";
+    fs::write(&yaml, text).unwrap();
+    let variables =
+        [("DISK_SIZE", "512M"), ("USE_PARTITIONING", "yes"), ("PARTITION_FILE", yaml.to_str().unwrap())];
+    write(&tree, &fuse.join("other.img"), &variables).refused(&["mkfs.nonesuch"]);
+    assert_eq!(names(), ["disk.img"]);
+    // Somebody is making it.
+    let _other = File::create(fuse.join(".third.img.new")).unwrap();
+    write(&tree, &fuse.join("third.img"), &[("DISK_SIZE", "512M")]).refused(&["third.img.new is in use by"]);
+}
+
+/// A folder that FUSE shows in another place, until this is dropped.
+struct Fuse(PathBuf);
+
+impl Fuse {
+    fn mount(real: &Path, place: &Path) -> Self {
+        shell("bindfs", &[real.to_str().unwrap(), place.to_str().unwrap()]);
+        Fuse(place.to_owned())
+    }
+}
+
+impl Drop for Fuse {
+    fn drop(&mut self) {
+        shell("umount", &["--lazy", self.0.to_str().unwrap()]);
+    }
 }

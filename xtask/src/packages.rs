@@ -25,6 +25,7 @@ pub const FUZZ: &[&str] = &["g++", "git"];
 pub const TESTS: &[&str] = &[
     "acl",
     "attr",
+    "bindfs",
     "bzip2",
     "cpio",
     "git",

@@ -76,6 +76,14 @@ impl Lock {
     }
 }
 
+/// Fails if another process has the file open.
+pub fn refuse_opened(file: &File, shown: &Path) -> Result<()> {
+    match opener(file) {
+        Some(holder) => Err(Error::Busy { what: shown.display().to_string(), holder }),
+        None => Ok(()),
+    }
+}
+
 /// Fails if another process holds a record lock on the image. A virtual machine that writes to it does.
 pub fn refuse_record_locks(image: &File, shown: &Path) -> Result<()> {
     let mut tries = 0;
@@ -101,9 +109,13 @@ fn named(found: Option<String>, tries: u32) -> Option<String> {
 
 /// Takes a record lock on the whole image, so that a virtual machine refuses to start from it. The lock ends when the file is closed.
 pub fn take_record_lock(image: &File, shown: &Path) -> Result<()> {
-    fcntl(image.as_fd(), FcntlArg::F_OFD_SETLK(&record_lock(libc::F_WRLCK)))
-        .map(drop)
-        .or_cannot("lock", shown)
+    let take = |kind| fcntl(image.as_fd(), FcntlArg::F_OFD_SETLK(&record_lock(kind))).map(drop);
+    match take(libc::F_WRLCK) {
+        // A file that is open only for reading gets only a lock against those who write.
+        Err(Errno::EBADF) => take(libc::F_RDLCK),
+        outcome => outcome,
+    }
+    .or_cannot("lock", shown)
 }
 
 fn record_lock(kind: i32) -> libc::flock {

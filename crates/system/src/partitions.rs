@@ -4,12 +4,23 @@ mod mbr;
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use crate::error::{Error, OrCannot, Result};
+use crate::sys::block;
 
-/// Bytes in a sector. Tables of disks with larger sectors are not read.
+/// Bytes in a sector of an image, and of most disks.
 pub const SECTOR: u64 = 512;
+
+/// Bytes in a sector of the device. An image has those of most disks.
+pub fn sector_size(disk: &File, shown: &Path) -> Result<u64> {
+    if !disk.metadata().or_cannot("examine", shown)?.file_type().is_block_device() {
+        return Ok(SECTOR);
+    }
+    block::sector_size(disk.as_fd()).or_cannot("examine", shown)
+}
 
 /// One partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +33,8 @@ pub struct Partition {
     pub size: u64,
     /// Its UUID in the kernel's notation for `PARTUUID=`.
     pub part_uuid: String,
+    /// Its name in a GPT, which `PARTLABEL=` gives. An MBR has no names.
+    pub label: String,
 }
 
 /// Reads the partition table of the device or image. A disk without a table has no partitions.
@@ -49,7 +62,7 @@ pub fn read(disk: &File, shown: &Path) -> Result<Vec<Partition>> {
     if !flags.into_iter().all(|flag| matches!(flag, 0 | 0x80)) {
         return Ok(Vec::new());
     }
-    mbr::read(disk, &sector, shown)
+    mbr::read(disk, &sector, sector_size(disk, shown)?, shown)
 }
 
 fn of_gpt(table: &gptman::GPT) -> Vec<Partition> {
@@ -59,6 +72,7 @@ fn of_gpt(table: &gptman::GPT) -> Vec<Partition> {
         start: entry.starting_lba * table.sector_size,
         size: (entry.ending_lba + 1).saturating_sub(entry.starting_lba) * table.sector_size,
         part_uuid: guid(&entry.unique_partition_guid),
+        label: entry.partition_name.as_str().to_owned(),
     })
     .collect()
 }
@@ -98,7 +112,8 @@ mod tests {
             table.write_into(file).unwrap();
         });
         let part_uuid = "1234abcd-02".to_owned();
-        assert_eq!(found, [Partition { number: 2, start: 1 << 20, size: 2 << 20, part_uuid }]);
+        let label = String::new();
+        assert_eq!(found, [Partition { number: 2, start: 1 << 20, size: 2 << 20, part_uuid, label }]);
     }
 
     #[test]
@@ -140,13 +155,15 @@ mod tests {
                 unique_partition_guid: unique,
                 starting_lba: 2048,
                 ending_lba: 4095,
+                partition_name: "boot disk".into(),
                 ..gptman::GPTPartitionEntry::empty()
             };
             gptman::GPT::write_protective_mbr_into(file, 512).unwrap();
             table.write_into(file).unwrap();
         });
         let part_uuid = "03020100-0504-0706-0809-0a0b0c0d0e0f".to_owned();
-        assert_eq!(found, [Partition { number: 5, start: 1 << 20, size: 1 << 20, part_uuid }]);
+        let label = "boot disk".to_owned();
+        assert_eq!(found, [Partition { number: 5, start: 1 << 20, size: 1 << 20, part_uuid, label }]);
     }
 
     #[test]

@@ -146,7 +146,8 @@ impl<'a> Plan<'a> {
         for placed in parts.others() {
             let place = placed.bytes();
             let device = LoopDevice::attach(target.file(), self.shown, place.start, placed.size(), false)?;
-            filesystem::make(device.path(), placed, &self.identity, self.options.epoch)?;
+            let sector = parts.layout.sector;
+            filesystem::make(device.path(), placed, sector, &self.identity, self.options.epoch)?;
             fill::fill(&self.tree, placed, device, parts, observer)?;
         }
         Ok(())

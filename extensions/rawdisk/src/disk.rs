@@ -6,6 +6,7 @@ use std::path::Path;
 use baserock::operations::boot_loader;
 use baserock::volume::Kind;
 use system::error::{Error, OrCannot, Result};
+use system::partitions::SECTOR;
 
 use crate::layout::{Layout, Placed};
 use crate::options::Options;
@@ -33,14 +34,21 @@ pub struct Partitioned {
 impl Disk {
     /// The disk at the location. Nothing is changed.
     pub fn new(location: &Path, options: &Options) -> Result<Self> {
-        let size = if target::is_device(location) {
+        let (size, sector) = if target::is_device(location) {
             target::check_device(location, options.force)?;
             target::size_of_device(location)?
         } else {
             refuse_existing(location)?;
-            options.required_size()?
+            (options.required_size()?, SECTOR)
         };
-        let partitioned = options.partitioning.then(|| partitioned(options, size)).transpose()?;
+        if options.install_extlinux && sector != SECTOR {
+            return Err(Error::refused(format!(
+                "{} has sectors of {sector} bytes, and BIOS machines boot only from sectors of {SECTOR} bytes; \
+                 set BOOTLOADER_INSTALL=none, and boot it by other means",
+                location.display()
+            )));
+        }
+        let partitioned = options.partitioning.then(|| partitioned(options, size, sector)).transpose()?;
         let disk = Disk { size, partitioned };
         if options.install_extlinux {
             boot_loader::check(disk.loader_kind())?;
@@ -84,7 +92,7 @@ impl Partitioned {
     }
 }
 
-fn partitioned(options: &Options, size: u64) -> Result<Partitioned> {
+fn partitioned(options: &Options, size: u64, sector: u64) -> Result<Partitioned> {
     let file = match &options.partition_file {
         None => PartitionFile::default_layout(),
         Some(path) => PartitionFile::parse(
@@ -92,7 +100,7 @@ fn partitioned(options: &Options, size: u64) -> Result<Partitioned> {
             path,
         )?,
     };
-    let layout = Layout::new(&file, size)?;
+    let layout = Layout::new(&file, size, sector)?;
     Ok(Partitioned { file, layout })
 }
 

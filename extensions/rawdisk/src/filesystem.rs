@@ -19,8 +19,15 @@ pub fn make_btrfs(device: &Path, identity: &Identity) -> Result<()> {
     make.arg(device).run().map(drop)
 }
 
-/// Makes the partition's filesystem on its device; `epoch` is the time that `SOURCE_DATE_EPOCH` gives.
-pub fn make(device: &Path, placed: &Placed, identity: &Identity, epoch: Option<u64>) -> Result<()> {
+/// Makes the partition's filesystem on its device; `sector` is the size of the disk's sectors, and `epoch` the time that `SOURCE_DATE_EPOCH`
+/// gives.
+pub fn make(
+    device: &Path,
+    placed: &Placed,
+    sector: u64,
+    identity: &Identity,
+    epoch: Option<u64>,
+) -> Result<()> {
     let Some(kind) = placed.partition.filesystem.as_deref() else { return Ok(()) };
     let purpose = format!("filesystem {}", placed.partition.number);
     let uuid = identity.uuid(&purpose)?.to_string();
@@ -46,7 +53,7 @@ pub fn make(device: &Path, placed: &Placed, identity: &Identity, epoch: Option<u
             let make = if epoch.is_some() { make.arg("--invariant") } else { make };
             let serial = format!("{a:02x}{b:02x}{c:02x}{d:02x}");
             // The boot loader in the partition must know the partition's offset on the disk.
-            make.args(["-i", &serial, "-h", &placed.start.to_string()])
+            make.args(["-i", &serial, "-h", &(placed.bytes().start / sector).to_string()])
         }
         "swap" => Program::new("mkswap").package("util-linux").args(["--uuid", &uuid]),
         other => Program::new(format!("mkfs.{other}")),

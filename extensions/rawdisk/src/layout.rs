@@ -8,11 +8,14 @@ use system::partitions::SECTOR;
 
 use crate::partition_file::{Partition, PartitionFile, RawFile, Size, Table};
 
-/// The partitions of a disk with their places.
+/// The partitions of a disk with their places. All places are counted in sectors of 512 bytes, as the partition file does, also on a disk with
+/// larger sectors. Only its table counts its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// The kind of partition table.
     pub table: Table,
+    /// Bytes in a sector of the disk.
+    pub sector: u64,
     /// The partitions, in their order on the disk.
     pub partitions: Vec<Placed>,
 }
@@ -41,33 +44,40 @@ pub struct PlacedFile {
 
 /// The sizes of partitions that share the rest of the disk are multiples of this, sectors: 1 MiB.
 const ALIGNMENT: u64 = 2048;
-/// The sectors that a GPT takes at the start of the disk (with its protective MBR) and at the end.
-const GPT_HEAD: u64 = 34;
-const GPT_TAIL: u64 = 33;
-/// An MBR counts sectors in 32 bits.
+/// The bytes of the entries of a GPT, which are at the start of the disk and at its end.
+const GPT_ENTRIES: u64 = 128 * 128;
+/// An MBR counts the disk's own sectors in 32 bits.
 const MBR_SECTORS: u64 = 1 << 32;
 /// The table begins at this byte. A raw file may bring its own boot code before it.
 const BOOT_CODE: u64 = 440;
 
 impl Layout {
-    /// Lays the partitions out on a disk of this size (bytes).
-    pub fn new(file: &PartitionFile, disk: u64) -> Result<Self> {
-        let end = usable_end(file.table, disk);
-        let first = if file.table == Table::Gpt { GPT_HEAD } else { 1 };
+    /// Lays the partitions out on a disk of this size with sectors of this size (bytes).
+    pub fn new(file: &PartitionFile, disk: u64, sector: u64) -> Result<Self> {
+        let end = usable_end(file.table, disk, sector);
+        let first = head(file.table, sector) / SECTOR;
+        if !(file.start * SECTOR).is_multiple_of(sector) {
+            return Err(Error::refused(format!(
+                "start_offset {} counts sectors of {SECTOR} bytes, and the disk has sectors of {sector} bytes; \
+                 use a multiple of {}",
+                file.start,
+                sector / SECTOR
+            )));
+        }
         if file.start < first {
             return Err(Error::refused(format!(
                 "start_offset {} overlaps the partition table; use {first} or more",
                 file.start
             )));
         }
-        let shares = shares(file, end)?;
+        let shares = shares(file, end, sector)?;
         let mut start = file.start;
         let mut partitions = Vec::new();
         for (partition, sectors) in file.partitions.iter().cloned().zip(shares) {
             partitions.push(Placed { partition, start, sectors });
             start += sectors;
         }
-        Ok(Layout { table: file.table, partitions })
+        Ok(Layout { table: file.table, sector, partitions })
     }
 
     /// Places the raw files; `measure` tells the size of each. A file that would overwrite something else is refused.
@@ -103,8 +113,8 @@ impl Layout {
     /// Refuses a file of the whole disk that overlaps the table or a partition with a filesystem.
     fn refuse_overlap(&self, file: &PlacedFile, disk: u64) -> Result<()> {
         let range = file.start..file.start + file.size;
-        let head = if self.table == Table::Gpt { GPT_HEAD * SECTOR } else { SECTOR };
-        let tail = usable_end(self.table, disk) * SECTOR;
+        let head = head(self.table, self.sector);
+        let tail = usable_end(self.table, disk, self.sector) * SECTOR;
         let over = |other: &Range<u64>| range.start < other.end && other.start < range.end;
         if over(&(BOOT_CODE..head)) || (self.table == Table::Gpt && over(&(tail..disk))) {
             return Err(overlap(file, "the partition table"));
@@ -129,18 +139,27 @@ impl Placed {
     }
 }
 
-/// The first sector after those that partitions may use.
-fn usable_end(table: Table, disk: u64) -> u64 {
+/// The bytes that the table takes at the start of the disk. A GPT has a protective MBR, a header and its entries.
+fn head(table: Table, sector: u64) -> u64 {
     match table {
-        Table::Gpt => (disk / SECTOR).saturating_sub(GPT_TAIL),
-        Table::Mbr => (disk / SECTOR).min(MBR_SECTORS),
+        Table::Gpt => 2 * sector + GPT_ENTRIES,
+        Table::Mbr => sector,
     }
 }
 
+/// The first sector after those that partitions may use.
+fn usable_end(table: Table, disk: u64, sector: u64) -> u64 {
+    let own = match table {
+        Table::Gpt => disk.saturating_sub(sector + GPT_ENTRIES) / sector,
+        Table::Mbr => (disk / sector).min(MBR_SECTORS),
+    };
+    own * (sector / SECTOR)
+}
+
 /// The size of every partition, in sectors.
-fn shares(file: &PartitionFile, end: u64) -> Result<Vec<u64>> {
+fn shares(file: &PartitionFile, end: u64, sector: u64) -> Result<Vec<u64>> {
     let fixed = |partition: &Partition| match partition.size {
-        Size::Bytes(bytes) => bytes.div_ceil(SECTOR),
+        Size::Bytes(bytes) => bytes.div_ceil(sector).saturating_mul(sector / SECTOR),
         Size::Fill => 0,
     };
     let taken =
@@ -221,7 +240,7 @@ mod tests {
     }
 
     fn layout(text: &str) -> Result<Layout> {
-        Layout::new(&file(text), DISK)
+        Layout::new(&file(text), DISK, SECTOR)
     }
 
     fn places(text: &str) -> Vec<(u64, u64)> {
@@ -249,6 +268,19 @@ mod tests {
         let error = layout("start_offset: 33\npartitions: [{size: fill, filesystem: btrfs, mountpoint: /}]")
             .unwrap_err();
         assert!(error.to_string().contains("use 34 or more"), "{error}");
+    }
+
+    #[test]
+    fn a_disk_with_larger_sectors_has_whole_ones_in_every_partition() {
+        let text =
+            "partitions:\n- {size: 1000, filesystem: none}\n- {size: fill, filesystem: btrfs, mountpoint: /}";
+        let layout = Layout::new(&file(text), DISK, 4096).unwrap();
+        assert_eq!((layout.partitions[0].bytes(), layout.sector), (1 << 20..(1 << 20) + 4096, 4096));
+        assert!(layout.partitions[1].bytes().end <= DISK - 4096 - GPT_ENTRIES);
+        let odd = Layout::new(&file(&format!("start_offset: 2049\n{text}")), DISK, 4096).unwrap_err();
+        assert!(odd.to_string().contains("sectors of 4096 bytes; use a multiple of 8"), "{odd}");
+        let early = Layout::new(&file(&format!("start_offset: 40\n{text}")), DISK, 4096).unwrap_err();
+        assert!(early.to_string().contains("use 48 or more"), "{early}");
     }
 
     #[test]
@@ -280,7 +312,7 @@ mod tests {
 
     fn files(text: &str, length: u64) -> Result<Vec<PlacedFile>> {
         let file = file(text);
-        Layout::new(&file, DISK)?.place_files(&file, DISK, |_| Ok(length))
+        Layout::new(&file, DISK, SECTOR)?.place_files(&file, DISK, |_| Ok(length))
     }
 
     #[test]

@@ -48,9 +48,15 @@ mod tests {
                     - {size: fill, filesystem: btrfs, mountpoint: /}\n- {size: 8M, filesystem: swap}\n\
                     - {size: 8M, filesystem: ext4, mountpoint: /data}\n- {size: 8M, filesystem: ext4}\n";
         let file = PartitionFile::parse(text, Path::new("disk.yaml")).unwrap();
-        let layout = Layout::new(&file, 1 << 30).unwrap();
+        let layout = Layout::new(&file, 1 << 30, 512).unwrap();
         let table: Vec<Partition> = (1..=5)
-            .map(|number| Partition { number, start: 0, size: 0, part_uuid: format!("u{number}") })
+            .map(|number| Partition {
+                number,
+                start: 0,
+                size: 0,
+                part_uuid: format!("u{number}"),
+                label: String::new(),
+            })
             .collect();
         let expected = "PARTUUID=u1 /boot vfat defaults,noatime,umask=0077 0 2\n\
                         PARTUUID=u3 none swap sw 0 0\n\

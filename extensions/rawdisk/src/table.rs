@@ -8,7 +8,6 @@ use gptman::{GPT, GPTPartitionEntry};
 use mbrman::{MBR, MBRPartitionEntry};
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
-use system::partitions::SECTOR;
 use system::resolve::Links;
 use system::step::{self, change};
 
@@ -35,8 +34,8 @@ pub fn write(
     step::here("write the partition table of", shown).or_cannot("write the partition table of", shown)?;
     let entries = || layout.partitions.iter().filter(|placed| placed.partition.kind.is_some());
     match layout.table {
-        Table::Mbr => mbr(disk, entries(), bootable, identity.serial("disk")?, shown),
-        Table::Gpt => gpt(disk, entries(), bootable, identity, shown),
+        Table::Mbr => mbr(disk, layout.sector, entries(), bootable, identity.serial("disk")?, shown),
+        Table::Gpt => gpt(disk, layout.sector, entries(), bootable, identity, shown),
     }
 }
 
@@ -70,6 +69,7 @@ pub fn boot_code(table: Table, tree: &Dir) -> Result<Vec<u8>> {
 
 fn mbr<'p>(
     disk: &mut File,
+    size: u64,
     entries: impl Iterator<Item = &'p Placed>,
     bootable: Option<u32>,
     signature: [u8; 4],
@@ -78,15 +78,15 @@ fn mbr<'p>(
     let broken = |error: mbrman::Error| {
         Error::refused(format!("cannot make a partition table for {}: {error}", shown.display()))
     };
-    let mut table = MBR::new_from(disk, 512, signature).map_err(broken)?;
+    let mut table = MBR::new_from(disk, sector(size)?, signature).map_err(broken)?;
     for placed in entries {
         let number = placed.partition.number;
         let slot = table.get_mut(number as usize).ok_or_else(|| no_slot(number))?;
         *slot = MBRPartitionEntry {
             boot: if bootable == Some(number) { mbrman::BOOT_ACTIVE } else { mbrman::BOOT_INACTIVE },
             sys: placed.partition.kind.unwrap_or_default(),
-            starting_lba: sector(placed.start)?,
-            sectors: sector(placed.sectors)?,
+            starting_lba: sector(placed.bytes().start / size)?,
+            sectors: sector(placed.size() / size)?,
             ..MBRPartitionEntry::empty()
         };
     }
@@ -94,8 +94,9 @@ fn mbr<'p>(
 }
 
 fn sector(number: u64) -> Result<u32> {
-    u32::try_from(number)
-        .map_err(|_| Error::refused("an MBR reaches no further than 2 TiB; use partition_table_format: gpt"))
+    u32::try_from(number).map_err(|_| {
+        Error::refused("an MBR reaches no further than 2^32 sectors; use partition_table_format: gpt")
+    })
 }
 
 fn no_slot(number: u32) -> Error {
@@ -104,6 +105,7 @@ fn no_slot(number: u32) -> Error {
 
 fn gpt<'p>(
     disk: &mut File,
+    size: u64,
     entries: impl Iterator<Item = &'p Placed>,
     bootable: Option<u32>,
     identity: &Identity,
@@ -112,7 +114,7 @@ fn gpt<'p>(
     let broken = |error: gptman::Error| {
         Error::refused(format!("cannot make a partition table for {}: {error}", shown.display()))
     };
-    let mut table = GPT::new_from(disk, SECTOR, identity.uuid("disk")?.0).map_err(broken)?;
+    let mut table = GPT::new_from(disk, size, identity.uuid("disk")?.0).map_err(broken)?;
     for placed in entries {
         let number = placed.partition.number;
         if number > table.header.number_of_partition_entries {
@@ -122,13 +124,13 @@ fn gpt<'p>(
         table[number] = GPTPartitionEntry {
             partition_type_guid: guid(type_of(placed.partition.kind.unwrap_or_default())),
             unique_partition_guid: identity.uuid(&format!("partition {number}"))?.0,
-            starting_lba: placed.start,
-            ending_lba: placed.start + placed.sectors - 1,
+            starting_lba: placed.bytes().start / size,
+            ending_lba: placed.bytes().end / size - 1,
             attribute_bits: if bootable == Some(number) { LEGACY_BOOT } else { 0 },
             partition_name: name.into(),
         };
     }
-    GPT::write_protective_mbr_into(disk, SECTOR).map_err(broken)?;
+    GPT::write_protective_mbr_into(disk, size).map_err(broken)?;
     table.write_into(disk).map(drop).map_err(broken)
 }
 

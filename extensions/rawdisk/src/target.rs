@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 use system::error::{Error, OrCannot, Result};
+use system::partitions;
 use system::process::Program;
 use system::step::change;
 
@@ -89,10 +90,11 @@ pub fn is_device(location: &Path) -> bool {
     std::fs::metadata(location).is_ok_and(|found| found.file_type().is_block_device())
 }
 
-/// The size of the device, bytes.
-pub fn size_of_device(path: &Path) -> Result<u64> {
+/// The size of the device, and of its sectors, bytes.
+pub fn size_of_device(path: &Path) -> Result<(u64, u64)> {
     let mut file = File::open(path).or_cannot("open", path)?;
-    file.seek(SeekFrom::End(0)).or_cannot("examine", path)
+    let size = file.seek(SeekFrom::End(0)).or_cannot("examine", path)?;
+    Ok((size, partitions::sector_size(&file, path)?))
 }
 
 /// Fails if the device is in use, or if it holds something and `force` is not set.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::{Partition, SECTOR};
+use super::Partition;
 use crate::error::{OrCannot, Result};
 
 /// The most tables of a chain that are read, because a chain may be a circle. The kernel has a limit, too.
@@ -19,14 +19,15 @@ struct Entry {
     sectors: u64,
 }
 
-/// The partitions of the disk. `sector` is its first sector.
-pub(super) fn read(disk: &File, sector: &[u8; 512], shown: &Path) -> Result<Vec<Partition>> {
+/// The partitions of the disk. `sector` is the beginning of its first sector, and `size` the size of its sectors.
+pub(super) fn read(disk: &File, sector: &[u8; 512], size: u64, shown: &Path) -> Result<Vec<Partition>> {
     let signature = u32::from_le_bytes([sector[440], sector[441], sector[442], sector[443]]);
     let partition = |number: u32, entry: &Entry, from: u64| Partition {
         number,
-        start: (from + entry.start) * SECTOR,
-        size: entry.sectors * SECTOR,
+        start: (from + entry.start) * size,
+        size: entry.sectors * size,
         part_uuid: format!("{signature:08x}-{number:02x}"),
+        label: String::new(),
     };
     let primary = entries(sector);
     let used = (1..).zip(&primary).filter(|(_, entry)| entry.is_used());
@@ -35,7 +36,7 @@ pub(super) fn read(disk: &File, sector: &[u8; 512], shown: &Path) -> Result<Vec<
     let (mut number, mut inside) = (FIRST_LOGICAL, 0);
     for _ in 0..MOST_TABLES {
         let at = extended.start + inside;
-        let Some(table) = table(disk, at, shown)? else { break };
+        let Some(table) = table(disk, at * size, shown)? else { break };
         let [entry, next, ..] = entries(&table);
         if entry.is_used() {
             found.push(partition(number, &entry, at));
@@ -50,10 +51,10 @@ pub(super) fn read(disk: &File, sector: &[u8; 512], shown: &Path) -> Result<Vec<
     Ok(found)
 }
 
-/// The sector, if it exists and has the signature of a table.
-fn table(disk: &File, sector: u64, shown: &Path) -> Result<Option<[u8; 512]>> {
+/// The table at this byte, if there is one: it has a signature.
+fn table(disk: &File, at: u64, shown: &Path) -> Result<Option<[u8; 512]>> {
     let mut bytes = [0; 512];
-    match disk.read_exact_at(&mut bytes, sector * SECTOR) {
+    match disk.read_exact_at(&mut bytes, at) {
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
         outcome => outcome.or_cannot("read", shown)?,
     }

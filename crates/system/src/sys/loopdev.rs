@@ -18,18 +18,29 @@ pub fn free_number(control: BorrowedFd<'_>) -> io::Result<i32> {
     unsafe { ioctl_number(control, raw::LOOP_CTL_GET_FREE, 0) }
 }
 
-/// Attaches `size` bytes (0: all) of `backing` from `offset` on. The kernel detaches it at the last close.
+/// A part of a file or device, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    /// Its start.
+    pub offset: u64,
+    /// Its size; 0 is all.
+    pub size: u64,
+    /// The size of its sectors.
+    pub sector: u64,
+}
+
+/// Attaches a part of `backing`. The kernel detaches it at the last close.
 pub fn configure(
     device: BorrowedFd<'_>,
     backing: BorrowedFd<'_>,
-    offset: u64,
-    size: u64,
+    part: Part,
     read_only: bool,
 ) -> io::Result<()> {
     let mut config = raw::loop_config::zeroed();
     config.fd = backing.as_raw_fd().cast_unsigned();
-    config.info.lo_offset = offset;
-    config.info.lo_sizelimit = size;
+    config.block_size = part.sector as u32;
+    config.info.lo_offset = part.offset;
+    config.info.lo_sizelimit = part.size;
     config.info.lo_flags =
         raw::LO_FLAGS_AUTOCLEAR as u32 | if read_only { raw::LO_FLAGS_READ_ONLY as u32 } else { 0 };
     // SAFETY: LOOP_CONFIGURE reads a loop_config.

@@ -29,7 +29,7 @@ fn lay_out(text: &str) {
             return;
         }
     };
-    let Ok(layout) = Layout::new(&file, DISK) else { return };
+    let Ok(layout) = Layout::new(&file, DISK, 512) else { return };
     let mut end = 1;
     for placed in &layout.partitions {
         assert!(placed.start >= end, "partitions overlap");
