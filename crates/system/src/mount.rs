@@ -1,5 +1,7 @@
 //! Mounts: the mount of a directory, the mounts below it, and private mounts that end with the process.
 
+mod own_root;
+
 use std::cell::Cell;
 use std::fs::{self, DirBuilder, create_dir};
 use std::io;
@@ -96,10 +98,18 @@ pub struct PrivateMount {
 
 impl PrivateMount {
     /// Mounts `device` as filesystem `kind` with its own `options`. Set-id programs and device nodes have no effect there.
+    ///
+    /// A read-only mount of a device that cannot be written leaves out what the filesystem's log has.
     pub fn new(device: &Path, kind: &str, flags: MsFlags, options: &str) -> Result<Self> {
         let target = place()?;
         let flags = flags | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOATIME;
-        change("mount", device, || mount(Some(device), &target, Some(kind), flags, Some(options)))?;
+        let mount = |options: &str| mount(Some(device), &target, Some(kind), flags, Some(options));
+        change("mount", device, || match (mount(options), without_log(kind)) {
+            (Err(nix::Error::EROFS), Some(without)) if flags.contains(MsFlags::MS_RDONLY) => {
+                mount([options, without].join(",").trim_start_matches(','))
+            }
+            (outcome, _) => outcome,
+        })?;
         Ok(PrivateMount { target })
     }
 
@@ -118,6 +128,15 @@ impl Drop for PrivateMount {
     }
 }
 
+/// The option that mounts this kind of filesystem without writing what its log has to its place.
+fn without_log(kind: &str) -> Option<&'static str> {
+    match kind {
+        "btrfs" => Some("rescue=nologreplay"),
+        "ext3" | "ext4" => Some("noload"),
+        _ => None,
+    }
+}
+
 /// Gives this thread and its later children a mount namespace of their own, once. Mounts from outside still appear in it. Mounts in it
 /// do not appear outside.
 pub fn leave_shared_namespace() -> Result<()> {
@@ -126,10 +145,18 @@ pub fn leave_shared_namespace() -> Result<()> {
     }
     unshare(CloneFlags::CLONE_NEWNS)
         .or_cannot("make a private mount namespace for", "this process (are you root?)")?;
-    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)
-        .or_cannot("make mounts private below", "/")?;
+    match no_longer_shared() {
+        // After a plain chroot, `/` is a folder of a mount and not its top.
+        Err(nix::Error::EINVAL) => own_root::make()?,
+        outcome => outcome.or_cannot("make mounts private below", "/")?,
+    }
     PRIVATE.set(true);
     Ok(())
+}
+
+/// Keeps what is mounted from here on from appearing in other namespaces.
+fn no_longer_shared() -> nix::Result<()> {
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)
 }
 
 /// A new empty directory to mount on. It is in a private tmpfs, so nothing is left behind.
