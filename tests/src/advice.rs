@@ -12,8 +12,9 @@ use crate::{built, extensions};
 const PROGRAMS: [&str; 5] =
     ["system-version-manager", "baserock-system-config-sync", "manage-baserock", "enter-baserock", "morph"];
 
-/// What stands for a value in an advice, and looks like a variable.
-const PLACEHOLDERS: [&str; 4] = ["PATH", "KEY", "NAME", "TEMP_ROOT"];
+/// What stands for a value in an advice, or is in a line of fstab, and looks like a variable.
+const PLACEHOLDERS: [&str; 8] =
+    ["PATH", "KEY", "NAME", "TEMP_ROOT", "UUID", "LABEL", "PARTUUID", "PARTLABEL"];
 
 /// What a program understands.
 #[derive(Default)]

@@ -3,11 +3,12 @@
 //! Pace: seconds
 
 use std::fs::{self, File};
+use std::path::Path;
 
 use baserock_tests::image::{Image, Mounted};
 use baserock_tests::inputs;
 use baserock_tests::programs::{command, run, shell};
-use baserock_tests::version::put_tree;
+use baserock_tests::version::{manage, put_tree};
 use system::loopdev::LoopDevice;
 
 /// An image with extlinux and the small tree.
@@ -60,6 +61,38 @@ fn several_devices() {
     put_second(&mounted);
     let done = manage(&["deploy", "/systems/third/orig"]);
     assert!(done.stderr.contains("on 2 devices with raid"), "{}", done.stderr);
+}
+
+#[test]
+fn a_full_boot_is_told_with_its_own_numbers_and_what_can_go() {
+    let image = Image::to_be();
+    let tree = image.place().join("tree");
+    shell("cp", &["-a", inputs::busybox().unwrap().to_str().unwrap(), tree.to_str().unwrap()]);
+    let random: Vec<u8> =
+        (0..10u32 << 20).map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    fs::write(tree.join("boot/vmlinuz"), random).unwrap();
+    let partitions = Path::new(env!("CARGO_MANIFEST_DIR")).join("partitions/boot.yaml");
+    let write = |variables: &[(&str, &str)]| {
+        let mut write = command("rawdisk-write");
+        write.arg(&tree).arg(image.path()).env("BOOTLOADER_INSTALL", "none");
+        run(write.envs(variables.iter().copied()))
+    };
+    let partitioned = [("USE_PARTITIONING", "yes"), ("PARTITION_FILE", partitions.to_str().unwrap())];
+    write(&[&partitioned[..], &[("DISK_SIZE", "512M")]].concat()).ok();
+    let upgrade = |label: &str| write(&[("UPGRADE", "yes"), ("VERSION_LABEL", label)]);
+    let list = || manage(&image, &["list"]).ok();
+    upgrade("second").ok();
+    let line = upgrade("third").refused(&[
+        "/boot/systems/third",
+        "MiB are free on /boot",
+        "no version can be removed",
+    ]);
+    assert!(line.contains("the largest: /boot/systems/factory 10 MiB"), "{line}");
+    assert_eq!(list(), "factory\nsecond (default)\n");
+    manage(&image, &["set-default", "factory"]).ok();
+    upgrade("third").refused(&["MiB are free on /boot", "remove LABEL (second)"]);
+    manage(&image, &["remove", "second"]).ok();
+    upgrade("third").ok();
 }
 
 fn put_second(mounted: &Mounted) {

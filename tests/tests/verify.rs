@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use baserock_tests::image::Image;
-use baserock_tests::programs::{Done, shell};
+use baserock_tests::programs::{Done, command, run, shell};
 use baserock_tests::version::{factory_image, manage, put_tree};
 use system::btrfs::{self, Access};
 
@@ -93,11 +93,41 @@ fn a_tree_that_somebody_put_there_is_recorded_when_asked_for() {
         findings(&done)[0],
         "devel: it has no manifest; verify --record devel makes one of what is there now"
     );
+    assert!(done.stderr.contains("1 of 2 versions have no manifest to compare them with: devel"), "{done:?}");
+    assert!(!done.stderr.contains("differ"), "{}", done.stderr);
     let recorded = verify(&image, &["--record", "devel"]).ok();
     assert!(recorded.starts_with("devel: ") && recorded.ends_with(" recorded\n"), "{recorded}");
     assert_eq!(verify(&image, &[]).ok().matches(": whole (").count(), 2);
     verify(&image, &["gone"]).refused(&["version gone does not exist; there are: devel, factory"]);
     assert_eq!(verify(&image, &["--record"]).code, 2);
+}
+
+#[test]
+fn a_subvolume_in_the_tree_has_no_time_and_can_be_filled_by_the_next_version() {
+    let image = factory_image(512);
+    let stub = "var/lib/machines";
+    put_tree(&image, "devel", |orig| {
+        shell("btrfs", &["-q", "subvolume", "create", orig.join(stub).to_str().unwrap()]);
+    });
+    manage(&image, &["deploy", "/systems/devel/orig"]).ok();
+    verify(&image, &["--record", "devel"]).ok();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    assert_eq!(verify(&image, &[]).ok().matches(": whole (").count(), 2);
+    manage(&image, &["set-default", "devel"]).ok();
+    let tree = image.place().join("tree");
+    shell(
+        "cp",
+        &["-a", baserock_tests::inputs::busybox().unwrap().to_str().unwrap(), tree.to_str().unwrap()],
+    );
+    for label in ["third", "fourth"] {
+        fs::create_dir_all(tree.join(stub).join(label)).unwrap();
+        fs::write(tree.join(stub).join(label).join("file"), label).unwrap();
+        let mut upgrade = command("rawdisk-write");
+        upgrade.arg(&tree).arg(image.path()).envs([("UPGRADE", "yes"), ("VERSION_LABEL", label)]);
+        run(&mut upgrade).ok();
+        baserock_tests::version::assert_identical(image.mount("subvolid=5").path(), label, &tree);
+    }
+    assert_eq!(verify(&image, &[]).ok().matches(": whole (").count(), 4);
 }
 
 #[test]

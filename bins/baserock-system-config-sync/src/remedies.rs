@@ -14,7 +14,9 @@ pub fn remedies(error: &Error) -> Option<String> {
             "use --again to merge from the version as built (what is there now is kept as systems/{label}/{kept})"
         ),
         Refusal::Unmergeable { paths, .. } => remedy::take(paths),
-        Refusal::Full { removable, .. } => remedy::make_room("system-version-manager", removable),
+        Refusal::Full { removable, large, .. } => {
+            remedy::make_room("system-version-manager", removable, large)
+        }
         refusal => return volume::remedy(refusal),
     })
 }

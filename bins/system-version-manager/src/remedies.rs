@@ -23,7 +23,12 @@ pub fn remedies(error: &Error) -> Option<String> {
         Refusal::NoSubvolume { .. } => {
             "create it with btrfs subvolume create and copy the tree into it".to_owned()
         }
-        Refusal::Full { removable, .. } => remedy::make_room("system-version-manager", removable),
+        Refusal::Full { removable, large, .. } => {
+            remedy::make_room("system-version-manager", removable, large)
+        }
+        Refusal::DefaultSubvolume { .. } => {
+            "choose another one first (btrfs subvolume set-default 5 PATH chooses the top level)".to_owned()
+        }
         Refusal::Unmergeable { paths, .. } => remedy::take(paths),
         refusal => return volume::remedy(refusal).or_else(|| remedy::boot(refusal)),
     })

@@ -10,7 +10,8 @@ use baserock_terminal::{Output, Show, print};
 ///
 /// Every byte of orig is read and compared with the manifest beside it, which was made when the tree was written. Kernel, initramfs and
 /// device tree are compared with it too, and the version must have all that it needs to boot. A line is printed for every path that
-/// differs, with the differences; the exit code is then 1. A file that the disk cannot read is a difference too.
+/// differs, with the differences; the exit code is then 1. A file that the disk cannot read is a difference too. A version without a
+/// manifest cannot be compared; this is said, and the exit code is 1 too.
 ///
 /// Without LABEL all versions are checked, because the version for a rollback matters as much as the running one.
 #[derive(Debug, clap::Args)]
@@ -31,27 +32,28 @@ impl Verify {
             Some(label) => vec![label.clone()],
             None => volume.versions()?.into_iter().map(|version| version.label).collect(),
         };
-        let mut damaged = Vec::new();
+        let (mut damaged, mut unrecorded) = (Vec::new(), Vec::new());
         for label in &labels {
             let verified = verify(volume, label, &show)?;
             for finding in &verified.findings {
                 print(&format!("{}\n", line(label, finding)))?;
             }
-            if verified.findings.is_empty() {
-                print(&format!("{label}: whole ({})\n", size(verified.size)))?;
-            } else {
-                damaged.push(label.as_str());
+            match verified.findings.as_slice() {
+                [] => print(&format!("{label}: whole ({})\n", size(verified.size)))?,
+                [Finding::NoManifest] => unrecorded.push(label.as_str()),
+                _ => damaged.push(label.as_str()),
             }
         }
-        if damaged.is_empty() {
-            return Ok(());
-        }
-        bail!(
-            "{} of {} versions differ from what they were: {}",
-            damaged.len(),
-            labels.len(),
-            damaged.join(", ")
-        )
+        let count = |versions: &[&str], fault: &str| {
+            let (some, all) = (versions.len(), labels.len());
+            (some > 0).then(|| format!("{some} of {all} versions {fault}: {}", versions.join(", ")))
+        };
+        let faults = [
+            count(&damaged, "differ from what they were"),
+            count(&unrecorded, "have no manifest to compare them with"),
+        ];
+        let faults: Vec<String> = faults.into_iter().flatten().collect();
+        if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("; ")) }
     }
 
     /// Makes the manifest.

@@ -78,6 +78,21 @@ impl Line {
         Line { text: text.to_vec(), target: target.map(|field| normal(&unescape(field))) }
     }
 
+    /// The field with this number; the first is 0.
+    fn field(&self, number: usize) -> Option<&[u8]> {
+        self.text.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty()).nth(number)
+    }
+
+    /// The filesystem that it mounts.
+    pub fn source(&self) -> Source {
+        Source::parse(self.field(0).unwrap_or_default())
+    }
+
+    /// The kind of that filesystem: `ext4`.
+    pub fn kind(&self) -> String {
+        String::from_utf8_lossy(self.field(2).unwrap_or_default()).into_owned()
+    }
+
     /// The line that mounts the root filesystem. It is the same for every version.
     pub fn root(uuid: Uuid) -> Self {
         Line::parse(format!("UUID={uuid} / btrfs defaults,rw,noatime 0 1").as_bytes())
@@ -114,6 +129,81 @@ impl Line {
 fn normal(path: &Path) -> PathBuf {
     let normal: PathBuf = path.components().collect();
     if normal.as_os_str().is_empty() { PathBuf::from(OsStr::from_bytes(b"/")) } else { normal }
+}
+
+/// The name of a filesystem, as the first field of a line gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The UUID of the filesystem.
+    Uuid(String),
+    /// The label of the filesystem.
+    Label(String),
+    /// The UUID of the partition, in the table.
+    PartUuid(String),
+    /// The name of the partition, in the table.
+    PartLabel(String),
+    /// The kernel's name of a partition: this number of a disk.
+    Partition(u32),
+    /// Any other name.
+    Other(PathBuf),
+}
+
+impl Source {
+    /// Parses the field.
+    pub fn parse(field: &[u8]) -> Self {
+        let field = unescape(field);
+        let text = field.to_string_lossy();
+        let tagged = |tag: &str, folder: &str| {
+            let value = text.strip_prefix(tag).and_then(|rest| rest.strip_prefix('=')).map(unquoted);
+            value.or_else(|| {
+                Some(undone(text.strip_prefix("/dev/disk/by-")?.strip_prefix(folder)?.strip_prefix('/')?))
+            })
+        };
+        let tags: [(&str, &str, Make); 4] = [
+            ("UUID", "uuid", Source::Uuid),
+            ("LABEL", "label", Source::Label),
+            ("PARTUUID", "partuuid", Source::PartUuid),
+            ("PARTLABEL", "partlabel", Source::PartLabel),
+        ];
+        let found = tags.into_iter().find_map(|(tag, folder, source)| tagged(tag, folder).map(source));
+        let number = || text.strip_prefix("/dev/").and_then(partition_number).map(Source::Partition);
+        found.or_else(number).unwrap_or_else(|| Source::Other(field.clone()))
+    }
+}
+
+/// Makes a name from the text after a tag.
+type Make = fn(String) -> Source;
+
+/// The number at the end of the kernel's name of a partition: 3 of `vda3`, `nvme0n1p3` and `mmcblk0p3`. Where the name of the disk ends with a
+/// digit, a `p` is between them; so `nvme0n1`, `dm-3` and `disk/by-id/…-part3` are no such names.
+fn partition_number(name: &str) -> Option<u32> {
+    let disk = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let number = name[disk.len()..].parse().ok().filter(|&number| number > 0)?;
+    let is_sound = |disk: &str| disk.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_named_by_letters = || {
+        let letters = ["sd", "hd", "vd", "xvd"].iter().find_map(|kind| disk.strip_prefix(kind));
+        letters.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_lowercase()))
+    };
+    let numbered = disk.strip_suffix('p').filter(|disk| disk.ends_with(|c: char| c.is_ascii_digit()));
+    (numbered.is_some_and(is_sound) || is_named_by_letters()).then_some(number)
+}
+
+fn unquoted(value: &str) -> String {
+    let inside = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    inside.unwrap_or(value).to_owned()
+}
+
+/// Undoes the escapes of the names below `/dev/disk`: `\x` and two hexadecimal digits.
+fn undone(name: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = name.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let digits = tail.strip_prefix(b"x").and_then(|tail| tail.get(..2)).filter(|_| first == b'\\');
+        let byte = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        bytes.push(byte.unwrap_or(first));
+        rest = if byte.is_some() { &tail[3..] } else { tail };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -165,6 +255,41 @@ mod tests {
             fstab.without(|line| line.kept_database().is_some()),
             Fstab::default().completed(&wanted())
         );
+    }
+
+    #[test]
+    fn a_filesystem_is_named_in_many_ways() {
+        for (field, expected) in [
+            ("UUID=5f-a3", Source::Uuid("5f-a3".into())),
+            ("UUID=\"5f-a3\"", Source::Uuid("5f-a3".into())),
+            ("/dev/disk/by-uuid/5f-a3", Source::Uuid("5f-a3".into())),
+            ("LABEL=my\\040boot", Source::Label("my boot".into())),
+            ("/dev/disk/by-label/my\\x20boot", Source::Label("my boot".into())),
+            ("PARTUUID=1234abcd-02", Source::PartUuid("1234abcd-02".into())),
+            ("/dev/disk/by-partuuid/1234abcd-02", Source::PartUuid("1234abcd-02".into())),
+            ("PARTLABEL=boot2", Source::PartLabel("boot2".into())),
+            ("/dev/disk/by-partlabel/boot2", Source::PartLabel("boot2".into())),
+            ("/dev/vda3", Source::Partition(3)),
+            ("/dev/xvdab12", Source::Partition(12)),
+            ("/dev/nvme0n1p3", Source::Partition(3)),
+            ("/dev/mmcblk0p1", Source::Partition(1)),
+        ] {
+            assert_eq!(Source::parse(field.as_bytes()), expected, "{field}");
+        }
+        for field in [
+            "/dev/vda",
+            "/dev/nvme0n1",
+            "/dev/mmcblk0",
+            "/dev/loop3",
+            "/dev/dm-3",
+            "/dev/mapper/vg-boot3",
+            "/dev/vg0/boot3",
+            "/dev/disk/by-id/virtio-disk-part3",
+            "/dev/disk/by-path/pci-0000:00:05.0-part3",
+            "tmpfs3",
+        ] {
+            assert_eq!(Source::parse(field.as_bytes()), Source::Other(field.into()), "{field}");
+        }
     }
 
     #[test]

@@ -117,6 +117,8 @@ pub enum Refusal {
         kept: u64,
         /// The versions that can be removed to make room.
         removable: Vec<ExistingLabel>,
+        /// If no version can be removed: the largest folders, with their sizes in MiB.
+        large: Vec<(PathBuf, u64)>,
     },
     /// The version is incomplete, and it is unknown which parts of it may be deleted.
     #[error("version {label} is damaged: it has a run that no deployment made complete")]
@@ -130,21 +132,27 @@ pub enum Refusal {
         /// The tree.
         orig: PathBuf,
     },
-    /// The volume is full.
-    #[error("{cause}; {free} of {total} MiB are free for data, {metadata} MiB for metadata")]
+    /// The version cannot be deleted, because the filesystem's default subvolume is in it.
+    #[error("version {label} cannot be removed: {} is the default subvolume of the filesystem", path.display())]
+    DefaultSubvolume {
+        /// The version.
+        label: ExistingLabel,
+        /// The subvolume.
+        path: PathBuf,
+    },
+    /// The volume, or its boot filesystem, is full.
+    #[error("{cause}; {room}")]
     Full {
         /// The failure for lack of space.
         cause: Box<Error>,
-        /// MiB that are free for data.
-        free: u64,
-        /// MiB for data in all.
-        total: u64,
-        /// MiB that are free for metadata.
-        metadata: u64,
+        /// The room on the full filesystem.
+        room: Room,
         /// The volume, as the user names it.
         volume: PathBuf,
         /// The versions that can be removed to make room.
         removable: Vec<ExistingLabel>,
+        /// If no version can be removed: the largest folders, with their sizes in MiB.
+        large: Vec<(PathBuf, u64)>,
     },
     /// A merge would overwrite somebody's changes in the new version's `/etc`.
     #[error("somebody has edited etc of {label} since it was deployed")]
@@ -236,6 +244,41 @@ pub enum Refusal {
         /// The Debian package that has it.
         package: &'static str,
     },
+}
+
+/// The room on a full filesystem, in MiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// The volume.
+    Volume {
+        /// Free for data.
+        free: u64,
+        /// For data in all.
+        total: u64,
+        /// Free for metadata.
+        metadata: u64,
+    },
+    /// The boot filesystem, which is another one.
+    Boot {
+        /// Free.
+        free: u64,
+        /// In all.
+        total: u64,
+    },
+    /// The boot filesystem is a FAT that is not mounted.
+    Fat,
+}
+
+impl std::fmt::Display for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Room::Volume { free, total, metadata } => {
+                write!(f, "{free} of {total} MiB are free for data, {metadata} MiB for metadata")
+            }
+            Room::Boot { free, total } => write!(f, "{free} of {total} MiB are free on /boot"),
+            Room::Fat => f.write_str("the FAT of /boot is full"),
+        }
+    }
 }
 
 /// A file that a version boots with.

@@ -7,10 +7,11 @@ use std::path::Path;
 use std::thread;
 
 use nix::sys::stat::{FileStat, SFlag, fstat};
+use system::btrfs;
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 use system::inode::{Inode, times};
-use system::metadata::Metadata;
+use system::metadata::{Metadata, Time};
 use system::signal;
 use system::walk::{Place, Visit, Walk};
 
@@ -106,6 +107,9 @@ struct Scanner<'a, 'scope> {
     buffer: Vec<u8>,
 }
 
+/// The time of every directory that stands for a subvolume in a snapshot ([`btrfs::is_stub`]).
+pub const STUB_TIME: Time = Time { seconds: 0, nanoseconds: 0 };
+
 /// Stands for a hash that is still being made.
 const LATER: Hash = Hash([0; 32]);
 
@@ -137,7 +141,11 @@ impl Scanner<'_, '_> {
             Visit::Enter(place, dir) => {
                 signal::check()?;
                 let inode = Inode::open(dir.as_fd(), dir.shown(""));
-                let stat = inode.stat()?;
+                let mut stat = inode.stat()?;
+                if btrfs::is_stub(dir)? {
+                    // It has no times of its own, and every scan has to find the same.
+                    (stat.st_mtime, stat.st_mtime_nsec) = (STUB_TIME.seconds, 0);
+                }
                 let mut metadata = inode.metadata(&stat)?;
                 if place.is_top() {
                     // A tree whose top has such a flag could not be renamed.

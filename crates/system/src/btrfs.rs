@@ -14,10 +14,14 @@ use nix::sys::statfs::{BTRFS_SUPER_MAGIC, fstatfs};
 use crate::dir::Dir;
 use crate::error::{Error, OrCannot, Result};
 use crate::step::change;
+use crate::swap;
 use crate::sys::btrfs as ioctl;
 
 /// The inode number of every subvolume's root directory.
 const SUBVOLUME_INODE: u64 = 256;
+
+/// The inode number of every directory that stands for a subvolume in a snapshot.
+const STUB_INODE: u64 = 2;
 
 /// Whether a snapshot can be written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,17 +53,30 @@ pub fn is_subvolume(dir: &Dir) -> Result<bool> {
     Ok(dir.stat()?.st_ino == SUBVOLUME_INODE && is_btrfs(dir)?)
 }
 
+/// Whether this is the empty directory that a snapshot has in the place of a subvolume inside its source. It has no inode on the disk, so its
+/// times are those at which the kernel first looked at it.
+pub fn is_stub(dir: &Dir) -> Result<bool> {
+    Ok(dir.stat()?.st_ino == STUB_INODE && is_btrfs(dir)?)
+}
+
 /// Creates an empty subvolume. Durable after the next [`commit`].
 pub fn create(parent: &Dir, name: &str) -> Result<()> {
     change("create subvolume", parent.shown(name), || ioctl::create(parent.as_fd(), OsStr::new(name)))
 }
 
-/// Snapshots the subvolume `source` as `name` in `parent`. Subvolumes inside it become empty directories in the snapshot.
+/// Snapshots the subvolume `source` as `name` in `parent`. Subvolumes inside it become empty directories in the snapshot. The error is
+/// [`Error::SwappedTo`] if the kernel swaps to a file in it.
 pub fn snapshot(source: &Dir, parent: &Dir, name: impl AsRef<OsStr>, access: Access) -> Result<()> {
     let name = name.as_ref();
-    change(format!("snapshot {} as", source.shown("").display()), parent.shown(name), || {
+    let outcome = change(format!("snapshot {} as", source.shown("").display()), parent.shown(name), || {
         ioctl::snapshot(source.as_fd(), parent.as_fd(), name, access == Access::ReadOnly)
-    })
+    });
+    match outcome {
+        Err(error) if error.os_error() == Some(libc::ETXTBSY) => {
+            Err(Error::SwappedTo { tree: source.shown(""), file: swap::file_in(source)? })
+        }
+        outcome => outcome,
+    }
 }
 
 /// Deletes the subvolume `name` in `parent` and all subvolumes inside it, the innermost first. Returns the ids of the deleted trees. Their
@@ -99,6 +116,11 @@ pub fn nested(subvolume: &Dir) -> Result<Vec<PathBuf>> {
             _ => return Ok(found),
         }
     }
+}
+
+/// The number of the tree that is mounted if no subvolume is named; `None` if there is none. The kernel does not delete its subvolume.
+pub fn default_subvolume(dir: &Dir) -> Result<Option<u64>> {
+    ioctl::default_subvolume(dir.as_fd()).or_cannot("find the default subvolume of", dir.shown(""))
 }
 
 /// Whether the subvolume is writable or read-only.

@@ -45,6 +45,14 @@ pub enum Error {
         /// The mount point.
         path: PathBuf,
     },
+    /// The kernel swaps to a file in a subvolume, which can be neither snapshotted nor deleted meanwhile.
+    #[error("{} cannot be snapshotted or deleted: the kernel swaps to {}", tree.display(), swap_file(file.as_deref()))]
+    SwappedTo {
+        /// The subvolume.
+        tree: PathBuf,
+        /// The swap file, as this process finds it; `None` if this process cannot reach it.
+        file: Option<PathBuf>,
+    },
     /// A file is larger than the limit for such files.
     #[error("{} has more than {most} bytes, the most that is read of it", path.display())]
     TooLarge {
@@ -103,6 +111,11 @@ impl Error {
             Error::Refused(kind) => kind.downcast_ref(),
             _ => None,
         }
+    }
+
+    /// The words of the kernel's error alone.
+    pub fn reason_of(cause: &io::Error) -> String {
+        describe(cause)
     }
 
     /// An [`Error::Malformed`].
@@ -182,6 +195,10 @@ fn describe(cause: &io::Error) -> String {
 fn signal_name(number: i32) -> String {
     nix::sys::signal::Signal::try_from(number)
         .map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
+}
+
+fn swap_file(file: Option<&Path>) -> String {
+    file.map_or_else(|| "a swap file in it".to_owned(), |file| format!("the swap file {}", file.display()))
 }
 
 fn said(stderr: &str) -> String {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::mount::MsFlags;
 
 use crate::dir::Dir;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::loopdev::LoopDevice;
 use crate::mount::PrivateMount;
 use crate::process::Program;
@@ -83,7 +83,7 @@ impl Mirror {
         let (now, before) = (self.tree()?, self.known.borrow().clone());
         let is_new = |path: &PathBuf, state: &Option<State>| before.get(path) != Some(state);
         for (path, _) in now.iter().filter(|(path, state)| state.is_none() && is_new(path, state)) {
-            self.tool("mmd").arg(inside(path)).run()?;
+            self.tool("mmd").arg(inside(path)).run().map_err(|error| self.or_full(error))?;
         }
         let mut files: Vec<_> = now
             .iter()
@@ -92,7 +92,8 @@ impl Mirror {
             .collect();
         files.sort_by_key(|path| self.names.iter().position(|name| path.starts_with(name)));
         for path in files {
-            self.tool("mcopy").args(["-o", "-m"]).arg(self.path().join(path)).arg(inside(path)).run()?;
+            let copy = self.tool("mcopy").args(["-o", "-m"]).arg(self.path().join(path)).arg(inside(path));
+            copy.run().map_err(|error| self.or_full(error))?;
         }
         // In reverse, so that a directory is empty when it is removed.
         for (path, state) in before.iter().rev().filter(|(path, _)| !now.contains_key(*path)) {
@@ -100,6 +101,18 @@ impl Mirror {
         }
         self.known.replace(now);
         change("sync", &self.device, || File::open(&self.device).and_then(|device| device.sync_all()))
+    }
+
+    /// The error, or the kernel's one for a lack of space if that is what mtools say.
+    fn or_full(&self, error: Error) -> Error {
+        match error {
+            Error::Program { stderr, .. } if stderr.to_lowercase().contains("disk full") => Error::Io {
+                action: "write to".into(),
+                path: self.device.clone(),
+                cause: std::io::Error::from_raw_os_error(libc::ENOSPC),
+            },
+            error => error,
+        }
     }
 
     /// The names at the top of the FAT.

@@ -41,6 +41,7 @@ pub mod resolve;
 pub mod signal;
 pub mod step;
 pub mod superblock;
+pub mod swap;
 pub mod sys;
 pub mod trail;
 pub mod undo;

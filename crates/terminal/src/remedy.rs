@@ -1,5 +1,7 @@
 //! Remedies for errors. Libraries tell what happened. Only a program knows its options, commands and variables, and adds a remedy.
 
+use std::path::PathBuf;
+
 use baserock::etc::EtcPath;
 use baserock::refusal::BootFile;
 use baserock::{ExistingLabel, Refusal};
@@ -69,13 +71,18 @@ pub fn take_by_variable(paths: &[EtcPath]) -> String {
     format!("choose with MERGE_TAKE: {}", takes.join(" "))
 }
 
-/// The remedy for a full volume: versions to remove with `command`, which is system-version-manager with its options.
-pub fn make_room(command: &str, removable: &[ExistingLabel]) -> String {
+/// The remedy for a full volume: versions to remove with `command`, which is system-version-manager with its options. If there are none, the
+/// `large` folders are named with their sizes in MiB.
+pub fn make_room(command: &str, removable: &[ExistingLabel], large: &[(PathBuf, u64)]) -> String {
     let labels: Vec<&str> = removable.iter().map(ExistingLabel::as_str).collect();
-    match labels.as_slice() {
-        [] => "no version can be removed: delete files from /state, or enlarge the volume".to_owned(),
-        labels => format!("remove a version with {command} remove LABEL ({})", labels.join(", ")),
+    if !labels.is_empty() {
+        return format!("remove a version with {command} remove LABEL ({})", labels.join(", "));
     }
+    let large: Vec<String> =
+        large.iter().map(|(path, size)| format!("{} {size} MiB", path.display())).collect();
+    let largest =
+        if large.is_empty() { String::new() } else { format!(" (the largest: {})", large.join(", ")) };
+    format!("no version can be removed: delete other files{largest}, or enlarge the filesystem")
 }
 
 fn variable(file: BootFile) -> &'static str {
@@ -108,6 +115,8 @@ fn usual(error: &Error) -> Option<String> {
     Some(match error {
         Error::Busy { .. } => "wait for it to end".to_owned(),
         Error::NotInstalled { package, .. } => install(package),
+        Error::SwappedTo { file: Some(file), .. } => format!("stop that first (swapoff {})", file.display()),
+        Error::SwappedTo { file: None, .. } => "stop that first (swapoff)".to_owned(),
         Error::NoUserNamespaces { setting, wanted, .. } => {
             format!("have root run `sysctl {setting}={wanted}`, or run this as root")
         }

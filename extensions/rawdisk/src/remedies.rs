@@ -16,8 +16,8 @@ pub fn remedies(error: &Error) -> Option<String> {
             format!("choose another VERSION_LABEL, or remove it first ({} remove {label})", manager(volume))
         }
         Refusal::Foreign { label, volume } => format!("remove it first ({} remove {label})", manager(volume)),
-        Refusal::Full { volume, removable, .. } | Refusal::NoRoom { volume, removable, .. } => {
-            make_room(&manager(volume), removable)
+        Refusal::Full { volume, removable, large, .. } | Refusal::NoRoom { volume, removable, large, .. } => {
+            make_room(&manager(volume), removable, large)
         }
         Refusal::Unmergeable { paths, .. } => take_by_variable(paths),
         refusal => return boot(refusal),

@@ -18,8 +18,8 @@ pub fn remedies(error: &Error) -> Option<String> {
         Refusal::Foreign { label, .. } => {
             format!("remove it there first (system-version-manager remove {label})")
         }
-        Refusal::Full { removable, .. } | Refusal::NoRoom { removable, .. } => {
-            format!("on the target, {}", make_room("system-version-manager", removable))
+        Refusal::Full { removable, large, .. } | Refusal::NoRoom { removable, large, .. } => {
+            format!("on the target, {}", make_room("system-version-manager", removable, large))
         }
         Refusal::Unmergeable { paths, .. } => take_by_variable(paths),
         Refusal::NotBaserock { .. } => "make the target's disk with rawdisk.write first".to_owned(),

@@ -2,7 +2,7 @@
 
 use system::error::Result;
 
-use super::accounts::{self, Accounts};
+use super::accounts;
 use super::fingerprint::fingerprint_of_user;
 use super::identity::{Class, class};
 use super::path::EtcPath;
@@ -17,8 +17,7 @@ use super::tree::{Kind, Node, Trees};
 pub fn plan_sync(mut trees: Trees, canonical: Option<&Record>) -> Result<Plan> {
     let user = fingerprint_of_user(&trees.user);
     let dropped = canonical.map(|record| record.dropped.clone()).unwrap_or_default();
-    let merged = accounts::merge(&trees.v1, &trees.user, &trees.v2, &dropped)?;
-    let accounts = merged.unwrap_or_else(|| Accounts { dropped, ..Accounts::default() });
+    let accounts = accounts::merge(&trees.v1, &trees.user, &trees.v2, &dropped)?.unwrap_or_default();
     trees.v2.apply_moves(&accounts.v2_moves);
     let mut result = trees.user;
     for (path, content) in accounts.files {

@@ -60,7 +60,7 @@ struct Plan {
 /// When this returns, the version is complete and on the disk. After a failure, or after a crash and another try that fails, only its
 /// `orig` is left.
 pub fn deploy(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result<Deployed> {
-    full::explain(volume, attempt(volume, options, observer))
+    full::explain(volume, Some(&options.label), attempt(volume, options, observer))
 }
 
 fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result<Deployed> {

@@ -31,10 +31,9 @@ pub fn discard(volume: &Volume, label: &str, deleted: &mut Vec<u64>) -> Result<(
 /// space.
 pub fn discard_made_from(volume: &Volume, orig: &Dir, deleted: &mut Vec<u64>) -> Result<()> {
     let Some(folders) = folders(volume)? else { return Ok(()) };
-    for entry in folders.entries()? {
-        let label = entry.name.to_string_lossy();
+    for entry in folders.entries()?.iter().filter(|entry| entry.is_dir != Some(false)) {
         if is_made_from(&folders.dir(&entry.name)?, orig)? {
-            discard(volume, &label, deleted)?;
+            deleted.extend(remove::tree(&folders, &entry.name)?);
         }
     }
     Ok(())

@@ -39,10 +39,10 @@ pub struct StoredManifest {
     pub is_current: bool,
 }
 
-/// The manifest beside the version's tree, if it describes the tree as it is now. A damaged manifest counts as missing.
+/// The manifest beside the version's tree, if it describes the tree as it is now. A damaged or unreadable manifest counts as missing.
 pub fn load(version: &Dir, tree: &Dir) -> Result<Option<Manifest>> {
     match examine(version, tree) {
-        Err(Error::Malformed { .. }) => Ok(None),
+        Err(Error::Malformed { .. } | Error::Io { .. }) => Ok(None),
         found => Ok(found?.filter(|beside| beside.is_current).map(|beside| beside.manifest)),
     }
 }

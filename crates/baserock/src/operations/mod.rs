@@ -12,6 +12,7 @@ mod losses;
 pub mod manifest;
 mod marker;
 pub mod menu;
+mod removable;
 pub mod remove;
 pub mod repair;
 pub mod set_default;

@@ -1,18 +1,16 @@
 //! Removes a version: first from the menu, then its data.
 
-use std::path::Path;
 use std::time::Duration;
 
 use system::btrfs;
-use system::error::{Error, Result};
+use system::error::Result;
 use system::observer::Observer;
 use system::remove;
 
-use super::{ballast, boot_files, full, incoming, menu, repair};
+use super::{ballast, boot_files, full, incoming, menu, removable, repair};
 use crate::label::ExistingLabel;
-use crate::layout::{self, ORIG, RUN, SYSTEMS};
-use crate::refusal::Refusal;
-use crate::volume::{Survey, Volume};
+use crate::layout::{ORIG, RUN, SYSTEMS};
+use crate::volume::Volume;
 
 /// The options of a removal.
 #[derive(Clone, Debug)]
@@ -28,19 +26,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Removes the version, complete or not. When this returns, its space is free again.
 ///
-/// A version that is running, the default, or in use is refused. Once the menu has stopped naming the version, its data is deleted even if a
+/// A version that is running, the default, or in use is refused, and so is one with a subvolume of somebody's in it. Once the menu has stopped naming the version, its data is deleted even if a
 /// signal comes. After a crash the next removal finishes the work.
 pub fn remove(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result<()> {
-    full::explain(volume, attempt(volume, options, observer))
+    full::explain(volume, None, attempt(volume, options, observer))
 }
 
 fn attempt(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result<()> {
     let label = &options.label;
     let survey = volume.survey()?;
-    check(volume, &survey, options)?;
+    removable::check(volume, &survey, label, options.force)?;
     let survey = ballast::with_release(volume, || repair::repair(volume, &survey, observer))?;
     if survey.default.as_ref() == Some(label) {
-        return Err(is_default(label));
+        return Err(removable::is_default(label));
     }
     observer.phase(format!("taking {label} out of the boot menu"));
     if let Some(default) = &survey.default {
@@ -66,27 +64,4 @@ fn attempt(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result
         ));
     }
     Ok(())
-}
-
-fn check(volume: &Volume, survey: &Survey, options: &Remove) -> Result<()> {
-    let label = &options.label;
-    if !volume.top().has(layout::version(label))? {
-        return survey.require(volume, label);
-    }
-    if survey.running.as_ref() == Some(label) {
-        return Err(Refusal::Running { label: label.clone() }.into());
-    }
-    if survey.default.as_ref() == Some(label) {
-        return Err(is_default(label));
-    }
-    if *label == ExistingLabel::factory() && !options.force {
-        return Err(Refusal::AlwaysBoots { label: label.clone() }.into());
-    }
-    volume.refuse_live(label)?;
-    // This check comes before the menu is changed, so that a version that cannot be removed completely stays complete.
-    remove::refuse_mounts(&volume.version_dir(label)?, Path::new(""))
-}
-
-fn is_default(label: &ExistingLabel) -> Error {
-    Refusal::Default { label: label.clone() }.into()
 }

@@ -22,7 +22,7 @@ pub struct SetDefault {
 ///
 /// When this returns, the next boot is that version. Until the switch it is the old one. There is nothing in between.
 pub fn set_default(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Result<MergedAgain> {
-    full::explain(volume, attempt(volume, options, observer))
+    full::explain(volume, None, attempt(volume, options, observer))
 }
 
 fn attempt(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Result<MergedAgain> {

@@ -61,6 +61,16 @@ pub fn verify(volume: &Volume, label: &ExistingLabel, observer: &dyn Observer) -
     if !volume.top().has(layout::version(label))? {
         volume.require(label)?;
     }
+    match look(volume, label, observer) {
+        // What the disk cannot read of this version must not keep the other versions from being verified.
+        Err(error) if error.os_error().is_some() => {
+            Ok(Verified { findings: vec![Finding::Version(error.to_string())], size: Size::default() })
+        }
+        outcome => outcome,
+    }
+}
+
+fn look(volume: &Volume, label: &ExistingLabel, observer: &dyn Observer) -> Result<Verified> {
     let findings = volume.faults(label)?.into_iter().map(Finding::Version).collect();
     let mut verified = Verified { findings, size: Size::default() };
     let version = volume.version_dir(label)?;

@@ -1,9 +1,11 @@
 //! Opens a volume on a disk or image. The volume is the whole disk or one partition, and `/boot` may be on another partition.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{FileExt, FileTypeExt};
+use std::io::ErrorKind;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
 use nix::mount::MsFlags;
 use system::dir::{Dir, MOST_TEXT};
 use system::error::{Error, OrCannot, Result, if_exists};
@@ -14,34 +16,66 @@ use system::partitions::{self, Partition};
 use system::superblock::{self, Uuid};
 
 use super::boot_place::BootPlace;
+use super::filesystem::{self, Filesystem};
+use super::source::{self, Source};
 use super::{Opening, Purpose, Volume};
-use crate::fstab::{Fstab, Line};
+use crate::fstab::{self, Fstab, Line};
 use crate::layout::{self, MOUNTS, PRIVATE, RUN, SYSTEMS};
 
 /// An open disk or image, with its partitions.
 struct Disk<'d> {
-    file: &'d File,
+    source: &'d Source,
     shown: &'d Path,
     partitions: Vec<Partition>,
     is_device: bool,
 }
 
 /// Opens the volume on the disk or image.
-pub(super) fn open(file: &File, shown: &Path, opening: &Opening) -> Result<Volume> {
-    let is_device = file.metadata().or_cannot("examine", shown)?.file_type().is_block_device();
-    if let Some(superblock) = superblock::read(file, 0, shown)? {
-        let device = (!is_device).then(|| LoopDevice::attach(file, shown, 0, 0, false)).transpose()?;
+pub(super) fn open(source: &Source, shown: &Path, opening: &Opening) -> Result<Volume> {
+    let is_device = is_device(&source.file, shown)?;
+    if let Some(superblock) = superblock::read(&source.file, 0, shown)? {
+        let attach = || LoopDevice::attach(&source.file, shown, 0, 0, source.is_read_only);
+        let device = (!is_device).then(attach).transpose()?;
         let path = device.as_ref().map_or(shown, LoopDevice::path).to_owned();
         let volume = Volume::mount(&path, shown, &superblock, opening.flags())?;
         let volume = Volume { _device: device, ..volume };
-        return if is_device { refuse_other_boot(volume, opening) } else { Ok(volume) };
+        return with_boot_beside(volume, is_device.then_some(shown), opening);
     }
-    let disk = Disk { file, shown, partitions: partitions::read(file, shown)?, is_device };
+    let disk = Disk { source, shown, partitions: partitions::read(&source.file, shown)?, is_device };
     let mut volume = disk.volume(opening)?;
     if let Some(line) = boot_line(&volume)? {
         volume.boot = disk.boot_place(&line, opening)?;
     }
     Ok(volume)
+}
+
+/// Completes a volume that is all that was named, a mounted directory or one partition: its boot files may be in another partition of the same
+/// disk. `device` is the volume's. Where the boot files are not found, the volume can only be looked at.
+pub(super) fn with_boot_beside(volume: Volume, device: Option<&Path>, opening: &Opening) -> Result<Volume> {
+    // A merge under the lock of another program leaves the boot files alone.
+    let needs_none = matches!(opening.purpose, Purpose::Make | Purpose::ChangeUnder(_));
+    if needs_none || !volume.top.has(SYSTEMS)? {
+        return Ok(volume);
+    }
+    let Some(line) = boot_line(&volume)? else { return Ok(volume) };
+    match boot_beside(&volume, &line, device, opening) {
+        Ok(boot) => Ok(Volume { boot, ..volume }),
+        Err(_) if opening.purpose == Purpose::Look => Ok(volume),
+        Err(error) => Err(error),
+    }
+}
+
+fn boot_beside(volume: &Volume, line: &Line, device: Option<&Path>, opening: &Opening) -> Result<BootPlace> {
+    let Some(path) = device.and_then(whole_disk) else {
+        return Err(Error::refused(format!(
+            "the boot files of {} are on another filesystem (fstab: {}); give the whole disk",
+            volume.name.display(),
+            String::from_utf8_lossy(&line.text).trim()
+        )));
+    };
+    let source = source::open(&path, &path, opening)?;
+    let partitions = partitions::read(&source.file, &path)?;
+    Disk { source: &source, shown: &path, partitions, is_device: true }.boot_place(line, opening)
 }
 
 impl Disk<'_> {
@@ -52,7 +86,7 @@ impl Disk<'_> {
         }
         let mut found: Option<(u32, Volume)> = None;
         for partition in &self.partitions {
-            let Some(superblock) = superblock::read(self.file, partition.start, self.shown)? else {
+            let Some(superblock) = superblock::read(&self.source.file, partition.start, self.shown)? else {
                 continue;
             };
             let (path, device) = self.attach(partition)?;
@@ -81,20 +115,30 @@ impl Disk<'_> {
 
     /// Opens the boot filesystem that the line of fstab mounts.
     fn boot_place(&self, line: &Line, opening: &Opening) -> Result<BootPlace> {
-        let text = String::from_utf8_lossy(&line.text).into_owned();
-        let mut words = text.split_whitespace();
-        let (source, kind) = (words.next().unwrap_or_default(), words.nth(1).unwrap_or_default());
-        let partition = self.find(source)?.ok_or_else(|| {
-            Error::refused(format!(
-                "the versions' /boot is on {source}, which is no partition of {}; boot the machine and work in it",
+        let text = String::from_utf8_lossy(&line.text).trim().to_owned();
+        let Some(partition) = self.find(&line.source())? else {
+            return Err(Error::refused(format!(
+                "the versions' /boot is on no partition of {} (fstab: {text}); boot the machine and work in it",
                 self.shown.display()
-            ))
-        })?;
+            )));
+        };
         let (path, device) = self.attach(partition)?;
-        if matches!(kind, "vfat" | "msdos") {
+        let kind = match line.kind() {
+            kind if kind == "auto" => self.filesystem(partition)?.map_or(kind, |found| found.kind.to_owned()),
+            kind => kind,
+        };
+        if matches!(kind.as_str(), "vfat" | "msdos") {
+            if device.is_none() && opening.purpose != Purpose::Look {
+                refuse_mounted(&path)?;
+            }
             return BootPlace::mirrored(Mirror::new(path, device, &layout::BOOT_NAMES)?);
         }
-        BootPlace::mounted(PrivateMount::new(&path, kind, opening.flags() | MsFlags::MS_NOEXEC, "")?, device)
+        if kind == "btrfs" {
+            return Err(Error::refused(format!(
+                "the versions' /boot is a btrfs of its own (fstab: {text}), which is not supported; put it on the volume"
+            )));
+        }
+        BootPlace::mounted(PrivateMount::new(&path, &kind, opening.flags() | MsFlags::MS_NOEXEC, "")?, device)
     }
 
     /// The device of a partition: the kernel's own, or else a loop device that is attached for it.
@@ -104,33 +148,47 @@ impl Disk<'_> {
         {
             return Ok((node, None));
         }
-        let device = LoopDevice::attach(self.file, self.shown, partition.start, partition.size, false)?;
+        let Source { file, is_read_only } = self.source;
+        let device = LoopDevice::attach(file, self.shown, partition.start, partition.size, *is_read_only)?;
         Ok((device.path().to_owned(), Some(device)))
     }
 
-    /// The partition with this name in fstab. The name is its own UUID, the UUID of its filesystem, or a device name that ends with its number.
-    fn find(&self, source: &str) -> Result<Option<&Partition>> {
-        if let Some(uuid) = source.strip_prefix("PARTUUID=") {
-            return Ok(self
-                .partitions
-                .iter()
-                .find(|partition| partition.part_uuid.eq_ignore_ascii_case(uuid)));
-        }
-        if let Some(uuid) = source.strip_prefix("UUID=") {
-            for partition in &self.partitions {
-                if filesystem_uuid(self.file, partition.start, self.shown)?
-                    .is_some_and(|own| own.eq_ignore_ascii_case(uuid))
-                {
-                    return Ok(Some(partition));
-                }
+    /// The partition that fstab names so. It is an error if the name fits several.
+    fn find(&self, source: &fstab::Source) -> Result<Option<&Partition>> {
+        let mut found = None;
+        for partition in &self.partitions {
+            if !self.is_it(partition, source)? {
+                continue;
             }
-            return Ok(None);
+            if found.replace(partition).is_some() {
+                return Err(Error::refused(format!(
+                    "several partitions of {} are what the versions' fstab has as /boot ({source:?})",
+                    self.shown.display()
+                )));
+            }
         }
-        let number =
-            source.strip_prefix("/dev/").map(|name| name.trim_start_matches(|c: char| !c.is_ascii_digit()));
-        let number =
-            number.and_then(|digits| digits.rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
-        Ok(number.and_then(|number: u32| self.partitions.iter().find(|partition| partition.number == number)))
+        Ok(found)
+    }
+
+    fn is_it(&self, partition: &Partition, source: &fstab::Source) -> Result<bool> {
+        Ok(match source {
+            fstab::Source::PartUuid(uuid) => partition.part_uuid.eq_ignore_ascii_case(uuid),
+            fstab::Source::PartLabel(label) => partition.label == *label,
+            fstab::Source::Partition(number) => partition.number == *number,
+            fstab::Source::Uuid(uuid) => {
+                self.filesystem(partition)?.is_some_and(|own| own.uuid.eq_ignore_ascii_case(uuid))
+            }
+            fstab::Source::Label(label) => self.filesystem(partition)?.is_some_and(|own| own.label == *label),
+            // Links such as those in /dev/disk/by-id tell only on the machine itself where they lead.
+            fstab::Source::Other(path) => {
+                let leads_to = self.is_device.then(|| path.canonicalize().ok()).flatten();
+                leads_to.is_some() && leads_to == node(self.shown, partition.number)
+            }
+        })
+    }
+
+    fn filesystem(&self, partition: &Partition) -> Result<Option<Filesystem>> {
+        filesystem::read(&self.source.file, partition.start, self.shown)
     }
 }
 
@@ -149,26 +207,29 @@ fn node(device: &Path, number: u32) -> Option<PathBuf> {
     Some(Path::new("/dev").join(found.file_name()?)).filter(|node| node.exists())
 }
 
-/// The UUID of an ext or FAT filesystem, as fstab writes it.
-fn filesystem_uuid(disk: &File, start: u64, shown: &Path) -> Result<Option<String>> {
-    let mut bytes = [0; 2048];
-    match disk.read_exact_at(&mut bytes, start) {
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
-        outcome => outcome.or_cannot("read", shown)?,
+/// The disk that has this device as a partition.
+fn whole_disk(device: &Path) -> Option<PathBuf> {
+    let entry = Path::new("/sys/class/block").join(device.canonicalize().ok()?.file_name()?);
+    if !entry.join("partition").exists() {
+        return None;
     }
-    let serial = |at: usize| {
-        let [a, b, c, d] = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
-        Some(format!("{d:02X}{c:02X}-{b:02X}{a:02X}"))
-    };
-    if bytes[1024 + 0x38..1024 + 0x3a] == [0x53, 0xef] {
-        let uuid = bytes[1024 + 0x68..].first_chunk().copied();
-        return Ok(uuid.map(|uuid| Uuid(uuid).to_string()));
+    let disk = entry.canonicalize().ok()?;
+    Some(Path::new("/dev").join(disk.parent()?.file_name()?)).filter(|disk| disk.exists())
+}
+
+/// Fails if the device is mounted. A FAT is written behind the back of the kernel.
+fn refuse_mounted(device: &Path) -> Result<()> {
+    match File::options().read(true).custom_flags(OFlag::O_EXCL.bits()).open(device) {
+        Err(error) if error.kind() == ErrorKind::ResourceBusy => Err(Error::refused(format!(
+            "the versions' /boot, {}, is a FAT and is mounted; unmount it first",
+            device.display()
+        ))),
+        outcome => outcome.map(drop).or_cannot("open", device),
     }
-    match (&bytes[0x52..0x57], &bytes[0x36..0x39]) {
-        (b"FAT32", _) => Ok(serial(0x43)),
-        (_, b"FAT") => Ok(serial(0x27)),
-        _ => Ok(None),
-    }
+}
+
+fn is_device(file: &File, shown: &Path) -> Result<bool> {
+    Ok(file.metadata().or_cannot("examine", shown)?.file_type().is_block_device())
 }
 
 /// The line of fstab that mounts `/boot` from another filesystem. It is in the lines that were noted when the disk was made, or else in the
@@ -184,35 +245,28 @@ fn boot_line(volume: &Volume) -> Result<Option<Line>> {
         (None, None) => Vec::new(),
     };
     let mounts_boot = |line: &&Line| line.target.as_deref() == Some(Path::new("/boot"));
-    Ok(Fstab::parse(&text).lines().iter().find(mounts_boot).filter(|line| !is_own(line)).cloned())
+    Ok(Fstab::parse(&text)
+        .lines()
+        .iter()
+        .find(mounts_boot)
+        .filter(|line| !is_own(line, volume.uuid))
+        .cloned())
 }
 
-/// Whether the line mounts a btrfs. The boot files are on the volume then.
-fn is_own(line: &Line) -> bool {
-    let mut words = line.text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    words.nth(2) == Some(b"btrfs")
-}
-
-/// Refuses a single partition if its boot files are on another one.
-fn refuse_other_boot(volume: Volume, opening: &Opening) -> Result<Volume> {
-    if matches!(opening.purpose, Purpose::Look | Purpose::Make) {
-        return Ok(volume);
-    }
-    match boot_line(&volume)? {
-        None => Ok(volume),
-        Some(line) => Err(Error::refused(format!(
-            "the boot files of {} are on another partition (fstab: {}); give the whole disk",
-            volume.name.display(),
-            String::from_utf8_lossy(&line.text).trim()
-        ))),
-    }
+/// Whether the line mounts the volume itself. The boot files are on the volume then.
+fn is_own(line: &Line, uuid: Option<Uuid>) -> bool {
+    let is_another = match (line.source(), uuid) {
+        (fstab::Source::Uuid(named), Some(own)) => !own.to_string().eq_ignore_ascii_case(&named),
+        _ => false,
+    };
+    line.kind() == "btrfs" && !is_another
 }
 
 /// Refuses a running system whose fstab mounts `/boot` while that is not mounted. Boot files would be written to the wrong place.
 pub(super) fn refuse_unmounted_boot(root: &Dir) -> Result<()> {
     let fstab = Fstab::parse(&if_exists(root.read("etc/fstab", MOST_TEXT))?.unwrap_or_default());
     match fstab.lines().iter().find(|line| line.target.as_deref() == Some(Path::new("/boot"))) {
-        Some(line) if !is_own(line) => Err(Error::refused(
+        Some(line) if !is_own(line, None) => Err(Error::refused(
             "/boot is a filesystem of its own (/etc/fstab) and is not mounted; mount /boot first",
         )),
         _ => Ok(()),

@@ -1,20 +1,37 @@
-//! Versions in use: a process has one as its root or in another mount.
+//! Versions in use: a process has one mounted, has its root or its directory in one, or runs a program of one.
 
 use std::collections::HashSet;
 use std::fs;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use system::error::{Error, OrCannot, Result};
 use system::mount::{self, MountId};
 use system::mountinfo::{self, Mount};
 
-use super::Volume;
+use super::{Volume, subvolumes};
 use crate::label::ExistingLabel;
 use crate::layout;
 
-/// Fails if a process has a part of the version mounted.
+/// The links in a process's directory below `/proc` that lead into what it uses, with the use in words.
+const ROOT: (&str, &str) = ("root", "it is the root of");
+const OTHERS: [(&str, &str); 2] =
+    [("cwd", "it has the working directory of"), ("exe", "it has the program of")];
+
+/// Fails if a process has a part of the version mounted, or has its root in it.
 pub(super) fn refuse(volume: &Volume, label: &ExistingLabel) -> Result<()> {
+    refuse_mounts(volume, label)?;
+    refuse_links(volume, label, &[ROOT])
+}
+
+/// Fails if a process uses the version in any way, so that it cannot be deleted.
+pub(super) fn refuse_any(volume: &Volume, label: &ExistingLabel) -> Result<()> {
+    refuse(volume, label)?;
+    refuse_links(volume, label, &OTHERS)
+}
+
+fn refuse_mounts(volume: &Volume, label: &ExistingLabel) -> Result<()> {
     let Some(device) = device_of(volume)? else { return Ok(()) };
     let version = Path::new("/").join(layout::version(label));
     let uses =
@@ -28,18 +45,36 @@ pub(super) fn refuse(volume: &Volume, label: &ExistingLabel) -> Result<()> {
         }
         let Ok(mounts) = fs::read(process.join("mountinfo")) else { continue };
         if let Some(mount) = mountinfo::parse(&mounts).iter().find(|mount| uses(mount)) {
-            return Err(in_use(label, &process, mount));
+            return Err(in_use(label, &process, &format!("mounted at {} for", mount.target.display())));
         }
     }
     Ok(())
 }
 
-fn in_use(label: &ExistingLabel, process: &Path, mount: &Mount) -> Error {
+/// Fails if one of these links of a process leads into a subvolume of the version. Each subvolume has its own device number, which is the
+/// same through every mount of the volume. So the path at which the process has reached it does not matter.
+fn refuse_links(volume: &Volume, label: &ExistingLabel, links: &[(&str, &str)]) -> Result<()> {
+    let mut own = HashSet::new();
+    for subvolume in subvolumes::of(volume, label)? {
+        own.insert(subvolume.dir.stat()?.st_dev);
+    }
+    let this = Path::new("/proc").join(std::process::id().to_string());
+    for process in processes()?.into_iter().filter(|process| *process != this) {
+        for (link, words) in links {
+            // A process that has ended, or is a part of the kernel, has no such link.
+            if fs::metadata(process.join(link)).is_ok_and(|found| own.contains(&found.dev())) {
+                return Err(in_use(label, &process, words));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn in_use(label: &ExistingLabel, process: &Path, words: &str) -> Error {
     let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
     let pid = process.file_name().unwrap_or_default().display().to_string();
     Error::refused(format!(
-        "version {label} is in use: mounted at {} for {} (process {pid}); end that first",
-        mount.target.display(),
+        "version {label} is in use: {words} {} (process {pid}); end that first",
         name.trim_end()
     ))
 }

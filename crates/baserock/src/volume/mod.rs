@@ -3,11 +3,14 @@
 mod boot_place;
 mod disk;
 mod faults;
+mod filesystem;
 mod live;
 mod location;
 mod mount;
 mod open;
 mod opening;
+mod source;
+mod subvolumes;
 mod survey;
 mod version;
 
@@ -16,6 +19,7 @@ use std::path::PathBuf;
 pub use boot_place::{BootPlace, Kind};
 pub use location::Location;
 pub use opening::{Opening, Purpose};
+pub use subvolumes::Subvolume;
 pub use survey::Survey;
 use system::dir::{Dir, MOST_TEXT};
 use system::error::{Result, if_exists};
@@ -163,9 +167,19 @@ impl Volume {
         bytes.map(|bytes| BootRecord::parse(&bytes, &self.top.shown(&path))).transpose()
     }
 
-    /// Fails if a process has this version mounted. The error names the process.
+    /// Fails if a process has this version mounted, or has its root in it. The error names the process.
     pub fn refuse_live(&self, label: &ExistingLabel) -> Result<()> {
         live::refuse(self, label)
+    }
+
+    /// Fails if a process uses this version in any way: also as its working directory, or by running a program of it.
+    pub fn refuse_any_use(&self, label: &ExistingLabel) -> Result<()> {
+        live::refuse_any(self, label)
+    }
+
+    /// All subvolumes of a version, also those that somebody has made in it.
+    pub fn subvolumes(&self, label: &ExistingLabel) -> Result<Vec<Subvolume>> {
+        subvolumes::of(self, label)
     }
 
     /// Ends the use of the volume. An image is completely on its disk afterwards.

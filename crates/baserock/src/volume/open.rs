@@ -12,14 +12,14 @@ use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 use system::lock::{self, Lock, Patience};
 use system::loopdev;
-use system::mount;
+use system::mount::{self, leave_shared_namespace};
 use system::mountinfo::{self, Mount};
 use system::resolve::Links;
 use system::superblock::{self, Superblock};
 
 use super::boot_place::{BootPlace, Kind};
-use super::disk;
 use super::{Location, Opening, Purpose, Volume};
+use super::{disk, source};
 use crate::label::ExistingLabel;
 use crate::layout::{self, LOCK, PRIVATE, STATE, SYSTEMS};
 use crate::refusal::Refusal;
@@ -109,7 +109,7 @@ fn separate_boot(mounts: &[Mount]) -> Result<Option<BootPlace>> {
 fn at(path: &Path, opening: &Opening) -> Result<Volume> {
     let kind = fs::metadata(path).or_cannot("open", path)?.file_type();
     if kind.is_dir() {
-        directory(path)
+        directory(path, opening)
     } else if kind.is_block_device() {
         device(path, opening)
     } else if kind.is_file() {
@@ -119,17 +119,22 @@ fn at(path: &Path, opening: &Opening) -> Result<Volume> {
     }
 }
 
-fn directory(path: &Path) -> Result<Volume> {
+fn directory(path: &Path, opening: &Opening) -> Result<Volume> {
     let top = Dir::open(path)?;
     let shown = top.shown("");
-    let superblock = if btrfs::is_btrfs(&top)? { superblock_of(&top, &shown)? } else { None };
-    Ok(Volume { uuid: superblock.map(|found| found.uuid), ..Volume::new(top, path.to_owned(), path)? })
+    let found = if btrfs::is_btrfs(&top)? { superblock_of(&top, &shown)? } else { None };
+    let (device, superblock) = found.unzip();
+    let uuid = superblock.flatten().map(|found| found.uuid);
+    let volume = Volume { uuid, ..Volume::new(top, path.to_owned(), path)? };
+    disk::with_boot_beside(volume, device.as_deref(), opening)
 }
 
-fn superblock_of(top: &Dir, shown: &Path) -> Result<Option<Superblock>> {
+/// The first device of the mounted btrfs, and its superblock.
+fn superblock_of(top: &Dir, shown: &Path) -> Result<Option<(PathBuf, Option<Superblock>)>> {
     for device in btrfs::devices(top)? {
         if let Ok(file) = File::open(&device) {
-            return superblock::read(&file, 0, shown);
+            let superblock = superblock::read(&file, 0, shown)?;
+            return Ok(Some((device, superblock)));
         }
     }
     Ok(None)
@@ -137,18 +142,20 @@ fn superblock_of(top: &Dir, shown: &Path) -> Result<Option<Superblock>> {
 
 fn device(path: &Path, opening: &Opening) -> Result<Volume> {
     require_root(path)?;
+    leave_shared_namespace()?;
     let file = File::open(path).or_cannot("open", path)?;
     let lock = (matches!(opening.purpose, Purpose::Change | Purpose::Stage | Purpose::Make))
         .then(|| Lock::take(file, path, opening.patience))
         .transpose()?;
-    let file = File::options().read(true).write(true).open(path).or_cannot("open", path)?;
-    let volume = disk::open(&file, path, opening)?;
+    let volume = disk::open(&source::open(path, path, opening)?, path, opening)?;
     Ok(Volume { image: lock, ..volume })
 }
 
 fn image(path: &Path, opening: &Opening) -> Result<Volume> {
     require_root(path)?;
-    let file = File::options().read(true).write(true).open(path).or_cannot("open", path)?;
+    // The search for a loop device that has the image needs the mounts of a plain chroot.
+    leave_shared_namespace()?;
+    let file = source::open(path, path, opening)?.file;
     // This is needed even for looking: a second mount of an image in use sees a broken filesystem and does damage.
     let lock = Lock::take(file, path, opening.patience)?;
     lock::refuse_record_locks(lock.file(), path)?;
@@ -159,8 +166,7 @@ fn image(path: &Path, opening: &Opening) -> Result<Volume> {
     // The file is opened once more for the loop device. A loop device keeps its file open for a while after its last use, and would keep
     // the lock with it.
     let own = PathBuf::from(format!("/proc/self/fd/{}", lock.file().as_raw_fd()));
-    let file = File::options().read(true).write(true).open(&own).or_cannot("open", path)?;
-    let volume = disk::open(&file, path, opening)?;
+    let volume = disk::open(&source::open(&own, path, opening)?, path, opening)?;
     Ok(Volume { image: Some(lock), ..volume })
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use system::dir::{Dir, MOST_TEXT};
-use system::error::Result;
+use system::error::{Error, Result};
 
 use super::Volume;
 use crate::boot::BootRecord;
@@ -40,26 +40,45 @@ pub(super) fn all(volume: &Volume, default: Option<&ExistingLabel>) -> Result<Ve
             continue;
         }
         let Some(label) = ExistingLabel::of_file(&entry.name) else { continue };
-        let Some(dir) = volume.top().dir_if_exists(layout::version(&label))? else { continue };
+        let missing = match volume.top().dir_if_exists(layout::version(&label)) {
+            Ok(Some(dir)) => missing(volume, &label, &dir)?,
+            Ok(None) => continue,
+            Err(error) => Some(unreadable(error)?),
+        };
         versions.push(Version {
             running: volume.running() == Some(&label),
             default: default == Some(&label),
-            missing: missing(volume, &label, &dir)?,
+            missing,
             label,
         });
     }
     Ok(versions)
 }
 
-/// The part that the version lacks to be complete. Versions of the original tools have no record and need only `run`.
+/// The part that the version lacks to be complete. Versions of the original tools have no record and need only `run`. What cannot be read is
+/// lacking too, because one unreadable file must not make the other versions unusable.
 pub(super) fn missing(volume: &Volume, label: &ExistingLabel, dir: &Dir) -> Result<Option<String>> {
+    match look(volume, label, dir) {
+        Err(error) => unreadable(error).map(Some),
+        outcome => outcome,
+    }
+}
+
+/// The fault in words if the error is about something on the disk.
+fn unreadable(error: Error) -> Result<String> {
+    match error {
+        Error::Io { .. } | Error::Malformed { .. } | Error::TooLarge { .. } => Ok(error.to_string()),
+        error => Err(error),
+    }
+}
+
+fn look(volume: &Volume, label: &ExistingLabel, dir: &Dir) -> Result<Option<String>> {
     if dir.has(INCOMPLETE)? {
         return Ok(Some("its deployment has not ended".into()));
     }
     if !dir.has(RUN)? {
         return Ok(Some(format!("it has no {RUN}")));
     }
-    // One unreadable record must not make the other versions unusable.
     if let Some(reason) = pending::fault(dir)? {
         return Ok(Some(format!("{MERGING} is {reason}")));
     }

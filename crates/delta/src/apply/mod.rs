@@ -61,6 +61,9 @@ impl<'a> Apply<'a> {
         for entry in self.basis.manifest.entries().iter().filter(|entry| has_flags(entry)) {
             names.clear_flags(entry)?;
         }
+        for entry in self.basis.manifest.entries().iter().filter(|entry| entry.is_directory()) {
+            names.replace_stub(entry)?;
+        }
         for &index in &self.plan.remove {
             signal::check()?;
             names.remove(index.of(self.basis.manifest))?;

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{Mode, SFlag, mknodat};
 use nix::unistd::linkat;
+use system::btrfs;
 use system::copy::copy_data;
 use system::dir::Dir;
 use system::error::{Error, Result};
 use system::flags;
-use system::inode::Inode;
+use system::inode::{Inode, times};
 use system::step::change;
 
 use super::Apply;
@@ -18,6 +19,7 @@ use crate::entry::{Entry, Kind, as_path, file_name, parent};
 use crate::hash::Hash;
 use crate::index::NewIndex;
 use crate::plan::Make;
+use crate::scan::STUB_TIME;
 
 /// Makes the names of the new tree.
 pub struct Names<'a> {
@@ -36,6 +38,23 @@ impl<'a> Names<'a> {
     pub fn new(apply: Apply<'a>) -> Self {
         let wanted = apply.plan.wanted.iter().map(|wanted| (wanted.hash, wanted.entry)).collect();
         Names { apply, wanted, parents: Parents::new(apply.into), buffer: vec![0; BUFFER] }
+    }
+
+    /// Puts a directory into the place of a stub ([`btrfs::is_stub`]), because nothing can be made in a stub, and it keeps no metadata.
+    pub fn replace_stub(&mut self, entry: &Entry) -> Result<()> {
+        if entry.modified != STUB_TIME {
+            return Ok(());
+        }
+        let name = as_path(file_name(&entry.path));
+        let dir = self.parents.of(&entry.path)?;
+        if name.as_os_str().is_empty() || !btrfs::is_stub(&dir.dir(name)?)? {
+            return Ok(());
+        }
+        let before = times(&dir.stat()?);
+        dir.remove_dir(name)?;
+        dir.make_dir(name, 0o700)?;
+        give_metadata(dir, entry)?;
+        Inode::named(dir, as_path(b"")).set_times(before)
     }
 
     /// Removes a name of the basis.

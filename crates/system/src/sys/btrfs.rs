@@ -132,6 +132,28 @@ pub fn tree_exists(any: BorrowedFd<'_>, tree: u64) -> io::Result<bool> {
     Ok(arguments.key.nr_items > 0)
 }
 
+/// The tree of the default subvolume, which is mounted if no other is named; `None` if the filesystem does not tell.
+pub fn default_subvolume(any: BorrowedFd<'_>) -> io::Result<Option<u64>> {
+    let mut arguments = raw::btrfs_ioctl_search_args::zeroed();
+    arguments.key.tree_id = u64::from(raw::BTRFS_ROOT_TREE_OBJECTID);
+    arguments.key.min_objectid = u64::from(raw::BTRFS_ROOT_TREE_DIR_OBJECTID);
+    arguments.key.max_objectid = arguments.key.min_objectid;
+    arguments.key.min_type = raw::BTRFS_DIR_ITEM_KEY;
+    arguments.key.max_type = raw::BTRFS_DIR_ITEM_KEY;
+    arguments.key.max_offset = u64::MAX;
+    arguments.key.max_transid = u64::MAX;
+    arguments.key.nr_items = 1;
+    // SAFETY: TREE_SEARCH takes a btrfs_ioctl_search_args.
+    unsafe { ioctl(any, request::BTRFS_IOC_TREE_SEARCH, &mut arguments) }?;
+    if arguments.key.nr_items == 0 {
+        return Ok(None);
+    }
+    // The directory has one name. Its item begins with the key of what it names, and the key with the number of the tree.
+    let item = &arguments.buf[size_of::<raw::btrfs_ioctl_search_header>()..];
+    let bytes: Vec<u8> = item.iter().take(8).map(|&byte| byte as u8).collect();
+    Ok(bytes.first_chunk().copied().map(u64::from_le_bytes))
+}
+
 /// The number of chunks that the filesystem has allocated.
 pub fn chunks(any: BorrowedFd<'_>) -> io::Result<u64> {
     let mut key = raw::btrfs_ioctl_search_args::zeroed().key;

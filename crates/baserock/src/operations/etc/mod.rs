@@ -82,7 +82,8 @@ pub fn merge(
     if volume.lock().is_some() && !how.dry_run {
         sweep::sweep(volume, &survey.complete)?;
     }
-    let merged = full::explain(volume, merge_with(volume, old, new, how, NewVersion::Complete, observer))?;
+    let merged =
+        full::explain(volume, None, merge_with(volume, old, new, how, NewVersion::Complete, observer))?;
     if how.dry_run {
         losses::name(volume, old, new, observer)?;
     }

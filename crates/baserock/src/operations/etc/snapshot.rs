@@ -1,14 +1,16 @@
 //! Freezes a version's `run` at one moment, while its programs go on writing.
 
+use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use system::btrfs::{self, Access};
+use system::copy::Copier;
 use system::dir::Dir;
-use system::error::Result;
+use system::error::{Error, Result};
 use system::inode::{Inode, times};
 use system::observer::Observer;
-use system::undo::tidy;
+use system::undo::{Undo, tidy};
 
 use crate::label::ExistingLabel;
 use crate::layout::{MERGED_FROM, PRIVATE, RUN};
@@ -16,7 +18,7 @@ use crate::rootfs::etc::scan::is_snapshot;
 use crate::rootfs::etc::staged::ETC;
 use crate::volume::Volume;
 
-/// A read-only snapshot. It is deleted when this is dropped. On other filesystems than btrfs this is the directory itself.
+/// A read-only snapshot, or a copy of `etc`. It is deleted when this is dropped. On other filesystems than btrfs this is the directory itself.
 pub struct Frozen {
     dir: Dir,
     place: Option<(Dir, String)>,
@@ -35,14 +37,16 @@ pub fn of_run(
     }
     let private = volume.top().ensure_dir(PRIVATE, 0o700)?;
     let name = format!("{MERGED_FROM}{label}");
-    if private.has(&name)? {
-        // A killed process has left it behind.
-        btrfs::delete(&private, &name)?;
-    }
+    // A killed process may have left one behind.
+    private.remove_tree(&name)?;
     let mut inner = btrfs::nested(&run)?;
     inner.retain(|path| path.starts_with(ETC));
     let access = if inner.is_empty() { Access::ReadOnly } else { Access::Writable };
-    btrfs::snapshot(&run, &private, &name, access)?;
+    match btrfs::snapshot(&run, &private, &name, access) {
+        // The kernel snapshots no subvolume with a swap file in use, but only `etc` is read from the snapshot.
+        Err(Error::SwappedTo { .. }) => copy(&run, &private, &name)?,
+        outcome => outcome?,
+    }
     let dir = private.dir(&name)?.shown_as(run.shown(""));
     let frozen = Frozen { dir, place: Some((private, name)) };
     let mut left_out = Vec::new();
@@ -56,14 +60,14 @@ pub fn of_run(
     Ok(frozen)
 }
 
-/// Snapshots subvolumes of `source` into `copy`, its snapshot, where each of them is an empty directory so far. Snapshots that somebody keeps
-/// stay empty.
+/// Snapshots subvolumes of `source` into `copy`, where each of them is a directory so far: an empty one in a snapshot. Snapshots that somebody
+/// keeps become empty.
 fn freeze_inner(source: &Dir, copy: &Dir, inner: &[PathBuf], left_out: &mut Vec<PathBuf>) -> Result<()> {
     for path in inner {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
         let original = source.dir(path)?;
         let holder = if parent.as_os_str().is_empty() { copy.duplicate()? } else { copy.dir(parent)? };
-        holder.remove_dir(name)?;
+        holder.remove_tree(name)?;
         if path != Path::new(ETC) && is_snapshot(&original)? {
             let inode = Inode::open(original.as_fd(), original.shown(""));
             let stat = inode.stat()?;
@@ -78,6 +82,18 @@ fn freeze_inner(source: &Dir, copy: &Dir, inner: &[PathBuf], left_out: &mut Vec<
     Ok(())
 }
 
+/// Copies `etc` in shared blocks.
+fn copy(run: &Dir, private: &Dir, name: &str) -> Result<()> {
+    btrfs::create(private, name)?;
+    let mut undo = Undo::new();
+    undo.push(format!("delete {}", private.shown(name).display()), || private.remove_tree(name));
+    if run.has(ETC)? {
+        Copier::new(&private.dir(name)?).entry(run, OsStr::new(ETC), Path::new(ETC))?;
+    }
+    undo.commit();
+    Ok(())
+}
+
 impl Frozen {
     /// The frozen tree. Messages show the path of the version's own tree.
     pub fn dir(&self) -> &Dir {
@@ -88,7 +104,7 @@ impl Frozen {
 impl Drop for Frozen {
     fn drop(&mut self) {
         if let Some((private, name)) = &self.place {
-            tidy(btrfs::delete(private, name).map(drop));
+            tidy(private.remove_tree(name));
         }
     }
 }

@@ -25,7 +25,7 @@ pub fn sync(
     canonical: &ExistingLabel,
     observer: &dyn Observer,
 ) -> Result<Vec<ExistingLabel>> {
-    full::explain(volume, attempt(volume, canonical, observer))
+    full::explain(volume, None, attempt(volume, canonical, observer))
 }
 
 fn attempt(

@@ -42,9 +42,11 @@ pub fn fstab_lines(volume: &Volume, tree: &Dir, run: Option<&Dir>) -> Result<Vec
     let Some(uuid) = volume.uuid() else { return Ok(Vec::new()) };
     let shared = shared_of(tree)?;
     let shared = shared.iter().map(|shared| Line::shared(uuid, shared.name, &shared.place));
+    let others = disk_mounts(volume)?;
+    // A directory for which the disk has a partition is not shared by the volume.
+    let shared = shared.filter(|line| line.target.as_deref().is_none_or(|place| !others.mounts(place)));
     let own = std::iter::once(Line::root(uuid)).chain(shared);
     let kept = run.map(|run| databases::kept(tree, run)).transpose()?.unwrap_or_default();
-    let others = disk_mounts(volume)?;
     Ok(own.chain(others.lines().iter().cloned()).chain(kept.iter().map(|kept| kept.line())).collect())
 }
 

@@ -91,7 +91,7 @@ pub fn upgrade(
     observer: &dyn Observer,
 ) -> Result<Upgraded> {
     let outcome = attempt(volume, upgrade, contents, observer);
-    full::explain(volume, outcome)
+    full::explain(volume, Some(&upgrade.label), outcome)
 }
 
 fn attempt(

@@ -50,6 +50,7 @@ impl Reserve {
         if needed.saturating_add(kept) <= space.available {
             return Ok(());
         }
+        let (removable, large) = full::advice(volume, label)?;
         let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
         Err(Refusal::NoRoom {
             label: label.clone(),
@@ -57,7 +58,8 @@ impl Reserve {
             needed: megabytes(needed),
             available: megabytes(space.available),
             kept: megabytes(kept),
-            removable: full::removable(volume)?,
+            removable,
+            large,
         }
         .into())
     }
