@@ -53,11 +53,12 @@ const READING: [&str; 35] = [
     "readv",
 ];
 /// Ioctls that only ask.
-const ASKING: [&str; 10] = [
+const ASKING: [&str; 11] = [
     "BTRFS_IOC_DEV_INFO",
     "BTRFS_IOC_FS_INFO",
     "BTRFS_IOC_GET_SUBVOL_INFO",
     "BTRFS_IOC_GET_SUBVOL_ROOTREF",
+    "BTRFS_IOC_INO_LOOKUP",
     "BTRFS_IOC_INO_LOOKUP_USER",
     "BTRFS_IOC_SPACE_INFO",
     "BTRFS_IOC_SUBVOL_GETFLAGS",
