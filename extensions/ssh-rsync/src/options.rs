@@ -98,8 +98,8 @@ mod tests {
             ("root@host", &[("UPGRADE", "no")], "UPGRADE=yes"),
             ("root@host", &good[..1], "VERSION_LABEL is not set"),
             ("root@host", &[("UPGRADE", "1"), ("VERSION_LABEL", "a/b")], "invalid label"),
-            ("-oProxyCommand=x", &good[..], "root@host"),
-            ("", &good[..], "root@host"),
+            ("-oProxyCommand=x", &good[..], "root@HOST"),
+            ("", &good[..], "root@HOST"),
         ] {
             let message = options(location, pairs).unwrap_err();
             assert!(message.contains(expected), "{message}");
