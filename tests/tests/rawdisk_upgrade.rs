@@ -114,14 +114,17 @@ fn boot_on_a_partition_of_its_own() {
 }
 
 #[test]
-fn etc_is_merged_only_on_request() {
+fn etc_is_merged_only_on_request_and_what_is_left_behind_is_named() {
     for (variables, expected) in [(&[][..], "baserock\n"), (&[("MERGE_ETC", "yes")], "mine\n")] {
         let image = Image::to_be();
         let tree = tree(image.place());
         write(&tree, &image.path(), &[("DISK_SIZE", "512M")]).ok();
         fs::write(image.mount("").path().join("systems/factory/run/etc/hostname"), "mine\n").unwrap();
         next(&tree);
-        upgrade(&tree, &image.path(), "devel", variables).ok();
+        let done = upgrade(&tree, &image.path(), "devel", variables).succeeded();
+        let left = "edits in /etc of factory are not in devel: hostname";
+        let output = [done.stdout, done.stderr].concat();
+        assert_eq!(output.contains(left), variables.is_empty(), "{output}");
         let hostname =
             fs::read_to_string(image.mount("").path().join("systems/devel/run/etc/hostname")).unwrap();
         assert_eq!(hostname, expected);

@@ -28,7 +28,7 @@ pub struct Merge {
     /// Settle a path that cannot be merged: take the user's file, or the new version's
     #[arg(long, value_name = "PATH=user|new")]
     take: Vec<Take>,
-    /// Merge even if /etc of NEW has been edited; it is kept as etc.before-merge
+    /// Merge even if /etc of NEW has been edited: drops these edits, names them, and keeps them in etc.before-merge
     #[arg(long)]
     again: bool,
     /// Merge by the rules of the original tools

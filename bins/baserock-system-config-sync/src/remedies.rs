@@ -11,7 +11,7 @@ pub fn remedies(error: &Error) -> Option<String> {
     }
     Some(match error.kind()? {
         Refusal::EtcEdited { label, kept } => format!(
-            "use --again to merge from the version as built (what is there now is kept as systems/{label}/{kept})"
+            "use --again to merge from the version as built, which drops the edits (they are kept in systems/{label}/{kept})"
         ),
         Refusal::Unmergeable { paths, .. } => remedy::take(paths),
         Refusal::Full { removable, large, .. } => {

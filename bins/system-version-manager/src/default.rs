@@ -8,9 +8,11 @@ use baserock::volume::Volume;
 use baserock_terminal::{Output, Show, print};
 use system::observer::Observer;
 
+use crate::remedies;
+
 /// Make a version the default, which boots next
 ///
-/// If /etc of the running version was changed after the version was deployed, it is merged again.
+/// If /etc of the running version was changed after it was merged into this one, it is merged again. Edits that stay behind are named.
 #[derive(Debug, clap::Args)]
 pub struct SetDefault {
     /// The version
@@ -36,9 +38,8 @@ impl SetDefault {
         let etc = (!self.no_merge).then(EtcMerge::default);
         let show: &dyn Observer = &Show::new(Output::Errors);
         let options = operations::SetDefault { label, etc };
-        if let MergedAgain::BothChanged { old } = operations::set_default(volume, &options, show)? {
-            let new = &options.label;
-            show.note(format!("baserock-system-config-sync merge {old} {new} --again merges /etc of both"));
+        if let MergedAgain::BothChanged { old, .. } = operations::set_default(volume, &options, show)? {
+            show.note(remedies::merge_again(&old, &options.label));
         }
         Ok(())
     }

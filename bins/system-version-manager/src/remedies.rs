@@ -1,6 +1,6 @@
 //! The remedies of this program for refusals.
 
-use baserock::Refusal;
+use baserock::{ExistingLabel, Refusal};
 use baserock_terminal::{remedy, volume};
 use system::Error;
 
@@ -30,6 +30,15 @@ pub fn remedies(error: &Error) -> Option<String> {
             "choose another one first (btrfs subvolume set-default 5 PATH chooses the top level)".to_owned()
         }
         Refusal::Unmergeable { paths, .. } => remedy::take(paths),
+        Refusal::EtcOfBothEdited { old, new, .. } => merge_again(old, new),
         refusal => return volume::remedy(refusal).or_else(|| remedy::boot(refusal)),
     })
+}
+
+/// The remedy where `/etc` of two versions was edited.
+pub fn merge_again(old: &ExistingLabel, new: &ExistingLabel) -> String {
+    format!(
+        "baserock-system-config-sync merge {old} {new} --again merges /etc of {old}, and drops the edits in /etc of {new} \
+         (they are kept in systems/{new}/etc.before-merge)"
+    )
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use system::Error;
 
 use crate::etc::EtcPath;
+use crate::etc::left::named;
 use crate::label::ExistingLabel;
 
 /// A refusal with a remedy.
@@ -161,6 +162,19 @@ pub enum Refusal {
         label: String,
         /// The name in the version under which a forced merge would keep the edited `/etc`.
         kept: &'static str,
+    },
+    /// Both `/etc` were edited after the merge, so a second merge would drop one side's edits.
+    #[error(
+        "/etc of {old} and of {new} have both changed since {old} was merged into {new}; they are left as they are{}",
+        .paths.first().map(|_| format!(" (changed in {old}: {})", named(.paths))).unwrap_or_default()
+    )]
+    EtcOfBothEdited {
+        /// The version from which would be merged.
+        old: ExistingLabel,
+        /// The version into which would be merged.
+        new: ExistingLabel,
+        /// The changed paths of the old version, as far as they are known.
+        paths: Vec<EtcPath>,
     },
     /// The merge has no rule to choose a side for some paths of `/etc`.
     #[error("cannot merge {clash}")]

@@ -58,6 +58,7 @@ impl Versions {
         let dir = |name: &str| Dir::open(self.path(name)).unwrap();
         let inputs = Inputs {
             old: "old",
+            old_id: Some("1".into()),
             new: "new",
             old_orig: &dir("v1"),
             old_run: &dir("vuser"),

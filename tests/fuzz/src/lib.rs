@@ -12,9 +12,10 @@ mod targets;
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("apply", targets::apply::run),
     ("archive", targets::archive::run),
+    ("chains", targets::chains::run),
     ("cluster", targets::cluster::run),
     ("disk", targets::disk::run),
     ("etc", targets::etc::run),

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod archive;
+pub mod chains;
 pub mod cluster;
 pub mod disk;
 pub mod etc;

@@ -45,6 +45,13 @@ fn add_node(hasher: &mut Sha256, node: &Node) {
     }
 }
 
+/// The first 16 digits of the fingerprint of one node.
+pub fn short_sum(node: &Node) -> String {
+    let mut hasher = Sha256::new();
+    add_node(&mut hasher, node);
+    hex(&hasher.finalize()[..8])
+}
+
 /// The SHA-256 of a node's type and content, in hexadecimal.
 pub fn sum(node: &Node) -> String {
     let mut hasher = Sha256::new();

@@ -2,6 +2,8 @@
 
 use std::os::unix::ffi::OsStringExt;
 
+use super::path::EtcPath;
+use super::tree::{Kind, Node, Tree};
 use crate::fstab::Line;
 
 /// Merges the file. If both sides changed a mount point, it cannot be merged, and the error names these mount points.
@@ -33,6 +35,17 @@ pub fn merge(v1: &[u8], user: &[u8], v2: &[u8]) -> Result<Merged, Vec<String>> {
         return Err(clashes);
     }
     Ok(Merged { text: merged.iter().flat_map(|line| [line, &b"\n"[..]].concat()).collect(), restored })
+}
+
+/// Gives a tree this text as its `fstab`. Anything that is no regular file stays.
+pub fn put(tree: &mut Tree, text: &[u8]) {
+    let path = EtcPath::from("fstab");
+    let kind = Kind::File(text.into());
+    match tree.get(&path).cloned() {
+        Some(node) if node.content().is_some() => tree.insert(path, Node { kind, ..node }),
+        Some(_) => {}
+        None => tree.insert(path, Node::new(kind, 0o644)),
+    }
 }
 
 /// A merged `fstab`.

@@ -45,6 +45,13 @@ pub fn repository(path: &EtcPath) -> Option<EtcPath> {
     None
 }
 
+/// Whether an edit of this path is a person's, who must be told if it is left behind. Programs themselves write generated files, markers and the
+/// backups of accounts.
+pub fn is_edited_by_people(path: &EtcPath) -> bool {
+    let is_backup = matches!(path.as_bytes(), b"passwd-" | b"group-" | b"shadow-" | b"gshadow-");
+    !is_backup && matches!(class(path), Class::Ordinary | Class::Machine)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

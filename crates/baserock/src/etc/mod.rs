@@ -5,12 +5,14 @@
 //! `.rej` that stays listed until somebody resolves it.
 
 pub mod accounts;
+pub mod changes;
 pub mod conflict;
 pub mod content;
 pub mod diff;
 pub mod fingerprint;
 pub mod fstab;
 pub mod identity;
+pub mod left;
 pub mod links;
 pub mod merge3;
 pub mod metadata;
@@ -27,7 +29,8 @@ pub mod sync;
 pub mod tree;
 pub mod whole;
 
-pub use options::{Options, Side, Take};
+pub use changes::Changes;
+pub use options::{Choices, Options, Side, Take};
 pub use path::EtcPath;
 pub use plan::{Plan, plan};
 pub use record::{Conflict, Record};

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use system::error::{Error, Result};
 
 use super::accounts::{self, Accounts, Dropped};
+use super::changes::Changes;
 use super::conflict::{Carried, Places, Rejected, carry, take_tool_files};
 use super::fingerprint::{fingerprint_of_result, fingerprint_of_user, sum};
 use super::fstab;
 use super::identity::{self, Class, class};
 use super::links;
-use super::options::{Options, Side};
+use super::options::{Choices, Options, Side};
 use super::original::decide_original;
 use super::path::EtcPath;
 use super::record::{Conflict, Record};
@@ -35,6 +36,12 @@ pub struct Plan {
     pub dropped: Dropped,
     /// The fingerprint of the old version's `etc` as the user left it.
     pub user: String,
+    /// The differences of that from the one as built; `None` if there are too many.
+    pub user_changes: Option<Changes>,
+    /// The new version's `etc` as built, with the machine's numbers.
+    pub built: Tree,
+    /// The options that decided.
+    pub choices: Choices,
 }
 
 impl Plan {
@@ -61,6 +68,10 @@ impl Plan {
             dropped: self.dropped.clone(),
             user: self.user.clone(),
             result: fingerprint_of_result(&self.result),
+            user_changes: self.user_changes.clone(),
+            result_changes: Changes::between(&self.built, &self.result),
+            choices: self.choices.clone(),
+            ..Record::default()
         }
     }
 }
@@ -68,6 +79,7 @@ impl Plan {
 /// Plans the merge of three trees. `earlier` is the record of the merge that made the old version's `etc`, if there was one.
 pub fn plan(mut trees: Trees, earlier: Option<&Record>, options: &Options) -> Result<Plan> {
     let user = fingerprint_of_user(&trees.user);
+    let (user_changes, mut built) = (Changes::between(&trees.v1, &trees.user), trees.v2.clone());
     let carried = earlier.map(|earlier| take_tool_files(&mut trees.user, earlier)).unwrap_or_default();
     complete_fstab(&mut trees, options);
     let dropped = earlier.map(|earlier| earlier.dropped.clone()).unwrap_or_default();
@@ -86,19 +98,15 @@ pub fn plan(mut trees: Trees, earlier: Option<&Record>, options: &Options) -> Re
     planner.settle_links();
     planner.look_at_libraries();
     planner.settle_conflicts(carried)?;
-    Ok(planner.finish(user))
+    built.apply_moves(&accounts.v2_moves);
+    Ok(Plan { user, user_changes, built, choices: options.choices(), ..planner.finish() })
 }
 
 fn complete_fstab(trees: &mut Trees, options: &Options) {
     let Some(texts) = &options.fstab else { return };
     for (tree, text) in [&mut trees.v1, &mut trees.user, &mut trees.v2].into_iter().zip(texts) {
-        let path = EtcPath::from("fstab");
-        let Some(text) = text else { continue };
-        let kind = Kind::File(text.clone().into());
-        match tree.get(&path).cloned() {
-            Some(node) if node.content().is_some() => tree.insert(path, Node { kind, ..node }),
-            Some(_) => {}
-            None => tree.insert(path, Node::new(kind, 0o644)),
+        if let Some(text) = text {
+            fstab::put(tree, text);
         }
     }
 }
@@ -304,9 +312,9 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    fn finish(mut self, user: String) -> Plan {
+    fn finish(mut self) -> Plan {
         structure::complete(&mut self.plan.result, self.trees, &mut self.unmergeable);
-        Plan { steps: self.steps.into_values().collect(), user, ..self.plan }
+        Plan { steps: self.steps.into_values().collect(), ..self.plan }
     }
 }
 

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use system::error::{Error, Result};
 
 use super::accounts::Dropped;
+use super::changes::Changes;
 use super::fingerprint::{fingerprint_of_result, fingerprint_of_user, sum};
+use super::options::Choices;
 use super::path::EtcPath;
 use super::step::Step;
 use super::tree::{Node, Tree};
@@ -18,6 +20,15 @@ use system::owners::IdMoves;
 pub struct Record {
     /// The label of the old version.
     pub old: String,
+    /// The UUID of the old version's `run`, because labels are used again. Older programs did not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_run: Option<String>,
+    /// The versions from which the old one was merged in turn: the UUID of `run`, and the fingerprint of its `etc` at that time.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub older: BTreeMap<String, String>,
+    /// The options that decided the merge.
+    #[serde(default, skip_serializing_if = "Choices::is_empty")]
+    pub choices: Choices,
     /// The step for every path that does not simply follow the new version.
     pub steps: Vec<Step>,
     /// The conflicts that nobody has resolved.
@@ -34,6 +45,12 @@ pub struct Record {
     pub user: String,
     /// The fingerprint of the result.
     pub result: String,
+    /// The differences of the old version's `etc` from the one as built. Older programs did not write them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_changes: Option<Changes>,
+    /// The differences of the result from the new version's `etc` as built, whose owners have the machine's numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_changes: Option<Changes>,
 }
 
 /// A change that did not merge, and the places of its files.
@@ -71,6 +88,17 @@ impl Record {
     /// Whether the old version's `etc` was changed since the merge.
     pub fn user_changed(&self, now: &Tree) -> bool {
         fingerprint_of_user(now) != self.user
+    }
+
+    /// The fingerprint of a version's `etc` when it was last merged into this one or into one of its sources. `run` is the version's UUID.
+    pub fn merged(&self, run: &str) -> Option<&String> {
+        if self.old_run.as_deref() == Some(run) { Some(&self.user) } else { self.older.get(run) }
+    }
+
+    /// The versions that have been merged into a version that is merged from the one with this record.
+    pub fn sources(&self) -> BTreeMap<String, String> {
+        let direct = self.old_run.iter().map(|run| (run.clone(), self.user.clone()));
+        self.older.clone().into_iter().chain(direct).collect()
     }
 
     /// Whether the merge made this file, and nobody has changed it since.

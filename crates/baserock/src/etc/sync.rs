@@ -3,6 +3,7 @@
 use system::error::Result;
 
 use super::accounts;
+use super::changes::Changes;
 use super::fingerprint::fingerprint_of_user;
 use super::identity::{Class, class};
 use super::path::EtcPath;
@@ -16,9 +17,11 @@ use super::tree::{Kind, Node, Trees};
 /// Accounts that only the other version has are added, because its files belong to them. Generated files stay the other version's.
 pub fn plan_sync(mut trees: Trees, canonical: Option<&Record>) -> Result<Plan> {
     let user = fingerprint_of_user(&trees.user);
+    let user_changes = Changes::between(&trees.v1, &trees.user);
     let dropped = canonical.map(|record| record.dropped.clone()).unwrap_or_default();
     let accounts = accounts::merge(&trees.v1, &trees.user, &trees.v2, &dropped)?.unwrap_or_default();
     trees.v2.apply_moves(&accounts.v2_moves);
+    let built = trees.v2.clone();
     let mut result = trees.user;
     for (path, content) in accounts.files {
         let node = result.get(&path).or_else(|| trees.v2.get(&path)).cloned();
@@ -42,6 +45,8 @@ pub fn plan_sync(mut trees: Trees, canonical: Option<&Record>) -> Result<Plan> {
         moves: accounts.v2_moves,
         dropped: accounts.dropped,
         user,
+        user_changes,
+        built,
         ..Plan::default()
     };
     super::structure::complete(&mut plan.result, &Trees::default(), &mut std::collections::BTreeSet::new());

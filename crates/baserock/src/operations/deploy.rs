@@ -6,11 +6,10 @@ use nix::sys::stat::FileStat;
 use system::atomic;
 use system::btrfs::{self, Access};
 use system::dir::{Dir, MOST_TEXT};
-use system::error::{Error, Result, if_exists};
+use system::error::{Error, Result};
 use system::flags;
 use system::observer::Observer;
 use system::owners::IdMoves;
-use system::resolve::Links;
 use system::signal;
 use system::undo::{Undo, tidy};
 
@@ -22,9 +21,9 @@ use crate::boot::{BootRecord, Menu, Parameters, cmdline, entry};
 use crate::fstab::Fstab;
 use crate::label::{ExistingLabel, Label};
 use crate::layout::{self, BOOT_RECORD, INCOMPLETE, ORIG, RUN};
-use crate::meta::{self, DeploymentMeta};
 use crate::refusal::Refusal;
 use crate::rootfs::databases;
+use crate::rootfs::deployment;
 use crate::rootfs::kernel::{BootFiles, DeviceTrees, boot_files as find_boot_files};
 use crate::rootfs::shared::{Shared, shared_of};
 use crate::volume::{Kind, Survey, Volume};
@@ -88,6 +87,11 @@ fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result
     marker::set(&version)?;
     undo.push(format!("remove what was begun of {label}"), || take_back(volume, label, &version));
     let deployed = build(volume, options, &plan, &version, &mut undo, observer)?;
+    // A version that was left without a merge may have edits that nobody thinks of any more.
+    let is_merged = |other: &ExistingLabel| plan.old.as_ref() == Some(other);
+    for other in survey.complete.iter().filter(|other| !is_merged(other)) {
+        etc::name_missing(volume, other, label, observer)?;
+    }
     commit(volume)?;
     boot_files::check(volume, label)?;
     signal::check()?;
@@ -176,7 +180,7 @@ fn take_back(volume: &Volume, label: &ExistingLabel, version: &Dir) -> Result<()
 /// Fails if the tree cannot be deployed with these parameters: a kernel, initramfs or device tree is missing, or a value is wrong.
 /// `has_menu` tells whether the disk has a boot menu already.
 pub fn check_tree(orig: &Dir, parameters: &Parameters, has_menu: bool) -> Result<()> {
-    let parameters = parameters.clone().or_meta(&deployment_meta(orig)?)?;
+    let parameters = parameters.clone().or_meta(&deployment::meta(orig)?)?;
     check_arguments(&ExistingLabel::factory(), &parameters)?;
     shared_of(orig)?;
     find_files(orig, &parameters, has_menu).map(drop)
@@ -205,8 +209,7 @@ fn plan(volume: &Volume, survey: &Survey, options: &Deploy, orig: &Dir) -> Resul
     let has_menu = survey.menu.is_some();
     let menu = survey.menu.clone().unwrap_or_default();
     let inherited = old.as_ref().map(|old| volume.boot_record(old, &menu)).transpose()?.flatten();
-    let meta = deployment_meta(orig)?;
-    let parameters = options.parameters.clone().or_meta(&meta)?;
+    let parameters = options.parameters.clone().or_meta(&deployment::meta(orig)?)?;
     check_arguments(label, &parameters)?;
     let files = find_files(orig, &parameters, has_menu)?;
     shared_of(orig)?;
@@ -222,23 +225,12 @@ fn plan(volume: &Volume, survey: &Survey, options: &Deploy, orig: &Dir) -> Resul
         fdtdir: matches!(dtb, Some(DeviceTrees::Directory(_))),
     };
     cmdline::compose(label, &record.root, &record.kernel_args)?;
-    let mut etc = options.etc.clone();
-    if let (Some(how), Some(old)) = (&etc, &old)
+    if let (Some(how), Some(old)) = (&options.etc, &old)
         && how.program.is_none()
     {
         etc::require(volume, old)?;
     }
-    if let Some(how) = &mut etc {
-        how.options.hostname_from_new |= meta.get("HOSTNAME").is_some();
-    }
-    Ok(Plan { old, files, record, etc })
-}
-
-fn deployment_meta(orig: &Dir) -> Result<DeploymentMeta> {
-    let Some(bytes) = if_exists(orig.read_with(meta::PATH, Links::InRoot, MOST_TEXT))? else {
-        return Ok(DeploymentMeta::default());
-    };
-    DeploymentMeta::parse(&bytes, &orig.shown(meta::PATH))
+    Ok(Plan { old, files, record, etc: options.etc.clone() })
 }
 
 /// The root device on the kernel's command line.

@@ -7,7 +7,7 @@ use system::error::Result;
 use system::observer::Observer;
 use system::remove;
 
-use super::{ballast, boot_files, full, incoming, menu, removable, repair};
+use super::{ballast, boot_files, etc, full, incoming, menu, removable, repair};
 use crate::label::ExistingLabel;
 use crate::layout::{ORIG, RUN, SYSTEMS};
 use crate::volume::Volume;
@@ -39,6 +39,9 @@ fn attempt(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result
     let survey = ballast::with_release(volume, || repair::repair(volume, &survey, observer))?;
     if survey.default.as_ref() == Some(label) {
         return Err(removable::is_default(label));
+    }
+    if survey.complete.contains(label) {
+        etc::name_last(volume, label, &survey.complete, observer)?;
     }
     observer.phase(format!("taking {label} out of the boot menu"));
     if let Some(default) = &survey.default {

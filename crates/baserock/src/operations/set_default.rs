@@ -7,6 +7,7 @@ use system::observer::Observer;
 use super::etc::{self, EtcMerge, MergedAgain};
 use super::{full, menu, repair};
 use crate::label::ExistingLabel;
+use crate::refusal::Refusal;
 use crate::volume::{Kind, Volume};
 
 /// The options of the choice.
@@ -18,7 +19,8 @@ pub struct SetDefault {
     pub etc: Option<EtcMerge>,
 }
 
-/// Makes the version the default. `/etc` is merged again if the administrator has changed it since the version was deployed.
+/// Makes the version the default. `/etc` is merged again if the administrator has changed it since the version was deployed. Edits that stay
+/// behind in the version that is left are named.
 ///
 /// When this returns, the next boot is that version. Until the switch it is the old one. There is nothing in between.
 pub fn set_default(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Result<MergedAgain> {
@@ -31,12 +33,22 @@ fn attempt(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Re
     menu::require(volume, &survey, &options.label)?;
     let survey = repair::repair(volume, &survey, observer)?;
     let old = survey.running.clone().or_else(|| survey.default.clone());
-    let merged = match (&options.etc, old) {
-        (Some(how), Some(old)) if old != options.label => {
-            etc::merge_again(volume, &survey, &old, &options.label, how, observer)?
+    let merged = match (&options.etc, &old) {
+        (Some(how), Some(old)) if *old != options.label => {
+            etc::merge_again(volume, &survey, old, &options.label, how, observer)?
         }
         _ => MergedAgain::NotNeeded,
     };
+    if let MergedAgain::BothChanged { old, paths } = &merged {
+        let (old, new, paths) = (old.clone(), options.label.clone(), paths.clone());
+        observer.warn(Refusal::EtcOfBothEdited { old, new, paths }.to_string());
+    }
+    let is_named =
+        |from: &ExistingLabel| matches!(&merged, MergedAgain::BothChanged { old, .. } if old == from);
+    let left = old.iter().chain(survey.default.iter().filter(|default| old.as_ref() != Some(default)));
+    for from in left.filter(|from| **from != options.label && !is_named(from)) {
+        etc::name_missing(volume, from, &options.label, observer)?;
+    }
     if matches!(merged, MergedAgain::Merged(_)) && volume.boot().kind() != Kind::Volume {
         // The menu is on another filesystem. The version must be on the disk before the menu names it.
         btrfs::commit(volume.top())?;

@@ -2,6 +2,7 @@
 //! the places of shared directories, and reads, merges and replaces their `/etc`. Nothing here knows volumes.
 
 pub mod databases;
+pub mod deployment;
 pub mod etc;
 pub mod kernel;
 pub mod packages;

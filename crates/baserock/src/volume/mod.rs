@@ -6,6 +6,7 @@ mod faults;
 mod filesystem;
 mod live;
 mod location;
+mod merged;
 mod mount;
 mod open;
 mod opening;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 
 pub use boot_place::{BootPlace, Kind};
 pub use location::Location;
+pub use merged::LateChanges;
 pub use opening::{Opening, Purpose};
 pub use subvolumes::Subvolume;
 pub use survey::Survey;

@@ -22,6 +22,9 @@ pub struct Version {
     pub default: bool,
     /// The reason why it is not complete; `None` if it is complete.
     pub missing: Option<String>,
+    /// The version whose `/etc` has changed since it was merged into this one. [`Volume::versions`] leaves it empty, because it takes a look at
+    /// all of `/etc` ([`Volume::late_changes`]).
+    pub changed_since: Option<ExistingLabel>,
 }
 
 impl Format for Version {}
@@ -49,6 +52,7 @@ pub(super) fn all(volume: &Volume, default: Option<&ExistingLabel>) -> Result<Ve
             running: volume.running() == Some(&label),
             default: default == Some(&label),
             missing,
+            changed_since: None,
             label,
         });
     }

@@ -105,6 +105,7 @@ fn every_case_on_disk() {
         let [v1, user, v2, run] = ["v1", "vuser", "v2", "run"].map(|name| root.dir(name).unwrap());
         let inputs = Inputs {
             old: "old",
+            old_id: Some("1".into()),
             new: "new",
             old_orig: &v1,
             old_run: &user,

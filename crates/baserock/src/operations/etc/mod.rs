@@ -1,20 +1,23 @@
 //! `/etc` between the versions of a volume: merges it when a version is deployed, merges it again before that boots, or copies it to all.
 
 mod external;
+mod left;
 mod snapshot;
 mod sync;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use external::{INHERITED_LOCK, MOUNTED_VOLUME};
+pub(super) use left::{name_last, name_missing};
 pub use sync::sync;
 
 use crate::etc::{EtcPath, Options, Record};
 use crate::extension::Environment;
 use crate::fstab::{Fstab, Line};
 use crate::label::ExistingLabel;
-use crate::layout::{self, MERGE_RECORD, ORIG, RUN};
+use crate::layout::{self, BOOT_RECORD, ORIG, RUN, SHARED};
 use crate::operations::{full, losses, state, sweep};
+use crate::rootfs::deployment;
 use crate::rootfs::etc::staged::ETC;
 use crate::rootfs::etc::{self as etc_on_disk, Inputs, Outcome, Request};
 use crate::rootfs::shared::{Shared, shared_of};
@@ -137,6 +140,8 @@ pub enum MergedAgain {
     BothChanged {
         /// The label of the old version.
         old: ExistingLabel,
+        /// The paths that were changed in it since, without those that only programs write; none if they are not known.
+        paths: Vec<EtcPath>,
     },
 }
 
@@ -149,9 +154,10 @@ pub(super) fn merge_again(
     how: &EtcMerge,
     observer: &dyn Observer,
 ) -> Result<MergedAgain> {
-    let Some(record) = record(volume, new)?.filter(|record| record.old == old.as_str()) else {
+    let Some(record) = volume.merge_record(new)? else { return Ok(MergedAgain::NotNeeded) };
+    if !volume.is_merged_from(new, &record, old)? {
         return Ok(MergedAgain::NotNeeded);
-    };
+    }
     if let Err(error) = require(volume, old) {
         // What was lost does not keep anybody from another version.
         observer.warn(error.to_string());
@@ -162,10 +168,8 @@ pub(super) fn merge_again(
         return Ok(MergedAgain::NotNeeded);
     }
     if record.result_changed(&etc_of(new)?) {
-        observer.warn(format!(
-            "/etc of {old} and of {new} have both changed since {new} was deployed; they are left as they are"
-        ));
-        return Ok(MergedAgain::BothChanged { old: old.clone() });
+        let paths = volume.late_changes(new)?.map(|late| late.paths).unwrap_or_default();
+        return Ok(MergedAgain::BothChanged { old: old.clone(), paths });
     }
     observer.note(format!("/etc of {old} has changed since {new} was deployed; it is merged again"));
     survey.require(volume, old)?;
@@ -187,10 +191,11 @@ fn merge_with(
     let old_orig = old_version.dir_if_exists(ORIG)?.ok_or_else(|| without_orig(old))?;
     let frozen = snapshot::of_run(volume, old, &old_version, observer)?;
     let (new_orig, new_run) = (new_version.dir(ORIG)?, new_version.dir(RUN)?);
-    let (old_record, new_record) = (record(volume, old)?, record(volume, new)?);
+    let (old_record, new_record) = (volume.merge_record(old)?, volume.merge_record(new)?);
     let shared = shared(volume, &new_orig)?;
     let inputs = Inputs {
         old: old.as_str(),
+        old_id: volume.run_id(old)?,
         new: new.as_str(),
         old_orig: &old_orig,
         old_run: frozen.dir(),
@@ -201,9 +206,17 @@ fn merge_with(
         shared: &shared,
         new_version: &new_version,
     };
-    let fstab = completed_fstabs(volume, [&old_orig, frozen.dir(), &new_orig], &new_run)?;
+    let mut options = how.options.clone();
+    options.hostname_from_new |= deployment::meta(&new_orig)?.get("HOSTNAME").is_some();
+    if let Some(before) = &new_record
+        && volume.is_merged_from(new, before, old)?
+    {
+        repeat(&mut options, before, state);
+    }
+    let is_whole = old_version.has(BOOT_RECORD)?;
+    options.fstab = completed_fstabs(volume, [&old_orig, frozen.dir(), &new_orig], &new_run, is_whole)?;
     let request = Request {
-        options: Options { fstab, ..how.options.clone() },
+        options,
         dry_run: how.dry_run,
         again: how.again,
         sync: state != NewVersion::Deploying,
@@ -243,19 +256,23 @@ pub(super) fn require(volume: &Volume, old: &ExistingLabel) -> Result<()> {
     Ok(())
 }
 
-/// The record of the last merge into a version.
-fn record(volume: &Volume, label: &ExistingLabel) -> Result<Option<Record>> {
-    let version = volume.version_dir(label)?;
-    let Some(json) = version.read_if_exists(MERGE_RECORD, MOST_TEXT)? else { return Ok(None) };
-    Record::parse(&json, &version.shown(MERGE_RECORD)).map(Some)
+/// Chooses again what the merge that is repeated has chosen.
+fn repeat(options: &mut Options, before: &Record, state: NewVersion) {
+    options.earlier_take.clone_from(&before.choices.take);
+    options.hostname_from_new |= before.choices.hostname_from_new;
+    // A person who merges again may want other rules.
+    options.original_rules |= before.choices.original_rules && state == NewVersion::Unedited;
 }
 
 /// The three fstabs with the volume's own lines, so that these lines do not count as changes. The lines of package databases follow the new
 /// version alone, whatever the old one had.
+///
+/// The fstab of an old version that was deployed (`is_whole`) had the other lines, so one that is missing was removed by somebody.
 fn completed_fstabs(
     volume: &Volume,
     versions: [&Dir; 3],
     new_run: &Dir,
+    is_whole: bool,
 ) -> Result<Option<[Option<Vec<u8>>; 3]>> {
     let [old_orig, old_run, new_orig] = versions;
     let new_lines = state::fstab_lines(volume, new_orig, Some(new_run))?;
@@ -264,8 +281,15 @@ fn completed_fstabs(
     }
     let old_lines = state::fstab_lines(volume, old_orig, None)?;
     let is_database = |line: &Line| line.kept_database().is_some();
-    let old = |version| fstab_of(version).map(|fstab| fstab.without(is_database).completed(&old_lines));
-    let (built, user) = (old(old_orig)?, old(old_run)?);
+    let others = state::disk_mounts(volume)?;
+    let is_shared = |target: &Path| SHARED.iter().any(|name| target == Path::new("/").join(name));
+    let had = |target: &Path| target == Path::new("/") || is_shared(target) || others.mounts(target);
+    let mut user_lines = old_lines.clone();
+    user_lines.retain(|line| !is_whole || !line.target.as_deref().is_some_and(had));
+    let old = |version, lines: &[Line]| -> Result<Fstab> {
+        Ok(fstab_of(version)?.without(is_database).completed(lines))
+    };
+    let (built, user) = (old(old_orig, &old_lines)?, old(old_run, &user_lines)?);
     // Where the user has mounted something else, the line counts as an old one, so that the user's line is the only change.
     let mut databases = new_lines.clone();
     databases
@@ -273,6 +297,12 @@ fn completed_fstabs(
     let built = built.completed(&databases);
     let new = fstab_of(new_orig)?.completed(&new_lines);
     Ok(Some([built, user, new].map(|fstab| Some(fstab.render()))))
+}
+
+/// The fstab of a version as its deployment leaves it, if that merges nothing; `None` if that adds nothing.
+fn deployed_fstab(volume: &Volume, orig: &Dir, run: &Dir) -> Result<Option<Vec<u8>>> {
+    let lines = state::fstab_lines(volume, orig, Some(run))?;
+    Ok(if lines.is_empty() { None } else { Some(fstab_of(orig)?.completed(&lines).render()) })
 }
 
 /// The fstab in a version's tree. If it is no file, the result is empty.

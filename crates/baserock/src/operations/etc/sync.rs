@@ -4,7 +4,7 @@ use system::dir::Dir;
 use system::error::Result;
 use system::observer::Observer;
 
-use super::{record, shared, snapshot, without_orig};
+use super::{shared, snapshot, without_orig};
 use crate::etc::fingerprint::fingerprint_of_user;
 use crate::etc::sync::plan_sync;
 use crate::etc::{EtcPath, Kind, Node, Record, Tree, Trees};
@@ -39,7 +39,8 @@ fn attempt(
     let version = volume.version_dir(canonical)?;
     let orig = version.dir_if_exists(ORIG)?.ok_or_else(|| without_orig(canonical))?;
     let frozen = snapshot::of_run(volume, canonical, &version, observer)?;
-    let canonical_record = record(volume, canonical)?;
+    let canonical_record = volume.merge_record(canonical)?;
+    let id = volume.run_id(canonical)?;
     let mut done = Vec::new();
     for label in survey.complete {
         if label == *canonical || survey.running.as_ref() == Some(&label) {
@@ -47,8 +48,13 @@ fn attempt(
         }
         volume.refuse_live(&label)?;
         observer.phase(format!("copying /etc of {canonical} to {label}"));
-        let source =
-            Source { label: canonical, orig: &orig, run: frozen.dir(), record: canonical_record.as_ref() };
+        let source = Source {
+            label: canonical,
+            id: id.clone(),
+            orig: &orig,
+            run: frozen.dir(),
+            record: canonical_record.as_ref(),
+        };
         copy(volume, &source, &label)?;
         done.push(label);
     }
@@ -58,6 +64,7 @@ fn attempt(
 /// The canonical version.
 struct Source<'a> {
     label: &'a ExistingLabel,
+    id: Option<String>,
     orig: &'a Dir,
     run: &'a Dir,
     record: Option<&'a Record>,
@@ -69,8 +76,9 @@ fn copy(volume: &Volume, source: &Source<'_>, label: &ExistingLabel) -> Result<(
     let trees = Trees { v1: read_etc(source.orig)?, user: read_etc(source.run)?, v2: read_etc(&orig)? };
     let mut plan = plan_sync(trees, source.record)?;
     adapt_fstab(volume, &mut plan.result, source, (&orig, &run))?;
-    let (now, earlier) = (read_etc(&run)?, record(volume, label)?);
-    let new = plan.record(source.label.as_str());
+    let (now, earlier) = (read_etc(&run)?, volume.merge_record(label)?);
+    let older = source.record.map(Record::sources).unwrap_or_default();
+    let new = Record { old_run: source.id.clone(), older, ..plan.record(source.label.as_str()) };
     if earlier.as_ref() == Some(&new) && fingerprint_of_user(&now) == fingerprint_of_user(&plan.result) {
         // An earlier sync has replaced it already, and has kept the old one.
         return Ok(());

@@ -12,7 +12,8 @@ use super::reown::Reown;
 use super::staged::{self, Staged};
 use super::{dangling, pending, scan};
 use crate::etc::fingerprint::fingerprint_of_result;
-use crate::etc::{EtcPath, Kind, Node, Options, Record, Step, Tree, Trees, plan};
+use crate::etc::left::{dropped, named};
+use crate::etc::{EtcPath, Options, Record, Step, Tree, Trees, fstab, plan};
 use crate::layout::MERGE_RECORD;
 use crate::refusal::Refusal;
 use system::owners::IdMoves;
@@ -22,6 +23,8 @@ use system::owners::IdMoves;
 pub struct Inputs<'a> {
     /// The label of the old version.
     pub old: &'a str,
+    /// The UUID of its `run`, if that is a subvolume.
+    pub old_id: Option<String>,
     /// The label of the new version.
     pub new: &'a str,
     /// The old version as built.
@@ -83,18 +86,25 @@ pub fn merge(inputs: &Inputs<'_>, request: &Request, observer: &dyn Observer) ->
         user: read_etc(inputs.old_run)?,
         v2: read_etc(inputs.new_orig)?,
     };
-    let edits = edits(inputs, request, &trees.v2)?;
+    let now = now_unless_edited(inputs, request, &trees.v2)?;
+    let built = trees.v2.clone();
     let mut plan = plan(trees, inputs.old_record, &request.options)?;
     let more = dangling::point_out(&mut plan, inputs.old_run, inputs.new_orig)?;
     if more > 0 {
         observer.warn(format!("{more} more links in /etc lead to what {} lacks", inputs.new));
     }
-    let record = plan.record(inputs.old);
+    let record = Record {
+        old_run: inputs.old_id.clone(),
+        older: inputs.old_record.map(Record::sources).unwrap_or_default(),
+        ..plan.record(inputs.old)
+    };
     if request.dry_run {
         return Ok(Outcome { steps: plan.steps, record, reowned: 0 });
     }
-    if let Some(edits) = edits {
-        keep(&edits, inputs, observer)?;
+    // What is being deployed is nobody's yet.
+    if inputs.new_record.is_some() || !request.is_unedited {
+        let deployed = as_deployed(&built, request);
+        keep(&now, &dropped(&[built, deployed], inputs.new_record, &now, &plan.result), inputs, observer)?;
     }
     let staged = Staged::write(&plan.result, inputs.new_run)?;
     if request.sync {
@@ -167,39 +177,46 @@ pub fn put_in_place(staged: &Staged<'_>, reown: Reown<'_>, place: Place<'_>, rec
     Ok(count)
 }
 
-/// The new version's `etc` if somebody has edited it since it was merged or deployed.
-fn edits(inputs: &Inputs<'_>, request: &Request, v2: &Tree) -> Result<Option<Tree>> {
-    if request.is_unedited {
-        return Ok(None);
-    }
+/// The new version's `etc`, which the merge replaces. Fails if somebody has edited it, unless its edits may be dropped.
+fn now_unless_edited(inputs: &Inputs<'_>, request: &Request, v2: &Tree) -> Result<Tree> {
     let now = read_etc(inputs.new_run)?;
-    let is_edited = match inputs.new_record {
-        Some(record) => record.result_changed(&now),
-        None => is_edited_since_built(&now, v2, request.options.fstab.as_ref()),
+    if request.is_unedited || request.again {
+        return Ok(now);
+    }
+    let is_edited = if let Some(record) = inputs.new_record {
+        record.result_changed(&now)
+    } else {
+        let found = fingerprint_of_result(&now);
+        found != fingerprint_of_result(v2) && found != fingerprint_of_result(&as_deployed(v2, request))
     };
-    if is_edited && !request.again && !request.dry_run {
-        let new = inputs.new;
-        return Err(Refusal::EtcEdited { label: new.to_owned(), kept: BEFORE_MERGE }.into());
+    if is_edited {
+        return Err(Refusal::EtcEdited { label: inputs.new.to_owned(), kept: BEFORE_MERGE }.into());
     }
-    Ok(is_edited.then_some(now))
+    Ok(now)
 }
 
-fn is_edited_since_built(now: &Tree, v2: &Tree, fstab: Option<&[Option<Vec<u8>>; 3]>) -> bool {
+/// The new version's `etc` as its deployment left it, if that merged nothing.
+fn as_deployed(v2: &Tree, request: &Request) -> Tree {
     let mut completed = v2.clone();
-    if let Some([_, _, Some(text)]) = fstab {
-        let path = EtcPath::from("fstab");
-        let kind = Kind::File(text.clone().into());
-        let node = completed.get(&path).cloned().unwrap_or_else(|| Node::new(kind.clone(), 0o644));
-        completed.insert(path, Node { kind, ..node });
+    if let Some([_, _, Some(text)]) = &request.options.fstab {
+        fstab::put(&mut completed, text);
     }
-    let now = fingerprint_of_result(now);
-    now != fingerprint_of_result(v2) && now != fingerprint_of_result(&completed)
+    completed
 }
 
-fn keep(edits: &Tree, inputs: &Inputs<'_>, observer: &dyn Observer) -> Result<()> {
-    replace_copy(edits, inputs.new_version, BEFORE_MERGE)?;
+/// Keeps the new version's `etc` of before, if edits in it are dropped, and names them.
+fn keep(now: &Tree, dropped: &[EtcPath], inputs: &Inputs<'_>, observer: &dyn Observer) -> Result<()> {
+    if dropped.is_empty() {
+        return Ok(());
+    }
+    replace_copy(now, inputs.new_version, BEFORE_MERGE)?;
     let place = inputs.new_version.shown(BEFORE_MERGE);
-    observer.warn(format!("what was edited in etc of {} is kept in {}", inputs.new, place.display()));
+    observer.warn(format!(
+        "edits in /etc of {} are dropped: {} (its /etc of before is kept in {})",
+        inputs.new,
+        named(dropped),
+        place.display()
+    ));
     Ok(())
 }
 

@@ -1,0 +1,105 @@
+//! Names the edits of `/etc` that stay behind in a version.
+
+use system::error::{Error, Result};
+use system::observer::Observer;
+
+use super::deployed_fstab;
+use crate::etc::changes::differing;
+use crate::etc::left::{Version, left_behind, named};
+use crate::etc::{EtcPath, fstab};
+use crate::label::ExistingLabel;
+use crate::layout::{ORIG, RUN};
+use crate::rootfs::etc::merge::read_etc;
+use crate::volume::Volume;
+
+/// Warns of the edits in `/etc` of `from` that are not in `into`.
+///
+/// This is advice, and stops an operation only for a signal: a version that cannot be read is named instead.
+pub fn name_missing(
+    volume: &Volume,
+    from: &ExistingLabel,
+    into: &ExistingLabel,
+    observer: &dyn Observer,
+) -> Result<()> {
+    warn(from, &format!("not in {into}"), between(volume, from, &[into]), observer)
+}
+
+/// Warns of the edits in `/etc` of `from` that are in none of the other versions.
+pub fn name_last(
+    volume: &Volume,
+    from: &ExistingLabel,
+    others: &[ExistingLabel],
+    observer: &dyn Observer,
+) -> Result<()> {
+    let others: Vec<_> = others.iter().filter(|other| *other != from).collect();
+    warn(from, "in no other version", between(volume, from, &others), observer)
+}
+
+fn warn(
+    from: &ExistingLabel,
+    missing: &str,
+    found: Result<Vec<EtcPath>>,
+    observer: &dyn Observer,
+) -> Result<()> {
+    match found {
+        Ok(paths) if paths.is_empty() => {}
+        Ok(paths) => observer.warn(format!("edits in /etc of {from} are {missing}: {}", named(&paths))),
+        Err(interrupted @ Error::Interrupted(_)) => return Err(interrupted),
+        Err(error) => {
+            observer.warn(format!("cannot tell which edits in /etc of {from} are {missing}: {error}"));
+        }
+    }
+    Ok(())
+}
+
+fn between(volume: &Volume, from: &ExistingLabel, among: &[&ExistingLabel]) -> Result<Vec<EtcPath>> {
+    if !volume.version_dir(from)?.has(ORIG)? {
+        // Nobody can tell what was edited in it.
+        return Ok(Vec::new());
+    }
+    let mut version = read(volume, from)?;
+    if version.now.paths().next().is_none() {
+        // All of it is gone, which is no edit.
+        return Ok(Vec::new());
+    }
+    if version.record.is_none() && differing(&version.built[1], &version.now).is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut others = among.iter().map(|label| read(volume, label)).collect::<Result<Vec<_>>>()?;
+    for (label, other) in among.iter().zip(&mut others) {
+        know_source(volume, (label, other), (from, &version))?;
+        know_source(volume, (from, &mut version), (label, other))?;
+    }
+    Ok(left_behind(&version, &others))
+}
+
+/// Adds to a record of an older program the UUID of its source, if the other version is that.
+fn know_source(
+    volume: &Volume,
+    (new, version): (&ExistingLabel, &mut Version),
+    (old, source): (&ExistingLabel, &Version),
+) -> Result<()> {
+    let Some(record) = version.record.as_mut().filter(|record| record.old_run.is_none()) else {
+        return Ok(());
+    };
+    if volume.is_merged_from(new, record, old)? {
+        record.old_run.clone_from(&source.id);
+    }
+    Ok(())
+}
+
+fn read(volume: &Volume, label: &ExistingLabel) -> Result<Version> {
+    let version = volume.version_dir(label)?;
+    let (orig, run) = (version.dir_if_exists(ORIG)?, version.dir(RUN)?);
+    let built = orig.as_ref().map(read_etc).transpose()?.unwrap_or_default();
+    let mut deployed = built.clone();
+    if let Some(text) = orig.map(|orig| deployed_fstab(volume, &orig, &run)).transpose()?.flatten() {
+        fstab::put(&mut deployed, &text);
+    }
+    Ok(Version {
+        id: volume.run_id(label)?,
+        built: [built, deployed],
+        now: read_etc(&run)?,
+        record: volume.merge_record(label)?,
+    })
+}
