@@ -94,6 +94,15 @@ pub const SET_DEFAULT: Operation = Operation {
 /// Choosing a version when `/etc` was edited since it was deployed.
 pub const SET_DEFAULT_MERGE: Operation =
     Operation { name: "set-default-merge", edited: true, touched: &[LABEL], ..SET_DEFAULT };
+/// Merging what was changed in `/etc` after the version became the default.
+pub const FINISH: Operation = Operation {
+    name: "finish",
+    before: Extent::Whole,
+    action: Action::Manage(&["finish"]),
+    touched: &[LABEL],
+    refusal: None,
+    ..DEPLOY
+};
 /// Removing a version.
 pub const REMOVE: Operation = Operation {
     name: "remove",
@@ -142,13 +151,15 @@ pub const SET_DEFAULT_BOOT: Operation = SET_DEFAULT.with_boot("set-default-boot"
 pub const REMOVE_BOOT: Operation = REMOVE.with_boot("remove-boot");
 
 /// All operations on a disk that has a version: on a volume, and with a `/boot` beside it.
-pub static ALL: [Operation; 16] = [
+pub static ALL: [Operation; 18] = [
     DEPLOY,
     DEPLOY_BOOT,
     SET_DEFAULT,
     SET_DEFAULT_BOOT,
     SET_DEFAULT_MERGE,
     SET_DEFAULT_MERGE.with_boot("set-default-merge-boot"),
+    FINISH,
+    FINISH.with_boot("finish-boot"),
     REMOVE,
     REMOVE_BOOT,
     SYNC,
@@ -219,6 +230,9 @@ impl Operation {
             Extent::None => {}
             Extent::Part => disk::put(trees, path, LABEL),
             Extent::Whole => disk::deploy(trees, path, LABEL),
+        }
+        if self.action == FINISH.action {
+            manage_at(path, &["set-default", LABEL]).ok();
         }
         if self.edited {
             disk::edit(path, "after");

@@ -219,6 +219,11 @@ fn set_default_with_a_merge() {
 }
 
 #[test]
+fn finish() {
+    check(&operations::FINISH);
+}
+
+#[test]
 fn remove() {
     check(&operations::REMOVE);
 }

@@ -181,6 +181,11 @@ fn set_default_with_a_merge() {
 }
 
 #[test]
+fn finish() {
+    try_all(&operations::FINISH, 4);
+}
+
+#[test]
 fn remove() {
     try_all(&operations::REMOVE, 2);
 }

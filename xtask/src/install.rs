@@ -13,8 +13,9 @@ use crate::{packages, root};
 
 /// Install the programs below a directory
 ///
-/// The programs go to DIR/usr/bin, the extensions to DIR/usr/lib/baserock/extensions, man pages and completions to DIR/usr/share. All
-/// programs are static, so that they run inside any root filesystem.
+/// The programs go to DIR/usr/bin, the extensions to DIR/usr/lib/baserock/extensions, man pages and completions to DIR/usr/share, and the unit
+/// that systemd runs at shutdown to DIR/usr/lib/systemd/system, where it is enabled. All programs are static, so that they run inside any root
+/// filesystem.
 #[derive(clap::Args)]
 pub struct Install {
     /// The directory: a root filesystem, or / for this machine
@@ -33,6 +34,9 @@ pub struct Install {
 
 const BIN: &str = "usr/bin";
 const EXTENSIONS: &str = "usr/lib/baserock/extensions";
+const UNITS: &str = "usr/lib/systemd/system";
+/// The folder in [`UNITS`] whose links systemd starts at boot.
+const WANTED: &str = "multi-user.target.wants";
 /// The program that runs on the target of a push.
 const AGENT: &str = "baserock-agent";
 /// The kinds of extensions. The kind follows a dot in the name of the installed file; cargo refuses such names.
@@ -53,6 +57,7 @@ impl Install {
             copy(&architecture.program(purpose, AGENT)?, &self.place_of_agent(architecture), 0o755)?;
         }
         self.scripts()?;
+        self.units()?;
         self.documents()?;
         println!("installed below {}", self.destdir.display());
         Ok(())
@@ -88,6 +93,22 @@ impl Install {
                     copy(&file, &self.destdir.join(EXTENSIONS).join(name), 0o755)?;
                 }
                 _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The units of systemd, which stand beside the programs that they run. They are enabled as the distribution's own are.
+    fn units(&self) -> Result<()> {
+        let units = self.destdir.join(UNITS);
+        let wanted = units.join(WANTED);
+        fs::create_dir_all(&wanted).with_context(|| format!("cannot create {}", wanted.display()))?;
+        for file in folders("bins")?.iter().map(|folder| files(folder)).collect::<Result<Vec<_>>>()?.concat()
+        {
+            if file.extension().is_some_and(|end| end == "service") {
+                let name = file.file_name().unwrap_or_default();
+                copy(&file, &units.join(name), 0o644)?;
+                link(&Path::new("..").join(name), &wanted.join(name))?;
             }
         }
         Ok(())
@@ -154,4 +175,12 @@ fn copy(from: &Path, to: &Path, mode: u32) -> Result<()> {
     fs::copy(from, &new).with_context(context)?;
     fs::set_permissions(&new, fs::Permissions::from_mode(mode)).with_context(context)?;
     fs::rename(&new, to).with_context(context)
+}
+
+/// Makes a symbolic link, unless it is there already.
+fn link(target: &Path, at: &Path) -> Result<()> {
+    if fs::read_link(at).is_ok_and(|found| found == target) {
+        return Ok(());
+    }
+    std::os::unix::fs::symlink(target, at).with_context(|| format!("cannot link {}", at.display()))
 }

@@ -2,6 +2,7 @@
 
 mod default;
 mod deploy;
+mod finish;
 mod list;
 mod remedies;
 mod remove;
@@ -37,6 +38,7 @@ enum Command {
     Deploy(deploy::Deploy),
     Remove(remove::Remove),
     SetDefault(default::SetDefault),
+    Finish(finish::Finish),
     GetDefault(default::GetDefault),
     GetRunning(default::GetRunning),
     Verify(verify::Verify),
@@ -54,6 +56,7 @@ impl Arguments {
             Command::Deploy(deploy) => self.change(|volume| deploy.run(volume)),
             Command::Remove(remove) => self.change(|volume| remove.run(volume)),
             Command::SetDefault(set) => self.change(|volume| set.run(volume)),
+            Command::Finish(finish) => self.change(|volume| finish.run(volume)),
         }
     }
 

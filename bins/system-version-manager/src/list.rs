@@ -1,13 +1,15 @@
 //! `list`: lists the versions.
 
 use anyhow::Result;
+use baserock::etc::left::named;
 use baserock::json;
-use baserock::volume::{Version, Volume};
+use baserock::volume::{LateChanges, Version, Volume};
 use baserock_terminal::print;
 
 /// List the versions: LABEL, then (running), then (default), if they apply
 ///
-/// There is one line for each version, sorted by label. Incomplete versions are named only on standard error, and with --json.
+/// There is one line for each version, sorted by label. Incomplete versions are named only on standard error, and with --json. If /etc of the
+/// running version has changed since it was merged into the default, that is said on standard error, and with --json.
 #[derive(Debug, clap::Args)]
 pub struct List {
     /// Print a JSON array with all versions, complete or not
@@ -18,7 +20,18 @@ pub struct List {
 impl List {
     /// Prints the versions of the volume.
     pub fn run(&self, volume: &Volume) -> Result<()> {
-        let versions = volume.versions()?;
+        let mut versions = volume.versions()?;
+        for version in versions.iter_mut().filter(|version| version.default && !version.running) {
+            match volume.late_changes(&version.label) {
+                Ok(None) => {}
+                Ok(Some(late)) => {
+                    eprintln!("{}", changed_since(version, &late));
+                    version.changed_since = Some(late.old);
+                }
+                // A record that cannot be read must not hide the versions.
+                Err(error) => eprintln!("{}: {error}", version.label),
+            }
+        }
         if self.json {
             return print(&json::array(&versions)?);
         }
@@ -36,4 +49,9 @@ fn line(version: &Version) -> String {
     let mark = |is, mark| if is { mark } else { "" };
     let (running, default) = (mark(version.running, " (running)"), mark(version.default, " (default)"));
     format!("{}{running}{default}\n", version.label)
+}
+
+fn changed_since(version: &Version, late: &LateChanges) -> String {
+    let paths = if late.paths.is_empty() { String::new() } else { format!(": {}", named(&late.paths)) };
+    format!("/etc of {} has changed since it was merged into {}, the default{paths}", late.old, version.label)
 }

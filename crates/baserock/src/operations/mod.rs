@@ -5,6 +5,7 @@ pub mod boot_files;
 pub mod boot_loader;
 pub mod deploy;
 pub mod etc;
+pub mod finish;
 pub mod full;
 pub mod incoming;
 pub mod loader_limits;
@@ -26,6 +27,7 @@ use system::observer::Event;
 use crate::json::Format;
 
 pub use deploy::{Deploy, Deployed, deploy};
+pub use finish::finish;
 pub use remove::{Remove, remove};
 pub use set_default::{SetDefault, set_default};
 pub use upgrade::{Upgrade, Upgraded, upgrade};
