@@ -90,6 +90,23 @@ fn a_subvolume_that_somebody_made_in_a_version_is_named_and_stays() {
 }
 
 #[test]
+fn what_is_mounted_in_a_version_through_another_mount_is_named_and_stays() {
+    let image = with_devel();
+    let mounted = image.mount("subvolid=5");
+    let top = mounted.path();
+    let place = top.join("systems/devel/run/home");
+    shell("mount", &["-t", "tmpfs", "none", place.to_str().unwrap()]);
+    fs::write(place.join("precious"), "data").unwrap();
+    let device = shell("findmnt", &["-no", "SOURCE", top.to_str().unwrap()]);
+    manage_at(Path::new(device.trim()), &["remove", "devel"])
+        .refused(&["version devel is in use", "systems/devel/run/home"]);
+    is_whole(top, "devel");
+    assert_eq!(fs::read(place.join("precious")).unwrap(), b"data");
+    shell("umount", &[place.to_str().unwrap()]);
+    manage_at(Path::new(device.trim()), &["remove", "devel"]).ok();
+}
+
+#[test]
 fn a_version_with_the_default_subvolume_is_not_half_removed() {
     let image = with_devel();
     let mounted = image.mount("subvolid=5");

@@ -26,8 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Removes the version, complete or not. When this returns, its space is free again.
 ///
-/// A version that is running, the default, or in use is refused, and so is one with a subvolume of somebody's in it. Once the menu has stopped naming the version, its data is deleted even if a
-/// signal comes. After a crash the next removal finishes the work.
+/// A version that is running, the default, or in use is refused, and so is one in which somebody has made a subvolume. Once the menu has
+/// stopped naming the version, its data is deleted even if a signal comes. After a crash the next removal finishes the work.
 pub fn remove(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result<()> {
     full::explain(volume, None, attempt(volume, options, observer))
 }

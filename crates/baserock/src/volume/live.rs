@@ -21,21 +21,45 @@ const OTHERS: [(&str, &str); 2] =
 
 /// Fails if a process has a part of the version mounted, or has its root in it.
 pub(super) fn refuse(volume: &Volume, label: &ExistingLabel) -> Result<()> {
-    refuse_mounts(volume, label)?;
+    refuse_mounts(volume, label, &shows_version)?;
     refuse_links(volume, label, &[ROOT])
 }
 
-/// Fails if a process uses the version in any way, so that it cannot be deleted.
+/// Fails if a process uses the version in any way, or something is mounted in it, so that it cannot be deleted.
 pub(super) fn refuse_any(volume: &Volume, label: &ExistingLabel) -> Result<()> {
     refuse(volume, label)?;
+    refuse_mounts(volume, label, &is_in_version)?;
     refuse_links(volume, label, &OTHERS)
 }
 
-fn refuse_mounts(volume: &Volume, label: &ExistingLabel) -> Result<()> {
+/// A version as mount tables show it.
+struct Mounted {
+    /// The device number of the volume's filesystem.
+    device: String,
+    /// The path of the version on the filesystem.
+    path: PathBuf,
+}
+
+/// Tells whether a mount, which is one of these, concerns the version.
+type Concerns = dyn Fn(&Mounted, &Mount, &[Mount]) -> bool;
+
+/// Whether a part of the version is mounted there.
+fn shows_version(version: &Mounted, mount: &Mount, _: &[Mount]) -> bool {
+    mount.kind == "btrfs" && mount.device == version.device && mount.root.starts_with(&version.path)
+}
+
+/// Whether something is mounted on a directory or file of the version, wherever the volume itself is mounted.
+fn is_in_version(version: &Mounted, mount: &Mount, mounts: &[Mount]) -> bool {
+    let parent = mounts.iter().find(|parent| parent.id == mount.parent);
+    parent.filter(|parent| parent.device == version.device).is_some_and(|parent| {
+        let inside = mount.target.strip_prefix(&parent.target);
+        inside.is_ok_and(|inside| parent.root.join(inside).starts_with(&version.path))
+    })
+}
+
+fn refuse_mounts(volume: &Volume, label: &ExistingLabel, concerns: &Concerns) -> Result<()> {
     let Some(device) = device_of(volume)? else { return Ok(()) };
-    let version = Path::new("/").join(layout::version(label));
-    let uses =
-        |mount: &Mount| mount.kind == "btrfs" && mount.device == device && mount.root.starts_with(&version);
+    let version = Mounted { device, path: Path::new("/").join(layout::version(label)) };
     let mut seen = HashSet::new();
     for process in processes()? {
         // A process can end at any moment. Then it has nothing mounted.
@@ -44,7 +68,8 @@ fn refuse_mounts(volume: &Volume, label: &ExistingLabel) -> Result<()> {
             continue;
         }
         let Ok(mounts) = fs::read(process.join("mountinfo")) else { continue };
-        if let Some(mount) = mountinfo::parse(&mounts).iter().find(|mount| uses(mount)) {
+        let mounts = mountinfo::parse(&mounts);
+        if let Some(mount) = mounts.iter().find(|mount| concerns(&version, mount, &mounts)) {
             return Err(in_use(label, &process, &format!("mounted at {} for", mount.target.display())));
         }
     }
