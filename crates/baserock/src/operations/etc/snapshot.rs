@@ -88,7 +88,10 @@ fn copy(run: &Dir, private: &Dir, name: &str) -> Result<()> {
     let mut undo = Undo::new();
     undo.push(format!("delete {}", private.shown(name).display()), || private.remove_tree(name));
     if run.has(ETC)? {
-        Copier::new(&private.dir(name)?).entry(run, OsStr::new(ETC), Path::new(ETC))?;
+        let destination = private.dir(name)?;
+        let mut copier = Copier::new(&destination);
+        copier.entry(run, OsStr::new(ETC), Path::new(ETC))?;
+        copier.fix()?;
     }
     undo.commit();
     Ok(())
