@@ -32,7 +32,7 @@ pub struct Job {
     /// The index of its entry.
     pub entry: usize,
     /// The file.
-    pub file: File,
+    pub file: Arc<File>,
     /// Its metadata.
     pub stat: FileStat,
     /// Its name in messages.

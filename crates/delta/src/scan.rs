@@ -177,7 +177,7 @@ impl Scanner<'_, '_> {
 
     /// Reads the entry of anything but a directory.
     fn name(&mut self, place: Place<'_>) -> Result<()> {
-        let Place { dir, name, path } = place;
+        let Place { dir, name, path, .. } = place;
         let stat = dir.stat_of(name)?.ok_or_else(|| changed(&dir.shown(name)))?;
         let named = Inode::named(dir, name);
         if let Some(first) = self.first_names.get(&(stat.st_dev, stat.st_ino)) {
@@ -187,7 +187,7 @@ impl Scanner<'_, '_> {
         }
         // The entry is pushed last, because a hash that is still being made belongs to the entry that is pushed next.
         let (kind, metadata) = match SFlag::from_bits_truncate(stat.st_mode & libc::S_IFMT) {
-            SFlag::S_IFREG => self.file(dir, name)?,
+            SFlag::S_IFREG => self.file(place)?,
             SFlag::S_IFLNK => (Kind::Symlink(bytes(&dir.read_link(name)?)), named.metadata(&stat)?),
             SFlag::S_IFCHR => (Kind::CharacterDevice(stat.st_rdev), named.metadata(&stat)?),
             SFlag::S_IFBLK => (Kind::BlockDevice(stat.st_rdev), named.metadata(&stat)?),
@@ -202,9 +202,9 @@ impl Scanner<'_, '_> {
         Ok(())
     }
 
-    fn file(&mut self, dir: &Dir, name: &Path) -> Result<(Kind, Metadata)> {
-        let shown = dir.shown(name);
-        let file = dir.file(name)?;
+    fn file(&mut self, place: Place<'_>) -> Result<(Kind, Metadata)> {
+        let shown = place.dir.shown(place.name);
+        let file = place.file()?;
         let stat = fstat(&file).or_cannot("examine", &shown)?;
         let metadata = Inode::open(file.as_fd(), shown.clone()).metadata(&stat)?;
         let size = stat.st_size.cast_unsigned();

@@ -3,10 +3,13 @@
 //! A mounted filesystem is not part of the tree. Copying it would copy too much, and removing it would lose data that does not belong to the
 //! tree. The walk therefore shows a mount point as such ([`Visit::Mount`]) and does not enter it.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::ffi::OsStr;
+use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::vec::IntoIter;
 
 use crate::dir::{Dir, Entry};
@@ -23,9 +26,19 @@ pub struct Place<'w> {
     pub name: &'w Path,
     /// The path from the top. It is empty for the top itself.
     pub path: &'w Path,
+    opened: &'w OnceCell<Arc<File>>,
 }
 
 impl Place<'_> {
+    /// The regular file of this name ([`Dir::file`]). It is opened once, for all that look at it in this step of the walk.
+    pub fn file(&self) -> Result<Arc<File>> {
+        if let Some(file) = self.opened.get() {
+            return Ok(file.clone());
+        }
+        let file = Arc::new(self.dir.file(self.name)?);
+        Ok(self.opened.get_or_init(|| file).clone())
+    }
+
     /// Whether it is the top of the walk.
     pub fn is_top(&self) -> bool {
         self.path.as_os_str().is_empty()
@@ -54,6 +67,8 @@ pub struct Walk {
     mount: MountId,
     /// The mount points below the top in the kernel's list, as paths from the top.
     mounts: HashSet<PathBuf>,
+    /// The file of the current step, once somebody has opened it.
+    opened: OnceCell<Arc<File>>,
     next: NextStep,
 }
 
@@ -76,7 +91,8 @@ impl Walk {
         let mount = mount::id(top.as_fd(), &top.shown(""))?;
         let mounts = mount::below(&top, Path::new(""))?.into_iter().collect();
         let trail = Trail::new(top)?;
-        Ok(Walk { trail, left: vec![None], path: PathBuf::new(), mount, mounts, next: NextStep::Top })
+        let (path, opened, next) = (PathBuf::new(), OnceCell::new(), NextStep::Top);
+        Ok(Walk { trail, left: vec![None], path, mount, mounts, opened, next })
     }
 
     /// The path of the last step from the top.
@@ -105,6 +121,7 @@ impl Walk {
     /// The next step, or `None` at the end.
     #[expect(clippy::should_implement_trait, reason = "what it returns borrows from the walk")]
     pub fn next(&mut self) -> Result<Option<Visit<'_>>> {
+        self.opened.take();
         match self.next {
             NextStep::End => return Ok(None),
             NextStep::Top => {
@@ -165,6 +182,6 @@ impl Walk {
 
     fn place<'w>(&'w self, dir: &'w Dir) -> Place<'w> {
         let name = self.path.file_name().unwrap_or(OsStr::new(""));
-        Place { dir, name: Path::new(name), path: &self.path }
+        Place { dir, name: Path::new(name), path: &self.path, opened: &self.opened }
     }
 }

@@ -5,8 +5,10 @@ mod data;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{FileStat, Mode, SFlag, mknodat};
@@ -138,7 +140,8 @@ impl<'a> Copier<'a> {
         let destination = self.destination;
         let stat = stat_of(from, name)?;
         if !is_directory(&stat) {
-            return self.one(from, name, &stat, (destination, to), to);
+            let open = || from.file(name).map(Arc::new);
+            return self.one(from, name, &stat, &open, (destination, to), to);
         }
         self.stats.entries += 1;
         destination.make_dir(to, 0o700)?;
@@ -191,12 +194,13 @@ impl<'a> Copier<'a> {
         Ok(TreeCopy { copier: self, trail: Trail::new(into)?, to: to.to_owned(), directories: Vec::new() })
     }
 
-    /// Copies anything but a directory to the free name `into`. Its path in the destination is `to`.
+    /// Copies anything but a directory to the free name `into`. Its path in the destination is `to`. `open` opens a regular file.
     fn one(
         &mut self,
         from: &Dir,
         name: &Path,
         stat: &FileStat,
+        open: &dyn Fn() -> Result<Arc<File>>,
         into: (&Dir, &Path),
         to: &Path,
     ) -> Result<()> {
@@ -205,7 +209,10 @@ impl<'a> Copier<'a> {
             return Ok(());
         }
         match SFlag::from_bits_truncate(stat.st_mode & libc::S_IFMT) {
-            SFlag::S_IFREG => return self.regular(from, name, into, to),
+            SFlag::S_IFREG => {
+                let file = open()?;
+                return self.regular(&file, from.shown(name), into, to);
+            }
             SFlag::S_IFLNK => into.0.symlink(from.read_link(name)?, into.1)?,
             kind => {
                 let mode = Mode::from_bits_truncate(0o600);
@@ -217,13 +224,18 @@ impl<'a> Copier<'a> {
         self.copy_metadata(&Inode::named(from, name), stat, &Inode::named(into.0, into.1), to)
     }
 
-    fn regular(&mut self, from: &Dir, name: &Path, (into, new_name): (&Dir, &Path), to: &Path) -> Result<()> {
-        let (source_shown, shown) = (from.shown(name), into.shown(new_name));
-        let source = from.file(name)?;
-        let stat = nix::sys::stat::fstat(&source).or_cannot("examine", &source_shown)?;
+    fn regular(
+        &mut self,
+        source: &File,
+        source_shown: PathBuf,
+        (into, new_name): (&Dir, &Path),
+        to: &Path,
+    ) -> Result<()> {
+        let shown = into.shown(new_name);
+        let stat = nix::sys::stat::fstat(source).or_cannot("examine", &source_shown)?;
         let target = into.create(new_name, 0o600)?;
         let size = stat.st_size.cast_unsigned();
-        let (copied, shared) = copy_data(&source, &source_shown, &target, &shown, size, &mut self.buffer)?;
+        let (copied, shared) = copy_data(source, &source_shown, &target, &shown, size, &mut self.buffer)?;
         self.stats.bytes += copied;
         self.stats.shared += shared;
         if let Some(report) = self.progress {
@@ -351,7 +363,8 @@ impl TreeCopy<'_, '_> {
             Visit::Name(place) => {
                 let stat = stat_of(place.dir, place.name)?;
                 let target = (self.trail.here()?, place.name);
-                self.copier.one(place.dir, place.name, &stat, target, &self.to.join(place.path))?;
+                let to = self.to.join(place.path);
+                self.copier.one(place.dir, place.name, &stat, &|| place.file(), target, &to)?;
             }
             Visit::Mount(place) => {
                 let target = (self.trail.here()?, place.name);

@@ -255,7 +255,7 @@ impl Finder<'_> {
     /// Compares a path that both sides have. Notes a file that is new or changed in the new version and differs from the state's, and a path of
     /// another type. Returns whether both are directories.
     fn compare(&mut self, place: Place<'_>, kind: u32) -> Result<bool> {
-        let Place { dir, name, path } = place;
+        let Place { dir, name, path, .. } = place;
         let Some(stat) = dir.stat_of(name)? else { return Ok(false) };
         match (stat.st_mode & libc::S_IFMT, kind) {
             (libc::S_IFDIR, libc::S_IFDIR) => return Ok(true),
