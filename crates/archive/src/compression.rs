@@ -106,7 +106,7 @@ impl<R: Read> Read for Start<R> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
+    use system::process::Program;
 
     use super::*;
 
@@ -121,12 +121,7 @@ mod tests {
     }
 
     fn compressed(program: &str, content: &[u8]) -> Vec<u8> {
-        let mut file = tempfile::tempfile().unwrap();
-        io::Write::write_all(&mut file, content).unwrap();
-        io::Seek::rewind(&mut file).unwrap();
-        let output = Command::new(program).arg("-c").stdin(file).stderr(Stdio::inherit()).output().unwrap();
-        assert!(output.status.success());
-        output.stdout
+        Program::new(program).args(["-c"]).input(content).run().unwrap().stdout
     }
 
     #[test]
