@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use baserock_tests::chroot::{Place, path};
-use baserock_tests::programs::{Done, run};
+use baserock_tests::programs::{Done, run, shell};
 
 /// A user who has no account, and with that no ranges of ids.
 const NOBODY_ELSE: u32 = 61_234;
@@ -45,7 +45,9 @@ fn place_of(uid: u32) -> Place {
     chown(&home, Some(uid), Some(uid)).unwrap();
     // The programs' folder may be out of an ordinary user's reach.
     for program in ["manage-baserock", "enter-baserock"] {
-        fs::copy(baserock_tests::programs::path(program), place.path().join(program)).unwrap();
+        // Another test that starts a program meanwhile would inherit a file that is open here for writing, and keep it busy.
+        let (from, to) = (baserock_tests::programs::path(program), place.path().join(program));
+        shell("cp", &[from.to_str().unwrap(), to.to_str().unwrap()]);
         fs::set_permissions(place.path().join(program), PermissionsExt::from_mode(0o755)).unwrap();
     }
     place
