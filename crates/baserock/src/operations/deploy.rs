@@ -333,7 +333,8 @@ fn freeze(version: &Dir, observer: &dyn Observer) -> Result<()> {
     atomic::exchange(version, ORIG, version, marker::FROZEN)
 }
 
-/// Moves package databases to where the version keeps them, completes fstab in `run`, and empties its mount points. Returns the shared directories that it mounts.
+/// Moves package databases to where the version keeps them, completes fstab in `run`, and empties its mount points. Returns the shared
+/// directories that it mounts.
 fn prepare_run(volume: &Volume, orig: &Dir, run: &Dir) -> Result<Vec<Shared>> {
     let etc = run.ensure_dir("etc", 0o755)?;
     let before = Fstab::parse(&etc.read_if_exists("fstab", MOST_TEXT)?.unwrap_or_default());

@@ -9,8 +9,8 @@ use system::error::{Result, if_exists};
 
 use super::State;
 
-/// The directories that the fstab in `run` mounts from the volume itself, the version's package databases among them. Lines for other filesystems, and for subvolumes that do not
-/// exist, are left to the booted system.
+/// The directories that the fstab in `run` mounts from the volume itself, the version's package databases among them. Lines for other
+/// filesystems, and for subvolumes that do not exist, are left to the booted system.
 pub fn state_of(volume: &Volume, run: &Dir) -> Result<Vec<State>> {
     let fstab = Fstab::parse(&run.read_if_exists("etc/fstab", MOST_TEXT)?.unwrap_or_default());
     let uuid = volume.uuid().map(|uuid| format!("UUID={uuid}"));
