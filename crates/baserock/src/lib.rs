@@ -33,6 +33,7 @@ pub mod json;
 pub mod label;
 pub mod layout;
 pub mod meta;
+pub mod naming;
 pub mod operations;
 pub mod refusal;
 pub mod rootfs;

@@ -191,6 +191,11 @@ impl Dir {
         }
     }
 
+    /// Whether the name is that of a regular file.
+    pub fn is_file(&self, name: impl AsRef<Path>) -> Result<bool> {
+        Ok(self.stat_of(name)?.is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG))
+    }
+
     /// Whether there is anything at `name`.
     pub fn has(&self, name: impl AsRef<Path>) -> Result<bool> {
         Ok(self.stat_of(name)?.is_some())

@@ -267,6 +267,11 @@ impl<'a> Inode<'a> {
 /// The kernel's limit for a list of attribute names, in bytes.
 const LONGEST_LIST: usize = 1 << 16;
 
+/// Whether it is the `stat` of a directory.
+pub fn is_directory(stat: &FileStat) -> bool {
+    stat.st_mode & libc::S_IFMT == libc::S_IFDIR
+}
+
 /// The times in a `stat`.
 pub fn times(stat: &FileStat) -> Times {
     let time =

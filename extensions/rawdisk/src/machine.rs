@@ -1,21 +1,17 @@
 //! The identity of the machine that a new disk is for: its id and its host keys. A tree has those of the machine that it was built for, if
 //! any, and two machines must not have the same. The version that boots gets its own; `orig` stays as built.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
 use baserock::label::Label;
 use baserock::layout::{RUN, STATE};
 use baserock::volume::Volume;
-use nix::fcntl::OFlag;
-use nix::sys::stat::SFlag;
+use system::atomic;
 use system::dir::{Dir, MOST_TEXT};
 use system::error::{Error, Result, if_exists};
 use system::observer::Observer;
 use system::process::Program;
 use system::resolve::Links;
-use system::step::change;
 
 use crate::first_boot;
 use crate::identity::Identity;
@@ -67,7 +63,7 @@ fn renew_id(run: &Dir, etc: &Dir, state: Option<&Dir>, identity: &Identity) -> R
         format!("{}\n", identity.uuid(MACHINE_ID)?.to_string().replace('-', ""))
     };
     if has_id(etc)? {
-        rewrite(etc, MACHINE_ID, id.as_bytes())?;
+        atomic::rewrite(etc, MACHINE_ID, 0o444, id.as_bytes())?;
     }
     let Some(state) = state else { return Ok(()) };
     let dbus = Path::new(DBUS);
@@ -75,7 +71,7 @@ fn renew_id(run: &Dir, etc: &Dir, state: Option<&Dir>, identity: &Identity) -> R
         let dbus = state.dir(dbus)?;
         match has_id(&dbus)? {
             true if id.is_empty() => dbus.remove_file(MACHINE_ID)?,
-            true => rewrite(&dbus, MACHINE_ID, id.as_bytes())?,
+            true => atomic::rewrite(&dbus, MACHINE_ID, 0o444, id.as_bytes())?,
             false => {}
         }
     }
@@ -83,7 +79,7 @@ fn renew_id(run: &Dir, etc: &Dir, state: Option<&Dir>, identity: &Identity) -> R
 }
 
 fn has_id(folder: &Dir) -> Result<bool> {
-    if !is_file(folder, MACHINE_ID)? {
+    if !folder.is_file(MACHINE_ID)? {
         return Ok(false);
     }
     let text = folder.read(MACHINE_ID, MOST_TEXT)?;
@@ -95,7 +91,7 @@ fn renew_keys(run: &Dir, ssh: &Dir, identity: &Identity, observer: &dyn Observer
     let mut names = Vec::new();
     for entry in ssh.entries()? {
         let Ok(name) = entry.name.into_string() else { continue };
-        if name.starts_with("ssh_host_") && name.ends_with("_key") && is_file(ssh, &name)? {
+        if name.starts_with("ssh_host_") && name.ends_with("_key") && ssh.is_file(&name)? {
             names.push(name);
         }
     }
@@ -155,13 +151,9 @@ fn make_key(ssh: &Dir, name: &str, observer: &dyn Observer) -> Result<()> {
     }
     let (key, known) = made?;
     remove_certificate(ssh, name, observer)?;
-    rewrite(ssh, name, &key)?;
+    atomic::rewrite(ssh, name, 0o600, &key)?;
     let public = format!("{name}.pub");
-    if is_file(ssh, &public)? {
-        rewrite(ssh, &public, &known)
-    } else {
-        ssh.write_new(public, 0o644, &known).map(drop)
-    }
+    atomic::rewrite(ssh, &public, 0o644, &known)
 }
 
 fn remove_key(ssh: &Dir, name: &str, observer: &dyn Observer) -> Result<()> {
@@ -183,15 +175,4 @@ fn remove_certificate(ssh: &Dir, name: &str, observer: &dyn Observer) -> Result<
 
 fn remove(dir: &Dir, path: &Path) -> Result<()> {
     if dir.stat_beneath(path)?.is_some() { dir.remove_file(path) } else { Ok(()) }
-}
-
-fn is_file(dir: &Dir, name: &str) -> Result<bool> {
-    let kind = |mode: u32| SFlag::from_bits_truncate(mode & SFlag::S_IFMT.bits());
-    Ok(dir.stat_of(name)?.is_some_and(|stat| kind(stat.st_mode) == SFlag::S_IFREG))
-}
-
-/// Writes into the same file, which keeps its owner, mode and attributes.
-fn rewrite(dir: &Dir, name: &str, content: &[u8]) -> Result<()> {
-    let mut file = File::from(dir.open_with(name, OFlag::O_WRONLY | OFlag::O_TRUNC, 0, Links::Refuse)?);
-    change("write", dir.shown(name), || file.write_all(content))
 }

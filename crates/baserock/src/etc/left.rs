@@ -8,6 +8,7 @@ use super::identity::{Class, class, is_edited_by_people, repository};
 use super::path::EtcPath;
 use super::record::Record;
 use super::tree::{Node, Tree};
+use crate::naming::first;
 
 /// The `etc` of one version.
 #[derive(Clone, Debug, Default)]
@@ -60,13 +61,8 @@ pub fn by_people(paths: impl IntoIterator<Item = EtcPath>) -> BTreeSet<EtcPath> 
 
 /// The paths as text for a message: the first ten, and the number of the others.
 pub fn named(paths: &[EtcPath]) -> String {
-    const NAMED: usize = 10;
     let show = |path: &EtcPath| if path.is_root() { ".".to_owned() } else { path.to_string() };
-    let shown = paths.iter().take(NAMED).map(show).collect::<Vec<_>>().join(", ");
-    match paths.len().saturating_sub(NAMED) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
+    first(paths.iter().map(show))
 }
 
 impl Version {

@@ -19,7 +19,7 @@ pub use data::copy_data;
 use crate::dir::Dir;
 use crate::error::{Error, OrCannot, Result};
 use crate::flags;
-use crate::inode::{Inode, times};
+use crate::inode::{Inode, is_directory, times};
 use crate::metadata::{Flags, Metadata, Times};
 use crate::observer::Observer;
 use crate::owners::IdMoves;
@@ -373,10 +373,6 @@ impl TreeCopy<'_, '_> {
         }
         Ok(())
     }
-}
-
-fn is_directory(stat: &FileStat) -> bool {
-    stat.st_mode & libc::S_IFMT == libc::S_IFDIR
 }
 
 fn stat_of(dir: &Dir, name: &Path) -> Result<FileStat> {

@@ -308,14 +308,10 @@ fn deployed_fstab(volume: &Volume, orig: &Dir, run: &Dir) -> Result<Option<Vec<u
 /// The fstab in a version's tree. If it is no file, the result is empty.
 fn fstab_of(version: &Dir) -> Result<Fstab> {
     let own = match version.dir_if_exists("etc")? {
-        Some(etc) if is_file(&etc, "fstab")? => etc.read("fstab", MOST_TEXT)?,
+        Some(etc) if etc.is_file("fstab")? => etc.read("fstab", MOST_TEXT)?,
         _ => Vec::new(),
     };
     Ok(Fstab::parse(&own))
-}
-
-fn is_file(dir: &Dir, name: &str) -> Result<bool> {
-    Ok(dir.stat_of(name)?.is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG))
 }
 
 fn without_orig(old: &ExistingLabel) -> Error {

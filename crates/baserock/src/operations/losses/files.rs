@@ -8,6 +8,7 @@ use nix::sys::stat::FileStat;
 use system::btrfs;
 use system::dir::Dir;
 use system::error::Result;
+use system::inode::is_directory;
 use system::signal;
 
 use super::Trees;
@@ -63,7 +64,7 @@ impl Search<'_> {
         let Trees { old_orig, old_run, .. } = self.trees;
         let is_top = path.as_os_str().is_empty();
         let (now, built) = (stat(old_run, path), stat(old_orig, path));
-        if is_top || is_directory(now) && is_directory(built) {
+        if is_top || now.as_ref().is_some_and(is_directory) && built.as_ref().is_some_and(is_directory) {
             let (now, built) = (names(old_run, path)?, names(old_orig, path)?);
             for name in now.difference(&built) {
                 self.added(&path.join(name))?;
@@ -94,7 +95,8 @@ impl Search<'_> {
         let Trees { old_run, new_orig, .. } = self.trees;
         // A deployment makes the directories that lead to something that does not count.
         let leads_apart = self.apart.iter().any(|apart| apart.starts_with(path));
-        if is_directory(stat(old_run, path)) && (leads_apart || is_directory(stat(new_orig, path))) {
+        let is_directory_in = |tree| stat(tree, path).as_ref().is_some_and(is_directory);
+        if is_directory_in(old_run) && (leads_apart || is_directory_in(new_orig)) {
             for name in names(old_run, path)? {
                 self.added(&path.join(name))?;
             }
@@ -130,10 +132,6 @@ fn is_same(one: &Dir, other: &Dir, path: &Path) -> Result<bool> {
 /// The `stat` of a path; `None` if there is nothing, or if it cannot be examined.
 fn stat(tree: &Dir, path: &Path) -> Option<FileStat> {
     if path.as_os_str().is_empty() { tree.stat().ok() } else { tree.stat_beneath(path).ok().flatten() }
-}
-
-fn is_directory(stat: Option<FileStat>) -> bool {
-    stat.is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFDIR)
 }
 
 fn names(tree: &Dir, path: &Path) -> Result<BTreeSet<OsString>> {

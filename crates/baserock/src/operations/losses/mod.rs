@@ -13,11 +13,9 @@ use system::observer::Observer;
 use super::state;
 use crate::label::ExistingLabel;
 use crate::layout::{ORIG, RUN};
+use crate::naming::first;
 use crate::rootfs::databases;
 use crate::volume::Volume;
-
-/// The number of names in a line. Further ones are only counted.
-const NAMED: usize = 10;
 
 /// The trees that are compared.
 struct Trees {
@@ -61,7 +59,7 @@ fn find(volume: &Volume, old: &ExistingLabel, new: &ExistingLabel, observer: &dy
     for (kind, names) in packages::lost(volume, &trees)? {
         observer.warn(match names {
             packages::Lost::Names(names) => {
-                let names = list(names.into_iter());
+                let names = first(names.into_iter());
                 format!("packages that somebody installed in {old} are not in {new} ({kind}): {names}")
             }
             packages::Lost::Changed => {
@@ -85,16 +83,9 @@ fn find(volume: &Volume, old: &ExistingLabel, new: &ExistingLabel, observer: &dy
     ] {
         if !names.is_empty() {
             let names =
-                list(names.iter().map(|path| format!("/{}", path.display().to_string().escape_debug())));
+                first(names.iter().map(|path| format!("/{}", path.display().to_string().escape_debug())));
             observer.warn(format!("{words} in {old} what is {rest} {new}: {names}"));
         }
     }
     Ok(())
-}
-
-/// The first names, and the number of the others.
-fn list(names: impl ExactSizeIterator<Item = String>) -> String {
-    let more = names.len().saturating_sub(NAMED);
-    let text = names.take(NAMED).collect::<Vec<_>>().join(", ");
-    if more > 0 { format!("{text} and {more} more") } else { text }
 }

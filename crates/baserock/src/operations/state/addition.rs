@@ -21,10 +21,8 @@ use system::walk::{Place, Visit, Walk};
 
 use super::Excepted;
 use crate::layout::{self, ADDING};
+use crate::naming::NAMED;
 use crate::volume::Volume;
-
-/// The number of paths of a kind that are named. Further ones are only counted.
-const NAMED: usize = 10;
 
 /// An addition to one shared directory. All paths are relative to it.
 #[derive(Default)]

@@ -12,9 +12,7 @@ use system::resolve::Links;
 
 use super::staged::ETC;
 use crate::etc::{Action, EtcPath, Kind, Plan, Tree};
-
-/// The number of links that are pointed out. Further ones are only counted.
-const NAMED: usize = 10;
+use crate::naming::NAMED;
 
 /// Links that are followed one after the other.
 const MOST_LINKS: usize = 40;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::stat::FileStat;
 use system::dir::Dir;
 use system::error::Result;
-use system::inode::Inode;
+use system::inode::{Inode, is_directory};
 use system::metadata::is_acl;
 use system::mount::{self, MountId};
 use system::owners::IdMoves;
@@ -235,8 +235,4 @@ fn has_acl(inode: &Inode<'_>, stat: &FileStat) -> Result<bool> {
 
 fn is_link(stat: &FileStat) -> bool {
     stat.st_mode & libc::S_IFMT == libc::S_IFLNK
-}
-
-fn is_directory(stat: &FileStat) -> bool {
-    stat.st_mode & libc::S_IFMT == libc::S_IFDIR
 }
