@@ -154,6 +154,19 @@ pub fn origin(subvolume: &Dir) -> Result<([u8; 16], u64)> {
     Ok((info.parent_uuid, info.otransid))
 }
 
+/// Whether anything in the subvolume was changed after the file `name` in `dir`, which is another subvolume of the filesystem. If it cannot be
+/// told, the answer is yes.
+pub fn is_changed_after(subvolume: &Dir, dir: &Dir, name: &str) -> Result<bool> {
+    let cannot = || dir.shown(name);
+    let Some(stat) = dir.stat_of(name)? else { return Ok(true) };
+    let file = dir.file(name)?;
+    let tree = ioctl::subvolume_info(file.as_fd()).or_cannot("examine", cannot())?.treeid;
+    let changed = ioctl::inode_changed(file.as_fd(), tree, stat.st_ino).or_cannot("examine", cannot())?;
+    let info =
+        ioctl::subvolume_info(subvolume.as_fd()).or_cannot("examine subvolume", subvolume.shown(""))?;
+    Ok(changed.is_none_or(|changed| info.ctransid > changed))
+}
+
 /// The files and directories of the subvolume that were changed after the transaction, as paths from its top. Only changes that are
 /// committed count. Of several hard links to a file it is one.
 pub fn changed_since(subvolume: &Dir, since: u64) -> Result<Vec<PathBuf>> {

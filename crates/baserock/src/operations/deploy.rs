@@ -88,10 +88,7 @@ fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result
     undo.push(format!("remove what was begun of {label}"), || take_back(volume, label, &version));
     let deployed = build(volume, options, &plan, &version, &mut undo, observer)?;
     // A version that was left without a merge may have edits that nobody thinks of any more.
-    let is_merged = |other: &ExistingLabel| plan.old.as_ref() == Some(other);
-    for other in survey.complete.iter().filter(|other| !is_merged(other)) {
-        etc::name_missing(volume, other, label, observer)?;
-    }
+    etc::name_forgotten(volume, &survey.complete, plan.old.as_ref(), label, observer)?;
     commit(volume)?;
     boot_files::check(volume, label)?;
     signal::check()?;

@@ -26,8 +26,8 @@ pub fn check(volume: &Volume, survey: &Survey, label: &ExistingLabel, force: boo
     if *label == ExistingLabel::factory() && !force {
         return Err(Refusal::AlwaysBoots { label: label.clone() }.into());
     }
-    volume.refuse_any_use(label)?;
     remove::refuse_mounts(&volume.version_dir(label)?, Path::new(""))?;
+    volume.refuse_any_use(label)?;
     check_subvolumes(volume, label)
 }
 

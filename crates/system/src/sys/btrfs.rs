@@ -182,13 +182,27 @@ pub fn changed_inodes(any: BorrowedFd<'_>, tree: u64, since: u64) -> io::Result<
     key.min_transid = since.saturating_add(1);
     let mut changed = Vec::new();
     search(any, key, |header, item| {
-        // An inode item begins with the transaction that made the inode, and that which last changed it.
-        let last = item.get(8..).and_then(|rest| rest.first_chunk().copied()).map_or(0, u64::from_le_bytes);
-        if header.type_ == raw::BTRFS_INODE_ITEM_KEY && last > since {
+        if header.type_ == raw::BTRFS_INODE_ITEM_KEY && last_change(item).is_some_and(|last| last > since) {
             changed.push(header.objectid);
         }
     })?;
     Ok(changed)
+}
+
+/// The transaction that last changed an inode; `None` if the tree does not have it yet.
+pub fn inode_changed(any: BorrowedFd<'_>, tree: u64, inode: u64) -> io::Result<Option<u64>> {
+    let mut key = raw::btrfs_ioctl_search_args::zeroed().key;
+    key.tree_id = tree;
+    (key.min_objectid, key.max_objectid) = (inode, inode);
+    (key.min_type, key.max_type) = (raw::BTRFS_INODE_ITEM_KEY, raw::BTRFS_INODE_ITEM_KEY);
+    let mut changed = None;
+    search(any, key, |_, item| changed = last_change(item))?;
+    Ok(changed)
+}
+
+/// The transaction in an inode item. The item begins with the transaction that made the inode, and that which last changed it.
+fn last_change(item: &[u8]) -> Option<u64> {
+    item.get(8..).and_then(|rest| rest.first_chunk().copied()).map(u64::from_le_bytes)
 }
 
 /// The path of an inode from the top of the tree. Of several hard links it is one. `None` if the inode has no name any more.

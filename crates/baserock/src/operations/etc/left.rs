@@ -1,5 +1,6 @@
 //! Names the edits of `/etc` that stay behind in a version.
 
+use system::btrfs;
 use system::error::{Error, Result};
 use system::observer::Observer;
 
@@ -8,7 +9,7 @@ use crate::etc::changes::differing;
 use crate::etc::left::{Version, left_behind, named};
 use crate::etc::{EtcPath, fstab};
 use crate::label::ExistingLabel;
-use crate::layout::{ORIG, RUN};
+use crate::layout::{BOOT_RECORD, ORIG, RUN};
 use crate::rootfs::etc::merge::read_etc;
 use crate::volume::Volume;
 
@@ -22,6 +23,30 @@ pub fn name_missing(
     observer: &dyn Observer,
 ) -> Result<()> {
     warn(from, &format!("not in {into}"), between(volume, from, &[into]), observer)
+}
+
+/// Warns of the edits in `/etc` of all versions except `old` that are not in `into`. Versions to which nothing was written since they were
+/// deployed are not read.
+pub fn name_forgotten(
+    volume: &Volume,
+    complete: &[ExistingLabel],
+    old: Option<&ExistingLabel>,
+    into: &ExistingLabel,
+    observer: &dyn Observer,
+) -> Result<()> {
+    for label in complete.iter().filter(|label| Some(*label) != old) {
+        if is_written(volume, label).unwrap_or(true) {
+            name_missing(volume, label, into, observer)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether something was written to the version since its deployment, which ends with the record of what it boots from.
+fn is_written(volume: &Volume, label: &ExistingLabel) -> Result<bool> {
+    let version = volume.version_dir(label)?;
+    let run = version.dir(RUN)?;
+    Ok(!btrfs::is_subvolume(&run)? || btrfs::is_changed_after(&run, &version, BOOT_RECORD)?)
 }
 
 /// Warns of the edits in `/etc` of `from` that are in none of the other versions.
