@@ -27,7 +27,7 @@ pub fn write(dir: &Dir, name: &str, mode: u32, content: &[u8]) -> Result<()> {
     })
 }
 
-/// Like [`write`], but the new file gets the owner, mode, attributes and flags of the old one. If there is no old one, it belongs to root,
+/// Like [`write()`], but the new file gets the owner, mode, attributes and flags of the old one. If there is no old one, it belongs to root,
 /// has this mode, and inherits nothing from the directory.
 pub fn rewrite(dir: &Dir, name: &str, mode: u32, content: &[u8]) -> Result<()> {
     let metadata = match if_exists(dir.file(name))? {

@@ -155,7 +155,7 @@ pub struct Places<'a> {
 }
 
 impl Places<'_> {
-    /// Puts both files into the [folder](Self::folder) for `path`, under free names.
+    /// Puts both files into the folder for `path`, under free names.
     pub fn put(&mut self, path: &EtcPath, orig: Option<Node>, rej: Node) -> Conflict {
         let names = self.free_names(path);
         self.put_as(path, names, orig, rej)
