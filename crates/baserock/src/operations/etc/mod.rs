@@ -18,6 +18,7 @@ use crate::label::ExistingLabel;
 use crate::layout::{self, BOOT_RECORD, ORIG, RUN, SHARED};
 use crate::operations::{full, losses, state, sweep};
 use crate::rootfs::deployment;
+use crate::rootfs::etc::merge::Durability;
 use crate::rootfs::etc::staged::ETC;
 use crate::rootfs::etc::{self as etc_on_disk, Inputs, Outcome, Request};
 use crate::rootfs::shared::{Shared, shared_of};
@@ -113,6 +114,15 @@ enum NewVersion {
     Unedited,
     /// Being deployed. It is committed as a whole.
     Deploying,
+}
+
+impl NewVersion {
+    fn durability(self) -> Durability {
+        match self {
+            NewVersion::Complete | NewVersion::Unedited => Durability::BeforeTheExchange,
+            NewVersion::Deploying => Durability::WithTheVersion,
+        }
+    }
 }
 
 /// Like [`merge`], for a version that is being deployed.
@@ -219,7 +229,7 @@ fn merge_with(
         options,
         dry_run: how.dry_run,
         again: how.again,
-        sync: state != NewVersion::Deploying,
+        durability: state.durability(),
         // Until it is deployed, only the deployment itself has written to it.
         is_unedited: state != NewVersion::Complete,
         owned: how.owned.clone(),

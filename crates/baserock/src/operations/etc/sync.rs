@@ -12,7 +12,7 @@ use crate::fstab::Fstab;
 use crate::label::ExistingLabel;
 use crate::layout::{ETC_BEFORE_SYNC, ORIG, RUN};
 use crate::operations::{full, state, sweep};
-use crate::rootfs::etc::merge::{Place, put_in_place, read_etc, replace_copy};
+use crate::rootfs::etc::merge::{Durability, Place, put_in_place, read_etc, replace_copy};
 use crate::rootfs::etc::reown::Reown;
 use crate::rootfs::etc::staged::Staged;
 use crate::volume::Volume;
@@ -88,7 +88,8 @@ fn copy(volume: &Volume, source: &Source<'_>, label: &ExistingLabel) -> Result<(
     staged.sync()?;
     let earlier = earlier.map_or_else(IdMoves::default, |record| record.moves);
     let shared = shared(volume, &orig)?;
-    let place = Place { version: &version, orig: &orig, run: &run, shared: &shared, is_complete: true };
+    let durability = Durability::BeforeTheExchange;
+    let place = Place { version: &version, orig: &orig, run: &run, shared: &shared, durability };
     let reown = Reown { moves: &plan.moves, earlier: &earlier, owned: None, is_shared: false };
     put_in_place(&staged, reown, place, &new).map(drop)
 }

@@ -46,6 +46,17 @@ pub struct Inputs<'a> {
     pub new_version: &'a Dir,
 }
 
+/// The moment at which a new `etc` has to be on the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// With everything else of the version, which the caller commits as a whole: the version is not complete yet.
+    #[default]
+    WithTheVersion,
+    /// Before it takes the place of the old one. The version can be booted already, so a crash must leave it with the whole old `etc` or the
+    /// whole new one.
+    BeforeTheExchange,
+}
+
 /// The options of a merge on disk.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -57,9 +68,8 @@ pub struct Request {
     pub again: bool,
     /// Whether the caller knows already that nobody has edited the new version's `etc`.
     pub is_unedited: bool,
-    /// Whether to write everything to disk before the exchange. This is needed if the new version is complete already, and not if it is
-    /// committed as a whole later.
-    pub sync: bool,
+    /// When the result has to be on the disk.
+    pub durability: Durability,
     /// All names in the new version's `orig` that do not belong to root alone or have an ACL, if they are known.
     pub owned: Option<Vec<PathBuf>>,
 }
@@ -107,7 +117,7 @@ pub fn merge(inputs: &Inputs<'_>, request: &Request, observer: &dyn Observer) ->
         keep(&now, &dropped(&[built, deployed], inputs.new_record, &now, &plan.result), inputs, observer)?;
     }
     let staged = Staged::write(&plan.result, inputs.new_run)?;
-    if request.sync {
+    if request.durability == Durability::BeforeTheExchange {
         staged.sync()?;
     }
     let none = IdMoves::default();
@@ -118,7 +128,7 @@ pub fn merge(inputs: &Inputs<'_>, request: &Request, observer: &dyn Observer) ->
         run: inputs.new_run,
         // Without a record nobody knows the numbers that the version's files got.
         shared: if inputs.new_record.is_some() { inputs.shared } else { &[] },
-        is_complete: request.sync,
+        durability: request.durability,
     };
     let reown = Reown { moves: &plan.moves, earlier, owned: request.owned.as_deref(), is_shared: false };
     let reowned = put_in_place(&staged, reown, place, &record)?;
@@ -142,13 +152,14 @@ pub struct Place<'a> {
     pub run: &'a Dir,
     /// As in [`Inputs`].
     pub shared: &'a [(Dir, Dir)],
-    /// Whether it can be booted already, so that a crash must leave it with the whole old `etc` or the whole new one.
-    pub is_complete: bool,
+    /// When the new `etc` has to be on the disk.
+    pub durability: Durability,
 }
 
 /// Changes owners, exchanges `etc`, and writes the record. A failure takes everything back. After a crash [`pending::settle`] repairs it.
 pub fn put_in_place(staged: &Staged<'_>, reown: Reown<'_>, place: Place<'_>, record: &Record) -> Result<u64> {
-    let Place { version, orig, run, shared, is_complete } = place;
+    let Place { version, orig, run, shared, durability } = place;
+    let is_complete = durability == Durability::BeforeTheExchange;
     let mut undo = Undo::new();
     if is_complete {
         undo.push("forget the merge", move || pending::forget(version));
