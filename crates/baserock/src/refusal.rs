@@ -217,6 +217,9 @@ pub enum Refusal {
     /// The kernel's command line would have several lines.
     #[error("the kernel command line contains a newline")]
     CommandLineBroken,
+    /// A part of the kernel's command line is quoted and does not end.
+    #[error("the kernel command line has a quotation mark that is not closed")]
+    CommandLineUnclosed,
     /// An argument for the kernel would change what boots.
     #[error(
         "the kernel argument {argument:?} would boot something else than the version, because the last one of a name counts"

@@ -45,6 +45,7 @@ pub fn boot(refusal: &Refusal) -> Option<String> {
                 .to_owned()
         }
         Refusal::CommandLineBroken => "KERNEL_ARGS must be one line of words separated by spaces".to_owned(),
+        Refusal::CommandLineUnclosed => "close it in KERNEL_ARGS, or leave it out".to_owned(),
         Refusal::CommandLineTooLong { .. } => "shorten KERNEL_ARGS".to_owned(),
         Refusal::OwnArgument { argument } if argument.starts_with("root=") => {
             "leave it out of KERNEL_ARGS, and name the device by ROOT_DEVICE".to_owned()

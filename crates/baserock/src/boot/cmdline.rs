@@ -40,8 +40,11 @@ pub fn compose(label: &ExistingLabel, root: &str, arguments: &str) -> Result<Str
 pub fn check_arguments(arguments: &str) -> Result<()> {
     check(arguments)?;
     for word in words(arguments) {
-        let options = word.strip_prefix(ROOT_FLAGS).unwrap_or_default();
-        if is_own(word) || options.split(',').any(is_subvolume) {
+        // The kernel ignores a mark at the beginning of a word.
+        let (bare, is_quoted) = (word.trim_matches('"'), word.contains('"'));
+        let options = bare.strip_prefix(ROOT_FLAGS);
+        let is_wrong = |options: &str| is_quoted || options.split(',').any(is_subvolume);
+        if is_own(bare) || options.is_some_and(is_wrong) {
             return Err(Refusal::OwnArgument { argument: word.to_owned() }.into());
         }
     }
@@ -67,20 +70,25 @@ fn check(line: &str) -> Result<()> {
     if line.contains(['\n', '\r', '\0']) {
         return Err(Refusal::CommandLineBroken.into());
     }
+    if !is_closed(line) {
+        return Err(Refusal::CommandLineUnclosed.into());
+    }
     if line.len() > MAX_LENGTH {
         return Err(Refusal::CommandLineTooLong { length: line.len(), most: MAX_LENGTH }.into());
     }
     Ok(())
 }
 
-/// Splits a command line into the root device and the arguments that [`compose`] would not write itself.
+/// Splits a command line into the root device and the arguments that [`compose`] would not write itself. A quotation mark that is not closed
+/// is closed at the end, as the kernel takes it.
 pub fn take_apart(line: &str) -> (Option<String>, String) {
     let (mut root, mut flags, mut arguments) = (None, Vec::new(), Vec::new());
-    for word in words(line) {
+    let closed = if is_closed(line) { line.to_owned() } else { format!("{line}\"") };
+    for word in words(&closed) {
         if let Some(device) = word.strip_prefix("root=") {
             root = Some(device.to_owned());
         } else if let Some(options) = word.strip_prefix(ROOT_FLAGS) {
-            flags.extend(other_options(options));
+            flags.extend(other_options(options).map(str::to_owned));
         } else if !FIXED.contains(&word) {
             arguments.push(word.to_owned());
         }
@@ -113,6 +121,11 @@ pub fn words(line: &str) -> impl Iterator<Item = &str> {
         !quoted && c.is_whitespace()
     };
     line.split(ends).filter(|word| !word.is_empty())
+}
+
+/// Whether every quotation mark is closed. The kernel takes everything after one that is not for one word.
+fn is_closed(line: &str) -> bool {
+    line.matches('"').count().is_multiple_of(2)
 }
 
 fn subvolume(label: &ExistingLabel) -> String {
@@ -153,6 +166,8 @@ mod tests {
         assert!(compose(&label, "/dev/sda", &"x".repeat(2000)).unwrap_err().to_string().contains("2047"));
         assert!(compose(&label, "/dev/sda", "a\nb").unwrap_err().to_string().contains("newline"));
         assert!(compose(&label, "/dev/sda", "").unwrap().ends_with("root=/dev/sda"));
+        assert!(compose(&label, "/dev/sda", "a=\"b c").unwrap_err().to_string().contains("not closed"));
+        assert!(!boots("rootflags=subvol=systems/factory/run root=/dev/sda a=\"b", &label));
     }
 
     #[test]
@@ -180,6 +195,9 @@ mod tests {
             ("rw", "rw"),
             ("rootflags=noatime,subvol=@", "rootflags=noatime,subvol=@"),
             ("rootflags=subvolid=256", "rootflags=subvolid=256"),
+            ("\"root=/dev/sdb\"", "\"root=/dev/sdb\""),
+            ("\"ro\"", "\"ro\""),
+            ("rootflags=\"subvol=@\"", "rootflags=\"subvol=@\""),
         ] {
             let error = check_arguments(arguments).unwrap_err().to_string();
             assert!(error.contains(&format!("{named:?}")), "{arguments}: {error}");
