@@ -16,8 +16,16 @@ pub enum How {
     Breaks(usize),
     /// The first connection breaks after this many bytes, and the server always starts over.
     BreaksWithoutRanges(usize),
-    /// The first connection breaks after this many bytes, and then it is another file.
+    /// The first connection breaks after this many bytes, and then it is another file, of the same size and with the same weak tag.
     Changes(usize),
+    /// The first connection breaks after this many bytes, and another mirror, with another tag, has the same file.
+    Mirrors(usize),
+    /// The first connection breaks after this many bytes; the size is known only from the second one.
+    LateSize(usize),
+    /// The first request fails with this status, the others are served well.
+    FailsOnce(u16),
+    /// To those who say who they are by this header.
+    Asks(&'static str),
     /// The length that is promised is larger by this much.
     Promises(usize),
     /// The length that is promised is smaller by this much.
@@ -39,6 +47,10 @@ pub struct Request {
     pub path: String,
     /// What stands after `Range: bytes=`, if it was asked for.
     pub range: Option<String>,
+    /// The header `Authorization`.
+    pub user: Option<String>,
+    /// The header `Host`.
+    pub host: Option<String>,
 }
 
 /// A running server; it ends with the test process.
@@ -104,7 +116,7 @@ fn serve(stream: TcpStream, files: &Files, log: &Mutex<Vec<Request>>) -> std::io
         .path
         .split_once("://")
         .map_or(request.path.as_str(), |(_, rest)| &rest[rest.find('/').unwrap_or(0)..]);
-    match files.get(path) {
+    match files.get(path.split('?').next().unwrap_or_default()) {
         None => status(stream, 404, ""),
         Some((bytes, how)) => answer(stream, bytes, how, &request, earlier),
     }
@@ -113,21 +125,23 @@ fn serve(stream: TcpStream, files: &Files, log: &Mutex<Vec<Request>>) -> std::io
 fn read(stream: &TcpStream) -> std::io::Result<Request> {
     let mut lines = BufReader::new(stream).lines();
     let first = lines.next().transpose()?.unwrap_or_default();
-    let mut range = None;
+    let (mut range, mut user, mut host) = (None, None, None);
     for line in lines {
         let line = line?;
         if line.is_empty() {
             break;
         }
-        if let Some((name, value)) = line.split_once(": ")
-            && name.eq_ignore_ascii_case("range")
-        {
-            range = value.strip_prefix("bytes=").map(str::to_owned);
+        let Some((name, value)) = line.split_once(": ") else { continue };
+        match name.to_ascii_lowercase().as_str() {
+            "range" => range = value.strip_prefix("bytes=").map(str::to_owned),
+            "authorization" => user = Some(value.to_owned()),
+            "host" => host = Some(value.to_owned()),
+            _ => {}
         }
     }
     let mut words = first.split(' ').map(str::to_owned);
     let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    Ok(Request { method, path, range })
+    Ok(Request { method, path, range, user, host })
 }
 
 fn answer(
@@ -139,19 +153,29 @@ fn answer(
 ) -> std::io::Result<()> {
     let asked = request.range.as_deref().and_then(|range| range.strip_suffix('-')?.parse().ok()).unwrap_or(0);
     match how {
-        How::Well => send(stream, bytes, asked, bytes.len(), bytes.len(), "one"),
         How::Breaks(count) => send(stream, bytes, asked, bytes.len(), asked + count, "one"),
         How::BreaksWithoutRanges(count) => {
             let end = if earlier == 0 { *count } else { bytes.len() };
             send(stream, bytes, 0, bytes.len(), end, "one")
         }
-        How::Changes(count) if earlier == 0 => send(stream, bytes, 0, bytes.len(), *count, "one"),
-        How::Changes(_) => send(stream, bytes, 0, bytes.len(), bytes.len(), "two"),
+        How::Changes(count) if earlier == 0 => weak(stream, bytes, *count),
+        How::Changes(_) => {
+            let other: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
+            send(stream, &other, asked, bytes.len(), bytes.len(), "two")
+        }
+        How::Mirrors(count) if earlier == 0 => send(stream, bytes, 0, bytes.len(), *count, "one"),
+        How::Mirrors(_) => send(stream, bytes, asked, bytes.len(), bytes.len(), "two"),
+        How::LateSize(count) if earlier == 0 => chunk(stream, &bytes[..*count]),
+        How::FailsOnce(code) if earlier == 0 => status(stream, *code, "Retry-After: 1\r\n"),
+        How::Asks(who) if request.user.as_deref() != Some(*who) => status(stream, 401, ""),
         How::Promises(_) if asked >= bytes.len() => status(stream, 416, ""),
         How::Promises(more) => send(stream, bytes, asked, bytes.len() + more, bytes.len(), "one"),
         How::Understates(less) => send(stream, bytes, asked, bytes.len() - less, bytes.len() - less, "one"),
         How::Redirects(to) => status(stream, 302, &format!("Location: {to}\r\n")),
         How::Status(code) => status(stream, *code, ""),
+        How::Well | How::LateSize(_) | How::FailsOnce(_) | How::Asks(_) => {
+            send(stream, bytes, asked, bytes.len(), bytes.len(), "one")
+        }
         How::Stalls(count) => {
             let keep = stream.try_clone()?;
             send(stream, bytes, asked, bytes.len(), *count, "one")?;
@@ -183,6 +207,26 @@ fn send(
     )?;
     stream.write_all(&bytes[from..end.min(bytes.len())])?;
     stream.flush()
+}
+
+/// Sends the beginning, with a tag that does not promise identical bytes.
+fn weak(mut stream: TcpStream, bytes: &[u8], end: usize) -> std::io::Result<()> {
+    let length = bytes.len();
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nETag: W/\"one\"\r\nConnection: close\r\n\r\n"
+    )?;
+    stream.write_all(&bytes[..end])
+}
+
+/// Sends a chunk, and breaks off before the end.
+fn chunk(mut stream: TcpStream, bytes: &[u8]) -> std::io::Result<()> {
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n{:x}\r\n",
+        bytes.len()
+    )?;
+    stream.write_all(bytes)
 }
 
 fn status(mut stream: TcpStream, code: u16, headers: &str) -> std::io::Result<()> {

@@ -74,6 +74,58 @@ fn a_file_that_changes_meanwhile_is_not_mixed() {
 }
 
 #[test]
+fn a_mirror_with_another_tag_and_a_late_size_are_followed() {
+    for how in [How::Mirrors(300_000), How::LateSize(300_000), How::FailsOnce(503)] {
+        let (done, place, ..) = add(how.clone());
+        assert_eq!(done.ok(), "added devel, the default\n", "{how:?}");
+        assert_eq!(place.inside("devel", "echo works").ok(), "works\n");
+    }
+}
+
+#[test]
+fn passwords_are_decoded_found_and_not_shown() {
+    let place = Place::new();
+    // joe:p@ss w
+    let (web, _) = serve(&place, How::Asks("Basic am9lOnBAc3Mgdw=="));
+    let url = |user: &str| format!("http://{user}{}/a.tar.gz?token=hidden", web.address());
+    place.manage(["add", "url", &url("joe:p%40ss%20w@")]).ok();
+    std::fs::write(place.path().join(".netrc"), "machine 127.0.0.1 login joe password \"p@ss w\"\n").unwrap();
+    for (label, user) in [("netrc", ""), ("login", "joe@")] {
+        let mut command = place.manage_command();
+        run(command.args(["add", label, &url(user)]).env("HOME", place.path())).ok();
+    }
+    let turn = Web::start([("/turn", Vec::new(), How::Redirects(web.url("/a.tar.gz")))]);
+    let elsewhere = format!("http://joe:p%40ss%20w@{}/turn?token=hidden", turn.address());
+    let done = place.manage(["add", "elsewhere", &elsewhere]);
+    assert!(!done.stderr.contains("hidden") && !done.stderr.contains("p%40ss"), "{}", done.stderr);
+    done.refused(&["the server does not allow it (401)"]);
+    let list = place.manage(["list", "--json"]).ok();
+    assert!(!list.contains("hidden") && !list.contains("p%40ss"), "{list}");
+}
+
+#[test]
+fn redirections_with_spaces_and_letters_are_followed() {
+    let place = Place::new();
+    place.busybox();
+    let bytes = std::fs::read(place.busybox()).unwrap();
+    let web = Web::start([
+        ("/turn", Vec::new(), How::Redirects("/d \u{fc}/a b.tar".into())),
+        ("/d%20%C3%BC/a%20b.tar", bytes, How::Well),
+    ]);
+    place.manage(["add", "devel", &web.url("/turn")]).ok();
+}
+
+#[test]
+fn the_standard_input_is_a_source() {
+    let place = Place::new();
+    let archive = std::fs::File::open(place.busybox()).unwrap();
+    let mut command = place.manage_command();
+    run(command.args(["add", "devel", "-"]).stdin(archive)).ok();
+    let list = place.manage(["list"]).ok();
+    assert!(list.contains("the standard input"), "{list}");
+}
+
+#[test]
 fn a_server_that_promises_more_than_it_has_is_told_apart() {
     let (done, place, ..) = add(How::Promises(1000));
     done.refused(&["the server has less than it promised"]);
@@ -198,21 +250,33 @@ fn a_sum_beside_the_archive_is_used() {
         ("/good/a.tar.sha256", list("a.tar").into_bytes(), How::Well),
         ("/bad/a.tar", bytes.clone(), How::Well),
         ("/bad/a.tar.sha256", wrong.into_bytes(), How::Well),
+        ("/other/a.tar", bytes.clone(), How::Well),
+        ("/other/a.tar.sha256", list("b.tar").into_bytes(), How::Well),
+        ("/none/a.tar", bytes.clone(), How::Well),
+        ("/none/a.tar.sha256", Vec::new(), How::Status(405)),
         ("/odd/a.tar", bytes, How::Well),
         ("/odd/a.tar.sha256", b"<html>no such file</html>".to_vec(), How::Well),
     ]);
     let good = place.manage(["add", "good", &web.url("/good/a.tar")]);
-    assert!(!good.stderr.contains("no checksum"), "{}", good.stderr);
+    assert!(good.stderr.contains("proves nothing about who made it"), "{}", good.stderr);
     good.ok();
     place.manage(["add", "bad", &web.url("/bad/a.tar")]).refused(&["not what was expected"]);
     place
-        .manage(["add", "odd", &web.url("/odd/a.tar")])
+        .manage(["add", "other", &web.url("/other/a.tar")])
         .refused(&["a.tar.sha256: has no SHA-256 sum of a.tar"]);
+    let odd = place.manage(["add", "odd", &web.url("/odd/a.tar")]);
+    assert!(odd.stderr.contains("there was no checksum"), "{}", odd.stderr);
+    odd.ok();
+    let none = place.manage(["add", "none", &web.url("/none/a.tar")]);
+    assert!(none.stderr.contains("there was no checksum"), "{}", none.stderr);
+    none.ok();
     place.shell("echo nonsense > busybox.tar.sha256");
     place
         .manage(["add", "file", &format!("file://{}", place.busybox().display())])
         .refused(&["busybox.tar.sha256"]);
-    assert_eq!(place.names(), ["default", "good"]);
+    assert_eq!(place.names(), ["default", "good", "none", "odd"]);
+    let list = place.manage(["list"]).ok();
+    assert!(list.contains("sum by http") && list.contains("unchecked"), "{list}");
 }
 
 #[test]
@@ -223,7 +287,26 @@ fn the_proxy_of_the_environment_is_used() {
     command.args(["add", "devel", "http://far-away.invalid/a.tar.gz"]).env("http_proxy", proxy.url(""));
     run(&mut command).ok();
     let first = &proxy.requests()[0];
-    assert_eq!((first.method.as_str(), first.path.as_str()), ("CONNECT", "far-away.invalid:80"));
+    assert_eq!((first.method.as_str(), first.path.as_str()), ("GET", "http://far-away.invalid/a.tar.gz"));
+    assert_eq!(first.host.as_deref(), Some("far-away.invalid"));
+    let mut command = place.manage_command();
+    command.args(["add", "late", "https://far-away.invalid/a.tar.gz", "--timeout", "1"]);
+    run(command.env("https_proxy", proxy.url(""))).refused(&["by the proxy in https_proxy"]);
+    let tunnel = proxy.requests().into_iter().find(|request| request.method == "CONNECT").unwrap();
+    assert_eq!(tunnel.path, "far-away.invalid:443");
+    for (address, why) in [
+        ("socks5h://127.0.0.1:9", "by the proxy in all_proxy"),
+        ("ftp://p", "all_proxy names a proxy of the kind ftp; use one of http, https or socks5"),
+    ] {
+        let mut command = place.manage_command();
+        command.args(["add", "socks", "http://far-away.invalid/a", "--timeout", "1"]);
+        let done = run(command.env("all_proxy", address));
+        assert!(!done.stderr.contains("panicked"), "{}", done.stderr);
+        done.refused(&[why]);
+    }
+    let mut command = place.manage_command();
+    command.args(["add", "near", &proxy.url("/a.tar.gz")]).env("http_proxy", "http://127.0.0.1:9");
+    run(command.env("no_proxy", "10.0.0.0/8,127.0.0.0/8")).ok();
     let mut command = place.manage_command();
     command.args(["add", "other", "http://far-away.invalid/a.tar.gz"]).env("http_proxy", proxy.url(""));
     run(command.env("no_proxy", "invalid")).refused(&["no such host"]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use baserock::extension::parse_size;
 use baserock::label::Label;
-use baserock_chroots::{Adding, Store, add};
+use baserock_chroots::{Adding, Checked, Store, add};
 use baserock_fetch::{Checksum, Patience, Source};
 use baserock_terminal::{Output, Show};
 use clap::Args;
@@ -18,7 +18,7 @@ use system::observer::Observer;
 pub struct Add {
     /// A name for it: letters, digits, . _ -
     label: Label,
-    /// A path, or a URL of http, https or file
+    /// A path, a URL of http, https or file, or - for the standard input
     source: OsString,
     /// The expected SHA-256 sum of the archive [default: the sum in SOURCE.sha256, if that exists]
     #[arg(long, value_name = "HEX")]
@@ -43,12 +43,23 @@ impl Add {
         };
         let show = Show::new(Output::Errors);
         let added = add(store, &adding, &show)?;
-        if let Some((sum, false)) = added.sha256 {
-            let show: &dyn Observer = &show;
-            show.note(format!("there was no checksum to compare with; the SHA-256 sum is {sum}"));
+        if let Some((sum, checked)) = added.sha256 {
+            (&show as &dyn Observer).note(words(checked, sum));
         }
         let default = if added.is_default { ", the default" } else { "" };
         baserock_terminal::print(&format!("added {}{default}\n", self.label))
+    }
+}
+
+/// Says what the archive was checked against.
+fn words(checked: Checked, sum: Checksum) -> String {
+    match checked {
+        Checked::Nothing => format!("there was no checksum to compare with; the SHA-256 sum is {sum}"),
+        Checked::GivenSum => "the archive has the SHA-256 sum that was given".to_owned(),
+        Checked::SumBeside => "the archive has the SHA-256 sum in SOURCE.sha256".to_owned(),
+        Checked::UnprotectedSum => "the archive has the SHA-256 sum in SOURCE.sha256; that proves nothing about who made it, because both \
+                                    came from the same server by http"
+            .to_owned(),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use baserock::json;
-use baserock_chroots::{Listed, Store, list};
+use baserock_chroots::{Checked, Listed, Store, list};
 use clap::Args;
 
-/// List the chroots: label, default, in use or not, size, date, source
+/// List the chroots: label, default, in use or not, size, date, what it was checked against, source
 #[derive(Debug, Args)]
 pub struct List {
     /// Print the list as JSON, for programs
@@ -31,8 +31,15 @@ fn line(chroot: &Listed, width: usize) -> String {
     let default = if *default { "default" } else { "" };
     let in_use = if in_use_by.is_empty() { "" } else { "in use" };
     let date = record.added.split('T').next().unwrap_or_default();
+    let checked = match record.checked {
+        None => "",
+        Some(Checked::Nothing) => "unchecked",
+        Some(Checked::GivenSum) => "sum given",
+        Some(Checked::SumBeside) => "sum beside",
+        Some(Checked::UnprotectedSum) => "sum by http",
+    };
     format!(
-        "{label:width$}  {default:7}  {in_use:6}  {:>9}  {date:10}  {}\n",
+        "{label:width$}  {default:7}  {in_use:6}  {:>9}  {date:10}  {checked:11}  {}\n",
         mebibytes(*size),
         record.source
     )

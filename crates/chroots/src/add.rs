@@ -13,6 +13,7 @@ use system::namespace::Privilege;
 use system::observer::Observer;
 use system::resolve::Links;
 
+use crate::checked::Checked;
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::staging::Staging;
@@ -36,8 +37,8 @@ pub struct Adding<'a> {
 pub struct Added {
     /// Whether it became the default. The first chroot does.
     pub is_default: bool,
-    /// The archive's checksum, and whether it was compared with an expected one.
-    pub sha256: Option<(Checksum, bool)>,
+    /// The archive's checksum, and what it was checked against.
+    pub sha256: Option<(Checksum, Checked)>,
 }
 
 /// A system needs one of these shells to be entered.
@@ -55,8 +56,9 @@ pub fn add(store: &Store, adding: &Adding<'_>, observer: &dyn Observer) -> Resul
         source => Some(archive(store, source, &tree, adding, observer)?),
     };
     require_shell(&tree, adding.source)?;
-    let sum = sha256.map(|(sum, _)| sum.to_string());
-    Record::new(shown(adding.source), sum).write(staging.dir())?;
+    let mut record = Record::new(shown(adding.source), sha256.map(|(sum, _)| sum.to_string()));
+    record.checked = sha256.map(|(_, checked)| checked);
+    record.write(staging.dir())?;
     observer.phase("writing to the disk");
     staging.publish()?;
     let is_default = store.default()?.is_none();
@@ -72,12 +74,9 @@ fn archive(
     tree: &Dir,
     adding: &Adding<'_>,
     observer: &dyn Observer,
-) -> Result<(Checksum, bool)> {
+) -> Result<(Checksum, Checked)> {
     let stream = source.open(adding.patience)?;
-    let expected = match adding.sha256 {
-        None => source.checksum_beside(adding.patience)?,
-        given => given,
-    };
+    let (expected, checked) = expected(source, adding)?;
     observer.phase(format!("unpacking {source}"));
     let name = source.to_string();
     let options = Options {
@@ -95,7 +94,21 @@ fn archive(
         sum.verify(expected, &name)?;
     }
     tell(store, &stats, observer);
-    Ok((sum, expected.is_some()))
+    Ok((sum, checked))
+}
+
+/// The sum that the archive has to have, if any is known.
+fn expected(source: &Source, adding: &Adding<'_>) -> Result<(Option<Checksum>, Checked)> {
+    if adding.sha256.is_some() {
+        return Ok((adding.sha256, Checked::GivenSum));
+    }
+    let beside = source.checksum_beside(adding.patience)?;
+    let checked = match beside {
+        None => Checked::Nothing,
+        Some(_) if source.is_unprotected() => Checked::UnprotectedSum,
+        Some(_) => Checked::SumBeside,
+    };
+    Ok((beside, checked))
 }
 
 /// Reports the properties of the archive that could not be kept.
@@ -161,6 +174,6 @@ fn shown(source: &Source) -> String {
         Source::Path(path) => {
             std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string()
         }
-        Source::Url(_) => source.to_string(),
+        Source::Url(_) | Source::Input => source.to_string(),
     }
 }

@@ -29,6 +29,7 @@
 //! ```
 
 mod add;
+mod checked;
 mod clone;
 pub mod enter;
 mod hidden;
@@ -41,6 +42,7 @@ mod staging;
 mod store;
 
 pub use add::{Added, Adding, add};
+pub use checked::Checked;
 pub use clone::clone;
 pub use inside::{Inside, inside};
 pub use list::{Listed, list};

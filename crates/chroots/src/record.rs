@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use system::dir::{Dir, MOST_TEXT};
 use system::error::{Error, Result};
 
+use crate::checked::Checked;
+
 /// The file's name beside the tree.
 const FILE: &str = "chroot.json";
 
@@ -18,6 +20,8 @@ pub struct Record {
     pub source: String,
     /// The archive's SHA-256 sum; `None` for a directory.
     pub sha256: Option<String>,
+    /// What the archive was checked against; `None` for a directory, and in records of older programs.
+    pub checked: Option<Checked>,
     /// When it was added, in UTC: `2026-11-23T22:17:35Z`.
     pub added: String,
 }
@@ -28,7 +32,7 @@ impl Record {
     /// A record of a chroot that is added now.
     pub fn new(source: impl Into<String>, sha256: Option<String>) -> Self {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Record { source: source.into(), sha256, added: date(seconds) }
+        Record { source: source.into(), sha256, checked: None, added: date(seconds) }
     }
 
     /// Reads the record of a chroot. If there is none, the record is empty.

@@ -30,8 +30,13 @@ impl fmt::Display for Checksum {
 }
 
 impl Checksum {
-    /// The sum of the file `name` in a list of `sha256sum` (`SUM  NAME`, or only one sum), or in a list in BSD's style
-    /// (`SHA256 (NAME) = SUM`). `shown` is the name of the list.
+    /// Whether the text has any sum.
+    pub fn is_list(text: &str) -> bool {
+        text.lines().any(|text| line(text).is_some())
+    }
+
+    /// The sum of the file `name` in a list of `sha256sum` (`SUM  NAME`, or only one sum), in a list in BSD's style (`SHA256 (NAME) = SUM`),
+    /// or in one of openssl (`SHA2-256(NAME)= SUM`). `shown` is the name of the list.
     pub fn in_list(list: &str, name: &str, shown: &str) -> Result<Self> {
         let lines: Vec<(Checksum, Option<&str>)> = list.lines().filter_map(line).collect();
         let named = lines.iter().find(|(_, of)| of.is_some_and(|of| of.rsplit('/').next() == Some(name)));
@@ -66,13 +71,19 @@ fn parse(text: &str) -> Option<Checksum> {
 
 /// The sum in a line, and the name of its file.
 fn line(line: &str) -> Option<(Checksum, Option<&str>)> {
-    let line = line.trim();
-    if let Some((name, sum)) = line.strip_prefix("SHA256 (").and_then(|rest| rest.rsplit_once(") = ")) {
-        return Some((parse(sum)?, Some(name)));
+    let line = line.trim_start_matches('\u{feff}').trim();
+    if let Some((algorithm, rest)) = line.split_once('(')
+        && ["SHA256", "SHA2-256", "SHA-256"].iter().any(|name| algorithm.trim().eq_ignore_ascii_case(name))
+        && let Some((name, sum)) = rest.rsplit_once(')')
+    {
+        let name = Some(name).filter(|name| !["stdin", "-"].contains(name));
+        return Some((parse(sum.trim().strip_prefix('=')?.trim())?, name));
     }
+    let line = line.strip_prefix('\\').unwrap_or(line);
     let Some((sum, name)) = line.split_once(char::is_whitespace) else { return Some((parse(line)?, None)) };
     let name = name.trim_start();
-    Some((parse(sum)?, Some(name.strip_prefix('*').unwrap_or(name))))
+    let name = name.strip_prefix('*').unwrap_or(name);
+    Some((parse(sum)?, Some(name).filter(|name| *name != "-")))
 }
 
 fn shortened(text: &str) -> String {
@@ -127,6 +138,10 @@ mod tests {
             format!("{other}  other.tar\n{SUM}  a.tar\n"),
             format!("{SUM} *./dir/a.tar\n"),
             format!("SHA256 (a.tar) = {SUM}\n"),
+            format!("SHA256(dir/a.tar)= {SUM}\n"),
+            format!("SHA2-256(a.tar)= {SUM}\r\n"),
+            format!("SHA2-256(stdin)= {SUM}\n"),
+            format!("\u{feff}{SUM}  -\n"),
         ] {
             assert_eq!(Checksum::in_list(&list, "a.tar", "a.tar.sha256").unwrap().to_string(), SUM, "{list}");
         }

@@ -5,22 +5,16 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use sha2::{Digest, Sha256};
 use system::error::{Error, Result};
 use system::signal;
 use ureq::Body;
 use ureq::http::Response;
 
-use crate::server::{self, Failure, Patience};
-
-/// Most tries in a row that bring no new byte.
-const TRIES: u32 = 4;
-
-/// The pause before the first new try. It doubles with each try, up to the longest.
-const PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(8);
-
-/// How often signals are checked.
-const LOOK: Duration = Duration::from_millis(100);
+use crate::attempts::{Attempts, LOOK};
+use crate::failure::{self, Failure, Patience};
+use crate::server;
+use crate::validators::Validators;
 
 /// Bytes read from a connection at a time, and most pieces that wait.
 const PIECE: usize = 256 << 10;
@@ -31,17 +25,29 @@ pub struct Download {
     url: String,
     patience: Patience,
     connection: Receiver<Message>,
-    /// The `ETag` of the file, or the time of its last change. It tells this file from a newer one of the same name.
-    validator: Option<String>,
-    size: Option<u64>,
+    /// What the server says about the file, of which the bytes so far are a part.
+    known: Answer,
+    /// The hash of the bytes so far.
+    hash: Sha256,
     /// Bytes received so far.
     at: u64,
-    /// Bytes to skip, because the server starts from the beginning again.
-    repeated: u64,
+    /// What is repeated, if the server sends what is known already.
+    repeated: Option<Repeated>,
+    /// Whether the next connection asks for the whole file, because its rest could be that of another file.
+    whole: bool,
     piece: Vec<u8>,
     taken: usize,
-    tries: u32,
+    attempts: Attempts,
     ended: bool,
+}
+
+/// Known bytes that a server sends again.
+struct Repeated {
+    /// How many are still to come.
+    left: u64,
+    /// The hash of those that came, where the file has to be compared from its first byte.
+    hash: Option<Sha256>,
+    answer: Answer,
 }
 
 /// A message of a connection. The connection has a thread of its own, because otherwise a signal would not end the wait for a silent
@@ -53,10 +59,11 @@ enum Message {
     Failed(Failure),
 }
 
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Answer {
     from: u64,
     size: Option<u64>,
-    validator: Option<String>,
+    validators: Validators,
 }
 
 impl Download {
@@ -65,30 +72,37 @@ impl Download {
         let mut download = Download {
             url: url.to_owned(),
             patience,
-            connection: connect(url.to_owned(), patience, 0, None),
-            validator: None,
-            size: None,
+            connection: connect(url.to_owned(), patience, None, false),
+            known: Answer::default(),
+            hash: Sha256::new(),
             at: 0,
-            repeated: 0,
+            repeated: None,
+            whole: true,
             piece: Vec::new(),
             taken: 0,
-            tries: 0,
+            attempts: Attempts::default(),
             ended: false,
         };
-        match download.receive()? {
-            Message::Answer(answer) => {
-                download.size = answer.size;
-                download.validator = answer.validator;
-                Ok(download)
+        loop {
+            match download.receive()? {
+                Message::Answer(answer) => {
+                    download.known = answer;
+                    download.whole = false;
+                    return Ok(download);
+                }
+                Message::Failed(failure) if failure.passing && download.attempts.left() => {
+                    download.attempts.pause(&failure, patience)?;
+                    download.connection = connect(url.to_owned(), patience, None, false);
+                }
+                Message::Failed(failure) => return Err(failure.of(url)),
+                Message::Piece(_) | Message::End => return Err(download.failed("the server sends nothing")),
             }
-            Message::Failed(failure) => Err(failure.of(url)),
-            Message::Piece(_) | Message::End => Err(download.silent()),
         }
     }
 
     /// The size of the file, if the server tells it.
     pub fn size(&self) -> Option<u64> {
-        self.size
+        self.known.size
     }
 
     fn receive(&self) -> Result<Message> {
@@ -110,21 +124,12 @@ impl Download {
         }
     }
 
-    fn silent(&self) -> Error {
-        Failure::passing("the server sends nothing").of(&self.url)
-    }
-
     /// Handles the next message of the connection.
     fn advance(&mut self) -> Result<()> {
         match self.receive()? {
-            Message::Answer(answer) => self.resumed(&answer),
-            Message::Piece(piece) => {
-                self.keep(piece);
-                Ok(())
-            }
-            Message::End if self.size.is_some_and(|size| self.at < size) => {
-                self.again(&Failure::passing("the connection ended early"))
-            }
+            Message::Answer(answer) => self.resumed(answer),
+            Message::Piece(piece) => self.keep(piece),
+            Message::End if self.is_short() => self.again(&Failure::passing("the connection ended early")),
             Message::End => {
                 self.ended = true;
                 Ok(())
@@ -133,50 +138,74 @@ impl Download {
         }
     }
 
-    fn keep(&mut self, piece: Vec<u8>) {
-        let repeated = usize::try_from(self.repeated).unwrap_or(usize::MAX).min(piece.len());
-        self.repeated -= repeated as u64;
-        self.taken = repeated;
-        self.at += (piece.len() - repeated) as u64;
-        if piece.len() > repeated {
-            self.tries = 0;
-        }
-        self.piece = piece;
+    fn is_short(&self) -> bool {
+        self.repeated.is_some() || self.known.size.is_some_and(|size| self.at < size)
     }
 
-    /// Handles the answer to a new connection. If the server starts from the beginning, the bytes that are known are skipped.
-    fn resumed(&mut self, answer: &Answer) -> Result<()> {
-        if answer.size != self.size || (answer.validator.is_some() && answer.validator != self.validator) {
+    fn keep(&mut self, piece: Vec<u8>) -> Result<()> {
+        let mut new = 0;
+        if let Some(repeated) = &mut self.repeated {
+            new = usize::try_from(repeated.left).unwrap_or(usize::MAX).min(piece.len());
+            repeated.left -= new as u64;
+            if let Some(hash) = &mut repeated.hash {
+                hash.update(&piece[..new]);
+            }
+        }
+        self.compare()?;
+        if piece.len() > new {
+            self.attempts.start_over();
+        }
+        self.hash.update(&piece[new..]);
+        self.at += (piece.len() - new) as u64;
+        (self.piece, self.taken) = (piece, new);
+        Ok(())
+    }
+
+    /// Compares what was repeated with what is known, if it has come completely.
+    fn compare(&mut self) -> Result<()> {
+        let Some(repeated) = self.repeated.take_if(|repeated| repeated.left == 0) else { return Ok(()) };
+        if repeated.hash.is_some_and(|hash| hash.finalize() != self.hash.clone().finalize()) {
             return Err(self.failed("the file on the server changed meanwhile; run the command again"));
         }
-        if answer.from > self.at {
-            return Err(self.failed("the server continues at another place than it was asked to"));
-        }
-        self.repeated = self.at - answer.from;
+        // All that follows belongs to what was compared, even if another server calls it by another name.
+        self.known = Answer { size: repeated.answer.size.or(self.known.size), ..repeated.answer };
+        self.whole = false;
         Ok(())
+    }
+
+    /// Handles the answer to a new connection. A rest is taken only if it is certainly of the same file; a whole file is compared with the
+    /// bytes that are known.
+    fn resumed(&mut self, answer: Answer) -> Result<()> {
+        let sizes = (answer.size, self.known.size);
+        if answer.from > 0 {
+            let same = answer.validators.are_those_of(&self.known.validators)
+                && !matches!(sizes, (Some(one), Some(other)) if one != other);
+            if !same || self.whole || answer.from > self.at {
+                self.whole = true;
+                return self.again(&Failure::passing("the server sends another part than it was asked for"));
+            }
+        } else if answer.size.is_some_and(|size| size < self.at) {
+            return Err(self.failed("the file on the server changed meanwhile; run the command again"));
+        }
+        let hash = (answer.from == 0).then(Sha256::new);
+        self.repeated = Some(Repeated { left: self.at - answer.from, hash, answer });
+        self.compare()
     }
 
     /// Connects again, unless that has failed too often.
     fn again(&mut self, failure: &Failure) -> Result<()> {
-        let place = match self.size {
+        let place = match self.known.size {
             Some(size) => format!("after {} of {size} bytes", self.at),
             None => format!("after {} bytes", self.at),
         };
-        if !failure.passing || self.tries == TRIES {
+        if !failure.passing || !self.attempts.left() {
             return Err(Failure::lasting(format!("{} {place}", failure.reason)).of(&self.url));
         }
-        self.pause()?;
-        self.tries += 1;
-        self.connection = connect(self.url.clone(), self.patience, self.at, self.validator.clone());
-        Ok(())
-    }
-
-    fn pause(&self) -> Result<()> {
-        let until = Instant::now() + (PAUSE * 2u32.pow(self.tries)).min(LONGEST_PAUSE).min(self.patience.0);
-        while Instant::now() < until {
-            signal::check()?;
-            thread::sleep(LOOK);
-        }
+        self.attempts.pause(failure, self.patience)?;
+        self.repeated = None;
+        let validator = self.known.validators.strong().filter(|_| self.at > 0 && !self.whole);
+        let rest = validator.map(|validator| (self.at, validator.to_owned()));
+        self.connection = connect(self.url.clone(), self.patience, rest, true);
         Ok(())
     }
 
@@ -197,10 +226,11 @@ impl Read for Download {
     }
 }
 
-fn connect(url: String, patience: Patience, from: u64, validator: Option<String>) -> Receiver<Message> {
+fn connect(url: String, patience: Patience, rest: Option<(u64, String)>, again: bool) -> Receiver<Message> {
     let (send, receive) = sync_channel(WAITING);
     thread::spawn(move || {
-        let end = match transfer(&url, patience, from, validator.as_deref(), &send) {
+        let rest = rest.as_ref().map(|(from, validator)| (*from, validator.as_str()));
+        let end = match transfer(&url, patience, rest, again, &send) {
             Ok(()) => Message::End,
             Err(failure) => Message::Failed(failure),
         };
@@ -213,17 +243,20 @@ fn connect(url: String, patience: Patience, from: u64, validator: Option<String>
 fn transfer(
     url: &str,
     patience: Patience,
-    from: u64,
-    validator: Option<&str>,
+    rest: server::Rest<'_>,
+    again: bool,
     send: &SyncSender<Message>,
 ) -> Result<(), Failure> {
-    let response = server::get(&server::agent(url, patience)?, url, from, validator)?;
+    let response = server::get(url, patience, rest)?;
     let status = response.status().as_u16();
-    if status == 416 && from > 0 {
+    if status == 416 && rest.is_some() {
         return Err(Failure::lasting("the server has less than it promised"));
     }
-    if let Some(failure) = server::status_failure(status) {
-        return Err(failure);
+    if let Some(failure) = failure::status_failure(status) {
+        let wait = header(&response, "retry-after").and_then(|text| text.trim().parse().ok());
+        // One of several mirrors may not have what another one has.
+        let passing = failure.passing || again;
+        return Err(Failure { wait: wait.map(Duration::from_secs), passing, ..failure });
     }
     if send.send(Message::Answer(answer(&response)?)).is_err() {
         return Ok(());
@@ -231,7 +264,7 @@ fn transfer(
     let mut body = response.into_body().into_reader();
     loop {
         let mut piece = vec![0; PIECE];
-        let count = body.read(&mut piece).map_err(|error| server::explain(&ureq::Error::from(error)))?;
+        let count = body.read(&mut piece).map_err(|error| failure::explain(&ureq::Error::from(error)))?;
         piece.truncate(count);
         if count == 0 || send.send(Message::Piece(piece)).is_err() {
             return Ok(());
@@ -239,20 +272,23 @@ fn transfer(
     }
 }
 
+fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
+    response.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
 fn answer(response: &Response<Body>) -> Result<Answer, Failure> {
-    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let number = |text: Option<&str>| text.and_then(|text| text.trim().parse::<u64>().ok());
-    // A weak tag does not promise identical bytes.
-    let tag = header("etag").filter(|tag| !tag.starts_with("W/"));
-    let validator = tag.or_else(|| header("last-modified")).map(str::to_owned);
+    let [tag, modified, date] = ["etag", "last-modified", "date"].map(|name| header(response, name));
+    let validators = Validators::new(tag, modified, date);
     if response.status().as_u16() != 206 {
-        return Ok(Answer { from: 0, size: number(header("content-length")), validator });
+        return Ok(Answer { from: 0, size: number(header(response, "content-length")), validators });
     }
     // `bytes FROM-TO/SIZE`
-    let range = header("content-range").and_then(|range| range.strip_prefix("bytes ")?.split_once('/'));
+    let range =
+        header(response, "content-range").and_then(|range| range.strip_prefix("bytes ")?.split_once('/'));
     let (span, size) =
         range.ok_or_else(|| Failure::lasting("the server does not say which part it sends"))?;
     let from = number(span.split('-').next())
         .ok_or_else(|| Failure::lasting("the server does not say which part it sends"))?;
-    Ok(Answer { from, size: number(Some(size)), validator })
+    Ok(Answer { from, size: number(Some(size)), validators })
 }

@@ -18,13 +18,21 @@
 //! # }
 //! ```
 
+mod attempts;
 mod checksum;
 mod download;
+mod failure;
+mod forward;
+mod netrc;
+mod proxy;
 mod refusal;
 mod server;
+mod small;
 mod source;
+mod url;
+mod validators;
 
 pub use checksum::{Checksum, Hashing};
+pub use failure::Patience;
 pub use refusal::Refusal;
-pub use server::Patience;
 pub use source::{Source, Stream};

@@ -11,7 +11,10 @@ use system::error::{Error, OrCannot, Result};
 
 use crate::checksum::Checksum;
 use crate::download::Download;
-use crate::server::{self, MOST_LIST, Patience};
+use crate::failure::Patience;
+use crate::server;
+use crate::small::read_small;
+use crate::url::{decoded, shown};
 
 /// The source of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub enum Source {
     Path(PathBuf),
     /// A URL on a server, with `http` or `https`.
     Url(String),
+    /// The standard input.
+    Input,
 }
 
 /// The bytes of a source.
@@ -31,8 +36,11 @@ pub struct Stream {
 }
 
 impl Source {
-    /// Parses the user's text: a URL with a known scheme, or else a path.
+    /// Parses the user's text: a URL with a known scheme, `-` for the standard input, or else a path.
     pub fn parse(text: &OsStr) -> Result<Self> {
+        if text == "-" {
+            return Ok(Source::Input);
+        }
         let Some((scheme, rest)) =
             text.to_str().and_then(|text| text.split_once("://")).filter(|(s, _)| is_scheme(s))
         else {
@@ -43,7 +51,7 @@ impl Source {
             "file" => local(rest).map(Source::Path),
             _ => Err(Error::refused(format!(
                 "{}: cannot fetch by {scheme}; use a path or a URL of http, https or file",
-                text.display()
+                shown(&text.to_string_lossy())
             ))),
         }
     }
@@ -61,23 +69,36 @@ impl Source {
                 let download = Download::start(url, patience)?;
                 Ok(Stream { size: download.size(), reader: Box::new(download) })
             }
+            Source::Input => Ok(Stream { reader: Box::new(std::io::stdin()), size: None }),
         }
     }
 
     /// The checksum in `SOURCE.sha256` beside the source; `None` where there is no such file.
     pub fn checksum_beside(&self, patience: Patience) -> Result<Option<Checksum>> {
-        let (list, shown) = match self {
+        match self {
             Source::Path(path) => {
                 let mut beside = path.as_os_str().to_owned();
                 beside.push(".sha256");
-                (read_list(Path::new(&beside))?, beside.to_string_lossy().into_owned())
+                let Some(list) = read_small(Path::new(&beside))? else { return Ok(None) };
+                Checksum::in_list(&list, &self.name(), &beside.to_string_lossy()).map(Some)
             }
             Source::Url(url) => {
                 let beside = with_suffix(url);
-                (server::small_file(&beside, patience)?, beside)
+                match server::small_file(&beside, patience)? {
+                    // Many servers answer with a page where they have no file.
+                    Some(list) if Checksum::is_list(&list) => {
+                        Checksum::in_list(&list, &self.name(), &shown(&beside)).map(Some)
+                    }
+                    _ => Ok(None),
+                }
             }
-        };
-        list.map(|list| Checksum::in_list(&list, &self.name(), &shown)).transpose()
+            Source::Input => Ok(None),
+        }
+    }
+
+    /// Whether anybody on the way can change what the server sends.
+    pub fn is_unprotected(&self) -> bool {
+        matches!(self, Source::Url(url) if url.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://")))
     }
 
     /// The last part of the path, which is the name in lists of checksums.
@@ -89,16 +110,18 @@ impl Source {
                 let last = path.rsplit('/').next().unwrap_or_default();
                 String::from_utf8_lossy(&decoded(last)).into_owned()
             }
+            Source::Input => "-".to_owned(),
         }
     }
 }
 
 impl fmt::Display for Source {
-    /// Shows the source without the password that a URL may contain.
+    /// Shows the source without the secrets that a URL may contain: its password and its query.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Path(path) => write!(f, "{}", path.display()),
-            Source::Url(url) => f.write_str(&server::without_password(url)),
+            Source::Url(url) => f.write_str(&shown(url)),
+            Source::Input => f.write_str("the standard input"),
         }
     }
 }
@@ -116,27 +139,6 @@ fn local(rest: &str) -> Result<PathBuf> {
     Ok(OsString::from_vec(decoded(path)).into())
 }
 
-/// Undoes `%XX`.
-fn decoded(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let code =
-            after.get(..2).and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
-        match code {
-            Some(code) if first == b'%' => {
-                bytes.push(code);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    bytes
-}
-
 /// The URL of the list beside the file: the suffix is added to the path, before a query.
 fn with_suffix(url: &str) -> String {
     let url = url.split('#').next().unwrap_or(url);
@@ -144,16 +146,6 @@ fn with_suffix(url: &str) -> String {
         Some((path, query)) => format!("{path}.sha256?{query}"),
         None => format!("{url}.sha256"),
     }
-}
-
-fn read_list(path: &Path) -> Result<Option<String>> {
-    let file = match File::open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        opened => opened.or_cannot("open", path)?,
-    };
-    let mut list = Vec::new();
-    file.take(MOST_LIST).read_to_end(&mut list).or_cannot("read", path)?;
-    Ok(Some(String::from_utf8_lossy(&list).into_owned()))
 }
 
 #[cfg(test)]
@@ -190,7 +182,8 @@ mod tests {
     fn the_list_beside_a_url_keeps_its_query() {
         assert_eq!(with_suffix("http://h/a.tar?key=1#x"), "http://h/a.tar.sha256?key=1");
         assert_eq!(Source::Url("http://h/d/a%20b.tar?k=1".into()).name(), "a b.tar");
-        assert_eq!(Source::Url("http://joe:secret@h/a".into()).to_string(), "http://joe@h/a");
+        assert_eq!(Source::Url("http://joe:secret@h/a?token=x".into()).to_string(), "http://joe@h/a");
+        assert_eq!(parse("-").unwrap(), Source::Input);
     }
 
     #[test]

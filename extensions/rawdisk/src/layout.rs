@@ -48,8 +48,9 @@ const ALIGNMENT: u64 = 2048;
 const GPT_ENTRIES: u64 = 128 * 128;
 /// An MBR counts the disk's own sectors in 32 bits.
 const MBR_SECTORS: u64 = 1 << 32;
-/// The table begins at this byte. A raw file may bring its own boot code before it.
-const BOOT_CODE: u64 = 440;
+/// The table begins at this byte. A raw file may bring its own boot code before it. The disk's id, in the last bytes before the table, is then
+/// what the file has there: some boards have a loader that reaches into it.
+const BOOT_CODE: u64 = 446;
 
 impl Layout {
     /// Lays the partitions out on a disk of this size with sectors of this size (bytes).
