@@ -3,7 +3,7 @@
 //! Pace: seconds
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
 use baserock_tests::definitions::Definitions;
@@ -59,6 +59,25 @@ fn a_system_is_built_again_only_where_something_changed() {
     definitions.done(&["build", "systems/made"]);
     assert_eq!(builds(&definitions), 6);
     assert_eq!(definitions.read("artifacts/.gitignore"), "*\n");
+}
+
+#[test]
+fn artifacts_are_for_their_owner() {
+    let definitions = buildable();
+    let mode = |path: &str| fs::metadata(definitions.path(path)).unwrap().permissions().mode() & 0o777;
+    let build =
+        |folder: &str| definitions.morph(&["build", "systems/made", "--artifacts", folder]).succeeded();
+    assert_eq!(build("fresh").stderr, "");
+    assert_eq!((mode("fresh"), mode("fresh/.morph")), (0o700, 0o700));
+    fs::create_dir(definitions.path("open")).unwrap();
+    fs::set_permissions(definitions.path("open"), fs::Permissions::from_mode(0o755)).unwrap();
+    let open = build("open");
+    assert!(
+        open.stderr.contains("every user reaches") && open.stderr.contains("chmod 700"),
+        "{}",
+        open.stderr
+    );
+    assert_eq!(mode("open"), 0o755);
 }
 
 #[test]

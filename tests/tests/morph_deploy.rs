@@ -32,7 +32,10 @@ fn a_deployment_is_configured_and_written_and_the_artifact_stays_as_it_was() {
     definitions
         .installed_script("two.configure", "echo two >>\"$1/etc/made\"; echo x >\"$1/etc/os-release\"");
     definitions.script("extensions/copy.write", COPY);
-    definitions.cluster(&["self: {type: extensions/copy, location: out, WORD: 1.10, API_TOKEN: hush}"]);
+    definitions.write("extensions/copy.write.help", "help: copies\nrecorded: [WORD, API_TOKEN, LINK]\n");
+    definitions.cluster(&[
+        "self: {type: extensions/copy, location: out, WORD: 1.10, API_TOKEN: hush, WIFI_PSK: hush, LINK: 'http://u:hush@h'}",
+    ]);
     let ended = definitions.morph(&["deploy", "clusters/c.morph"]).succeeded();
     assert!(ended.stdout.lines().all(|line| line.starts_with("self: ")), "{}", ended.stdout);
     assert!(ended.stdout.ends_with("self: deployed\n"), "{}", ended.stdout);
@@ -43,7 +46,43 @@ fn a_deployment_is_configured_and_written_and_the_artifact_stays_as_it_was() {
         serde_json::from_str(&definitions.read("out/baserock/deployment.meta")).unwrap();
     assert_eq!(meta["configuration"], serde_json::json!({"WORD": "1.10", "UPGRADE": "no"}));
     assert_eq!(meta["system-artifact-name"], "base");
+    let private = std::fs::metadata(definitions.path("out/baserock/deployment.meta")).unwrap();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&private.permissions()) & 0o777, 0o600);
     assert!(definitions.left_over().is_empty(), "{:?}", definitions.left_over());
+}
+
+#[test]
+fn lists_reach_extensions_as_text_and_bare_names_are_found() {
+    let definitions = Definitions::new();
+    definitions.script("extensions/keep.write", "printf %s \"$DEVICES\" >\"$2\"");
+    definitions
+        .cluster(&["x: {type: keep, location: out, DEVICES: [{ip: 10.0.0.1, weight: 100, name: 1.10}]}"]);
+    definitions.done(&["deploy", "clusters/c.morph"]);
+    assert_eq!(definitions.read("out"), r#"[{"ip": "10.0.0.1", "weight": 100, "name": "1.10"}]"#);
+}
+
+#[test]
+fn a_link_of_the_artifact_leads_no_subsystem_out_of_the_tree() {
+    let definitions = Definitions::new();
+    definitions.script("extensions/copy.write", COPY);
+    definitions.write("host/initramfs", "precious");
+    let link = definitions.path("artifacts/base/boot");
+    std::os::unix::fs::symlink(definitions.path("host"), link).unwrap();
+    definitions.write(
+        "clusters/c.morph",
+        "kind: cluster
+systems:
+- morph: systems/base
+  deploy: {self: {type: extensions/copy, location: out}}
+  subsystems:
+  - morph: systems/base
+    deploy: {initramfs: {type: extensions/copy, location: boot/initramfs}}
+",
+    );
+    definitions
+        .morph(&["deploy", "clusters/c.morph"])
+        .failed(&["the location boot/initramfs is a link in the system; name the place to which it leads"]);
+    assert_eq!(definitions.read("host/initramfs"), "precious");
 }
 
 #[test]
@@ -93,10 +132,10 @@ systems:
     command.env("A", "environment").env("E", "environment").env("EMPTY", "");
     let ended = Done::from(command.output().unwrap()).succeeded();
     let variables = definitions.read("out.env");
-    for line in ["A=defaults", "B=own", "C=given a=b", "E=environment", "EMPTY=", "UPGRADE=no"] {
+    for line in ["A=environment", "B=own", "C=given a=b", "E=environment", "EMPTY=", "UPGRADE=no"] {
         assert!(lines(&variables).contains(&line), "{line}: {variables}");
     }
-    let note = "self: note: A is set in the environment too; the deployment's value is used";
+    let note = "self: note: A is set in the environment too; the environment's value is used";
     assert_eq!(lines(&ended.stderr), [note]);
 }
 

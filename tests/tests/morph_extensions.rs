@@ -150,7 +150,10 @@ fn files_are_installed_as_a_manifest_says() {
     fs::create_dir_all(definitions.path("artifacts/base/usr/bin")).unwrap();
     let manifest = "0040750 0 7 /etc/app\n0104755 3 7 /etc/app/my file\noverwrite 0100640 0 0 /etc/os-release\n0120000 0 0 /usr/bin/app\n";
     definitions.write("files/manifest", manifest);
-    deployed(&definitions, &["INSTALL_FILES=files/manifest"]);
+    definitions.write("more/etc/app/name", "{{ NAME }}.example\n");
+    definitions.write("more/manifest", "template 0100644 0 0 /etc/app/name\n");
+    deployed(&definitions, &["INSTALL_FILES=files/manifest", "INSTALL_FILES_MORE=more/manifest", "NAME=box"]);
+    assert_eq!(definitions.read("out/etc/app/name"), "box.example\n");
     let file = definitions.path("out/etc/app/my file");
     let status = fs::metadata(&file).unwrap();
     assert_eq!((status.uid(), status.gid(), mode(&file)), (3, 7, 0o4755));
@@ -164,7 +167,7 @@ fn files_are_installed_as_a_manifest_says() {
         ("0100644 0 0 /etc/os-release", "/etc/os-release is there already"),
         ("0100644 0 0 /etc/none", "cannot read files/etc/none: No such file"),
         ("0100644 0 0 /nowhere/x", "nowhere: No such file"),
-        ("junk", "files/manifest: line 1: write [overwrite] MODE UID GID PATH"),
+        ("junk", "files/manifest: line 1: write [template] [overwrite] MODE UID GID PATH"),
     ] {
         definitions.write("files/manifest", text);
         refused(&definitions, "INSTALL_FILES=files/manifest", &[words]);

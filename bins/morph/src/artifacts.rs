@@ -43,11 +43,12 @@ impl Artifacts {
         &self.folder
     }
 
-    /// The folder of records. It is made if it is missing, and hidden from git.
+    /// The folder of records. It is made if it is missing, and hidden from git. So is the folder of artifacts, for its owner only: what an
+    /// artifact has may be dangerous for this machine, such as programs that run as root.
     pub fn records(&self) -> Result<PathBuf> {
         let records = self.folder.join(RECORDS);
         if !records.is_dir() {
-            folder::make(&records)?;
+            folder::make_private(&records)?;
             atomic::write(&Dir::open(&self.folder)?, ".gitignore", 0o644, b"*\n")?;
         }
         Ok(records)

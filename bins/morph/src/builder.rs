@@ -1,5 +1,7 @@
 //! Makes artifacts: runs the build extension of a system if the inputs of the build have changed.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use baserock::extension::Environment;
@@ -83,10 +85,22 @@ impl Builder {
         if Dir::open(&tree)?.entries()?.is_empty() {
             return Err(Error::refused(format!("{} made nothing", extension.display())));
         }
+        self.name_reach(name);
         // An artifact with a record counts as complete.
         folder::sync(&tree)?;
         Record::forget(records, name)?;
         publish(&tree, &Dir::open(self.artifacts.folder())?, name, records)
+    }
+    /// Says so if all users of this machine reach the artifacts, and with them programs that run as root.
+    fn name_reach(&self, name: &str) {
+        let folder = self.artifacts.folder();
+        let mode = fs::metadata(folder).map_or(0, |metadata| metadata.permissions().mode());
+        if mode & 0o001 != 0 {
+            Lines::of(name, false).complain(&format!(
+                "note: every user reaches {0}, and can run the programs of artifacts in it; run chmod 700 {0}",
+                folder.display()
+            ));
+        }
     }
 }
 

@@ -1,16 +1,21 @@
 //! Makes one deployment: copies the artifact, deploys subsystems into the copy, configures it, and writes it.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use baserock::boot::parameters::NAMES;
 use baserock::extension::Environment;
 use baserock::meta::{self, DeploymentMeta};
+use nix::sys::stat::{FileStat, SFlag};
 use system::dir::Dir;
-use system::error::Result;
+use system::error::{Error, OrCannot, Result, if_exists};
 use system::lock::Patience;
+use system::resolve::Links;
 use system::{atomic, folder, signal};
 
 use crate::artifacts::Artifacts;
+use crate::help;
 use crate::output::Lines;
 use crate::parameters::Parameters;
 use crate::prepared::Prepared;
@@ -68,7 +73,7 @@ impl Deployer {
         self.copy_artifact(prepared, &tree, lines)?;
         write_meta(&tree, prepared)?;
         for subsystem in &prepared.subsystems {
-            let place = tree.join(&subsystem.deployment.location);
+            let place = place(&tree, &subsystem.deployment.location)?;
             let lines = self.lines(&subsystem.deployment.name);
             self.run_check(subsystem, &workspace, &place, lines)?;
             self.make(subsystem, &place, lines)?;
@@ -118,9 +123,9 @@ impl Deployer {
     }
 
     fn name_overruled(&self, prepared: &Prepared, lines: Lines<'_>) {
-        for name in prepared.deployment.overruled(&self.environment) {
+        for name in &prepared.deployment.overruled {
             lines.complain(&format!(
-                "note: {name} is set in the environment too; the deployment's value is used"
+                "note: {name} is set in the environment too; the environment's value is used"
             ));
         }
     }
@@ -133,9 +138,16 @@ impl Deployer {
 /// The name of the tree in the workspace.
 const TREE: &str = "tree";
 
-/// Records in the tree the parameters of its deployment, without secrets.
+/// Records in the tree the parameters of its deployment that the format names or an extension declares, without secrets.
 fn write_meta(tree: &Path, prepared: &Prepared) -> Result<()> {
-    let told = prepared.deployment.parameters.iter().filter(|(name, _)| !is_secret(name));
+    let mut declared: Vec<String> = NAMES.iter().chain(&meta::NAMES).map(|&name| name.to_owned()).collect();
+    for extension in prepared.configure.iter().chain([&prepared.write]) {
+        declared.extend(help::recorded(extension)?);
+    }
+    let parameters = prepared.deployment.parameters.iter();
+    let told = parameters.filter(|(name, value)| {
+        declared.iter().any(|declared| declared == name) && !is_secret(name) && !has_password(value)
+    });
     let text = |value: &str| serde_json::Value::from(value);
     let meta = DeploymentMeta {
         configuration: told.map(|(name, value)| (name.to_owned(), text(value))).collect(),
@@ -143,7 +155,34 @@ fn write_meta(tree: &Path, prepared: &Prepared) -> Result<()> {
     };
     let (folder, name) = meta::PATH.rsplit_once('/').unwrap_or(("", meta::PATH));
     let folder = Dir::open(tree)?.ensure_dir(folder, 0o755)?;
-    atomic::write(&folder, name, 0o644, &meta.render())
+    atomic::write(&folder, name, 0o600, &meta.render())
+}
+
+/// The place of a subsystem in the tree. Links on the way are followed as if the tree were booted, so that none leads out of it.
+fn place(tree: &Path, location: &str) -> Result<PathBuf> {
+    let root = Dir::open(tree)?;
+    let location = Path::new(location);
+    let refused = |why: &str| Error::refused(format!("the location {} {why}", location.display()));
+    let name = location.file_name().ok_or_else(|| refused("names no file"))?;
+    let (mut existing, mut missing) = (location.parent().unwrap_or(Path::new("")), PathBuf::new());
+    let folder = loop {
+        if existing.as_os_str().is_empty() {
+            break root;
+        }
+        if let Some(folder) = if_exists(root.dir_with(existing, Links::InRoot))? {
+            break folder;
+        }
+        missing = Path::new(existing.file_name().unwrap_or_default()).join(missing);
+        existing = existing.parent().unwrap_or(Path::new(""));
+    };
+    let first = missing.components().next().map_or(name, |part| part.as_os_str());
+    let is_link =
+        |stat: FileStat| SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFLNK;
+    if folder.stat_of(first)?.is_some_and(is_link) {
+        return Err(refused("is a link in the system; name the place to which it leads"));
+    }
+    let real = fs::read_link(folder.proc_path()).or_cannot("find", folder.shown(""))?;
+    Ok(real.join(missing).join(name))
 }
 
 /// Whether the name of a variable tells that its value is a secret.
@@ -152,9 +191,39 @@ fn is_secret(name: &str) -> bool {
     ["PASSWORD", "SECRET", "TOKEN"].iter().any(|word| name.contains(word)) || name.ends_with("_KEY")
 }
 
+/// Whether the value has a URL with a password.
+fn has_password(value: &str) -> bool {
+    value.split("://").skip(1).any(|rest| {
+        let authority = rest.split(|c: char| c == '/' || c.is_whitespace()).next().unwrap_or_default();
+        authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passwords_are_seen_in_urls() {
+        assert!(has_password("http://u:p@h/x") && has_password("x https://h y ftp://u:p@h"));
+        assert!(!has_password("http://u@h:80/a:b@c") && !has_password("root@host:/x"));
+    }
+
+    #[test]
+    fn links_do_not_lead_a_subsystem_out_of_the_tree() {
+        let (tree, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let root = tree.path().canonicalize().unwrap();
+        fs::create_dir(root.join("usr")).unwrap();
+        std::os::unix::fs::symlink("/usr", root.join("lib")).unwrap();
+        std::os::unix::fs::symlink(outside.path(), root.join("boot")).unwrap();
+        std::os::unix::fs::symlink(outside.path().join("x"), root.join("usr/x")).unwrap();
+        assert_eq!(place(&root, "lib/a").unwrap(), root.join("usr/a"));
+        assert_eq!(place(&root, "new/folder/a").unwrap(), root.join("new/folder/a"));
+        for location in ["boot/a", "boot/b/a", "lib/x", "boot"] {
+            let message = place(&root, location).unwrap_err().to_string();
+            assert!(message.contains("is a link in the system"), "{location}: {message}");
+        }
+    }
 
     #[test]
     fn names_tell_secrets() {

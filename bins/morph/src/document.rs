@@ -6,6 +6,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use system::{Error, Result};
 
+use crate::scalars;
+
 /// The value of `kind`; `None` if the file has none or is not a YAML map.
 pub fn kind(text: &str) -> Option<String> {
     serde_yaml::from_str::<Header>(text).ok()?.kind
@@ -26,7 +28,18 @@ pub fn parse<T: DeserializeOwned>(path: &Path, text: &str, kind: &str) -> Result
         Some(found) => return Err(Error::malformed(path, format!("its kind is {found}, not {kind}"))),
         None => return Err(Error::malformed(path, format!("it has no `kind:`; a {kind} is wanted"))),
     }
-    serde_yaml::from_str(text).map_err(|error| Error::malformed(path, one_line(&error)))
+    let error = match serde_yaml::from_str(text) {
+        Ok(document) => return Ok(document),
+        Err(error) => error,
+    };
+    // Some values are lists. Then the texts of all scalars are read first.
+    match (error.to_string().contains("expected a string"), scalars::with_texts(text)) {
+        (true, Some(mut value)) => {
+            scalars::flatten(&mut value);
+            serde_yaml::from_value(value).map_err(|error| Error::malformed(path, one_line(&error)))
+        }
+        _ => Err(Error::malformed(path, one_line(&error))),
+    }
 }
 
 #[derive(Deserialize)]

@@ -107,7 +107,10 @@ impl Extensions {
         let own = self.repository.inside(&file)?;
         let folder = file.parent().unwrap_or(Path::new(""));
         let installed = file.file_name().filter(|_| folder == Path::new("") || folder == Path::new(FOLDER));
-        Ok([Some(own), installed.map(|name| self.installed.join(name))].into_iter().flatten().collect())
+        let bare = folder == Path::new("");
+        let beside = installed.filter(|_| bare).map(|name| self.repository.root().join(FOLDER).join(name));
+        let installed = installed.map(|name| self.installed.join(name));
+        Ok([Some(own), beside, installed].into_iter().flatten().collect())
     }
 
     fn unknown(&self, name: &str, kind: Kind) -> Result<Error> {
@@ -159,6 +162,14 @@ fn executable(path: &Path, status: &fs::Metadata) -> Result<()> {
                 "the extension {shown} needs the interpreter {}, which is not there",
                 program.display()
             )))
+        }
+        Some(Interpreter { program, argument: Some(argument) }) if program.ends_with("env") => {
+            match argument.to_str().filter(|name| !name.contains(['=', ' ']) && !name.starts_with('-')) {
+                Some(name) if !system::process::is_installed(name) => Err(Error::refused(format!(
+                    "the extension {shown} needs the interpreter {name}, which is not there"
+                ))),
+                _ => Ok(()),
+            }
         }
         Some(_) => Ok(()),
         None if may_execute(status) => Ok(()),

@@ -1,4 +1,4 @@
-//! The help of an extension: the file `NAME.write.help` beside it, YAML with one key, `help`.
+//! The help of an extension: the file `NAME.write.help` beside it, YAML with the key `help`, and `recorded` if parameters of the extension are to be recorded.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,15 +10,27 @@ use system::{Error, Result};
 #[derive(Deserialize)]
 struct Help {
     help: String,
+    /// The parameters that are recorded in the system.
+    #[serde(default)]
+    recorded: Vec<String>,
 }
 
 /// The help of the extension in this file; `None` if it has none.
 pub fn of(extension: &Path) -> Result<Option<String>> {
+    Ok(read(extension)?.map(|help| help.help.trim_end().to_owned()))
+}
+
+/// The parameters of the extension that are recorded in the system.
+pub fn recorded(extension: &Path) -> Result<Vec<String>> {
+    Ok(read(extension)?.map(|help| help.recorded).unwrap_or_default())
+}
+
+fn read(extension: &Path) -> Result<Option<Help>> {
     let mut path = extension.as_os_str().to_owned();
     path.push(".help");
     let path = PathBuf::from(path);
     let Some(text) = if_exists(fs::read_to_string(&path).or_cannot("read", &path))? else { return Ok(None) };
-    let help: Help = serde_yaml::from_str(&text)
-        .map_err(|error| Error::malformed(&path, format!("not YAML with a key `help`: {error}")))?;
-    Ok(Some(help.help.trim_end().to_owned()))
+    serde_yaml::from_str(&text)
+        .map(Some)
+        .map_err(|error| Error::malformed(&path, format!("not YAML with a key `help`: {error}")))
 }

@@ -22,6 +22,7 @@ mod record;
 mod repository;
 pub mod request;
 mod runner;
+mod scalars;
 mod settings;
 mod together;
 mod workspace;

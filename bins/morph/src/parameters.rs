@@ -58,6 +58,14 @@ impl<'de> Visitor<'de> for ParametersVisitor {
         f.write_str("a map from names to text")
     }
 
+    // A document with lists has the text of a missing map.
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Parameters, E> {
+        match text {
+            "" | "~" | "null" => Ok(Parameters::default()),
+            other => Err(E::invalid_type(serde::de::Unexpected::Str(other), &self)),
+        }
+    }
+
     fn visit_unit<E>(self) -> Result<Parameters, E> {
         Ok(Parameters::default())
     }

@@ -23,6 +23,8 @@ pub struct Deployment {
     pub location: String,
     /// The variables of its extensions, including `UPGRADE`.
     pub parameters: Parameters,
+    /// The parameters to which the environment gives another value than the file.
+    pub overruled: Vec<String>,
     /// The deployments that are made into its tree first.
     pub subsystems: Vec<Deployment>,
 }
@@ -34,10 +36,15 @@ pub struct Mode<'a> {
     pub upgrade: bool,
     /// The definition to deploy in place of the file's.
     pub system: Option<&'a Path>,
+    /// The environment of the process. Its values count before those of the file.
+    pub environment: Option<&'a Environment>,
 }
 
 /// The parameters that choose the write extension. They are not passed as variables.
 const CHOOSING: [&str; 4] = ["type", "location", "upgrade-type", "upgrade-location"];
+
+/// The variable that tells extensions whether this is an upgrade. It is never taken from the environment.
+const UPGRADE: &str = "UPGRADE";
 
 /// The deployments that the request asks for, in the order of the file.
 pub fn plan(cluster: &Cluster, request: &Request, mode: &Mode<'_>) -> Result<Vec<Deployment>> {
@@ -61,12 +68,25 @@ pub fn plan(cluster: &Cluster, request: &Request, mode: &Mode<'_>) -> Result<Vec
     }
 }
 
-impl Deployment {
-    /// The variables that have another value in the environment. The value of the deployment counts.
-    pub fn overruled<'a>(&'a self, environment: &'a Environment) -> Vec<&'a str> {
-        let differs = |name: &str, value: &str| environment.raw(name).is_some_and(|other| other != value);
-        self.parameters.iter().filter(|(name, value)| differs(name, value)).map(|(name, _)| name).collect()
+/// The parameters of the file, with the values of the environment, and with those of the command line; and the names that the environment
+/// changed.
+fn merged(
+    file: &Parameters,
+    own: &Parameters,
+    environment: Option<&Environment>,
+) -> Result<(Parameters, Vec<String>)> {
+    let (mut all, mut overruled) = (file.clone(), Vec::new());
+    let ours = |name: &str| CHOOSING.contains(&name) || name == UPGRADE || own.get(name).is_some();
+    for (name, value) in file.iter().filter(|(name, _)| is_variable(name) && !ours(name)) {
+        let Some(other) = environment.map_or(Ok(None), |environment| environment.text(name))? else {
+            continue;
+        };
+        if other != value {
+            overruled.push(name.to_owned());
+            all.set(name, other);
+        }
     }
+    Ok((all.overlaid(own), overruled))
 }
 
 fn top_level(
@@ -78,23 +98,27 @@ fn top_level(
 ) -> Result<Deployment> {
     let definition = mode.system.unwrap_or(&system.morph);
     let own = request.overrides_of(name);
-    let all = system.deploy_defaults.overlaid(parameters).overlaid(&own);
+    let file = system.deploy_defaults.overlaid(parameters);
+    let (all, overruled) = merged(&file, &own, mode.environment)?;
     let upgrade = is_upgrade(name, &own, &all, mode)?;
     let mut deployment = deployment(name, definition, all, upgrade)?;
-    deployment.subsystems = below(system, request)?;
+    deployment.overruled = overruled;
+    deployment.subsystems = below(system, request, mode)?;
     Ok(deployment)
 }
 
 /// The deployments of the subsystems. Each is written into a new tree, so none is an upgrade.
-fn below(system: &System, request: &Request) -> Result<Vec<Deployment>> {
+fn below(system: &System, request: &Request, mode: &Mode<'_>) -> Result<Vec<Deployment>> {
     let mut deployments = Vec::new();
     for subsystem in &system.subsystems {
         for (name, parameters) in &subsystem.deploy.0 {
             let own = request.overrides_of(name);
-            let all = subsystem.deploy_defaults.overlaid(parameters).overlaid(&own);
+            let file = subsystem.deploy_defaults.overlaid(parameters);
+            let (all, overruled) = merged(&file, &own, mode.environment)?;
             let mut deployment = deployment(name, &subsystem.morph, all, false)?;
             deployment.location = inside_tree(name, &deployment.location)?;
-            deployment.subsystems = below(subsystem, request)?;
+            deployment.overruled = overruled;
+            deployment.subsystems = below(subsystem, request, mode)?;
             deployments.push(deployment);
         }
     }
@@ -128,9 +152,17 @@ fn deployment(name: &str, definition: &Path, mut all: Parameters, upgrade: bool)
     if let Some((key, _)) = all.iter().find(|(key, value)| !is_variable(key) || value.contains('\0')) {
         return Err(Error::refused(format!("{name}: {key:?} cannot be passed as an environment variable")));
     }
-    all.set("UPGRADE", if upgrade { "yes" } else { "no" });
+    all.set(UPGRADE, if upgrade { "yes" } else { "no" });
     let (name, definition) = (name.to_owned(), definition.to_owned());
-    Ok(Deployment { name, definition, extension, location, parameters: all, subsystems: Vec::new() })
+    Ok(Deployment {
+        name,
+        definition,
+        extension,
+        location,
+        parameters: all,
+        overruled: Vec::new(),
+        subsystems: Vec::new(),
+    })
 }
 
 fn is_upgrade(name: &str, own: &Parameters, all: &Parameters, mode: &Mode<'_>) -> Result<bool> {
@@ -139,11 +171,11 @@ fn is_upgrade(name: &str, own: &Parameters, all: &Parameters, mode: &Mode<'_>) -
             Error::refused(format!("{name}: UPGRADE is {text:?}; use yes, 1 or true, or no, 0 or false"))
         })
     };
-    let asked = own.get("UPGRADE").map(boolean).transpose()?;
+    let asked = own.get(UPGRADE).map(boolean).transpose()?;
     if mode.upgrade && asked == Some(false) {
         return Err(Error::refused(format!("{name}.UPGRADE=no contradicts an upgrade; use morph deploy")));
     }
-    let configured = all.get("UPGRADE").map(boolean).transpose()?;
+    let configured = all.get(UPGRADE).map(boolean).transpose()?;
     Ok(mode.upgrade || configured.unwrap_or(false))
 }
 

@@ -29,8 +29,8 @@ fn planned(arguments: &[&str], mode: &Mode<'_>) -> Result<Vec<Deployment>> {
     plan(&cluster, &Request::parse(&arguments)?, mode)
 }
 
-const DEPLOY: Mode<'_> = Mode { upgrade: false, system: None };
-const UPGRADE: Mode<'_> = Mode { upgrade: true, system: None };
+const DEPLOY: Mode<'_> = Mode { upgrade: false, system: None, environment: None };
+const UPGRADE: Mode<'_> = Mode { upgrade: true, system: None, environment: None };
 
 fn pairs(deployment: &Deployment) -> Vec<(&str, &str)> {
     deployment.parameters.iter().collect()
@@ -68,19 +68,27 @@ fn a_subsystem_goes_with_its_system_and_is_never_an_upgrade() {
 #[test]
 fn another_system_can_take_the_place_of_one() {
     let system = Some(Path::new("systems/trial.morph"));
-    let plan = planned(&["self"], &Mode { upgrade: true, system }).unwrap();
+    let plan = planned(&["self"], &Mode { system, ..UPGRADE }).unwrap();
     assert_eq!(plan[0].definition, Path::new("systems/trial.morph"));
     assert_eq!(plan[0].subsystems[0].definition, Path::new("systems/initramfs.morph"));
-    let error = planned(&["self", "second"], &Mode { upgrade: true, system }).unwrap_err().to_string();
+    let error = planned(&["self", "second"], &Mode { system, ..UPGRADE }).unwrap_err().to_string();
     assert!(error.contains("several systems"), "{error}");
 }
 
 #[test]
-fn the_deployments_value_overrules_the_environments() {
-    let plan = planned(&["self"], &DEPLOY).unwrap();
+fn the_environments_value_counts_before_the_files_and_after_the_command_lines() {
     let environment: Environment =
-        [("DISK_SIZE", "1G"), ("TIMEZONE", "UTC"), ("PATH", "/bin")].into_iter().collect();
-    assert_eq!(plan[0].overruled(&environment), ["DISK_SIZE"]);
+        [("DISK_SIZE", "1G"), ("TIMEZONE", "UTC"), ("PATH", "/bin"), ("UPGRADE", "yes"), ("type", "x")]
+            .into_iter()
+            .collect();
+    let mode = Mode { environment: Some(&environment), ..DEPLOY };
+    let plan = planned(&["self"], &mode).unwrap();
+    assert_eq!(plan[0].overruled, ["DISK_SIZE"]);
+    assert_eq!(pairs(&plan[0]), [("DISK_SIZE", "1G"), ("TIMEZONE", "UTC"), ("UPGRADE", "no")]);
+    assert_eq!(plan[0].extension, "extensions/rawdisk");
+    let plan = planned(&["self", "self.DISK_SIZE=2G"], &mode).unwrap();
+    assert_eq!(plan[0].parameters.get("DISK_SIZE"), Some("2G"));
+    assert!(plan[0].overruled.is_empty());
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Private folders for work in progress. They are removed when the work ends, even if it fails.
 
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
+use nix::unistd::Uid;
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 use system::lock::{Lock, Patience};
@@ -60,8 +62,14 @@ impl Drop for Workspace {
     }
 }
 
+/// Whether it is a folder of this user, and no process works in it.
 fn is_abandoned(path: &Path) -> Result<bool> {
-    let folder = File::open(path).or_cannot("open", path)?;
+    let found = fs::symlink_metadata(path).or_cannot("examine", path)?;
+    if !found.is_dir() || found.uid() != Uid::effective().as_raw() {
+        return Ok(false);
+    }
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+    let folder = File::options().read(true).custom_flags(flags.bits()).open(path).or_cannot("open", path)?;
     match Lock::take(folder, path, Patience::Refuse) {
         Ok(_) => Ok(true),
         Err(Error::Busy { .. }) => Ok(false),
@@ -98,6 +106,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         fs::create_dir_all(parent.path().join("morph-work-dead/tree")).unwrap();
         fs::create_dir(parent.path().join("other")).unwrap();
+        nix::unistd::mkfifo(&parent.path().join("morph-work-fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         let removed = Workspace::remove_abandoned(parent.path()).unwrap();
         assert_eq!(removed, [parent.path().join("morph-work-dead")]);
         assert!(parent.path().join("other").exists());

@@ -12,6 +12,9 @@ use crate::json::{self, Format};
 /// Its path in a root filesystem.
 pub const PATH: &str = "baserock/deployment.meta";
 
+/// The parameters that the format names, beside those with which versions are booted. Others are recorded if an extension declares them.
+pub const NAMES: [&str; 4] = ["HOSTNAME", "UPGRADE", "VERSION_LABEL", "DISK_SIZE"];
+
 /// The file's content: JSON. Other keys than `configuration` are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeploymentMeta {

@@ -51,6 +51,12 @@ pub struct Conversation {
     pub stderr: File,
 }
 
+/// Whether a program of this name is found in `PATH`.
+pub fn is_installed(name: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).is_file()))
+}
+
 /// A program that was started. It is ended when this is dropped.
 pub struct Process {
     child: Child,

@@ -9,25 +9,29 @@ use system::observer::Observer;
 use system::{Error, Result, atomic};
 
 use crate::manifest::{self, Entry, Kind};
+use crate::template;
 use crate::tree::{self, Tree};
 
-/// Installs the files in the manifests that `INSTALL_FILES` names.
+/// Installs the files in the manifests that `INSTALL_FILES` names, and then those of `INSTALL_FILES_…`, by the names of these variables.
 pub fn configure(root: &Path, environment: &Environment, observer: &dyn Observer) -> Result<()> {
-    let Some(manifests) = environment.text("INSTALL_FILES")? else { return Ok(()) };
+    let names = environment.iter().filter_map(|(name, _)| name.to_str());
+    let names = names.filter(|name| *name == "INSTALL_FILES" || name.starts_with("INSTALL_FILES_"));
+    let manifests: Vec<&str> =
+        names.filter_map(|name| environment.text(name).transpose()).collect::<Result<_>>()?;
     let tree = Tree::open(root)?;
-    for file in paths(manifests) {
+    for file in manifests.into_iter().flat_map(paths) {
         let text = fs::read_to_string(file).or_cannot("read", file)?;
         let entries = manifest::parse(&text).map_err(|reason| Error::malformed(file, reason))?;
         let sources = file.parent().unwrap_or(Path::new(""));
         for entry in &entries {
             observer.phase(format!("installing /{}", entry.path.display()));
-            install(&tree, entry, sources)?;
+            install(&tree, entry, sources, environment)?;
         }
     }
     Ok(())
 }
 
-fn install(tree: &Tree, entry: &Entry, sources: &Path) -> Result<()> {
+fn install(tree: &Tree, entry: &Entry, sources: &Path, environment: &Environment) -> Result<()> {
     let source = sources.join(&entry.path);
     let (folder, name) = tree.place(&entry.path)?;
     if entry.kind == Kind::Folder {
@@ -43,5 +47,7 @@ fn install(tree: &Tree, entry: &Entry, sources: &Path) -> Result<()> {
         let target = fs::read_link(&source).or_cannot("read the link", &source)?;
         return atomic::replace(&folder, name, |temporary| folder.symlink(&target, temporary));
     }
-    tree::write(&folder, name, &fs::read(&source).or_cannot("read", &source)?, entry.access)
+    let content = fs::read(&source).or_cannot("read", &source)?;
+    let content = if entry.template { template::fill(&content, &source, environment)? } else { content };
+    tree::write(&folder, name, &content, entry.access)
 }

@@ -9,5 +9,6 @@ mod network;
 mod resolv;
 pub mod simple_network;
 pub mod ssh_keys;
+mod template;
 mod tree;
 mod units;

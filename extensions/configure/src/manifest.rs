@@ -10,6 +10,8 @@ use crate::tree::Access;
 /// One line of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
+    /// Whether the source is a template, into which parameters are filled.
+    pub template: bool,
     /// Whether an existing file is replaced. Otherwise it is an error.
     pub overwrite: bool,
     /// The kind of file.
@@ -31,7 +33,7 @@ pub enum Kind {
     Link,
 }
 
-/// Parses a manifest. Each line is `[overwrite] MODE UID GID PATH`; `#` begins a comment. An error names the line.
+/// Parses a manifest. Each line is `[template] [overwrite] MODE UID GID PATH`; `#` begins a comment. An error names the line.
 pub fn parse(text: &str) -> Result<Vec<Entry>, String> {
     let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
     let entries = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
@@ -39,11 +41,8 @@ pub fn parse(text: &str) -> Result<Vec<Entry>, String> {
 }
 
 fn entry(line: &str) -> Result<Entry, &'static str> {
-    let (overwrite, line) = match line.strip_prefix("overwrite").filter(|rest| rest.starts_with([' ', '\t']))
-    {
-        Some(rest) => (true, rest),
-        None => (false, line),
-    };
+    let (template, line) = word(line, "template");
+    let (overwrite, line) = word(line, "overwrite");
     let (mode, rest) = field(line)?;
     let (user, rest) = field(rest)?;
     let (group, path) = field(rest)?;
@@ -56,11 +55,23 @@ fn entry(line: &str) -> Result<Entry, &'static str> {
     if path.as_os_str().is_empty() {
         return Err("the path is that of the whole system");
     }
-    Ok(Entry { overwrite, kind: kind(mode)?, access, path })
+    let kind = kind(mode)?;
+    if template && kind != Kind::File {
+        return Err("only a file can be a template");
+    }
+    Ok(Entry { template, overwrite, kind, access, path })
+}
+
+/// Whether the line begins with the word, and the line without it.
+fn word<'a>(line: &'a str, word: &str) -> (bool, &'a str) {
+    match line.strip_prefix(word).filter(|rest| rest.starts_with([' ', '\t'])) {
+        Some(rest) => (true, rest.trim_start()),
+        None => (false, line),
+    }
 }
 
 fn field(line: &str) -> Result<(&str, &str), &'static str> {
-    line.trim_start().split_once([' ', '\t']).ok_or("write [overwrite] MODE UID GID PATH")
+    line.trim_start().split_once([' ', '\t']).ok_or("write [template] [overwrite] MODE UID GID PATH")
 }
 
 fn kind(mode: u32) -> Result<Kind, &'static str> {
@@ -78,7 +89,7 @@ mod tests {
 
     #[test]
     fn lines_become_entries() {
-        let text = "# files\n\n0040755 0 0 /etc/my dir\noverwrite 0104755 33 44 /usr/bin/x\n0120000\t0 0 /usr/bin/y\n";
+        let text = "# files\n\n0040755 0 0 /etc/my dir\ntemplate  overwrite 0104755 33 44 /usr/bin/x\n0120000\t0 0 /usr/bin/y\n";
         let entries = parse(text).unwrap();
         let access = |mode, user, group| Access { mode, user, group };
         let expected = [
@@ -87,6 +98,7 @@ mod tests {
             (false, Kind::Link, access(0, 0, 0), "usr/bin/y"),
         ];
         let expected = expected.map(|(overwrite, kind, access, path)| Entry {
+            template: overwrite,
             overwrite,
             kind,
             access,
@@ -98,7 +110,7 @@ mod tests {
     #[test]
     fn bad_lines_are_named() {
         for (line, why) in [
-            ("0100644 0 0", "write [overwrite]"),
+            ("0100644 0 0", "write [template] [overwrite]"),
             ("0100649 0 0 /a", "octal"),
             ("0100644 root 0 /a", "numbers"),
             ("0100644 0 0 a", "start with /"),
@@ -106,7 +118,8 @@ mod tests {
             ("0040755 0 0 /", "whole system"),
             ("0644 0 0 /a", "begin with the kind"),
             ("0060644 0 0 /dev/a", "begin with the kind"),
-            ("overwrite", "write [overwrite]"),
+            ("template 0040755 0 0 /a", "only a file"),
+            ("overwrite", "write [template] [overwrite]"),
         ] {
             let error = parse(&format!("# one\n{line}\n")).unwrap_err();
             assert!(error.starts_with("line 2: ") && error.contains(why), "{line}: {error}");

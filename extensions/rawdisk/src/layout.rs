@@ -327,6 +327,20 @@ mod tests {
     }
 
     #[test]
+    fn a_loader_may_reach_as_far_as_the_entries_of_the_table() {
+        let text = |count: u64| {
+            format!(
+                "partition_table_format: mbr\npartitions: [{{size: fill, filesystem: btrfs, mountpoint: /}}]\nraw_files: \
+                 [{{file: a, offset_bytes: 0, count_bytes: {count}}}, {{file: a, offset_bytes: 512}}]\n"
+            )
+        };
+        let found: Vec<_> =
+            files(&text(446), 1000).unwrap().into_iter().map(|file| (file.start, file.size)).collect();
+        assert_eq!(found, [(0, 446), (512, 1000)]);
+        assert!(files(&text(447), 1000).unwrap_err().to_string().contains("the partition table"));
+    }
+
+    #[test]
     fn raw_files_overwrite_nothing() {
         let with = |raw: &str| {
             format!("partitions: [{{size: fill, filesystem: btrfs, mountpoint: /}}]\nraw_files: [{raw}]")

@@ -16,7 +16,7 @@ use crate::together;
 
 /// Make the deployments of a cluster file
 ///
-/// Parameters come from the environment, then `deploy-defaults`, then the deployment, then DEPLOYMENT.KEY=VALUE; the last one counts.
+/// Parameters come from `deploy-defaults`, then the deployment, then the environment, then DEPLOYMENT.KEY=VALUE; the last one counts.
 /// Extensions run in the folder of the definitions repository, so relative locations are relative to that folder. Artifacts are never
 /// modified.
 #[derive(Debug, Args)]

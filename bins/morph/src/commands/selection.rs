@@ -33,7 +33,7 @@ impl Selection {
         let repository = Repository::above(&self.cluster)?;
         let cluster = Repository::cluster(&self.cluster)?;
         let system = system.map(|system| repository.system(system)).transpose()?;
-        let mode = Mode { upgrade, system: system.as_deref() };
+        let mode = Mode { upgrade, system: system.as_deref(), environment: Some(environment) };
         let extensions = places.extensions(&repository, environment)?;
         let prepared = plan(&cluster, &request, &mode)?
             .into_iter()

@@ -34,7 +34,7 @@ pub enum MenuFormat {
 }
 
 /// The variables of the parameters.
-const NAMES: [&str; 6] =
+pub const NAMES: [&str; 6] =
     ["KERNEL_PATH", "INITRAMFS_PATH", "DTB_PATH", "KERNEL_ARGS", "ROOT_DEVICE", "BOOTLOADER_CONFIG_FORMAT"];
 
 impl Parameters {

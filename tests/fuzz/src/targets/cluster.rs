@@ -24,7 +24,9 @@ pub fn run(bytes: &[u8]) {
     let arguments: Vec<String> = arguments.lines().map(str::to_owned).collect();
     let Ok(request) = Request::parse(&arguments) else { return };
     for upgrade in [false, true] {
-        for deployment in plan(&cluster, &request, &Mode { upgrade, system: None }).unwrap_or_default() {
+        for deployment in
+            plan(&cluster, &request, &Mode { upgrade, system: None, environment: None }).unwrap_or_default()
+        {
             deployment.subsystems.iter().for_each(stays_inside);
         }
     }
