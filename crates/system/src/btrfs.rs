@@ -15,7 +15,7 @@ use crate::dir::Dir;
 use crate::error::{Error, OrCannot, Result};
 use crate::step::change;
 use crate::swap;
-use crate::sys::btrfs as ioctl;
+use crate::sys::{btrfs as ioctl, trees};
 
 /// The inode number of every subvolume's root directory.
 const SUBVOLUME_INODE: u64 = 256;
@@ -120,7 +120,7 @@ pub fn nested(subvolume: &Dir) -> Result<Vec<PathBuf>> {
 
 /// The number of the tree that is mounted if no subvolume is named; `None` if there is none. The kernel does not delete its subvolume.
 pub fn default_subvolume(dir: &Dir) -> Result<Option<u64>> {
-    ioctl::default_subvolume(dir.as_fd()).or_cannot("find the default subvolume of", dir.shown(""))
+    trees::default_subvolume(dir.as_fd()).or_cannot("find the default subvolume of", dir.shown(""))
 }
 
 /// Whether the subvolume is writable or read-only.
@@ -161,7 +161,7 @@ pub fn is_changed_after(subvolume: &Dir, dir: &Dir, name: &str) -> Result<bool> 
     let Some(stat) = dir.stat_of(name)? else { return Ok(true) };
     let file = dir.file(name)?;
     let tree = ioctl::subvolume_info(file.as_fd()).or_cannot("examine", cannot())?.treeid;
-    let changed = ioctl::inode_changed(file.as_fd(), tree, stat.st_ino).or_cannot("examine", cannot())?;
+    let changed = trees::inode_changed(file.as_fd(), tree, stat.st_ino).or_cannot("examine", cannot())?;
     let info =
         ioctl::subvolume_info(subvolume.as_fd()).or_cannot("examine subvolume", subvolume.shown(""))?;
     Ok(changed.is_none_or(|changed| info.ctransid > changed))
@@ -173,7 +173,7 @@ pub fn changed_since(subvolume: &Dir, since: u64) -> Result<Vec<PathBuf>> {
     let (fd, tree) = (subvolume.as_fd(), identity(subvolume)?.id);
     let cannot = || subvolume.shown("");
     let mut paths = Vec::new();
-    for inode in ioctl::changed_inodes(fd, tree, since).or_cannot("look for changes in", cannot())? {
+    for inode in trees::changed_inodes(fd, tree, since).or_cannot("look for changes in", cannot())? {
         match ioctl::inode_path(fd, tree, inode) {
             // It ends with a slash, which the path does not need.
             Ok(path) => {
@@ -199,7 +199,7 @@ pub fn wait_until_freed(dir: &Dir, deleted: &[u64], patience: Duration) -> Resul
     loop {
         // A commit wakes the kernel's cleaner thread. Without one it sleeps for half a minute.
         commit(dir)?;
-        let gone = |&id: &u64| ioctl::tree_exists(dir.as_fd(), id).map(|exists| !exists);
+        let gone = |&id: &u64| trees::tree_exists(dir.as_fd(), id).map(|exists| !exists);
         if all(deleted, gone).or_cannot("look for deleted subvolumes in", dir.shown(""))? {
             return Ok(true);
         }
@@ -274,7 +274,7 @@ pub fn spread(dir: &Dir) -> Result<Spread> {
     // The reserve is not a block group and has no profile bit, so it needs no special case.
     Ok(Spread {
         devices: info.num_devices,
-        chunks: ioctl::chunks(dir.as_fd()).or_cannot("count the chunks of", dir.shown(""))?,
+        chunks: trees::chunks(dir.as_fd()).or_cannot("count the chunks of", dir.shown(""))?,
         is_raid: groups.iter().any(|group| group.flags & raid != 0),
     })
 }

@@ -125,7 +125,7 @@ impl Dir {
     ) -> Result<OwnedFd> {
         let path = path.as_ref();
         let open = || resolve::open(self.fd.as_fd(), path, flags, Mode::from_bits_truncate(mode), links);
-        if flags.contains(OFlag::O_CREAT) {
+        if flags.intersects(OFlag::O_CREAT) || flags.contains(OFlag::O_TMPFILE) {
             change("create", self.shown(path), open)
         } else if flags.contains(OFlag::O_TRUNC) {
             change("empty", self.shown(path), open)

@@ -22,6 +22,7 @@ pub mod btrfs;
 pub mod copy;
 pub mod dir;
 pub mod error;
+pub mod extents;
 pub mod fat;
 pub mod flags;
 pub mod folder;

@@ -7,12 +7,18 @@ mod merge;
 mod push;
 mod push_report;
 mod rawdisk;
+mod space;
 mod watch;
+
+use std::process::Command;
 
 use anyhow::Result;
 use baserock_tests::inputs::{self, Debian};
 
-use crate::{build, packages};
+use crate::{build, packages, root};
+
+/// The variable that tells the tests' fixtures where the programs are.
+const PROGRAMS: &str = "BASEROCK_PROGRAMS";
 
 /// Measure these tools and their peers in the same run, and print the ratios
 #[derive(clap::Args)]
@@ -31,6 +37,8 @@ enum Benchmark {
     Rawdisk,
     /// ssh-rsync.write of a Debian's updates, against rsync into a snapshot, on two links
     Push(push::Options),
+    /// Twenty upgrades of a Debian, against a new image of it: the space that they take
+    Space(space::Options),
 }
 
 impl Bench {
@@ -50,6 +58,26 @@ impl Bench {
             Benchmark::Chroot => chroot::run(),
             Benchmark::Rawdisk => rawdisk::run(),
             Benchmark::Push(options) => push::run(options),
+            Benchmark::Space(options) => space::run(options),
         }
     }
+}
+
+/// Runs a benchmark that uses the tests' fixtures, with the packages and the programs that these need.
+fn with_programs(benchmark: impl FnOnce() -> Result<()>) -> Result<()> {
+    packages::ensure(&[
+        packages::RUNTIME,
+        packages::INPUTS,
+        packages::BUILD,
+        packages::TESTS,
+        &["time", "iproute2"],
+    ])?;
+    if std::env::var_os(PROGRAMS).is_some() {
+        return benchmark();
+    }
+    // The fixtures look for the programs in this variable, and a process cannot safely change its own environment.
+    let programs = build::programs(build::Purpose::Use)?;
+    root::run(
+        Command::new(std::env::current_exe()?).args(std::env::args_os().skip(1)).env(PROGRAMS, programs),
+    )
 }

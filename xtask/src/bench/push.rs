@@ -17,10 +17,9 @@ use super::push_report::{
     self as report, FAST, OURS, OURS_UNCHANGED, PEER, PEER_UNCHANGED, RSYNC, Row, SLOW, WITH_BASE,
 };
 use super::watch::Watch;
-use crate::{build, packages, root};
+use super::with_programs;
+use crate::root;
 
-/// The variable that tells the tests' fixtures where the programs are.
-const PROGRAMS: &str = "BASEROCK_PROGRAMS";
 const MEGABYTES: u64 = 8192;
 
 /// The links, and the number of rounds.
@@ -56,20 +55,10 @@ impl Speed {
 
 /// Compares `ssh-rsync.write` with `rsync`, with and without `-z`: both upgrade a Debian release to its updates.
 pub fn run(options: &Options) -> Result<()> {
-    packages::ensure(&[
-        packages::RUNTIME,
-        packages::INPUTS,
-        packages::BUILD,
-        packages::TESTS,
-        &["time", "iproute2"],
-    ])?;
-    if std::env::var_os(PROGRAMS).is_none() {
-        // The fixtures look for the programs in this variable, and a process cannot safely change its own environment.
-        let programs = build::programs(build::Purpose::Use)?;
-        return root::run(
-            Command::new(std::env::current_exe()?).args(std::env::args_os().skip(1)).env(PROGRAMS, programs),
-        );
-    }
+    with_programs(|| compare(options))
+}
+
+fn compare(options: &Options) -> Result<()> {
     let bench = Bench { old: inputs::debian(Debian::Release)?, new: inputs::debian(Debian::Updated)? };
     let mut rows = Vec::new();
     for speed in Speed::ALL.into_iter().filter(|speed| options.link.is_none_or(|wanted| wanted == *speed)) {

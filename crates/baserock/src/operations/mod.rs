@@ -13,6 +13,7 @@ mod losses;
 pub mod manifest;
 mod marker;
 pub mod menu;
+mod reclaim;
 mod removable;
 pub mod remove;
 pub mod repair;

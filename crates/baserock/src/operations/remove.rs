@@ -7,7 +7,7 @@ use system::error::Result;
 use system::observer::Observer;
 use system::remove;
 
-use super::{ballast, boot_files, etc, full, incoming, menu, removable, repair};
+use super::{ballast, boot_files, etc, full, incoming, menu, reclaim, removable, repair};
 use crate::label::ExistingLabel;
 use crate::layout::{ORIG, RUN, SYSTEMS};
 use crate::volume::Volume;
@@ -66,5 +66,5 @@ fn attempt(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result
             "{label} is removed; its space will be free when nothing has its files open any more"
         ));
     }
-    Ok(())
+    reclaim::reclaim(volume, observer)
 }

@@ -28,8 +28,6 @@ unsafe impl Plain for raw::btrfs_ioctl_get_subvol_rootref_args {}
 // SAFETY: as above.
 unsafe impl Plain for raw::btrfs_ioctl_ino_lookup_user_args {}
 // SAFETY: as above.
-unsafe impl Plain for raw::btrfs_ioctl_search_args {}
-// SAFETY: as above.
 unsafe impl Plain for raw::btrfs_ioctl_ino_lookup_args {}
 // SAFETY: as above.
 unsafe impl Plain for raw::btrfs_ioctl_fs_info_args {}
@@ -116,95 +114,6 @@ pub fn child_path(subvolume: BorrowedFd<'_>, tree: u64, directory: u64) -> io::R
     Ok((text(&arguments.path), text(&arguments.name)))
 }
 
-/// Whether the root tree still has an item for this tree. A deleted subvolume has one until the cleaner has freed its space.
-pub fn tree_exists(any: BorrowedFd<'_>, tree: u64) -> io::Result<bool> {
-    let mut arguments = raw::btrfs_ioctl_search_args::zeroed();
-    arguments.key.tree_id = u64::from(raw::BTRFS_ROOT_TREE_OBJECTID);
-    arguments.key.min_objectid = tree;
-    arguments.key.max_objectid = tree;
-    arguments.key.min_type = raw::BTRFS_ROOT_ITEM_KEY;
-    arguments.key.max_type = raw::BTRFS_ROOT_ITEM_KEY;
-    arguments.key.max_offset = u64::MAX;
-    arguments.key.max_transid = u64::MAX;
-    arguments.key.nr_items = 1;
-    // SAFETY: TREE_SEARCH takes a btrfs_ioctl_search_args.
-    unsafe { ioctl(any, request::BTRFS_IOC_TREE_SEARCH, &mut arguments) }?;
-    Ok(arguments.key.nr_items > 0)
-}
-
-/// The tree of the default subvolume, which is mounted if no other is named; `None` if the filesystem does not tell.
-pub fn default_subvolume(any: BorrowedFd<'_>) -> io::Result<Option<u64>> {
-    let mut arguments = raw::btrfs_ioctl_search_args::zeroed();
-    arguments.key.tree_id = u64::from(raw::BTRFS_ROOT_TREE_OBJECTID);
-    arguments.key.min_objectid = u64::from(raw::BTRFS_ROOT_TREE_DIR_OBJECTID);
-    arguments.key.max_objectid = arguments.key.min_objectid;
-    arguments.key.min_type = raw::BTRFS_DIR_ITEM_KEY;
-    arguments.key.max_type = raw::BTRFS_DIR_ITEM_KEY;
-    arguments.key.max_offset = u64::MAX;
-    arguments.key.max_transid = u64::MAX;
-    arguments.key.nr_items = 1;
-    // SAFETY: TREE_SEARCH takes a btrfs_ioctl_search_args.
-    unsafe { ioctl(any, request::BTRFS_IOC_TREE_SEARCH, &mut arguments) }?;
-    if arguments.key.nr_items == 0 {
-        return Ok(None);
-    }
-    // The directory has one name. Its item begins with the key of what it names, and the key with the number of the tree.
-    let item = &arguments.buf[size_of::<raw::btrfs_ioctl_search_header>()..];
-    let bytes: Vec<u8> = item.iter().take(8).map(|&byte| byte as u8).collect();
-    Ok(bytes.first_chunk().copied().map(u64::from_le_bytes))
-}
-
-/// The number of chunks that the filesystem has allocated.
-pub fn chunks(any: BorrowedFd<'_>) -> io::Result<u64> {
-    let mut key = raw::btrfs_ioctl_search_args::zeroed().key;
-    key.tree_id = u64::from(raw::BTRFS_CHUNK_TREE_OBJECTID);
-    key.min_objectid = u64::from(raw::BTRFS_FIRST_CHUNK_TREE_OBJECTID);
-    key.max_objectid = key.min_objectid;
-    key.min_type = raw::BTRFS_CHUNK_ITEM_KEY;
-    key.max_type = raw::BTRFS_CHUNK_ITEM_KEY;
-    key.max_offset = u64::MAX;
-    let mut count = 0;
-    search(any, key, |_, _| count += 1)?;
-    Ok(count)
-}
-
-/// The numbers of the inodes in the tree that were changed after the transaction, as far as that is committed.
-pub fn changed_inodes(any: BorrowedFd<'_>, tree: u64, since: u64) -> io::Result<Vec<u64>> {
-    /// The numbers of inodes end here; the tree has other things behind them.
-    const LAST_INODE: u64 = u64::MAX - 255;
-    let mut key = raw::btrfs_ioctl_search_args::zeroed().key;
-    key.tree_id = tree;
-    key.min_objectid = u64::from(raw::BTRFS_FIRST_FREE_OBJECTID);
-    key.max_objectid = LAST_INODE;
-    key.max_type = u8::MAX.into();
-    key.max_offset = u64::MAX;
-    // The kernel skips what was written before as a whole. What it finds is near a change, and need not have changed itself.
-    key.min_transid = since.saturating_add(1);
-    let mut changed = Vec::new();
-    search(any, key, |header, item| {
-        if header.type_ == raw::BTRFS_INODE_ITEM_KEY && last_change(item).is_some_and(|last| last > since) {
-            changed.push(header.objectid);
-        }
-    })?;
-    Ok(changed)
-}
-
-/// The transaction that last changed an inode; `None` if the tree does not have it yet.
-pub fn inode_changed(any: BorrowedFd<'_>, tree: u64, inode: u64) -> io::Result<Option<u64>> {
-    let mut key = raw::btrfs_ioctl_search_args::zeroed().key;
-    key.tree_id = tree;
-    (key.min_objectid, key.max_objectid) = (inode, inode);
-    (key.min_type, key.max_type) = (raw::BTRFS_INODE_ITEM_KEY, raw::BTRFS_INODE_ITEM_KEY);
-    let mut changed = None;
-    search(any, key, |_, item| changed = last_change(item))?;
-    Ok(changed)
-}
-
-/// The transaction in an inode item. The item begins with the transaction that made the inode, and that which last changed it.
-fn last_change(item: &[u8]) -> Option<u64> {
-    item.get(8..).and_then(|rest| rest.first_chunk().copied()).map(u64::from_le_bytes)
-}
-
 /// The path of an inode from the top of the tree. Of several hard links it is one. `None` if the inode has no name any more.
 pub fn inode_path(any: BorrowedFd<'_>, tree: u64, inode: u64) -> io::Result<Option<Vec<u8>>> {
     let mut arguments = raw::btrfs_ioctl_ino_lookup_args::zeroed();
@@ -215,59 +124,6 @@ pub fn inode_path(any: BorrowedFd<'_>, tree: u64, inode: u64) -> io::Result<Opti
         Ok(_) => Ok(Some(text(&arguments.name))),
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
         Err(error) => Err(error),
-    }
-}
-
-/// Calls `found` for each item from the least to the greatest key. `key` need not name the greatest transaction.
-fn search(
-    any: BorrowedFd<'_>,
-    mut key: raw::btrfs_ioctl_search_key,
-    mut found: impl FnMut(&raw::btrfs_ioctl_search_header, &[u8]),
-) -> io::Result<()> {
-    /// Size of the header before each item, in bytes.
-    const HEADER: usize = size_of::<raw::btrfs_ioctl_search_header>();
-    key.max_transid = u64::MAX;
-    loop {
-        let mut arguments = raw::btrfs_ioctl_search_args::zeroed();
-        arguments.key = key;
-        arguments.key.nr_items = u32::MAX;
-        // SAFETY: TREE_SEARCH takes a btrfs_ioctl_search_args.
-        unsafe { ioctl(any, request::BTRFS_IOC_TREE_SEARCH, &mut arguments) }?;
-        if arguments.key.nr_items == 0 {
-            return Ok(());
-        }
-        let buffer: Vec<u8> = arguments.buf.iter().map(|&byte| byte as u8).collect();
-        let mut at = 0;
-        for _ in 0..arguments.key.nr_items {
-            let header = buffer.get(at..at + HEADER).ok_or(io::ErrorKind::InvalidData)?;
-            let long = |at: usize| header[at..].first_chunk().copied().map_or(0, u64::from_ne_bytes);
-            let short = |at: usize| header[at..].first_chunk().copied().map_or(0, u32::from_ne_bytes);
-            let header = raw::btrfs_ioctl_search_header {
-                transid: long(0),
-                objectid: long(8),
-                offset: long(16),
-                type_: short(24),
-                len: short(28),
-            };
-            at += HEADER;
-            // An item that is larger than the buffer comes without its content.
-            let item = buffer.get(at..at + header.len as usize).ok_or(io::ErrorKind::InvalidData)?;
-            found(&header, item);
-            at += item.len();
-            key.min_objectid = header.objectid;
-            key.min_type = header.type_;
-            key.min_offset = header.offset;
-        }
-        // The next key is the greatest one so far, plus one.
-        let (offset, is_last) = key.min_offset.overflowing_add(1);
-        let kind = key.min_type + u32::from(is_last);
-        // The kernel keeps a type in one byte.
-        let (kind, is_last_kind) = if kind > u8::MAX.into() { (0, true) } else { (kind, false) };
-        let (object, is_end) = key.min_objectid.overflowing_add(u64::from(is_last_kind));
-        if is_end {
-            return Ok(());
-        }
-        (key.min_offset, key.min_type, key.min_objectid) = (offset, kind, object);
     }
 }
 

@@ -50,6 +50,41 @@ pub fn clone_range(
     unsafe { ioctl(target, request::FICLONERANGE, &mut range) }.map(drop)
 }
 
+/// The argument of FIDEDUPERANGE for one target.
+#[repr(C)]
+struct Dedupe {
+    range: linux_raw_sys::general::file_dedupe_range,
+    target: linux_raw_sys::general::file_dedupe_range_info,
+}
+
+// SAFETY: a repr(C) structure of integers.
+unsafe impl Plain for Dedupe {}
+
+/// Shares `length` bytes of `source` from `source_offset` on with `target` at `target_offset` if both have the same content there, which the
+/// kernel compares. Neither content changes, so that the target may be read-only. Returns how many bytes are shared, 0 if the contents differ.
+/// An end that is no multiple of the block size must be the end of both files.
+pub fn dedupe_range(
+    source: BorrowedFd<'_>,
+    source_offset: u64,
+    length: u64,
+    target: BorrowedFd<'_>,
+    target_offset: u64,
+) -> io::Result<u64> {
+    let mut argument = Dedupe::zeroed();
+    argument.range.src_offset = source_offset;
+    argument.range.src_length = length;
+    argument.range.dest_count = 1;
+    argument.target.dest_fd = i64::from(target.as_raw_fd());
+    argument.target.dest_offset = target_offset;
+    // SAFETY: FIDEDUPERANGE reads a file_dedupe_range with one file_dedupe_range_info behind it, and writes the latter.
+    unsafe { ioctl(source, request::FIDEDUPERANGE, &mut argument) }?;
+    match argument.target.status {
+        0 => Ok(argument.target.bytes_deduped),
+        differs if differs > 0 => Ok(0),
+        error => Err(io::Error::from_raw_os_error(-error)),
+    }
+}
+
 /// The flags of a file or directory, as `linux/fs.h` defines them (`FS_*_FL`).
 pub fn file_flags(file: BorrowedFd<'_>) -> io::Result<u32> {
     // The kernel reads and writes an int, although the request is defined with a long.

@@ -15,6 +15,7 @@ pub mod btrfs;
 pub mod fs;
 pub mod loopdev;
 pub mod signal;
+pub mod trees;
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};

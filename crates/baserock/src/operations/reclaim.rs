@@ -1,0 +1,42 @@
+//! Makes space free that no version uses and that versions keep taken: they use a part of an extent, and btrfs frees only whole ones.
+//!
+//! A version that was pushed shares blocks with the version that it was made from. When the latter is removed, most of its extents are free,
+//! but those of which the new version has a block.
+
+use system::btrfs;
+use system::error::Result;
+use system::extents;
+use system::observer::Observer;
+
+use crate::layout::PRIVATE;
+use crate::volume::Volume;
+
+/// One part in this many of what the versions take may stay unused. Less would cost more writing than it gives.
+const TOLERATED: u64 = 20;
+
+/// Rewrites extents that are mostly unused. No content changes; a crash at any moment leaves a valid state, and the next removal goes on.
+pub fn reclaim(volume: &Volume, observer: &dyn Observer) -> Result<()> {
+    if !btrfs::is_btrfs(volume.top())? {
+        return Ok(());
+    }
+    let mut subvolumes = Vec::new();
+    for version in volume.versions()? {
+        let found = volume.subvolumes(&version.label)?.into_iter();
+        subvolumes.extend(found.filter(|found| !found.is_nested).map(|found| found.dir));
+    }
+    let amount = extents::usage(&subvolumes)?.amount();
+    let tolerated = (amount.stored - amount.unused) / TOLERATED;
+    if amount.unused <= tolerated {
+        return Ok(());
+    }
+    observer.phase("freeing what the other versions keep taken");
+    let private = volume.top().ensure_dir(PRIVATE, 0o700)?;
+    let left = extents::rewrite(&subvolumes, &private, tolerated)?;
+    if left.unused > tolerated {
+        observer.note(format!(
+            "{} MiB are used by no version, and still taken because versions use parts of the same extents; the next removal tries again",
+            left.unused >> 20
+        ));
+    }
+    Ok(())
+}
