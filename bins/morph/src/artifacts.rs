@@ -112,7 +112,7 @@ impl Artifact {
     pub fn copy_to(&self, to: &Path) -> Result<()> {
         match self {
             Artifact::Folder(path) => copy_folder(path, to),
-            Artifact::Archive(path) => baserock_archive::unpack_file(path, &Dir::open(to)?, &Silent),
+            Artifact::Archive(path) => baserock_archive::unpack_file(path, 0, &Dir::open(to)?, &Silent),
         }?;
         let mut entries = fs::read_dir(to).or_cannot("list", to)?;
         if entries.next().is_none() {

@@ -15,6 +15,7 @@ use nix::unistd::linkat;
 use system::dir::Dir;
 use system::error::{Error, Result, if_exists};
 use system::inode::Inode;
+use system::resolve::Links;
 use system::signal;
 use system::step::change;
 
@@ -35,6 +36,18 @@ const MOST_ACCOUNTS: u64 = 16 << 20;
 /// Access control lists in the form of an archive: the name of the attribute, and text.
 type Texts = Vec<(&'static [u8], Vec<u8>)>;
 
+/// Most memory for what is set at the end, in bytes.
+const MOST_HELD: usize = 64 << 20;
+
+/// What a tree has before an archive is unpacked into it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Below {
+    /// Nothing that the archive should meet.
+    Nothing,
+    /// The lower layers of an image.
+    Layers,
+}
+
 /// Unpacks members into a tree.
 pub struct Extractor<'a> {
     tree: Tree,
@@ -47,30 +60,51 @@ pub struct Extractor<'a> {
     lists: Vec<(Name, Texts)>,
     /// Devices that were left out. Hard links to them are left out too.
     left_out: BTreeSet<Name>,
+    below: Below,
+    /// Memory that the lists take, in bytes, roughly.
+    held: usize,
 }
 
 impl<'a> Extractor<'a> {
     /// Unpacks into `root`.
-    pub fn new(root: Dir, options: &'a Options<'a>) -> Self {
-        Extractor {
-            tree: Tree::new(root),
+    pub fn new(root: Dir, options: &'a Options<'a>, below: Below) -> Result<Self> {
+        let links = if below == Below::Layers { Links::InRoot } else { Links::Beneath };
+        Ok(Extractor {
+            tree: Tree::new(root, links)?,
             applier: Applier::new(options.owners),
             options,
             stats: Stats::default(),
             folders: BTreeMap::new(),
             lists: Vec::new(),
             left_out: BTreeSet::new(),
+            below,
+            held: 0,
+        })
+    }
+
+    /// Counts memory that is held until the end.
+    fn hold(&mut self, bytes: usize) -> Result<()> {
+        self.held = self.held.saturating_add(bytes);
+        if self.held.saturating_add(self.tree.held()) > MOST_HELD {
+            return Err(self.malformed(format!(
+                "its folders and access lists have more metadata than the {} MiB that can be kept until they are set; refused",
+                MOST_HELD >> 20
+            )));
         }
+        Ok(())
     }
 
     /// Makes one member, with its content.
-    pub fn add(&mut self, member: Member, members: &mut Members) -> Result<()> {
+    pub fn add(&mut self, member: Member, members: &mut Members<'_>) -> Result<()> {
         self.stats.members += 1;
         let Member { name, kind, metadata, stored } = member;
         match kind {
             Kind::Directory => {
                 self.directory(&name, members, stored)?;
-                self.folders.insert(name, metadata);
+                self.hold(name.memory() + metadata.memory())?;
+                if let Some(earlier) = self.folders.insert(name, metadata) {
+                    self.held = self.held.saturating_sub(earlier.memory());
+                }
                 return Ok(());
             }
             _ if name.is_root() => {
@@ -85,6 +119,7 @@ impl<'a> Extractor<'a> {
             Kind::Fifo => self.node(SFlag::S_IFIFO, 0, &name, &metadata),
         }?;
         if metadata.acls.iter().any(|(_, text)| acl::names_accounts(text)) {
+            self.hold(name.memory() + metadata.memory())?;
             self.lists.push((name, metadata.acls));
         }
         Ok(())
@@ -93,9 +128,11 @@ impl<'a> Extractor<'a> {
     /// Sets the lists that have names of accounts, and the metadata of folders, the deepest first.
     pub fn finish(mut self) -> Result<Stats> {
         let accounts = self.accounts();
+        self.tree.restore_times()?;
         for (name, lists) in std::mem::take(&mut self.lists) {
+            signal::check()?;
             let (folder, last) = name.split();
-            let dir = self.tree.open(folder, &name)?;
+            let Some(dir) = if_exists(self.tree.open(folder, &name))? else { continue };
             let inode = Inode::named(&dir, last);
             for (attribute, text) in lists {
                 let value = self.list(&name, &text, &accounts)?;
@@ -141,7 +178,7 @@ impl<'a> Extractor<'a> {
         Error::malformed(self.options.source, reason)
     }
 
-    fn directory(&mut self, name: &Name, members: &mut Members, stored: u64) -> Result<()> {
+    fn directory(&mut self, name: &Name, members: &mut Members<'_>, stored: u64) -> Result<()> {
         if !members.skip(stored)? {
             return Err(members.cut_short());
         }
@@ -166,7 +203,7 @@ impl<'a> Extractor<'a> {
         &mut self,
         name: &Name,
         metadata: &Metadata,
-        members: &mut Members,
+        members: &mut Members<'_>,
         parts: &[Part],
         size: u64,
     ) -> Result<()> {
@@ -208,6 +245,7 @@ impl<'a> Extractor<'a> {
     fn device(&mut self, kind: SFlag, device: Device, name: &Name, metadata: &Metadata) -> Result<()> {
         if !self.options.devices {
             self.stats.devices_left_out += 1;
+            self.hold(name.memory())?;
             self.left_out.insert(name.clone());
             return Ok(());
         }
@@ -225,6 +263,7 @@ impl<'a> Extractor<'a> {
 
     fn hard_link(&mut self, to: &Name, name: &Name) -> Result<()> {
         if self.left_out.contains(to) {
+            self.hold(name.memory())?;
             self.left_out.insert(name.clone());
             return Ok(());
         }
@@ -264,7 +303,12 @@ impl<'a> Extractor<'a> {
             Err(error) if error.os_error() == Some(libc::EEXIST) => {}
             other => return other,
         }
-        if is_folder(dir, last)? {
+        if self.below == Below::Layers && is_folder(dir, last)? {
+            dir.remove_tree(last)?;
+            let inside = |other: &Name| other.path().starts_with(name.path());
+            self.folders.retain(|other, _| !inside(other));
+            self.lists.retain(|(other, _)| !inside(other));
+        } else if is_folder(dir, last)? {
             let refused = |_| {
                 Error::refused(format!("member {name} would replace a folder that is not empty; refused"))
             };
@@ -282,15 +326,19 @@ fn is_folder(dir: &Dir, name: &Path) -> Result<bool> {
     Ok(dir.stat_of(name)?.is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFDIR))
 }
 
-fn write_stream(mut file: &File, part: Part, members: &mut Members, shown: &Path) -> Result<()> {
+fn write_stream(mut file: &File, part: Part, members: &mut Members<'_>, shown: &Path) -> Result<()> {
     copy(part, members, |piece, _| change("write", shown, || file.write_all(piece)))
 }
 
-fn write_at(file: &File, part: Part, members: &mut Members, shown: &Path) -> Result<()> {
+fn write_at(file: &File, part: Part, members: &mut Members<'_>, shown: &Path) -> Result<()> {
     copy(part, members, |piece, at| change("write", shown, || file.write_all_at(piece, at)))
 }
 
-fn copy(part: Part, members: &mut Members, mut write: impl FnMut(&[u8], u64) -> Result<()>) -> Result<()> {
+fn copy(
+    part: Part,
+    members: &mut Members<'_>,
+    mut write: impl FnMut(&[u8], u64) -> Result<()>,
+) -> Result<()> {
     let end = part.offset + part.length;
     let mut at = part.offset;
     while at < end {

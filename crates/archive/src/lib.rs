@@ -4,7 +4,8 @@
 //! Nothing outside the new tree is touched, whatever the archive contains: names are resolved beneath an opened directory. An archive
 //! that tries to leave it is refused, and the error names the member.
 //!
-//! Reading and decompressing run in a thread of their own. Memory is limited to a few chunks and the list of folders.
+//! Reading and decompressing run in a thread of their own. Memory is limited to a few chunks, the dictionary of the compression, and
+//! 64 MiB for what is set at the end.
 //!
 //! ```no_run
 //! use std::fs::File;
@@ -22,6 +23,8 @@
 //!     owners: Owners::AsArchived,
 //!     devices: true,
 //!     most: None,
+//!     strip: 0,
+//!     whole: false,
 //!     observer: &Silent,
 //! };
 //! let stats = unpack(File::open(archive)?, &Dir::open("tree")?, &options)?;
@@ -33,6 +36,8 @@
 mod acl;
 mod compression;
 mod extract;
+mod input;
+mod layer;
 mod member;
 mod members;
 mod metadata;
@@ -43,21 +48,25 @@ mod stream;
 mod tree;
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use system::dir::Dir;
-use system::error::{OrCannot, Result};
+use system::error::{Error, OrCannot, Result};
 use system::observer::Observer;
 use system::signal;
 
-pub use compression::{Compression, decompressed};
+pub use compression::Compression;
+pub use layer::unpack_layer;
 pub use metadata::Owners;
 pub use refusal::Refusal;
 
-use extract::Extractor;
+use compression::{Ends, decompressed};
+use extract::{Below, Extractor};
+use member::Member;
 use members::Members;
 use stream::Stream;
 
@@ -73,7 +82,11 @@ pub struct Options<'a> {
     pub devices: bool,
     /// The most bytes that the members may have together. `None` refuses only archives that unpack to absurdly more than their size.
     pub most: Option<u64>,
-    /// Receives progress, in bytes of the (compressed) archive.
+    /// First components of the names that are left out, as GNU tar counts them. Members with no more are left out.
+    pub strip: usize,
+    /// Whether the archive is known to be whole, by its checksum. It may then be empty, and end without saying so.
+    pub whole: bool,
+    /// Receives progress, in bytes of the (compressed) archive, and the names of what is left out.
     pub observer: &'a dyn Observer,
 }
 
@@ -99,17 +112,32 @@ const GROWTH: u64 = 200;
 /// Members between two reports of progress.
 const REPORT: u64 = 64;
 
-/// Unpacks an archive file with the owners and devices that it names. Attributes that cannot be set are named. See [`unpack`].
-pub fn unpack_file(archive: &Path, dest: &Dir, observer: &dyn Observer) -> Result<()> {
-    let file = File::open(archive).or_cannot("open", archive)?;
+/// Unpacks an archive file with the owners and devices that it names, without the first `strip` components of names. Attributes that
+/// cannot be set are named. See [`unpack`].
+pub fn unpack_file(archive: &Path, strip: usize, dest: &Dir, observer: &dyn Observer) -> Result<()> {
+    let file = open(archive)?;
     let size = file.metadata().or_cannot("examine", archive)?.len();
     let (owners, size) = (Owners::AsArchived, Some(size));
-    let options = Options { source: archive, size, owners, devices: true, most: None, observer };
-    let stats = unpack(file, dest, &options)?;
+    let options =
+        Options { source: archive, size, owners, devices: true, most: None, strip, whole: false, observer };
+    tell(&unpack(file, dest, &options)?, observer);
+    Ok(())
+}
+
+/// Opens a file, and does not wait for the other end of a FIFO.
+fn open(archive: &Path) -> Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(archive);
+    let file = file.or_cannot("open", archive)?;
+    if !file.metadata().or_cannot("examine", archive)?.is_file() {
+        return Err(Error::malformed(archive, "is not a file"));
+    }
+    Ok(file)
+}
+
+fn tell(stats: &Stats, observer: &dyn Observer) {
     for (attribute, files) in &stats.refused_attributes {
         observer.warn(format!("the attribute {attribute} of {files} files cannot be set here"));
     }
-    Ok(())
 }
 
 /// Unpacks an archive, compressed or not, into an existing directory, which should be empty.
@@ -117,29 +145,63 @@ pub fn unpack_file(archive: &Path, dest: &Dir, observer: &dyn Observer) -> Resul
 /// After an error, the caller has to remove the files that were unpacked so far. The reader is read to its end, even beyond the end of
 /// the archive, so that a checksum over it is complete. Nothing is synced.
 pub fn unpack(reader: impl Read + Send, dest: &Dir, options: &Options<'_>) -> Result<Stats> {
-    let root = dest.duplicate()?;
-    let taken = AtomicU64::new(0);
+    let mut extractor = Extractor::new(dest.duplicate()?, options, Below::Nothing)?;
+    let mut given: u64 = 0;
+    each(reader, options, |member, members| {
+        given = given.saturating_add(member.stored);
+        options.allow(given, members.taken())?;
+        extractor.add(member, members)
+    })?;
+    extractor.finish()
+}
+
+/// Calls `act` for each member.
+fn each(
+    reader: impl Read + Send,
+    options: &Options<'_>,
+    mut act: impl FnMut(Member, &mut Members<'_>) -> Result<()>,
+) -> Result<()> {
+    let (taken, over, ends) = (AtomicU64::new(0), AtomicBool::new(false), Ends::default());
     std::thread::scope(|scope| {
-        let counted = Counted { reader, taken: &taken };
-        let stream = Stream::start(scope, move || decompressed(counted));
-        let mut members = Members::new(stream, options.source);
-        let mut extractor = Extractor::new(root, options);
-        let mut given: u64 = 0;
+        let _over = Over(&over);
+        let counted = Counted { reader, taken: &taken, over: &over };
+        let grown = |arrived: u64| {
+            let limit = options.most.map_or(arrived, |most| arrived.saturating_sub(most));
+            options.grown(limit, taken.load(Ordering::Relaxed)).map_err(io::Error::other)
+        };
+        let ends = &ends;
+        let stream = Stream::start(scope, move || decompressed(counted, ends), Box::new(grown));
+        let mut members = Members::new(stream, options, ends, &taken);
         let mut count: u64 = 0;
         while let Some(member) = members.next()? {
-            given = given.saturating_add(member.stored);
-            options.allow(given, taken.load(Ordering::Relaxed))?;
             if count.is_multiple_of(REPORT) {
-                signal::check()?;
                 options.observer.progress(taken.load(Ordering::Relaxed), options.size);
             }
             count += 1;
-            extractor.add(member, &mut members)?;
+            act(member, &mut members)?;
         }
-        members.drain()?;
+        if members.drain()? {
+            options.observer.warn(format!(
+                "{}: what follows the compressed archive is no part of it and is ignored",
+                options.source.display()
+            ));
+        }
         options.observer.progress(taken.load(Ordering::Relaxed), options.size);
-        extractor.finish()
+        for (what, members) in members.left_out() {
+            let more = if *members > 1 { format!(" ({members} times)") } else { String::new() };
+            options.observer.warn(format!("{}: not understood: {what}{more}", options.source.display()));
+        }
+        Ok(())
     })
+}
+
+/// Tells the thread that reads that nobody needs more.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Options<'_> {
@@ -148,22 +210,34 @@ impl Options<'_> {
         let archive = self.source.to_owned();
         match self.most {
             Some(most) if given > most => Err(Refusal::TooLarge { archive, most }.into()),
-            None if given > SMALL && given / GROWTH > taken => {
-                Err(Refusal::Suspicious { archive, given, growth: GROWTH }.into())
-            }
+            None => self.grown(given, taken),
             _ => Ok(()),
         }
     }
+
+    /// Refuses an archive of which `taken` bytes became `given`, headers included, if that is absurdly more.
+    fn grown(&self, given: u64, taken: u64) -> Result<()> {
+        if given > SMALL && given / GROWTH > taken {
+            let archive = self.source.to_owned();
+            return Err(Refusal::Suspicious { archive, given, growth: GROWTH }.into());
+        }
+        Ok(())
+    }
 }
 
-/// Counts the bytes that a reader gives.
+/// Counts the bytes that a reader gives, and gives no more when they are not needed, or a signal has come.
 struct Counted<'a, R> {
     reader: R,
     taken: &'a AtomicU64,
+    over: &'a AtomicBool,
 }
 
 impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        signal::check().map_err(io::Error::other)?;
+        if self.over.load(Ordering::Relaxed) {
+            return Err(io::Error::other("nothing more is needed"));
+        }
         let count = self.reader.read(buffer)?;
         self.taken.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)

@@ -1,5 +1,7 @@
 //! Members: the descriptions of files in an archive, completely checked.
 
+use std::collections::BTreeMap;
+
 use system::metadata::{ACLS, Attributes, Time};
 use tar_core::parse::ParsedEntry;
 use tar_core::{EntryType, SparseEntry};
@@ -78,51 +80,137 @@ pub struct Metadata {
     pub acls: Vec<(&'static [u8], Vec<u8>)>,
 }
 
+impl Metadata {
+    /// Memory that it takes, in bytes, roughly.
+    pub fn memory(&self) -> usize {
+        const EACH: usize = 96;
+        let attributes = self.attributes.iter().map(|(name, value)| name.len() + value.len() + EACH);
+        let lists = self.acls.iter().map(|(_, text)| text.len() + EACH);
+        size_of::<Self>() + attributes.sum::<usize>() + lists.sum::<usize>()
+    }
+}
+
 /// Access and default ACLs.
 const ACL_ACCESS: &[u8] = ACLS[0];
 const ACL_DEFAULT: &[u8] = ACLS[1];
 
-impl Member {
-    /// Checks an entry of the parser. `sparse` is the map and the real size of a member with holes. Returns `None` for an entry that is not
-    /// a file, but a volume label.
-    pub fn from_entry(
+/// Most bytes of the names of a file's attributes: the kernel lists no more.
+const MOST_NAMES: usize = 64 << 10;
+
+/// Most access lists of a file, repeated ones included.
+const MOST_LISTS: usize = 16;
+
+/// What an entry of the archive is.
+pub enum Entry {
+    /// A file of any kind.
+    Member(Box<Member>),
+    /// Something that is no file here. So many bytes of content follow.
+    Skipped {
+        /// Bytes that follow, without padding.
+        stored: u64,
+        /// What it is, if that is worth telling.
+        what: Option<String>,
+    },
+}
+
+/// How entries become members.
+pub struct Reading<'a> {
+    /// First components of names that are left out.
+    pub strip: usize,
+    /// Records that apply to all members.
+    pub global: &'a BTreeMap<String, Vec<u8>>,
+}
+
+impl Entry {
+    /// Checks an entry of the parser. `sparse` is the map and the real size of a member with holes. `unknown` collects what is not known of
+    /// members that are made.
+    pub fn of(
         entry: &ParsedEntry<'_>,
         sparse: Option<(Vec<SparseEntry>, u64)>,
-        global: &[u8],
-    ) -> Result<Option<Self>, String> {
-        let name = Name::parse(&entry.path)?;
-        let stored = if entry.entry_type == EntryType::Link { 0 } else { entry.size };
-        let Some(kind) = kind_of(entry, sparse, &name)? else { return Ok(None) };
-        let metadata = metadata(entry, global).map_err(|reason| format!("{name}: {reason}"))?;
-        let stored = match &kind {
-            Kind::Sparse { parts, .. } => parts.iter().map(|part| part.length).sum(),
-            _ => stored,
+        reading: &Reading<'_>,
+        unknown: &mut dyn FnMut(String),
+    ) -> Result<Self, String> {
+        let full = Name::parse(&entry.path)?;
+        let kind = match kind_of(entry, sparse, &full, reading)? {
+            Ok(kind) => kind,
+            Err(what) => return Ok(Entry::Skipped { stored: entry.size, what }),
         };
-        Ok(Some(Member { name, kind, metadata, stored }))
+        let stored = stored(&kind, entry, &full)?;
+        let Some(name) = Name::stripped(&entry.path, reading.strip)? else {
+            return Ok(Entry::Skipped { stored, what: None });
+        };
+        let mut device = None;
+        let metadata = metadata(entry, reading.global, &mut device, unknown)
+            .map_err(|reason| format!("{name}: {reason}"))?;
+        let kind = match (kind, device) {
+            (Kind::Character(numbers), Some(wide)) => Kind::Character(wide.over(numbers)),
+            (Kind::Block(numbers), Some(wide)) => Kind::Block(wide.over(numbers)),
+            (kind, _) => kind,
+        };
+        if let EntryType::Other(byte) = entry.entry_type
+            && matches!(kind, Kind::File)
+        {
+            unknown(format!("the type {:?}, unpacked as a file", char::from(byte)));
+        }
+        Ok(Entry::Member(Box::new(Member { name, kind, metadata, stored })))
     }
 }
 
+/// Bytes of content that follow a member. Only files have content, whatever the size of others says.
+fn stored(kind: &Kind, entry: &ParsedEntry<'_>, name: &Name) -> Result<u64, String> {
+    Ok(match kind {
+        Kind::Sparse { parts, .. } => parts.iter().map(|part| part.length).sum(),
+        Kind::File => entry.size,
+        // The folder of an incremental archive has a list of names.
+        Kind::Directory if entry.entry_type == EntryType::Other(b'D') => entry.size,
+        Kind::Directory if entry.entry_type != EntryType::Directory && entry.size > 0 => {
+            return Err(format!("{name} is a file of {} bytes with the name of a folder", entry.size));
+        }
+        _ => 0,
+    })
+}
+
+/// The kind of a member, or the name of what is skipped.
 fn kind_of(
     entry: &ParsedEntry<'_>,
     sparse: Option<(Vec<SparseEntry>, u64)>,
     name: &Name,
-) -> Result<Option<Kind>, String> {
+    reading: &Reading<'_>,
+) -> Result<Result<Kind, Option<String>>, String> {
     if let Some((map, size)) = sparse {
-        return Ok(Some(Kind::Sparse { parts: parts(&map, size, entry, name)?, size }));
+        let is_file =
+            matches!(entry.entry_type, EntryType::Regular | EntryType::Continuous | EntryType::GnuSparse);
+        if !is_file {
+            return Err(format!("{name} has holes, but is no file"));
+        }
+        return Ok(Ok(Kind::Sparse { parts: parts(&map, size, entry, name)?, size }));
     }
-    Ok(Some(match entry.entry_type {
+    Ok(Ok(match entry.entry_type {
         // Old archives have no type for directories, but a slash at the end of the name.
         EntryType::Regular if entry.path.ends_with(b"/") => Kind::Directory,
         EntryType::Regular | EntryType::Continuous => Kind::File,
         // D is a directory in an incremental archive of GNU tar.
         EntryType::Directory | EntryType::Other(b'D') => Kind::Directory,
         EntryType::Symlink => Kind::Symlink(target(entry, name)?.to_vec()),
-        EntryType::Link => Kind::HardLink(Name::parse(target(entry, name)?)?),
+        EntryType::Link => match Name::stripped(target(entry, name)?, reading.strip)? {
+            Some(to) => Kind::HardLink(to),
+            None => return Err(format!("{name} is a hard link to a name that is left out")),
+        },
         EntryType::Char => Kind::Character(device(entry)),
         EntryType::Block => Kind::Block(device(entry)),
         EntryType::Fifo => Kind::Fifo,
         // A label of the archive.
-        EntryType::Other(b'V') => return Ok(None),
+        EntryType::Other(b'V') => return Ok(Err(None)),
+        // These say how the next member or a part of it is to be read.
+        other if b"gKLMNSxX".contains(&other.to_byte()) => {
+            let kind = char::from(other.to_byte());
+            return Err(format!("{name} is of a kind that is not supported here ({kind:?})"));
+        }
+        // Capital letters are the vendors' own, with the meaning that they like.
+        EntryType::Other(byte) if byte.is_ascii_uppercase() => {
+            return Ok(Err(Some(format!("{name}, of the vendor's type {:?}", char::from(byte)))));
+        }
+        EntryType::Other(_) => Kind::File,
         other => {
             return Err(format!("{name} is of a kind that is not known ({:?})", char::from(other.to_byte())));
         }
@@ -170,9 +258,12 @@ fn states_size(pax: &[u8]) -> bool {
     pax::records(pax).is_ok_and(|records| records.iter().any(|(key, _)| *key == "size"))
 }
 
-fn metadata(entry: &ParsedEntry<'_>, global: &[u8]) -> Result<Metadata, String> {
-    let id =
-        |value: u64| u32::try_from(value).map_err(|_| format!("owner {value} is not a number of a user"));
+fn metadata(
+    entry: &ParsedEntry<'_>,
+    global: &BTreeMap<String, Vec<u8>>,
+    device: &mut Option<Wide>,
+    unknown: &mut dyn FnMut(String),
+) -> Result<Metadata, String> {
     let mut metadata = Metadata {
         mode: entry.mode & 0o7777,
         uid: id(entry.uid)?,
@@ -182,33 +273,72 @@ fn metadata(entry: &ParsedEntry<'_>, global: &[u8]) -> Result<Metadata, String> 
         attributes: Attributes::new(),
         acls: Vec::new(),
     };
-    for (key, value) in pax::records(global)?.into_iter().chain(pax::records(entry.pax.unwrap_or_default())?)
-    {
-        apply(&mut metadata, key, value)?;
+    for (key, value) in global {
+        apply(&mut metadata, key, value, device, unknown)?;
+    }
+    for (key, value) in pax::records(entry.pax.unwrap_or_default())? {
+        apply(&mut metadata, key, value, device, unknown)?;
+    }
+    let names: usize = metadata.attributes.keys().map(|name| name.len() + 1).sum();
+    if names > MOST_NAMES || metadata.acls.len() > MOST_LISTS {
+        return Err("it has more attributes than a file can have".into());
     }
     Ok(metadata)
 }
 
+fn id(value: u64) -> Result<u32, String> {
+    u32::try_from(value).map_err(|_| format!("owner {value} is not a number of a user"))
+}
+
 /// Applies one record. The parser has applied names, sizes and owners already, but it ignores invalid numbers.
-fn apply(metadata: &mut Metadata, key: &str, value: &[u8]) -> Result<(), String> {
-    let id =
-        |value: u64| u32::try_from(value).map_err(|_| format!("owner {value} is not a number of a user"));
+fn apply(
+    metadata: &mut Metadata,
+    key: &str,
+    value: &[u8],
+    device: &mut Option<Wide>,
+    unknown: &mut dyn FnMut(String),
+) -> Result<(), String> {
+    let mut insert = |name: Vec<u8>, value: Vec<u8>| metadata.attributes.insert(name, value);
     match key {
         "mtime" => metadata.mtime = pax::time(key, value)?,
         "uid" => metadata.uid = id(pax::number(key, value)?)?,
         "gid" => metadata.gid = id(pax::number(key, value)?)?,
         "size" => drop(pax::number(key, value)?),
+        "SCHILY.devmajor" => device.get_or_insert_default().major = Some(id(pax::number(key, value)?)?),
+        "SCHILY.devminor" => device.get_or_insert_default().minor = Some(id(pax::number(key, value)?)?),
         "SCHILY.acl.access" => metadata.acls.push((ACL_ACCESS, value.to_vec())),
         "SCHILY.acl.default" => metadata.acls.push((ACL_DEFAULT, value.to_vec())),
         "RHT.security.selinux" => {
             let label = [value.strip_suffix(b"\0").unwrap_or(value), b"\0"].concat();
-            metadata.attributes.insert(b"security.selinux".to_vec(), label);
+            insert(b"security.selinux".to_vec(), label);
         }
         _ => {
             if let Some(name) = key.strip_prefix("SCHILY.xattr.") {
-                metadata.attributes.insert(pax::attribute_name(name).into_bytes(), value.to_vec());
+                insert(pax::attribute_name(name).into_bytes(), value.to_vec());
+            } else if let Some(name) = key.strip_prefix("LIBARCHIVE.xattr.") {
+                let wrong =
+                    || format!("an extended header has {}, which cannot be read", shown(key.as_bytes()));
+                insert(
+                    pax::decoded_name(name).ok_or_else(wrong)?,
+                    pax::decoded_value(value).ok_or_else(wrong)?,
+                );
+            } else if !pax::is_known(key) {
+                unknown(format!("the record {} of extended headers", shown(key.as_bytes())));
             }
         }
     }
     Ok(())
+}
+
+/// Numbers of a device that are too large for a header.
+#[derive(Default)]
+struct Wide {
+    major: Option<u32>,
+    minor: Option<u32>,
+}
+
+impl Wide {
+    fn over(&self, header: Device) -> Device {
+        Device { major: self.major.unwrap_or(header.major), minor: self.minor.unwrap_or(header.minor) }
+    }
 }

@@ -45,6 +45,27 @@ impl Name {
         Ok(Name(name))
     }
 
+    /// Checks a name without its first components. `None` if it has no more than these. As in GNU tar, a leading `.` is one of them.
+    pub fn stripped(raw: &[u8], strip: usize) -> Result<Option<Self>, String> {
+        if strip == 0 {
+            return Self::parse(raw).map(Some);
+        }
+        Self::parse(raw)?;
+        let rest: Vec<&[u8]> =
+            raw.split(|&b| b == b'/').filter(|part| !part.is_empty()).skip(strip).collect();
+        if rest.is_empty() { Ok(None) } else { Self::parse(&rest.join(&b'/')).map(Some) }
+    }
+
+    /// Memory that it takes, in bytes.
+    pub fn memory(&self) -> usize {
+        self.0.len() + size_of::<Self>()
+    }
+
+    /// The components.
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
+        self.0.split(|&b| b == b'/')
+    }
+
     /// The name as a relative path. It is empty for the tree itself.
     pub fn path(&self) -> &Path {
         Path::new(OsStr::from_bytes(&self.0))
@@ -99,6 +120,22 @@ mod tests {
         }
         assert_eq!(Name::parse(b"a/b/c").unwrap().split(), (Path::new("a/b"), Path::new("c")));
         assert_eq!(Name::parse(b"a").unwrap().split(), (Path::new(""), Path::new("a")));
+    }
+
+    #[test]
+    fn first_components_are_left_out() {
+        for (raw, strip, rest) in [
+            ("a/b/c", 1, Some("b/c")),
+            ("./a/b", 1, Some("a/b")),
+            ("/a//b/", 1, Some("b")),
+            ("a/b", 2, None),
+            ("a/", 1, None),
+            ("a", 0, Some("a")),
+        ] {
+            let name = Name::stripped(raw.as_bytes(), strip).unwrap();
+            assert_eq!(name.as_ref().map(Name::path), rest.map(Path::new), "{raw} {strip}");
+        }
+        assert!(Name::stripped(b"../a/b", 1).is_err());
     }
 
     #[test]

@@ -56,6 +56,74 @@ pub fn attribute_name(key: &str) -> String {
     key.replace("%3D", "=").replace("%25", "%")
 }
 
+/// The name of an extended attribute of libarchive: anything unusual is written as `%` and two hexadecimal digits.
+pub fn decoded_name(key: &str) -> Option<Vec<u8>> {
+    let mut name = Vec::new();
+    let mut rest = key.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        if byte == b'%' {
+            let digits = std::str::from_utf8(after.get(..2)?).ok()?;
+            name.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &after[2..];
+        } else {
+            name.push(byte);
+            rest = after;
+        }
+    }
+    Some(name)
+}
+
+/// A value in base 64, as libarchive writes it: without padding.
+pub fn decoded_value(value: &[u8]) -> Option<Vec<u8>> {
+    let text = value.strip_suffix(b"==").or_else(|| value.strip_suffix(b"=")).unwrap_or(value);
+    let mut decoded = Vec::with_capacity(text.len());
+    for group in text.chunks(4) {
+        let mut bits: u32 = 0;
+        for &letter in group {
+            let digit = match letter {
+                b'A'..=b'Z' => letter - b'A',
+                b'a'..=b'z' => letter - b'a' + 26,
+                b'0'..=b'9' => letter - b'0' + 52,
+                b'+' => 62,
+                b'/' => 63,
+                _ => return None,
+            };
+            bits = (bits << 6) | u32::from(digit);
+        }
+        bits <<= 6 * (4 - group.len());
+        let bytes = &bits.to_be_bytes()[1..];
+        decoded.extend(bytes.get(..group.len().checked_sub(1).filter(|&count| count > 0)?)?);
+    }
+    Some(decoded)
+}
+
+/// Whether a record belongs to what is read elsewhere, or tells only how the archive was made.
+pub fn is_known(key: &str) -> bool {
+    const KNOWN: [&str; 20] = [
+        "path",
+        "linkpath",
+        "size",
+        "uid",
+        "gid",
+        "uname",
+        "gname",
+        "mtime",
+        "atime",
+        "ctime",
+        "comment",
+        "charset",
+        "hdrcharset",
+        "SCHILY.dev",
+        "SCHILY.ino",
+        "SCHILY.nlink",
+        "SCHILY.realsize",
+        "SCHILY.fflags",
+        "LIBARCHIVE.creationtime",
+        "LIBARCHIVE.symlinktype",
+    ];
+    KNOWN.contains(&key) || key.starts_with("GNU.")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,5 +163,18 @@ mod tests {
     #[test]
     fn attribute_names_are_decoded() {
         assert_eq!(attribute_name("user.a%3Db%25c"), "user.a=b%c");
+    }
+
+    #[test]
+    fn attributes_of_libarchive_are_decoded() {
+        assert_eq!(decoded_name("user.a%3Db%2525").unwrap(), b"user.a=b%25");
+        assert_eq!(decoded_name("user.%4"), None);
+        for (text, value) in
+            [("", &b""[..]), ("aGk", b"hi"), ("aGk=", b"hi"), ("AP+/", b"\0\xff\xbf"), ("aA", b"h")]
+        {
+            assert_eq!(decoded_value(text.as_bytes()).unwrap(), value, "{text}");
+        }
+        assert_eq!(decoded_value(b"a"), None);
+        assert_eq!(decoded_value(b"a.b="), None);
     }
 }

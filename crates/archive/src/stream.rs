@@ -17,19 +17,25 @@ const AHEAD: usize = 8;
 const LOOK: Duration = Duration::from_millis(100);
 
 /// The bytes of an archive, as contiguous slices.
-pub struct Stream {
+pub struct Stream<'a> {
     current: Vec<u8>,
     position: usize,
     filled: Receiver<io::Result<Vec<u8>>>,
     used: Sender<Vec<u8>>,
     ended: bool,
+    arrived: u64,
+    allow: Allow<'a>,
 }
 
-impl Stream {
+/// Refuses, when so many bytes have come in all.
+pub type Allow<'a> = Box<dyn Fn(u64) -> io::Result<()> + 'a>;
+
+impl<'a> Stream<'a> {
     /// Starts to read.
     pub fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
         open: impl FnOnce() -> io::Result<Box<dyn Read + Send + 'scope>> + Send + 'scope,
+        allow: Allow<'a>,
     ) -> Self {
         let (fill, filled) = sync_channel(AHEAD);
         let (used, reuse) = channel();
@@ -39,7 +45,7 @@ impl Stream {
                 drop(fill.send(Err(error)));
             }
         });
-        Stream { current: Vec::new(), position: 0, filled, used, ended: false }
+        Stream { current: Vec::new(), position: 0, filled, used, ended: false, arrived: 0, allow }
     }
 
     /// The bytes that are ready, at least one; empty only at the end.
@@ -86,9 +92,18 @@ impl Stream {
         Ok(true)
     }
 
-    /// Reads the rest and drops it, so that the reader below sees every byte.
-    pub fn drain(&mut self) -> io::Result<()> {
-        self.skip(u64::MAX).map(|_| ())
+    /// Reads the rest and drops it, so that the reader below sees every byte. Returns whether it was nothing but zeros.
+    pub fn drain(&mut self) -> io::Result<bool> {
+        let mut zeros = true;
+        loop {
+            let rest = self.some()?;
+            let count = rest.len();
+            if count == 0 {
+                return Ok(zeros);
+            }
+            zeros = zeros && rest.iter().all(|&byte| byte == 0);
+            self.consume(count);
+        }
     }
 
     fn next_chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
@@ -98,7 +113,12 @@ impl Stream {
         loop {
             signal::check().map_err(io::Error::other)?;
             match self.filled.recv_timeout(LOOK) {
-                Ok(chunk) => return chunk.map(Some),
+                Ok(chunk) => {
+                    let chunk = chunk?;
+                    self.arrived = self.arrived.saturating_add(chunk.len() as u64);
+                    (self.allow)(self.arrived)?;
+                    return Ok(Some(chunk));
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     self.ended = true;
@@ -133,7 +153,7 @@ mod tests {
     fn slices_grow_across_chunks_and_end_where_the_archive_ends() {
         let content: Vec<u8> = (0..=250).cycle().take(3 * CHUNK + 5).collect();
         std::thread::scope(|scope| {
-            let mut stream = Stream::start(scope, || Ok(Box::new(&content[..])));
+            let mut stream = Stream::start(scope, || Ok(Box::new(&content[..])), Box::new(|_| Ok(())));
             assert_eq!(stream.some().unwrap().len(), CHUNK);
             stream.consume(CHUNK - 3);
             let slice = stream.at_least(10).unwrap();
@@ -148,7 +168,7 @@ mod tests {
     #[test]
     fn an_unfinished_stream_stops_its_thread() {
         std::thread::scope(|scope| {
-            let mut stream = Stream::start(scope, || Ok(Box::new(io::repeat(0))));
+            let mut stream = Stream::start(scope, || Ok(Box::new(io::repeat(0))), Box::new(|_| Ok(())));
             assert_eq!(stream.some().unwrap().len(), CHUNK);
         });
     }

@@ -1,9 +1,12 @@
 //! The new tree. The folders of members are looked up beneath its root only.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use system::dir::Dir;
-use system::error::{Error, Result};
+use system::error::{Error, Result, if_exists};
+use system::inode::{Inode, times};
+use system::metadata::{Time, Times};
 use system::resolve::Links;
 
 use crate::name::Name;
@@ -14,14 +17,57 @@ const UNMENTIONED: u32 = 0o755;
 /// The tree into which an archive is unpacked.
 pub struct Tree {
     root: Dir,
+    /// How links in the names of folders are followed.
+    links: Links,
     /// The folder of the last member is kept open, because most archives go folder by folder.
     last: Option<(PathBuf, Dir)>,
+    /// In a tree with layers: when the folders that were there before were changed last, by their numbers.
+    kept: HashMap<(u64, u64), (PathBuf, Time)>,
+    held: usize,
 }
 
 impl Tree {
-    /// A tree below this directory.
-    pub fn new(root: Dir) -> Self {
-        Tree { root, last: None }
+    /// A tree below this directory. With [`Links::InRoot`] it has lower layers, and its links lead where they lead in the booted system.
+    pub fn new(root: Dir, links: Links) -> Result<Self> {
+        let mut tree = Tree { root, links, last: None, kept: HashMap::new(), held: 0 };
+        let root = tree.root.duplicate()?;
+        tree.keep_times(&root, Path::new(""))?;
+        Ok(tree)
+    }
+
+    /// Memory that it takes, in bytes, roughly.
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Notes the times of a folder of the lower layers, before something in it is changed.
+    pub fn keep_times(&mut self, dir: &Dir, folder: &Path) -> Result<()> {
+        const EACH: usize = 128;
+        if self.links == Links::InRoot {
+            let stat = dir.stat()?;
+            self.kept.entry((stat.st_dev, stat.st_ino)).or_insert_with(|| {
+                self.held += folder.as_os_str().len() + EACH;
+                (folder.to_owned(), times(&stat).modified)
+            });
+        }
+        Ok(())
+    }
+
+    /// Gives the folders of the lower layers, which were only gone through, their times back.
+    pub fn restore_times(&mut self) -> Result<()> {
+        for (number, (folder, modified)) in std::mem::take(&mut self.kept) {
+            let dir = if folder.as_os_str().is_empty() {
+                Some(self.root.duplicate()?)
+            } else {
+                if_exists(self.root.dir_with(&folder, self.links))?
+            };
+            let Some(dir) = dir else { continue };
+            let stat = dir.stat()?;
+            if (stat.st_dev, stat.st_ino) == number && times(&stat).modified != modified {
+                Inode::named(&dir, Path::new("")).set_times(Times { accessed: None, modified })?;
+            }
+        }
+        Ok(())
     }
 
     /// The folder at the top.
@@ -42,6 +88,7 @@ impl Tree {
         }
         if self.last.as_ref().is_none_or(|(known, _)| known != folder) {
             let opened = self.open_or_make(folder, name)?;
+            self.keep_times(&opened, folder)?;
             self.last = Some((folder.to_owned(), opened));
         }
         Ok(self.last.as_ref().map_or(&self.root, |(_, dir)| dir))
@@ -52,19 +99,21 @@ impl Tree {
         if folder.as_os_str().is_empty() {
             return self.root.duplicate();
         }
-        self.root.dir_with(folder, Links::Beneath).map_err(|error| explain(error, folder, name))
+        self.root.dir_with(folder, self.links).map_err(|error| explain(error, folder, name))
     }
 
-    fn open_or_make(&self, folder: &Path, name: &Name) -> Result<Dir> {
+    fn open_or_make(&mut self, folder: &Path, name: &Name) -> Result<Dir> {
         match self.open(folder, name) {
             Err(error) if error.is_not_found() => {}
             other => return other,
         }
-        let mut dir = self.root.duplicate()?;
+        let (mut dir, mut path) = (self.root.duplicate()?, PathBuf::new());
         for part in folder {
-            dir = match dir.dir_with(Path::new(part), Links::Refuse) {
+            path.push(part);
+            dir = match self.root.dir_with(&path, self.links) {
                 Err(error) if error.is_not_found() => {
-                    dir.make_dir(part, UNMENTIONED)?;
+                    self.keep_times(&dir, path.parent().unwrap_or(Path::new("")))?;
+                    dir.make_dir(part, UNMENTIONED).map_err(|error| explain(error, &path, name))?;
                     dir.dir(part)?
                 }
                 other => other.map_err(|error| explain(error, folder, name))?,
@@ -80,7 +129,7 @@ fn explain(error: Error, folder: &Path, name: &Name) -> Error {
         Some(libc::EXDEV) => Error::refused(format!(
             "member {name} would go through a symbolic link in {folder} that leads out of the tree; refused"
         )),
-        Some(libc::ELOOP) => Error::refused(format!(
+        Some(libc::ELOOP | libc::EEXIST) => Error::refused(format!(
             "member {name} would go through a symbolic link in {folder} that does not lead to a folder; refused"
         )),
         Some(libc::ENOTDIR) => {

@@ -85,6 +85,8 @@ fn archive(
         owners: if store.privilege() == Privilege::OneId { Owners::Mine } else { Owners::AsArchived },
         devices: store.privilege() == Privilege::Root,
         most: adding.most,
+        strip: 0,
+        whole: false,
         observer,
     };
     let mut hashing = Hashing::new(stream.reader);

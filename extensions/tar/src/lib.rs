@@ -1,6 +1,9 @@
-//! Root filesystems as tar archives. A root filesystem is written to an archive, or made from an archive or an OCI image archive.
+//! Root filesystems as tar archives. A root filesystem is written to an archive, or made from an archive or an archive of images.
 
 pub mod build;
+mod content;
+mod docker;
+pub mod image;
 mod layers;
 mod location;
 mod oci;

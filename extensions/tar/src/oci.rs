@@ -1,14 +1,14 @@
-//! OCI image layouts: finds the layers of an image.
+//! OCI image layouts: finds their images.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
-use system::error::OrCannot;
-use system::{Error, Result, signal};
+use system::dir::Dir;
+use system::{Error, Result, error};
+
+use crate::content::{self, Content};
+use crate::image::{Image, Layer, Platform, Wish};
 
 /// A reference to a blob.
 #[derive(Clone, Debug, Deserialize)]
@@ -18,11 +18,8 @@ struct Descriptor {
     media_type: String,
     digest: String,
     platform: Option<Platform>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct Platform {
-    architecture: String,
+    annotations: Option<BTreeMap<String, String>>,
+    artifact_type: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -32,92 +29,105 @@ struct Index {
 
 #[derive(Deserialize)]
 struct Manifest {
+    config: Option<Descriptor>,
     layers: Vec<Descriptor>,
 }
 
 /// Most indexes that may lead to each other.
 const DEEPEST: u32 = 4;
 
-/// The largest index or manifest that is read, in bytes.
-const LARGEST: u64 = 4 << 20;
+/// Most manifests and indexes that are read.
+const MOST: u32 = 256;
 
-/// Whether a folder is an image layout.
-pub fn is_layout(folder: &Path) -> bool {
-    folder.join("oci-layout").is_file() && folder.join("index.json").is_file()
+/// The annotations that name an image.
+const NAMES: [&str; 2] = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
+
+/// The annotation of what is kept beside an image: proofs of how it was made.
+const BESIDE: &str = "vnd.docker.reference.type";
+
+/// The images of the layout that fit the wish. `archive` is the name of the layout for messages.
+pub fn images(layout: &Dir, archive: &Path, wish: &Wish) -> Result<Vec<Image>> {
+    let index: Index = content::json(layout, Path::new("index.json"), archive)?;
+    let mut found = Vec::new();
+    let mut search = Search { layout, archive, wish, left: MOST, found: &mut found };
+    search.index(&index, &[], DEEPEST)?;
+    Ok(found)
 }
 
-/// The layers of the image, the lowest first. Each is compared with its digest. If the layout has several images, that for the architecture
-/// of this machine is taken. `archive` is the name of the layout for messages.
-pub fn layers(layout: &Path, archive: &Path) -> Result<Vec<PathBuf>> {
-    let mut index: Index = parse(&layout.join("index.json"), archive)?;
-    for _ in 0..DEEPEST {
-        let chosen = choose(&index.manifests, archive)?;
-        let path = blob(layout, &chosen.digest, archive)?;
-        if !chosen.media_type.contains("index") && !chosen.media_type.contains("manifest.list") {
-            let manifest: Manifest = parse(&path, archive)?;
-            return manifest.layers.iter().map(|layer| blob(layout, &layer.digest, archive)).collect();
-        }
-        index = parse(&path, archive)?;
-    }
-    Err(Error::malformed(archive, "its indexes lead too deep"))
+struct Search<'a> {
+    layout: &'a Dir,
+    archive: &'a Path,
+    wish: &'a Wish,
+    left: u32,
+    found: &'a mut Vec<Image>,
 }
 
-/// The architecture of this machine, by its name in OCI images.
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "x86" => "386",
-        other => other,
-    }
-}
-
-fn choose(manifests: &[Descriptor], archive: &Path) -> Result<Descriptor> {
-    let fits = |one: &&Descriptor| one.platform.as_ref().is_none_or(|p| p.architecture == architecture());
-    let fitting: Vec<&Descriptor> = manifests.iter().filter(fits).collect();
-    match fitting.as_slice() {
-        [one] => Ok((*one).clone()),
-        [] => Err(Error::malformed(archive, format!("it has no image for {}", architecture()))),
-        _ => Err(Error::malformed(archive, "it has several images; make an archive with one")),
-    }
-}
-
-/// The path of a blob. Its content is compared with its digest.
-fn blob(layout: &Path, digest: &str, archive: &Path) -> Result<PathBuf> {
-    let hexadecimal = |text: &&str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    let hash = digest.strip_prefix("sha256:").filter(hexadecimal);
-    let hash = hash.ok_or_else(|| Error::malformed(archive, format!("{digest:?} is no SHA-256 digest")))?;
-    let path = layout.join("blobs/sha256").join(hash);
-    let mut file = File::open(&path).or_cannot("open", archive.join("blobs/sha256").join(hash))?;
-    if hash_of(&mut file).or_cannot("read", archive)? != hash.to_ascii_lowercase() {
-        return Err(Error::malformed(archive, format!("the blob {hash} is damaged; get the archive again")));
-    }
-    signal::check()?;
-    Ok(path)
-}
-
-fn hash_of(file: &mut File) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => {
-                return Ok(hasher
-                    .finalize()
-                    .iter()
-                    .fold(String::new(), |text, byte| text + &format!("{byte:02x}")));
+impl Search<'_> {
+    /// Adds the images of an index that has these names.
+    fn index(&mut self, index: &Index, names: &[String], depth: u32) -> Result<()> {
+        for one in &index.manifests {
+            let annotation = |key: &str| one.annotations.as_ref().and_then(|all| all.get(key));
+            let artifact = one.artifact_type.as_ref().is_some_and(|kind| !kind.is_empty());
+            if artifact || annotation(BESIDE).is_some() || !self.wish.allows(one.platform.as_ref()) {
+                continue;
             }
-            count => hasher.update(&buffer[..count]),
+            let names: Vec<String> =
+                NAMES.iter().filter_map(|key| annotation(key)).chain(names).cloned().collect();
+            self.descriptor(one, names, depth)?;
         }
+        Ok(())
     }
-}
 
-fn parse<T: DeserializeOwned>(path: &Path, archive: &Path) -> Result<T> {
-    let size = fs::metadata(path).or_cannot("look at", path)?.len();
-    if size > LARGEST {
-        return Err(Error::malformed(archive, format!("its index has {size} bytes, which no image needs")));
+    fn descriptor(&mut self, one: &Descriptor, names: Vec<String>, depth: u32) -> Result<()> {
+        let too_many = || Error::malformed(self.archive, "its indexes lead too deep, or to too many images");
+        self.left = self.left.checked_sub(1).ok_or_else(too_many)?;
+        let path = content::blob_path(&one.digest, self.archive)?;
+        if one.media_type.contains("index") || one.media_type.contains("manifest.list") {
+            let deeper = depth.checked_sub(1).ok_or_else(too_many)?;
+            let index: Index = self.json(&path, &one.digest)?;
+            return self.index(&index, &names, deeper);
+        }
+        let manifest: Manifest = match self.json(&path, &one.digest) {
+            // An index may name images for other machines that the archive leaves out.
+            Err(error) if error.is_not_found() && one.platform.is_none() => return Ok(()),
+            other => other?,
+        };
+        let Some(config) = &manifest.config else {
+            return Err(Error::malformed(
+                self.archive,
+                format!("the image {} has no configuration", one.digest),
+            ));
+        };
+        if !config.media_type.is_empty() && !config.media_type.contains("image") {
+            return Ok(());
+        }
+        let platform = match &one.platform {
+            Some(platform) => Some(platform.clone()),
+            None => {
+                let path = content::blob_path(&config.digest, self.archive)?;
+                error::if_exists(self.json::<Platform>(&path, &config.digest))?
+            }
+        };
+        if !self.wish.allows(platform.as_ref()) {
+            return Ok(());
+        }
+        let layers = manifest.layers.iter().map(|layer| {
+            if layer.media_type.contains("encrypted") {
+                return Err(Error::malformed(
+                    self.archive,
+                    "its layers are encrypted; decrypt the image first",
+                ));
+            }
+            let path = content::blob_path(&layer.digest, self.archive)?;
+            Ok(Layer { path, content: Content::Digest(layer.digest.clone()) })
+        });
+        let layers = layers.collect::<Result<Vec<_>>>()?;
+        self.found.push(Image { names, platform, id: one.digest.clone(), layers });
+        Ok(())
     }
-    let bytes = fs::read(path).or_cannot("read", path)?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Error::malformed(archive, format!("its index is not that of an OCI image: {error}")))
+
+    fn json<T: serde::de::DeserializeOwned>(&self, path: &Path, digest: &str) -> Result<T> {
+        content::check(self.layout, path, &Content::Digest(digest.to_owned()), self.archive)?;
+        content::json(self.layout, path, self.archive)
+    }
 }

@@ -1,13 +1,14 @@
 //! `tar.write` and `tar.check`.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::Path;
 
 use baserock::extension::Environment;
+use system::dir::Dir;
 use system::observer::Observer;
 use system::process::Program;
-use system::step::change;
-use system::{Error, Result};
+use system::{Error, Result, atomic};
 
 use crate::location::compression;
 
@@ -43,27 +44,30 @@ pub fn check(location: &Path, environment: &Environment) -> Result<()> {
 pub fn write(tree: &Path, location: &Path, environment: &Environment, observer: &dyn Observer) -> Result<()> {
     check(location, environment)?;
     observer.phase(format!("writing {}", location.display()));
-    let partial = partial(location);
-    let written = archive(tree, location, &partial);
-    if written.is_err() && partial.exists() {
-        change("remove", &partial, || fs::remove_file(&partial))?;
-    }
-    written
+    let folder = Dir::open(folder(location))?;
+    let name = location.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| Error::refused(format!("{}: name it in UTF-8", location.display())))?;
+    atomic::replace(&folder, name, |temporary| {
+        // The file is new and open, so nobody who can write to the folder leads the archive elsewhere.
+        let file = folder.create(temporary, 0o666)?;
+        archive(tree, location, &file)?;
+        atomic::sync(&file, location)
+    })
 }
 
-fn archive(tree: &Path, location: &Path, partial: &Path) -> Result<()> {
+fn archive(tree: &Path, location: &Path, file: &File) -> Result<()> {
+    let opened = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
     Program::new("tar")
         .package("tar")
         .args(FAITHFUL)
         .args(compression(location)?)
         .arg("--file")
-        .arg(partial)
+        .arg(opened)
         .arg("--directory")
         .arg(tree)
         .arg(".")
         .run()?;
-    change("sync", partial, || File::open(partial)?.sync_all())?;
-    change("rename the archive to", location, || fs::rename(partial, location))
+    Ok(())
 }
 
 fn folder(location: &Path) -> &Path {
@@ -71,10 +75,4 @@ fn folder(location: &Path) -> &Path {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     }
-}
-
-/// The name of the archive while it is written, in the same folder.
-fn partial(location: &Path) -> PathBuf {
-    let name = location.file_name().unwrap_or_default().to_string_lossy();
-    folder(location).join(format!(".{name}.partial"))
 }

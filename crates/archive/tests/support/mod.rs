@@ -12,7 +12,16 @@ use tar_core::{EntryType, Header};
 
 /// Everything as archived.
 pub fn options(source: &Path) -> Options<'_> {
-    Options { source, size: None, owners: Owners::AsArchived, devices: true, most: None, observer: &Silent }
+    Options {
+        source,
+        size: None,
+        owners: Owners::AsArchived,
+        devices: true,
+        most: None,
+        strip: 0,
+        whole: false,
+        observer: &Silent,
+    }
 }
 
 pub fn unpack(archive: impl Read + Send, dest: &Path, options: &Options<'_>) -> Result<Stats> {

@@ -29,6 +29,8 @@ fn fenced(archive: &[u8]) {
         owners: Owners::AsArchived,
         devices: false,
         most: Some(MOST),
+        strip: 0,
+        whole: false,
         observer: &Silent,
     };
     match unpack(archive, &fence.inside("tree"), &options) {

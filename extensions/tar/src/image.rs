@@ -1,0 +1,199 @@
+//! The images of an archive, and which of them is meant.
+
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use system::dir::Dir;
+use system::{Error, Result};
+
+use crate::content::{self, Content};
+use crate::{docker, oci};
+
+/// The kind of machine that an image is for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Platform {
+    /// The operating system.
+    #[serde(default)]
+    pub os: String,
+    /// The processor, by its name in images.
+    pub architecture: String,
+    /// The variant of the processor.
+    pub variant: Option<String>,
+}
+
+/// An image.
+pub struct Image {
+    /// Its names.
+    pub names: Vec<String>,
+    /// What it is for, if it says so.
+    pub platform: Option<Platform>,
+    /// Images with one id are the same.
+    pub id: String,
+    /// Its layers, the lowest first.
+    pub layers: Vec<Layer>,
+}
+
+/// A layer.
+pub struct Layer {
+    /// Its file.
+    pub path: PathBuf,
+    /// What is known about the file.
+    pub content: Content,
+}
+
+/// Which image is wanted.
+#[derive(Default)]
+pub struct Wish {
+    /// Its name.
+    pub name: Option<String>,
+    /// What it is for. Otherwise it is for Linux on this machine.
+    pub platform: Option<Platform>,
+}
+
+/// The kind of an archive of images.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// An OCI image layout.
+    Oci,
+    /// An archive of `docker save`.
+    Docker,
+}
+
+impl Kind {
+    /// The kind of the archive that was unpacked in a folder; `None` if it is no archive of images.
+    pub fn of(folder: &Dir, archive: &Path) -> Result<Option<Self>> {
+        let has = |name: &str| folder.is_file(name);
+        if has("oci-layout")? {
+            return match has("index.json")? {
+                true => Ok(Some(Kind::Oci)),
+                false => Err(Error::malformed(archive, "is an OCI image layout without its index.json")),
+            };
+        }
+        if has("manifest.json")? {
+            let manifest =
+                content::json::<Vec<serde_json::Map<_, _>>>(folder, Path::new("manifest.json"), archive);
+            let images = |all: &Vec<serde_json::Map<String, serde_json::Value>>| {
+                !all.is_empty() && all.iter().all(|one| one.contains_key("Layers"))
+            };
+            if manifest.is_ok_and(|all| images(&all)) {
+                return Ok(Some(Kind::Docker));
+            }
+        }
+        if has("repositories")? {
+            let found = folder.entries()?.into_iter().find(|entry| {
+                let layer = Path::new(&entry.name).join("layer.tar");
+                folder.stat_beneath(&layer).is_ok_and(|stat| stat.is_some())
+            });
+            if found.is_some() {
+                return Err(Error::malformed(
+                    archive,
+                    "is of docker save, but without the manifest.json that newer versions write; save it anew",
+                ));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Wish {
+    /// A platform as it is written: `os/architecture` or `os/architecture/variant`.
+    pub fn platform(text: &str) -> Result<Platform> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let (os, architecture, variant) = match parts.as_slice() {
+            [os, architecture] => (os, architecture, None),
+            [os, architecture, variant] => (os, architecture, Some((*variant).to_owned())),
+            _ => return Err(Error::refused(format!("{text:?} is no platform; one is linux/arm64"))),
+        };
+        Ok(Platform { os: (*os).to_owned(), architecture: (*architecture).to_owned(), variant })
+    }
+
+    /// Whether an image for this platform may be the wanted one. An image that does not say may be.
+    pub fn allows(&self, platform: Option<&Platform>) -> bool {
+        let Some(platform) = platform else { return true };
+        match &self.platform {
+            None => platform.architecture == architecture() && matches!(platform.os.as_str(), "" | "linux"),
+            Some(wanted) => {
+                wanted.architecture == platform.architecture
+                    && (wanted.os == platform.os || platform.os.is_empty())
+                    && (wanted.variant.is_none() || wanted.variant == platform.variant)
+            }
+        }
+    }
+
+    fn names(&self, image: &Image) -> bool {
+        let is = |wanted: &String, name: &String| {
+            name.strip_suffix(wanted.as_str())
+                .is_some_and(|before| before.is_empty() || before.ends_with('/'))
+        };
+        self.name.as_ref().is_none_or(|wanted| image.names.iter().any(|name| is(wanted, name)))
+    }
+}
+
+/// The layers of the wanted image, the lowest first, with their files. Each was compared with its digest. It is an error if the wish fits
+/// several images.
+pub fn layers(folder: &Dir, kind: Kind, archive: &Path, wish: &Wish) -> Result<Vec<File>> {
+    let mut images = match kind {
+        Kind::Oci => oci::images(folder, archive, wish),
+        Kind::Docker => docker::images(folder, archive, wish),
+    }?;
+    images.retain(|image| wish.names(image));
+    images.sort_by(|one, other| one.id.cmp(&other.id));
+    images.dedup_by(|one, other| one.id == other.id);
+    match images.as_slice() {
+        [image] => {
+            let layers = image.layers.iter();
+            layers.map(|layer| content::check(folder, &layer.path, &layer.content, archive)).collect()
+        }
+        [] => Err(Error::malformed(
+            archive,
+            format!("it has no image {wish}; IMAGE and PLATFORM (for example linux/arm64) choose another"),
+        )),
+        several => {
+            let mut shown: Vec<String> = several.iter().take(8).map(ToString::to_string).collect();
+            shown.sort_unstable();
+            let shown = shown.join(", ");
+            Err(Error::malformed(
+                archive,
+                format!("it has several images ({shown}); IMAGE or PLATFORM chooses one"),
+            ))
+        }
+    }
+}
+
+/// The architecture of this machine, by its name in images.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        other => other,
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let os = if self.os.is_empty() { "linux" } else { &self.os };
+        write!(f, "{}/{}", os.escape_debug(), self.architecture.escape_debug())?;
+        self.variant.iter().try_for_each(|variant| write!(f, "/{}", variant.escape_debug()))
+    }
+}
+
+impl fmt::Display for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.names.first().unwrap_or(&self.id);
+        write!(f, "{}", name.escape_debug())?;
+        self.platform.iter().try_for_each(|platform| write!(f, " for {platform}"))
+    }
+}
+
+impl fmt::Display for Wish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name.iter().try_for_each(|name| write!(f, "{} ", name.escape_debug()))?;
+        match &self.platform {
+            Some(platform) => write!(f, "for {platform}"),
+            None => write!(f, "for linux/{}", architecture()),
+        }
+    }
+}
