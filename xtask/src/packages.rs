@@ -30,6 +30,7 @@ pub const TESTS: &[&str] = &[
     "cpio",
     "git",
     "libcap2-bin",
+    "lz4",
     "openssl",
     "procps",
     "rsync",

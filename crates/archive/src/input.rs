@@ -46,6 +46,16 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// Moves to the end.
+    pub fn drain(&mut self) -> io::Result<()> {
+        loop {
+            match self.fill_buf()?.len() {
+                0 => return Ok(()),
+                count => self.consume(count),
+            }
+        }
+    }
+
     /// Moves past `count` bytes. It is an error if there are fewer.
     pub fn skip(&mut self, mut count: u64) -> io::Result<()> {
         while count > 0 {

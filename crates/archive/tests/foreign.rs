@@ -173,7 +173,7 @@ fn headers_for_all_members_do_not_say_what_belongs_to_one() {
 #[test]
 fn what_is_kept_until_the_end_is_limited() {
     let records: Vec<u8> =
-        (0..60).flat_map(|n| record(&format!("SCHILY.xattr.user.a{n}"), &[b'x'; 60_000])).collect();
+        (0..60).flat_map(|n| record(&format!("SCHILY.xattr.user.a{n}"), &vec![b'x'; 60_000])).collect();
     let mut archive = Archive::default();
     for n in 0..30 {
         archive = archive.extended(&records).dir(&format!("d{n}"));

@@ -60,7 +60,7 @@ fn refuse_folder_around(place: &Dir, archive: &Path) -> Result<()> {
             return Err(Error::malformed(
                 archive,
                 format!(
-                    "everything in it is in the folder {}; STRIP_COMPONENTS=1 leaves that out, STRIP_COMPONENTS=0 keeps it",
+                    "everything in it is in the folder {}; STRIP_COMPONENTS=1 leaves that out (2 if names begin with ./), STRIP_COMPONENTS=0 keeps it",
                     name.display()
                 ),
             ));

@@ -1,7 +1,6 @@
 //! The images of an archive, and which of them is meant.
 
 use std::fmt;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -9,7 +8,6 @@ use system::dir::Dir;
 use system::{Error, Result};
 
 use crate::content::{self, Content};
-use crate::{docker, oci};
 
 /// The kind of machine that an image is for.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -122,43 +120,13 @@ impl Wish {
         }
     }
 
-    fn names(&self, image: &Image) -> bool {
+    /// Whether the image has the wanted name.
+    pub fn names(&self, image: &Image) -> bool {
         let is = |wanted: &String, name: &String| {
             name.strip_suffix(wanted.as_str())
                 .is_some_and(|before| before.is_empty() || before.ends_with('/'))
         };
         self.name.as_ref().is_none_or(|wanted| image.names.iter().any(|name| is(wanted, name)))
-    }
-}
-
-/// The layers of the wanted image, the lowest first, with their files. Each was compared with its digest. It is an error if the wish fits
-/// several images.
-pub fn layers(folder: &Dir, kind: Kind, archive: &Path, wish: &Wish) -> Result<Vec<File>> {
-    let mut images = match kind {
-        Kind::Oci => oci::images(folder, archive, wish),
-        Kind::Docker => docker::images(folder, archive, wish),
-    }?;
-    images.retain(|image| wish.names(image));
-    images.sort_by(|one, other| one.id.cmp(&other.id));
-    images.dedup_by(|one, other| one.id == other.id);
-    match images.as_slice() {
-        [image] => {
-            let layers = image.layers.iter();
-            layers.map(|layer| content::check(folder, &layer.path, &layer.content, archive)).collect()
-        }
-        [] => Err(Error::malformed(
-            archive,
-            format!("it has no image {wish}; IMAGE and PLATFORM (for example linux/arm64) choose another"),
-        )),
-        several => {
-            let mut shown: Vec<String> = several.iter().take(8).map(ToString::to_string).collect();
-            shown.sort_unstable();
-            let shown = shown.join(", ");
-            Err(Error::malformed(
-                archive,
-                format!("it has several images ({shown}); IMAGE or PLATFORM chooses one"),
-            ))
-        }
     }
 }
 

@@ -1,13 +1,15 @@
 //! Lays the layers of an image over each other, which makes one tree.
 
+use std::fs::File;
 use std::path::Path;
 
 use system::dir::Dir;
 use system::inode::{Inode, times};
 use system::observer::Observer;
-use system::{Result, atomic};
+use system::{Error, Result, atomic};
 
-use crate::image::{self, Kind, Wish};
+use crate::image::{Kind, Wish};
+use crate::{content, docker, oci};
 
 /// The folder to which the layout is moved while the tree is made.
 const ASIDE: &str = ".oci-layout";
@@ -15,9 +17,40 @@ const ASIDE: &str = ".oci-layout";
 /// In that folder: the folder that becomes the tree.
 const TREE: &str = "tree";
 
+/// The layers of the wanted image, the lowest first, with their files. Each was compared with its digest. It is an error if the wish fits
+/// several images.
+pub fn layers(folder: &Dir, kind: Kind, archive: &Path, wish: &Wish) -> Result<Vec<File>> {
+    let mut images = match kind {
+        Kind::Oci => oci::images(folder, archive, wish),
+        Kind::Docker => docker::images(folder, archive, wish),
+    }?;
+    images.retain(|image| wish.names(image));
+    images.sort_by(|one, other| one.id.cmp(&other.id));
+    images.dedup_by(|one, other| one.id == other.id);
+    match images.as_slice() {
+        [image] => {
+            let layers = image.layers.iter();
+            layers.map(|layer| content::check(folder, &layer.path, &layer.content, archive)).collect()
+        }
+        [] => Err(Error::malformed(
+            archive,
+            format!("it has no image {wish}; IMAGE and PLATFORM (for example linux/arm64) choose another"),
+        )),
+        several => {
+            let mut shown: Vec<String> = several.iter().take(8).map(ToString::to_string).collect();
+            shown.sort_unstable();
+            let shown = shown.join(", ");
+            Err(Error::malformed(
+                archive,
+                format!("it has several images ({shown}); IMAGE or PLATFORM chooses one"),
+            ))
+        }
+    }
+}
+
 /// Turns the archive of images in `output` into the tree of the wanted image. `archive` is its source, for messages.
 pub fn flatten(output: &Dir, kind: Kind, archive: &Path, wish: &Wish, observer: &dyn Observer) -> Result<()> {
-    let layers = image::layers(output, kind, archive, wish)?;
+    let layers = layers(output, kind, archive, wish)?;
     let names = output.entries()?;
     let aside = output.ensure_dir(ASIDE, 0o700)?;
     for entry in names {

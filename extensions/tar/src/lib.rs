@@ -4,7 +4,7 @@ pub mod build;
 mod content;
 mod docker;
 pub mod image;
-mod layers;
+pub mod layers;
 mod location;
 mod oci;
 pub mod write;
