@@ -282,7 +282,7 @@ fn an_archive_has_everything_and_is_replaced_whole() {
     }
     let before = fs::read(definitions.path("out.tar.gz")).unwrap();
     let hidden: Vec<_> = fs::read_dir(definitions.root()).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert!(!hidden.iter().any(|name| name.to_string_lossy().ends_with(".partial")), "{hidden:?}");
+    assert!(!hidden.iter().any(|name| name.to_string_lossy().ends_with(".new")), "{hidden:?}");
     assert_eq!(&before[..2], [0x1f, 0x8b], "compressed as the name says");
 }
 

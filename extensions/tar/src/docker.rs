@@ -54,7 +54,8 @@ pub fn images(folder: &Dir, archive: &Path, wish: &Wish) -> Result<Vec<Image>> {
                 format!("an image has {} layers and {} sums of layers", entry.layers.len(), sums.len()),
             ));
         }
-        let id = format!("{:?} {:?}", entry.config, entry.layers);
+        let files = [&entry.config].into_iter().chain(&entry.layers);
+        let id = files.map(|path| path.to_string_lossy()).collect::<Vec<_>>().join(" ");
         let layers = entry.layers.into_iter().enumerate().map(|(index, path)| Layer {
             path,
             content: sums.get(index).map_or(Content::Unknown, |sum| Content::Unpacked(sum.clone())),

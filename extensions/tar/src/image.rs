@@ -64,9 +64,10 @@ impl Kind {
     pub fn of(folder: &Dir, archive: &Path) -> Result<Option<Self>> {
         let has = |name: &str| folder.is_file(name);
         if has("oci-layout")? {
-            return match has("index.json")? {
-                true => Ok(Some(Kind::Oci)),
-                false => Err(Error::malformed(archive, "is an OCI image layout without its index.json")),
+            return if has("index.json")? {
+                Ok(Some(Kind::Oci))
+            } else {
+                Err(Error::malformed(archive, "is an OCI image layout without its index.json"))
             };
         }
         if has("manifest.json")? {

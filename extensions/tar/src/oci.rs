@@ -101,12 +101,11 @@ impl Search<'_> {
         if !config.media_type.is_empty() && !config.media_type.contains("image") {
             return Ok(());
         }
-        let platform = match &one.platform {
-            Some(platform) => Some(platform.clone()),
-            None => {
-                let path = content::blob_path(&config.digest, self.archive)?;
-                error::if_exists(self.json::<Platform>(&path, &config.digest))?
-            }
+        let platform = if let Some(platform) = &one.platform {
+            Some(platform.clone())
+        } else {
+            let path = content::blob_path(&config.digest, self.archive)?;
+            error::if_exists(self.json::<Platform>(&path, &config.digest))?
         };
         if !self.wish.allows(platform.as_ref()) {
             return Ok(());

@@ -66,7 +66,7 @@ impl Archive {
         assert!(made.status().unwrap().success());
         let output = tempfile::tempdir_in("/var/tmp").unwrap();
         let tarball = [("TARBALL", archive.to_str().unwrap())];
-        let environment = Environment::from_iter(tarball.iter().chain(variables).copied());
+        let environment: Environment = tarball.iter().chain(variables).copied().collect();
         tar_extension::build::build(output.path(), &environment, &Silent)
             .map_err(|error| error.to_string())?;
         let mut names: Vec<String> = fs::read_dir(output.path().join("etc"))
