@@ -33,6 +33,10 @@ mod url;
 mod validators;
 
 pub use checksum::{Checksum, Hashing};
+pub use failure::Failure;
 pub use failure::Patience;
+pub use netrc::entry as netrc_entry;
+pub use proxy::{Route, route};
 pub use refusal::Refusal;
 pub use source::{Source, Stream};
+pub use url::{Url, shown};

@@ -12,7 +12,7 @@ mod targets;
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("apply", targets::apply::run),
     ("archive", targets::archive::run),
     ("chains", targets::chains::run),
@@ -24,8 +24,11 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("menu", targets::menu::run),
     ("merge", targets::merge::run),
     ("mountinfo", targets::mountinfo::run),
+    ("netrc", targets::netrc::run),
+    ("proxies", targets::proxies::run),
     ("records", targets::records::run),
     ("stream", targets::stream::run),
+    ("sums", targets::sums::run),
 ];
 
 /// The target of this name.

@@ -11,5 +11,8 @@ pub mod manifest;
 pub mod menu;
 pub mod merge;
 pub mod mountinfo;
+pub mod netrc;
+pub mod proxies;
 pub mod records;
 pub mod stream;
+pub mod sums;
