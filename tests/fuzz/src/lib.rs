@@ -12,7 +12,7 @@ mod targets;
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("apply", targets::apply::run),
     ("archive", targets::archive::run),
     ("chains", targets::chains::run),
@@ -20,6 +20,7 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("disk", targets::disk::run),
     ("etc", targets::etc::run),
     ("fstab", targets::fstab::run),
+    ("images", targets::images::run),
     ("manifest", targets::manifest::run),
     ("menu", targets::menu::run),
     ("merge", targets::merge::run),

@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod disk;
 pub mod etc;
 pub mod fstab;
+pub mod images;
 pub mod manifest;
 pub mod menu;
 pub mod merge;
