@@ -13,6 +13,7 @@ use nix::sys::statfs::{BTRFS_SUPER_MAGIC, fstatfs};
 
 use crate::dir::Dir;
 use crate::error::{Error, OrCannot, Result};
+use crate::flags;
 use crate::step::change;
 use crate::swap;
 use crate::sys::{btrfs as ioctl, trees};
@@ -90,7 +91,7 @@ pub fn delete(parent: &Dir, name: impl AsRef<Path>) -> Result<Vec<u64>> {
     for inner in nested(&subvolume)? {
         let (dir, last) = (inner.parent().unwrap_or(Path::new("")), inner.file_name().unwrap_or_default());
         let holder = if dir.as_os_str().is_empty() { subvolume.duplicate()? } else { subvolume.dir(dir)? };
-        deleted.extend(delete(&holder, last)?);
+        deleted.extend(flags::while_lifted(&holder, &[Path::new("")], || delete(&holder, last))?);
     }
     drop(subvolume);
     change("delete subvolume", parent.shown(name), || ioctl::delete(parent.as_fd(), name.as_os_str()))?;

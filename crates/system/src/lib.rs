@@ -40,6 +40,7 @@ pub mod process;
 pub mod remove;
 pub mod resolve;
 pub mod signal;
+pub mod snapshot;
 pub mod step;
 pub mod superblock;
 pub mod swap;

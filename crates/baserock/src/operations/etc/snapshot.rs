@@ -10,6 +10,7 @@ use system::dir::Dir;
 use system::error::{Error, Result};
 use system::inode::{Inode, times};
 use system::observer::Observer;
+use system::snapshot::{self, Inner};
 use system::undo::{Undo, tidy};
 
 use crate::label::ExistingLabel;
@@ -50,7 +51,7 @@ pub fn of_run(
     let dir = private.dir(&name)?.shown_as(run.shown(""));
     let frozen = Frozen { dir, place: Some((private, name)) };
     let mut left_out = Vec::new();
-    freeze_inner(&run, &frozen.dir, &inner, &mut left_out)?;
+    snapshot::inner(&run, &frozen.dir, &inner, &mut |inner| leave_out(inner, &mut left_out))?;
     btrfs::set_access(&frozen.dir, Access::ReadOnly)?;
     if let Some((first, others)) = left_out.split_first() {
         let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
@@ -60,26 +61,18 @@ pub fn of_run(
     Ok(frozen)
 }
 
-/// Snapshots subvolumes of `source` into `copy`, where each of them is a directory so far: an empty one in a snapshot. Snapshots that somebody
-/// keeps become empty.
-fn freeze_inner(source: &Dir, copy: &Dir, inner: &[PathBuf], left_out: &mut Vec<PathBuf>) -> Result<()> {
-    for path in inner {
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
-        let original = source.dir(path)?;
-        let holder = if parent.as_os_str().is_empty() { copy.duplicate()? } else { copy.dir(parent)? };
-        holder.remove_tree(name)?;
-        if path != Path::new(ETC) && is_snapshot(&original)? {
-            let inode = Inode::open(original.as_fd(), original.shown(""));
-            let stat = inode.stat()?;
-            holder.make_dir(name, 0o700)?;
-            Inode::named(&holder, Path::new(name)).give(&inode.metadata(&stat)?, times(&stat))?;
-            left_out.push(original.shown(""));
-            continue;
-        }
-        btrfs::snapshot(&original, &holder, name, Access::Writable)?;
-        freeze_inner(&original, &holder.dir(name)?, &btrfs::nested(&original)?, left_out)?;
+/// Leaves a snapshot that somebody keeps as an empty directory. Returns whether it is one.
+fn leave_out(inner: &Inner<'_>, left_out: &mut Vec<PathBuf>) -> Result<bool> {
+    let Inner { path, original, holder, name } = inner;
+    if *path == Path::new(ETC) || !is_snapshot(original)? {
+        return Ok(false);
     }
-    Ok(())
+    let inode = Inode::open(original.as_fd(), original.shown(""));
+    let stat = inode.stat()?;
+    holder.make_dir(name, 0o700)?;
+    Inode::named(holder, Path::new(name)).give(&inode.metadata(&stat)?, times(&stat))?;
+    left_out.push(original.shown(""));
+    Ok(true)
 }
 
 /// Copies `etc` in shared blocks.
