@@ -9,6 +9,7 @@ use std::os::unix::fs::symlink;
 use std::process::Stdio;
 use std::time::Duration;
 
+use baserock_tests::bound::Bound;
 use baserock_tests::chroot::{Place, path};
 use baserock_tests::programs::run;
 
@@ -108,19 +109,22 @@ fn only_its_own_mounts_are_seen() {
     let place = Place::with("devel");
     let text = place.inside("devel", "cat /proc/self/mountinfo").ok();
     let targets: Vec<&str> = text.lines().map(|line| line.split(' ').nth(4).unwrap()).collect();
-    let expected = [
-        "/",
-        "/proc",
-        "/sys",
-        "/dev",
-        "/dev/pts",
-        "/dev/shm",
-        "/run",
-        "/tmp",
-        "/etc/resolv.conf",
-        "/etc/hosts",
-        "/src",
+    // Settings of the kernel that this machine has.
+    let settings = [
+        "/proc/sys",
+        "/proc/sysrq-trigger",
+        "/proc/irq",
+        "/proc/bus",
+        "/proc/fs",
+        "/proc/acpi",
+        "/proc/scsi",
     ];
+    let settings = settings.into_iter().filter(|path| std::path::Path::new(path).exists());
+    let expected: Vec<&str> = ["/", "/proc", "/sys"]
+        .into_iter()
+        .chain(settings)
+        .chain(["/dev", "/dev/pts", "/dev/shm", "/run", "/tmp", "/etc/resolv.conf", "/etc/hosts", "/src"])
+        .collect();
     assert_eq!(targets, expected);
     assert_eq!(mounts(&place), 0);
     let devices = place
@@ -249,4 +253,104 @@ fn several_are_inside_at_once_and_nothing_is_left_however_they_end() {
         std::thread::sleep(Duration::from_millis(20));
     }
     place.manage(["rm", "devel"]).ok();
+}
+
+#[test]
+fn root_inside_reaches_nothing_outside() {
+    let place = Place::with("devel");
+    let secret = place.path().join("secret");
+    fs::write(&secret, "secret").unwrap();
+    place.shell("mknod store/devel/tree/zero c 1 5");
+    let mut outside = std::process::Command::new("sleep").arg("100").spawn().unwrap();
+    let script = format!(
+        "cat /proc/{0}/root{1}; kill {0}; echo x > /sys/kernel/uevent_seqnum; echo 0 > /proc/sys/kernel/panic;
+         mknod /disk b 8 0; mount -t tmpfs none /mnt; head -c 1 /zero; ls /proc/self/fd; cat /proc/1/environ; echo done",
+        outside.id(),
+        secret.display()
+    );
+    let mut command = std::process::Command::new("sh");
+    let enter = baserock_tests::programs::path("enter-baserock");
+    command.args(["-c", "exec \"$0\" devel -- sh -c \"$1\" 7<\"$2\"", path(&enter), &script, path(&secret)]);
+    let done = run(command.env("BASEROCK_CHROOTS", place.store()));
+    assert_eq!(done.stdout, "0\n1\n2\n3\ndone\n", "{done:?}");
+    assert!(outside.try_wait().unwrap().is_none(), "the process outside was killed");
+    outside.kill().unwrap();
+    outside.wait().unwrap();
+    let script = format!("head -c 1 /zero | wc -c; test -d /proc/{} && echo seen", std::process::id());
+    let all = place.enter(["devel", "--privileged", "--", "sh", "-c", &script]);
+    assert_eq!(all.ok(), "1\nseen\n");
+}
+
+#[test]
+fn a_copy_is_thrown_away_however_it_ends() {
+    let place = Place::with("devel");
+    let done = place.enter(["devel", "--ephemeral", "--", "sh", "-c", "rm /bin/sh; echo x > /new; exit 3"]);
+    assert_eq!(done.code, 3, "{done:?}");
+    let mut child =
+        place.enter_command().args(["devel", "--ephemeral", "--", "sleep", "100"]).spawn().unwrap();
+    while place.names().len() < 3 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    place.shell(&format!("kill {}", child.id()));
+    assert!(!child.wait().unwrap().success());
+    assert_eq!(place.names(), ["default", "devel"]);
+    assert!(!place.tree("devel").join("new").exists() && place.tree("devel").join("bin/sh").exists());
+}
+
+#[test]
+fn network_and_devices_are_as_asked_for() {
+    let place = Place::with("devel");
+    let script = "tail -n +3 /proc/net/dev | cut -d : -f 1; ls /dev/fuse";
+    let without = place.enter(["devel", "--no-network", "--", "sh", "-c", script]);
+    assert_eq!(without.stdout.trim(), "lo", "{without:?}");
+    assert!(without.code != 0, "{without:?}");
+    place.enter(["devel", "--device", "full", "--", "test", "-c", "/dev/full"]).ok();
+    let none = place.enter(["devel", "--device", "../etc", "--", "true"]);
+    assert!(none.code == 125 && none.stderr.contains("is no device below /dev"), "{none:?}");
+}
+
+#[test]
+fn binds_take_the_mounts_below_and_names_with_colons() {
+    let place = Place::with("devel");
+    let host = place.path().join("a:b");
+    fs::create_dir_all(host.join("sub")).unwrap();
+    fs::write(
+        host.join("sub/file"),
+        "hidden
+",
+    )
+    .unwrap();
+    let _bound = Bound::new(&host.join("sub"));
+    fs::write(host.join("sub/file"), "below\n").unwrap();
+    for (suffix, writable) in [("", true), (":ro", false)] {
+        let bind = format!("{}:/mnt{suffix}", path(&host).replace(':', "\\:"));
+        let done = place.enter([
+            "devel",
+            "--bind",
+            &bind,
+            "--",
+            "sh",
+            "-c",
+            "cat /mnt/sub/file; echo x > /mnt/sub/new",
+        ]);
+        assert_eq!((done.stdout.as_str(), done.code == 0), ("below\n", writable), "{done:?}");
+    }
+}
+
+#[test]
+fn a_user_who_cannot_pass_the_top_folder_is_told() {
+    let place = Place::with("devel");
+    place.shell("chmod 700 store/devel/tree");
+    let done = place.enter(["devel", "--user", "thing", "--", "true"]);
+    assert_eq!(done.code, 125);
+    assert!(done.stderr.contains("has mode 700, so thing can reach nothing in it"), "{}", done.stderr);
+}
+
+#[test]
+fn the_version_is_that_of_the_program() {
+    let place = Place::new();
+    for option in ["--version", "-V"] {
+        assert_eq!(place.enter([option]).ok(), format!("enter-baserock {}\n", env!("CARGO_PKG_VERSION")));
+    }
 }

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -176,17 +177,59 @@ fn the_default_is_removed_last_or_by_force() {
 fn a_chroot_with_somebody_inside_stays() {
     let place = Place::with("devel");
     let mut child = place.enter_command().args(["devel", "--", "sleep", "100"]).spawn().unwrap();
-    while !place.manage(["list"]).ok().contains("in use") {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let who = format!("sleep (process {})", child.id());
+    let list = || serde_json::from_str(&place.manage(["list", "--json"]).ok()).unwrap();
+    let sleeps = |json: &serde_json::Value| {
+        let inside = json[0]["in_use_by"].as_array().unwrap();
+        inside.iter().find(|process| process["name"] == "sleep").map(|process| process["pid"].clone())
+    };
+    let pid = loop {
+        match sleeps(&list()) {
+            Some(pid) => break pid,
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    assert!(place.manage(["list"]).ok().contains("in use"));
+    let who = format!("sleep (process {pid})");
     place.manage(["rm", "devel"]).refused(&["devel is in use by", &who]);
     place.manage(["rm", "--force", "devel"]).refused(&["devel is in use by", &who]);
-    let json: serde_json::Value = serde_json::from_str(&place.manage(["list", "--json"]).ok()).unwrap();
-    assert_eq!(json[0]["in_use_by"][0]["pid"], child.id());
-    child.kill().unwrap();
-    child.wait().unwrap();
+    place.shell(&format!("kill {pid}"));
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
     place.manage(["rm", "devel"]).ok();
+}
+
+#[test]
+fn subvolumes_inside_are_cloned_and_mounts_are_named() {
+    let image = Image::btrfs(256);
+    let mounted = image.mount("");
+    let place = Place::new();
+    let store = mounted.path().join("store");
+    let manage =
+        |arguments: &[&str]| run(place.manage_command().env("BASEROCK_CHROOTS", &store).args(arguments));
+    manage(&["add", "one", path(&place.busybox())]).ok();
+    place.shell(&format!(
+        "cd {}/one/tree && mkdir -p fixed deep && btrfs -q subvolume create fixed/a && btrfs -q subvolume create fixed/a/b &&
+         echo x > fixed/a/b/f && mkdir mnt && chattr +i fixed",
+        path(&store)
+    ));
+    let mount = Bound::new(&store.join("one/tree/mnt"));
+    let done = manage(&["clone", "one", "two"]);
+    assert!(done.stderr.contains("one/tree/mnt is a mount point"), "{}", done.stderr);
+    done.ok();
+    assert_eq!(fs::read_to_string(store.join("two/tree/fixed/a/b/f")).unwrap(), "x\n");
+    manage(&["rm", "two"]).ok();
+    drop(mount);
+    manage(&["rm", "one", "--force"]).ok();
+    assert_eq!(fs::read_dir(&store).unwrap().count(), 0);
+}
+
+#[test]
+fn what_is_left_of_a_removal_is_told() {
+    let place = Place::with("devel");
+    fs::create_dir(place.store().join(".removing.old")).unwrap();
+    let done = place.manage(["list"]);
+    assert!(done.stderr.contains("old was not removed to the end"), "{}", done.stderr);
+    place.manage(["clone", "devel", "new"]).ok();
+    assert!(place.manage(["list"]).stderr.is_empty());
 }
 
 #[test]

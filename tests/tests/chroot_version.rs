@@ -12,7 +12,7 @@ use baserock_tests::version::{factory_image, manage, put_tree};
 
 fn enter(image: &Image, label: &str, script: &str) -> Done {
     let mut enter = command("enter-baserock");
-    run(enter.args(["--volume"]).arg(image.path()).args(["--version", label, "--", "sh", "-c", script]))
+    run(enter.args(["--volume"]).arg(image.path()).args(["--system", label, "--", "sh", "-c", script]))
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn nothing_is_made_in_a_version_that_is_entered() {
     let bind = |target: &str| {
         let mut enter = command("enter-baserock");
         enter.arg("--volume").arg(image.path()).args([
-            "--version",
+            "--system",
             "factory",
             "--bind",
             &format!("/etc:{target}"),
@@ -82,7 +82,7 @@ fn a_version_can_be_entered_to_look_only() {
     let look = |script: &str| {
         let mut enter = command("enter-baserock");
         enter.arg("--volume").arg(image.path()).args([
-            "--version",
+            "--system",
             "factory",
             "--read-only",
             "--",

@@ -2,33 +2,41 @@
 
 mod remedies;
 
-use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use baserock::label::{ExistingLabel, Label};
 use baserock::layout::{RUN, in_version};
 use baserock::volume::Purpose;
-use baserock_chroots::enter::{Bind, Entry, Failure, TreeKind, enter, state_of};
-use baserock_chroots::{Refusal, Store, location};
-use baserock_terminal::VolumeArguments;
-use clap::Parser;
+use baserock_chroots::enter::{Bind, Ended, Entry, Failure, Power, TreeKind, enter, state_of};
+use baserock_chroots::{Ephemeral, Refusal, Store, location};
+use baserock_terminal::{Output, Show, VolumeArguments};
+use clap::{ArgGroup, Parser};
+use system::dir::Dir;
 use system::error::{Error, Result};
 use system::lock::Patience;
 use system::mount::leave_shared_namespace;
 use system::namespace::{Privilege, become_root};
+use system::observer::Observer;
+use system::signal;
 
 pub use remedies::remedies;
 
 /// Enters a chroot: runs a shell or a command there. Of the rest of the machine, only /src is visible.
 ///
-/// With --version, enters an installed version of the system instead: to look around, to repair a version that does not boot, or to prepare
+/// Inside are only processes of its own, a terminal of its own, and the machine's network unless --no-network takes it. /sys and the settings
+/// of the kernel in /proc are read-only. Root inside keeps what packages are built and installed with: the capabilities chown, dac_override,
+/// fowner, fsetid, kill, setgid, setuid, setpcap, setfcap, net_bind_service, sys_chroot and audit_write. Everything ends with the shell or
+/// command.
+///
+/// With --system, enters an installed version of the system instead: to look around, to repair a version that does not boot, or to prepare
 /// the version that boots next. Nothing is made in it that you do not make yourself.
 #[derive(Debug, Parser)]
 #[command(
     name = "enter-baserock",
     disable_version_flag = true,
-    mut_arg("volume", |volume| volume.requires("version").help(VOLUME_HELP)),
+    group = ArgGroup::new("installed").args(["system", "version"]),
+    mut_arg("volume", |volume| volume.requires("installed").help(VOLUME_HELP)),
     after_help = "Example: enter-baserock devel --bind ~/project:/project -- make -C /project\n\n\
                   Exit status: that of the shell or command; 125 if this tool fails, 126 if the command cannot be run,\n\
                   127 if there is no such command, 128 + n if signal n ends it."
@@ -38,18 +46,33 @@ pub struct Arguments {
     label: Option<Label>,
     /// Enter this installed version of the system, with its shared state
     #[arg(long, value_name = "LABEL", conflicts_with_all = ["label", "store"])]
-    version: Option<ExistingLabel>,
+    system: Option<ExistingLabel>,
+    /// Print the version of this program; with LABEL, the older name of --system
+    #[arg(long, short = 'V', value_name = "LABEL", num_args = 0..=1, conflicts_with_all = ["label", "store"])]
+    version: Option<Vec<ExistingLabel>>,
     /// Let nothing inside write to the version and its shared state
-    #[arg(long, requires = "version")]
+    #[arg(long, requires = "installed")]
     read_only: bool,
+    /// Enter a copy of the chroot that is thrown away at the end: a snapshot on btrfs
+    #[arg(long, conflicts_with = "installed")]
+    ephemeral: bool,
     #[command(flatten)]
     volume: VolumeArguments,
     /// The user who runs the shell or command: a name in the chroot's /etc/passwd
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
-    /// Make SRC of the host visible inside as DST, by default at the same path
+    /// Make SRC of the host visible inside as DST, by default at the same path; `\:` is a colon in a path
     #[arg(long, value_name = "SRC[:DST][:ro]")]
     bind: Vec<OsString>,
+    /// Make this device of the host visible inside: /dev/fuse, /dev/kvm, /dev/net/tun; also without /dev/
+    #[arg(long, value_name = "DEVICE")]
+    device: Vec<PathBuf>,
+    /// Give what runs inside no network
+    #[arg(long)]
+    no_network: bool,
+    /// Let what runs inside do to the machine what you can: all capabilities, processes and devices, and this terminal
+    #[arg(long, conflicts_with_all = ["no_network", "ephemeral"])]
+    privileged: bool,
     /// The folder of the chroots [default: $BASEROCK_CHROOTS, else /var/lib/baserock/chroots for root, ~/.local/share/baserock for others]
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
@@ -62,16 +85,25 @@ const VOLUME_HELP: &str =
     "The version's volume: a device, image or mounted volume [default: the running system's]";
 
 impl Arguments {
-    /// Replaces this process by the shell or command inside.
-    pub fn run(&self) -> Result<Infallible, Failure> {
+    /// Runs the shell or command inside, and returns how it ended.
+    pub fn run(&self) -> Result<Ended, Failure> {
         let binds = self.bind.iter().map(|text| bind(text)).collect::<Result<Vec<_>>>()?;
-        match &self.version {
-            Some(label) => self.version(label, &binds),
-            None => self.chroot(&binds),
+        let devices: Vec<PathBuf> = self.device.iter().map(|name| Path::new("/dev").join(name)).collect();
+        let show = Show::new(Output::Errors);
+        let inside = Inside { binds: &binds, devices: &devices, observer: &show };
+        match (&self.system, self.version.as_deref()) {
+            (Some(label), _) => self.installed(label, &inside),
+            (None, Some([label, ..])) => {
+                let observer: &dyn Observer = &show;
+                observer.note(format!("--version LABEL is called --system now: --system {label}"));
+                self.installed(label, &inside)
+            }
+            (None, Some([])) => print_version(),
+            (None, None) => self.chroot(&inside),
         }
     }
 
-    fn chroot(&self, binds: &[Bind]) -> Result<Infallible, Failure> {
+    fn chroot(&self, inside: &Inside<'_>) -> Result<Ended, Failure> {
         let path = location(self.store.clone())?;
         let privilege = become_root()?;
         let missing =
@@ -82,20 +114,23 @@ impl Arguments {
             None => store.default()?.ok_or_else(|| no_default(&store))?,
         };
         let held = store.get(&label)?.hold(&store)?;
-        enter(&Entry {
-            tree: &held.tree,
+        // Only what makes and removes a copy has to notice signals.
+        let copy = if self.ephemeral {
+            signal::catch()?;
+            Some(Ephemeral::of(&store, &label, &held.tree, inside.observer)?)
+        } else {
+            None
+        };
+        let entry = Entry {
+            tree: copy.as_ref().map_or(&held.tree, Ephemeral::tree),
             name: label.as_str(),
-            privilege,
             shared: Some(store.shared_folder()?),
-            binds,
-            state: &[],
-            kind: TreeKind::Chroot,
-            user: self.user.as_deref(),
-            command: &self.command,
-        })
+            ..self.entry(inside, privilege, &held.tree)
+        };
+        enter(&entry, &report)
     }
 
-    fn version(&self, label: &ExistingLabel, binds: &[Bind]) -> Result<Infallible, Failure> {
+    fn installed(&self, label: &ExistingLabel, inside: &Inside<'_>) -> Result<Ended, Failure> {
         let privilege = become_root()?;
         if privilege != Privilege::Root {
             return Err(Error::refused("only root can enter a version of the system; use sudo").into());
@@ -105,18 +140,53 @@ impl Arguments {
         let volume = self.volume.open(purpose, Patience::Refuse)?;
         volume.require(label)?;
         let run = volume.top().dir(in_version(label, RUN))?;
-        enter(&Entry {
-            tree: &run,
+        let entry = Entry {
             name: label.as_str(),
-            privilege,
-            shared: None,
-            binds,
             state: &state_of(&volume, &run)?,
             kind: TreeKind::Version { read_only: self.read_only },
+            ..self.entry(inside, privilege, &run)
+        };
+        enter(&entry, &report)
+    }
+
+    /// What is the same for chroots and versions.
+    fn entry<'a>(&'a self, inside: &Inside<'a>, privilege: Privilege, tree: &'a Dir) -> Entry<'a> {
+        let network = !self.no_network;
+        Entry {
+            tree,
+            name: "",
+            privilege,
+            shared: None,
+            binds: inside.binds,
+            devices: inside.devices,
+            power: if self.privileged { Power::Machine } else { Power::Confined { network } },
+            observer: inside.observer,
+            state: &[],
+            kind: TreeKind::Chroot,
             user: self.user.as_deref(),
             command: &self.command,
-        })
+        }
     }
+}
+
+/// What of the host is visible inside.
+struct Inside<'a> {
+    binds: &'a [Bind],
+    devices: &'a [PathBuf],
+    observer: &'a dyn Observer,
+}
+
+/// Shows a failure, and returns its exit code.
+pub fn report(failure: &Failure) -> u8 {
+    let line = baserock_terminal::remedy::line(failure.error(), remedies);
+    baserock_terminal::complain(&format!("enter-baserock: {line}"));
+    failure.exit_code()
+}
+
+fn print_version() -> Result<Ended, Failure> {
+    let line = concat!("enter-baserock ", env!("CARGO_PKG_VERSION"), "\n");
+    baserock_terminal::print(line).map_err(|error| Error::refused(format!("{error:#}")))?;
+    Ok(Ended::Exited(0))
 }
 
 fn bind(text: &OsStr) -> Result<Bind> {

@@ -1,10 +1,11 @@
 //! Enters a chroot, or an installed version of the system.
 
-use std::io::{Write, stderr};
 use std::process::ExitCode;
 
+use baserock_chroots::enter::Ended;
 use clap::Parser;
-use enter_baserock::{Arguments, remedies};
+use enter_baserock::{Arguments, report};
+use system::signal::die_of;
 
 /// The exit code for a failure of this tool itself, as for `chroot` and `env`.
 const OWN_FAILURE: u8 = 125;
@@ -18,10 +19,13 @@ fn main() -> ExitCode {
             return ExitCode::from(if failed { OWN_FAILURE } else { 0 });
         }
     };
-    let Err(failure) = arguments.run();
-    let code = failure.exit_code();
-    let line = baserock_terminal::remedy::line(&failure.into_error(), remedies);
-    // If standard error is closed, nobody can be told.
-    let _closed = writeln!(stderr(), "enter-baserock: {line}");
-    ExitCode::from(code)
+    match arguments.run() {
+        Ok(Ended::Exited(code)) => ExitCode::from(code),
+        Ok(Ended::Killed(number)) => {
+            // The caller sees the same end. Where the signal does not end this process, the code tells of it.
+            die_of(number);
+            ExitCode::from(u8::try_from(128 + number).unwrap_or(OWN_FAILURE))
+        }
+        Err(failure) => ExitCode::from(report(&failure)),
+    }
 }

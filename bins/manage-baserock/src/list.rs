@@ -3,6 +3,7 @@
 use anyhow::Result;
 use baserock::json;
 use baserock_chroots::{Checked, Listed, Store, list};
+use baserock_terminal::{Output, Show, harmless};
 use clap::Args;
 
 /// List the chroots: label, default, in use or not, size, date, what it was checked against, source
@@ -16,7 +17,7 @@ pub struct List {
 impl List {
     /// Prints the list. It is empty if there is no store.
     pub fn run(&self, store: Option<&Store>) -> Result<()> {
-        let listed = store.map_or(Ok(Vec::new()), list)?;
+        let listed = store.map_or(Ok(Vec::new()), |store| list(store, &Show::new(Output::Errors)))?;
         if self.json {
             return baserock_terminal::print(&json::array(&listed)?);
         }
@@ -41,7 +42,7 @@ fn line(chroot: &Listed, width: usize) -> String {
     format!(
         "{label:width$}  {default:7}  {in_use:6}  {:>9}  {date:10}  {checked:11}  {}\n",
         mebibytes(*size),
-        record.source
+        harmless(&record.source)
     )
 }
 

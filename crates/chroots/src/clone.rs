@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use baserock::label::{ExistingLabel, Label};
-use system::btrfs::{self, Access};
-use system::copy::Copier;
+use system::copy::{Copier, LeftOut};
+use system::dir::Dir;
 use system::error::Result;
 use system::observer::Observer;
+use system::{btrfs, mount, snapshot};
 
-use crate::hidden::TREE;
+use crate::hidden::{TREE, may_do_without};
 use crate::record::Record;
 use crate::staging::Staging;
 use crate::store::Store;
@@ -19,14 +20,26 @@ pub fn clone(store: &Store, label: &ExistingLabel, new: &Label, observer: &dyn O
     let held = chroot.hold(store)?;
     let record = Record::read(&chroot.dir)?;
     let staging = Staging::begin(store, new)?;
-    if btrfs::is_subvolume(&held.tree)? {
-        btrfs::snapshot(&held.tree, staging.dir(), TREE, Access::Writable)?;
-    } else {
-        let tree = staging.make_tree()?;
-        let mut copier = Copier::new(&tree);
-        copier.contents(&held.tree, Path::new(""))?;
-        copier.left_out().name(observer);
-    }
+    fill(store, &held.tree, &staging, observer)?;
     Record::new(format!("clone of {label} ({})", record.source), record.sha256).write(staging.dir())?;
     staging.publish()
+}
+
+/// Fills the new chroot with what the tree has.
+pub(crate) fn fill(store: &Store, tree: &Dir, staging: &Staging<'_>, observer: &dyn Observer) -> Result<()> {
+    if btrfs::is_subvolume(tree)? {
+        match snapshot::whole(tree, staging.dir(), TREE) {
+            Err(error) if may_do_without(&error, store.privilege()) => staging.dir().remove_tree(TREE)?,
+            outcome => {
+                let mounts = mount::below(tree, Path::new(""))?.iter().map(|path| tree.shown(path)).collect();
+                LeftOut { mounts, ..LeftOut::default() }.name(observer);
+                return outcome;
+            }
+        }
+    }
+    let copy = staging.make_tree()?;
+    let mut copier = Copier::new(&copy);
+    copier.contents(tree, Path::new(""))?;
+    copier.left_out().name(observer);
+    Ok(())
 }

@@ -25,6 +25,26 @@ pub fn is_hidden(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| name.starts_with(INCOMING) || name.starts_with(REMOVING))
 }
 
+/// The labels of chroots of which a killed process has left a part, each with whether it was being removed.
+pub fn left_over(store: &Dir) -> Result<Vec<(String, bool)>> {
+    let mut left = Vec::new();
+    for entry in store.entries()?.iter().filter(|entry| is_hidden(&entry.name)) {
+        let name = entry.name.to_string_lossy();
+        let Some(dir) = store.dir_if_exists(Path::new(&entry.name))? else { continue };
+        match lock(&dir, &name) {
+            // Somebody is at work on it.
+            Err(Error::Busy { .. }) => {}
+            Err(error) => return Err(error),
+            Ok(_lock) => {
+                let removed = name.strip_prefix(REMOVING);
+                let label = removed.or(name.strip_prefix(INCOMING)).unwrap_or(&name);
+                left.push((label.to_owned(), removed.is_some()));
+            }
+        }
+    }
+    Ok(left)
+}
+
 /// Removes a hidden folder, unless it is locked or does not exist.
 pub fn clear(store: &Dir, name: &OsStr) -> Result<()> {
     let Some(dir) = store.dir_if_exists(Path::new(name))? else { return Ok(()) };

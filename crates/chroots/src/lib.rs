@@ -9,6 +9,7 @@
 //! STORE/src                  shared by all chroots, if the user cannot write to /src
 //! STORE/.incoming.LABEL      being added: renamed to LABEL when it is complete and on the disk
 //! STORE/.removing.LABEL      being removed
+//! STORE/.incoming.LABEL.N    a copy of LABEL that process N uses and then removes
 //! ```
 //!
 //! A process locks the hidden folder on which it works. A hidden folder without a lock is left over from a killed process, and the next
@@ -16,11 +17,12 @@
 //!
 //! ```no_run
 //! use baserock_chroots::{Store, list, location};
+//! use system::observer::Silent;
 //! use system::namespace::Privilege;
 //!
 //! # fn main() -> system::Result<()> {
 //! if let Some(store) = Store::existing(&location(None)?, Privilege::Root)? {
-//!     for chroot in list(&store)? {
+//!     for chroot in list(&store, &Silent)? {
 //!         println!("{} from {}", chroot.label, chroot.record.source);
 //!     }
 //! }
@@ -32,6 +34,7 @@ mod add;
 mod checked;
 mod clone;
 pub mod enter;
+mod ephemeral;
 mod hidden;
 mod inside;
 mod list;
@@ -44,6 +47,7 @@ mod store;
 pub use add::{Added, Adding, add};
 pub use checked::Checked;
 pub use clone::clone;
+pub use ephemeral::Ephemeral;
 pub use inside::{Inside, inside};
 pub use list::{Listed, list};
 pub use record::Record;

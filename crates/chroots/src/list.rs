@@ -7,8 +7,10 @@ use baserock::label::ExistingLabel;
 use serde::Serialize;
 use system::dir::Dir;
 use system::error::Result;
+use system::observer::Observer;
 use system::signal;
 
+use crate::hidden;
 use crate::inside::{Inside, inside};
 use crate::record::Record;
 use crate::store::Store;
@@ -31,8 +33,13 @@ pub struct Listed {
 
 impl Format for Listed {}
 
-/// All chroots of the store, by label.
-pub fn list(store: &Store) -> Result<Vec<Listed>> {
+/// All chroots of the store, by label. Names those of which a killed process has left a part.
+pub fn list(store: &Store, observer: &dyn Observer) -> Result<Vec<Listed>> {
+    for (label, was_removed) in hidden::left_over(store.dir())? {
+        let what = if was_removed { "removed" } else { "made" };
+        observer
+            .note(format!("{label} was not {what} to the end; the next change of the store clears it away"));
+    }
     let default = store.default()?;
     let listed = store.chroots()?.into_iter().map(|chroot| {
         let tree = chroot.tree()?;

@@ -1,5 +1,6 @@
 //! Refusals of what a user asks of a store.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use baserock::ExistingLabel;
@@ -31,6 +32,20 @@ pub enum Refusal {
     Default {
         /// Its label.
         label: ExistingLabel,
+    },
+    /// The account cannot pass the top folder of the tree.
+    #[error("the top folder of the chroot has mode {mode:o}, so {} can reach nothing in it", user.display())]
+    NoWay {
+        /// The account.
+        user: OsString,
+        /// The mode of the folder.
+        mode: u32,
+    },
+    /// What is to appear as a device is none.
+    #[error("{} is no device below /dev", path.display())]
+    NoDevice {
+        /// Its path.
+        path: PathBuf,
     },
     /// The text of a bind does not have the right form.
     #[error("use SRC, SRC:DST, SRC:ro or SRC:DST:ro, with DST an absolute path")]

@@ -8,7 +8,7 @@ use system::remove;
 
 use crate::inside::{inside, named};
 use crate::refusal::Refusal;
-use crate::store::Store;
+use crate::store::{Chroot, Store};
 use crate::{hidden, staging};
 
 /// Whether the default may be removed.
@@ -24,11 +24,10 @@ pub enum Force {
 /// it.
 pub fn remove(store: &Store, label: &ExistingLabel, force: Force) -> Result<()> {
     let chroot = store.get(label)?;
+    // Whoever is inside also holds the lock, but says less.
+    refuse_if_used(label, &chroot)?;
     let _lock = hidden::lock(&chroot.dir, &format!("chroot {label}"))?;
-    let processes = inside(&chroot.tree()?)?;
-    if !processes.is_empty() {
-        return Err(Error::refused(format!("{label} is in use by {}; end them first", named(&processes))));
-    }
+    refuse_if_used(label, &chroot)?;
     remove::refuse_mounts(&chroot.dir, Path::new(""))?;
     let is_default = store.default()?.as_ref() == Some(label);
     if is_default && force == Force::No && store.chroots()?.len() > 1 {
@@ -38,4 +37,12 @@ pub fn remove(store: &Store, label: &ExistingLabel, force: Force) -> Result<()> 
         store.unset_default()?;
     }
     staging::remove(store, label, &chroot.dir)
+}
+
+fn refuse_if_used(label: &ExistingLabel, chroot: &Chroot) -> Result<()> {
+    let processes = inside(&chroot.tree()?)?;
+    if processes.is_empty() {
+        return Ok(());
+    }
+    Err(Error::refused(format!("{label} is in use by {}; end them first", named(&processes))))
 }

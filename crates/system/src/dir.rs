@@ -65,6 +65,11 @@ impl Dir {
         PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), self.fd.as_raw_fd()))
     }
 
+    /// A path to the directory for this process alone, whatever number it has in `/proc`.
+    pub fn own_path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.fd.as_raw_fd()))
+    }
+
     /// A second handle on the same directory.
     pub fn duplicate(&self) -> Result<Self> {
         let fd = self.fd.try_clone().or_cannot("open", &self.shown)?;

@@ -18,3 +18,11 @@ pub fn check() -> Result<()> {
         Some(signal) => Err(Error::Interrupted(signal)),
     }
 }
+
+/// Ends this process by the signal. Returns if that does not end it.
+pub fn die_of(number: i32) {
+    let died = Signal::try_from(number).map_err(std::io::Error::from).and_then(sys::child::die_of);
+    if let Err(error) = died {
+        tracing::debug!("cannot end by signal {number}: {error}");
+    }
+}

@@ -3,11 +3,15 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{PermissionsExt, fchown};
 use std::path::PathBuf;
 
-use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+use nix::unistd::{AccessFlags, Gid, Uid, access, setgroups, setresgid, setresuid};
 use system::error::{Error, OrCannot, Result};
 use system::namespace::Privilege;
+use system::step::change;
+
+use crate::refusal::Refusal;
 
 /// The shell of an account without one.
 const SHELL: &str = "/bin/sh";
@@ -85,6 +89,20 @@ impl Account {
             Err(nix::Error::EINVAL) => Err(self.unknown()),
             other => other.or_cannot("become user", &self.name),
         }
+    }
+
+    /// Makes the account the owner of the opened terminal.
+    pub fn own(&self, terminal: &fs::File) -> Result<()> {
+        change("change owner of", "the terminal", || fchown(terminal, Some(self.uid), None))
+    }
+
+    /// Fails if the account cannot even pass the top folder.
+    pub fn require_way(&self) -> Result<()> {
+        if access("/", AccessFlags::X_OK).is_ok() {
+            return Ok(());
+        }
+        let mode = fs::metadata("/").or_cannot("examine", "/")?.permissions().mode() & 0o7777;
+        Err(Refusal::NoWay { user: self.name.clone(), mode }.into())
     }
 
     fn unknown(&self) -> Error {

@@ -1,16 +1,18 @@
 //! The chroot's own small `/dev`.
 
 use std::io::{IsTerminal, stdin};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Component, Path, PathBuf};
 
 use nix::mount::MsFlags;
 use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, makedev, mknodat};
 use system::dir::Dir;
-use system::error::Result;
+use system::error::{OrCannot, Result};
 use system::namespace::Privilege;
 
 use super::mounts::memory;
 use super::tree::Tree;
+use crate::refusal::Refusal;
 
 /// The devices that every program may expect, with major and minor numbers.
 const DEVICES: [(&str, u64, u64); 6] =
@@ -64,6 +66,18 @@ fn terminals(tree: &Tree, privilege: Privilege) -> Result<()> {
     let options = format!("newinstance,ptmxmode=666,mode=620{group}");
     let place = tree.folder_place(Path::new("/dev/pts"))?;
     place.mount(Some(Path::new("devpts")), Some("devpts"), flags, Some(&options))
+}
+
+/// Adds a device of the host, at the same path.
+pub fn add(tree: &Tree, device: &Path) -> Result<()> {
+    let no_device = || Refusal::NoDevice { path: device.to_owned() };
+    let name = device.strip_prefix("/dev").map_err(|_| no_device())?;
+    let kind = std::fs::metadata(device).or_cannot("find", device)?.file_type();
+    let plain = name.components().all(|part| matches!(part, Component::Normal(_)));
+    if !plain || !(kind.is_char_device() || kind.is_block_device()) {
+        return Err(no_device().into());
+    }
+    tree.file_place(device)?.mount(Some(device), None, MsFlags::MS_BIND, None)
 }
 
 /// Binds a device of the host.

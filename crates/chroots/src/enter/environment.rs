@@ -1,9 +1,10 @@
 //! The environment inside. It is made anew, because the host's variables name files that are not there.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use super::Entry;
 use super::account::Account;
+use super::{Entry, Power};
 
 /// The search path for programs.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -38,5 +39,46 @@ pub fn of(entry: &Entry<'_>, account: &Account) -> Vec<(OsString, OsString)> {
         ("debian_chroot".into(), entry.name.into()),
     ];
     variables.extend(KEPT.iter().filter_map(|name| Some((OsString::from(name), host(name)?))));
+    if entry.power != Power::Machine {
+        for (name, value) in &mut variables {
+            if let Some(bare) = without_password(name, value) {
+                entry.observer.note(format!("the password in {} is not passed inside", name.display()));
+                *value = bare;
+            }
+        }
+    }
     variables
+}
+
+/// The address of a proxy without the user and password in it; `None` if it has none.
+fn without_password(name: &OsStr, value: &OsStr) -> Option<OsString> {
+    name.to_str()
+        .filter(|name| name.to_lowercase().ends_with("_proxy") && !name.eq_ignore_ascii_case("no_proxy"))?;
+    let value = value.as_bytes();
+    let begin = value.windows(3).position(|part| part == b"://").map_or(0, |at| at + 3);
+    let end = value[begin..].iter().position(|&byte| byte == b'/').map_or(value.len(), |at| begin + at);
+    let at = begin + value[begin..end].iter().rposition(|&byte| byte == b'@')?;
+    Some(OsString::from_vec([&value[..begin], &value[at + 1..]].concat()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_of_a_proxy_is_taken_out() {
+        for (name, value, bare) in [
+            ("http_proxy", "http://joe:p@ss@proxy:3128/", Some("http://proxy:3128/")),
+            ("ALL_PROXY", "joe:secret@proxy", Some("proxy")),
+            ("http_proxy", "http://proxy:3128/a@b", None),
+            ("no_proxy", "a@b", None),
+            ("PS1", "\\u@\\h", None),
+        ] {
+            assert_eq!(
+                without_password(name.as_ref(), value.as_ref()),
+                bare.map(Into::into),
+                "{name}={value}"
+            );
+        }
+    }
 }

@@ -1,24 +1,31 @@
 //! Enters a chroot: makes a private view of the machine in which the tree is `/`, and replaces this process by a program.
 //!
-//! There is no process between the caller and the program, so signals, job control, the terminal and the exit status are those of the
-//! program. The mounts belong to a namespace that ends with its last process. So nothing is left behind, however that process ends.
+//! Two processes are between the caller and the program: one outside, which passes signals and the terminal's bytes and ends as the program
+//! ends, and one inside, which is the first of its namespace. When either ends, so does everything inside. So nothing is left behind, however
+//! they end. Only a program with the power of the machine replaces the caller's process.
 
 mod account;
 mod command;
+mod confine;
 mod devices;
 mod environment;
+mod init;
+mod link;
 mod mounts;
 mod root;
+mod signals;
+mod supervisor;
+mod terminal;
 mod tree;
 mod version;
 
-use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use system::dir::Dir;
 use system::error::{Error, Result};
 use system::namespace::Privilege;
+use system::observer::Observer;
 
 pub use mounts::Bind;
 pub use version::state_of;
@@ -39,12 +46,30 @@ pub struct Entry<'a> {
     pub binds: &'a [Bind],
     /// Directories of the system that are kept outside its tree.
     pub state: &'a [State],
+    /// Devices of the host that appear inside: paths below `/dev`.
+    pub devices: &'a [PathBuf],
+    /// What the program inside can do to the machine.
+    pub power: Power,
+    /// Is told of what is different inside.
+    pub observer: &'a dyn Observer,
     /// What the tree is.
     pub kind: TreeKind,
     /// The user who runs the shell or command; `None` means root.
     pub user: Option<&'a str>,
     /// The command with its arguments. If it is empty, a login shell is run.
     pub command: &'a [OsString],
+}
+
+/// What the program inside can do to the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Power {
+    /// Only what packages are built and installed with. It sees no process outside, and has a terminal of its own.
+    Confined {
+        /// Whether it has the network of the machine.
+        network: bool,
+    },
+    /// Everything that its user can do outside.
+    Machine,
 }
 
 /// The kind of a tree.
@@ -90,7 +115,7 @@ impl Failure {
     }
 
     /// The error.
-    pub fn into_error(self) -> Error {
+    pub fn error(&self) -> &Error {
         match self {
             Failure::Setup(error) | Failure::NotExecutable(error) | Failure::NotFound(error) => error,
         }
@@ -103,18 +128,40 @@ impl From<Error> for Failure {
     }
 }
 
-/// Replaces this process by the command or the shell inside. Returns only if that fails. The process can then do nothing else.
-pub fn enter(entry: &Entry<'_>) -> Result<Infallible, Failure> {
+/// How the command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With this exit code.
+    Exited(u8),
+    /// By this signal.
+    Killed(i32),
+}
+
+/// Tells the user of a failure inside, and returns its exit code.
+pub type Report<'a> = &'a dyn Fn(&Failure) -> u8;
+
+/// Runs the command or the shell inside, and returns how it ended. With [`Power::Machine`], this process becomes it, and this returns only
+/// if that fails.
+pub fn enter(entry: &Entry<'_>, report: Report<'_>) -> Result<Ended, Failure> {
+    if let Power::Confined { network } = entry.power {
+        return Ok(supervisor::run(entry, network, report)?);
+    }
     let terminal = devices::terminal();
     root::swap(entry, terminal.as_deref())?;
-    let account = Account::find(entry.user)?;
-    account.assume(entry.privilege)?;
-    let environment = environment::of(entry, &account);
+    Err(become_command(entry, &Account::find(entry.user)?))
+}
+
+/// Becomes the command or the shell, as this account. Returns only if that fails.
+fn become_command(entry: &Entry<'_>, account: &Account) -> Failure {
     let login = entry.command.is_empty();
-    command::go_to(if login { &account.home } else { "/".as_ref() })?;
-    Err(if login {
-        command::shell(&account, &environment)
-    } else {
-        command::run(entry.command, &environment)
-    })
+    let ready = || {
+        account.assume(entry.privilege)?;
+        account.require_way()?;
+        command::go_to(if login { &account.home } else { "/".as_ref() })
+    };
+    if let Err(error) = ready() {
+        return error.into();
+    }
+    let environment = environment::of(entry, account);
+    if login { command::shell(account, &environment) } else { command::run(entry.command, &environment) }
 }

@@ -9,7 +9,7 @@ use system::error::{Error, OrCannot, Result};
 use system::mount::leave_shared_namespace;
 
 use super::tree::Tree;
-use super::{Entry, TreeKind, devices, mounts};
+use super::{Entry, Power, TreeKind, devices, mounts};
 
 const NOTHING: Option<&str> = None;
 
@@ -18,8 +18,11 @@ pub fn swap(entry: &Entry<'_>, terminal: Option<&Path>) -> Result<()> {
     leave_shared_namespace()?;
     let tree = mounted(entry)?;
     state(entry, &tree)?;
-    mounts::kernel(&tree, entry.privilege)?;
+    mounts::kernel(&tree, entry.privilege, entry.power)?;
     devices::make(&tree, entry.privilege, terminal)?;
+    for device in entry.devices {
+        devices::add(&tree, device)?;
+    }
     mounts::own(&tree)?;
     mounts::names(&tree);
     if let Some(shared) = &entry.shared {
@@ -47,13 +50,18 @@ fn mounted(entry: &Entry<'_>) -> Result<Tree> {
     let top = std::env::current_dir().or_cannot("find", &shown)?;
     std::env::set_current_dir(&top).or_cannot("change to", &shown)?;
     unrestrict(entry, ".".as_ref())?;
-    Ok(Tree::new(Dir::open(".")?.shown_as("/"), entry.kind != TreeKind::Chroot))
+    let tree = Tree::new(Dir::open(".")?.shown_as("/"), entry.kind != TreeKind::Chroot);
+    if entry.kind == TreeKind::Chroot && entry.power != Power::Machine {
+        // Device nodes in the tree are those of somebody else.
+        mounts::restrict(&tree.folder_place(Path::new("/"))?, MsFlags::MS_NODEV, &shown)?;
+    }
+    Ok(tree)
 }
 
 /// Makes the tree the working directory, by its path: the opened directory belongs to a namespace that this process has left.
 fn go_to(tree: &Dir) -> Result<()> {
     let shown = tree.shown("");
-    let path = std::fs::read_link(tree.proc_path()).or_cannot("find", &shown)?;
+    let path = std::fs::read_link(tree.own_path()).or_cannot("find", &shown)?;
     std::env::set_current_dir(&path).or_cannot("change to", &shown)?;
     let (opened, here) = (tree.stat()?, Dir::open(".")?.stat()?);
     if (opened.st_dev, opened.st_ino) == (here.st_dev, here.st_ino) {
@@ -69,7 +77,7 @@ fn state(entry: &Entry<'_>, tree: &Tree) -> Result<()> {
             continue;
         }
         let place = tree.folder_place(&state.target)?;
-        place.mount(Some(&state.dir.proc_path()), None, MsFlags::MS_BIND, None)?;
+        place.mount(Some(&state.dir.own_path()), None, MsFlags::MS_BIND, None)?;
         unrestrict(entry, &tree.folder_place(&state.target)?.path())?;
     }
     Ok(())

@@ -47,6 +47,12 @@ impl Tree {
         self.folder_by(path, MOST_LINKS)
     }
 
+    /// Whatever is at an absolute path inside, as a place to mount on.
+    pub fn existing_place(&self, path: &Path) -> Result<Place> {
+        let fd = self.root.open_with(below(path), OFlag::O_PATH, 0, Links::InRoot)?;
+        Ok(Place { fd, shown: self.root.shown(below(path)) })
+    }
+
     /// The folder as a place to mount on.
     pub fn folder_place(&self, path: &Path) -> Result<Place> {
         let dir = self.folder(path)?;
@@ -132,6 +138,14 @@ impl Place {
         data: Option<&str>,
     ) -> nix::Result<()> {
         mount(source, &self.path(), kind, flags, data)
+    }
+
+    /// The place at a relative path below this one. No link is followed.
+    pub fn below(&self, name: &Path, top: &Path) -> Result<Place> {
+        let shown = top.join(name);
+        let dir = self.fd.try_clone().or_cannot("open", &shown)?;
+        let fd = Dir::from(dir).shown_as(top).open_with(name, OFlag::O_PATH, 0, Links::Refuse)?;
+        Ok(Place { fd, shown })
     }
 
     /// A path at which this process finds the place.

@@ -12,6 +12,7 @@
 
 pub mod block;
 pub mod btrfs;
+pub mod child;
 pub mod fs;
 pub mod loopdev;
 pub mod signal;
