@@ -20,12 +20,17 @@ fn booted_machine_is_upgraded_from_inside_and_rolled_back() {
     machine.run("sed -i 's/name = machine/name = night-server/' /etc/vendor/vendor.conf");
     machine.run("echo 'built by hand' > /etc/build");
     machine.run("useradd --system --create-home --home-dir /var/lib/mine mine && echo kept > /var/lib/mine/file && chown mine /var/lib/mine/file");
+    pin_and_swap(&machine);
     let before = Own::look(&machine);
+    packages_are_those_of_the_tree(&machine);
 
     bootable::put_version(&machine, "devel");
-    machine.run(&format!("{MANAGE} deploy /systems/devel/orig"));
+    let said = machine.run(&format!("{MANAGE} deploy /systems/devel/orig 2>&1"));
+    assert!(said.contains("/swapfile"), "{said}");
     assert_eq!(machine.run(&format!("{MANAGE} list")), "devel\nfactory (running) (default)");
     machine.run(&format!("{MANAGE} set-default devel"));
+    machine.run("echo late > /etc/late");
+    assert!(machine.run(&format!("{MANAGE} list")).contains("changed since"), "a late edit is named");
     machine.reboot();
 
     assert_eq!(machine.run(&format!("{MANAGE} get-running")), "devel");
@@ -36,7 +41,16 @@ fn booted_machine_is_upgraded_from_inside_and_rolled_back() {
     assert!(machine.run("cat /etc/build.rej").contains("+built by hand"));
     assert!(machine.run("ls /etc/vendor").lines().all(|name| name != "dropped.conf"));
     before.is_kept_by(&machine);
+    assert_eq!(machine.run("cat /etc/late"), "late");
+    assert!(machine.run("lsattr /etc/resolv.conf").starts_with("----i"));
+    packages_are_those_of_the_tree(&machine);
+    install_a_package(&machine);
 
+    // Another upgrade, which nobody boots.
+    pin_and_swap(&machine);
+    bootable::put_version(&machine, "third");
+    machine.run(&format!("{MANAGE} deploy /systems/third/orig"));
+    machine.run(&format!("{MANAGE} set-default third"));
     machine.run("echo new > /etc/only-in-devel");
     machine.run(&format!("{MANAGE} set-default factory"));
     machine.reboot();
@@ -44,9 +58,35 @@ fn booted_machine_is_upgraded_from_inside_and_rolled_back() {
     assert_eq!(machine.run("cat /etc/build"), "built by hand");
     assert_eq!(machine.run("ls /etc/only-in-devel || true"), "");
     before.is_kept_by(&machine);
-    machine.run(&format!("{MANAGE} remove devel"));
+    packages_are_those_of_the_tree(&machine);
+    machine.run_failing("dpkg-query -W mine");
+    machine.run("swapon /swapfile && swapoff /swapfile");
+    machine.run(&format!("{MANAGE} remove devel && {MANAGE} remove third"));
     assert_eq!(machine.run(&format!("{MANAGE} list")), "factory (running) (default)");
     machine.power_off();
+}
+
+/// What people do that must stop no upgrade: an immutable file in `/etc`, and a swap file in use on the root.
+fn pin_and_swap(machine: &Machine) {
+    machine.run("chattr -f -i /etc/resolv.conf; rm -f /etc/resolv.conf && echo 'nameserver 192.0.2.1' > /etc/resolv.conf && chattr +i /etc/resolv.conf");
+    machine.run("touch /swapfile && chattr +C /swapfile && chmod 600 /swapfile && fallocate -l 16M /swapfile && mkswap /swapfile && swapon /swapfile");
+}
+
+/// The package database describes the running version: its kernel, and the contents of its files.
+fn packages_are_those_of_the_tree(machine: &Machine) {
+    machine.run("dpkg-query -S /boot/vmlinuz-$(uname -r) | grep -F linux-image-$(uname -r)");
+    // The images are without documents, and /etc is the administrator's.
+    assert_eq!(machine.run("dpkg --verify | grep -v -e '^missing' -e ' c /etc/' || true"), "");
+}
+
+/// Installs a package in the running version alone.
+fn install_a_package(machine: &Machine) {
+    machine.run(
+        "mkdir -p /tmp/mine/DEBIAN /tmp/mine/usr/share && echo mine > /tmp/mine/usr/share/mine && \
+         printf '%s\\n' 'Package: mine' 'Version: 1' 'Architecture: all' 'Maintainer: me <me@localhost>' 'Description: mine' > /tmp/mine/DEBIAN/control && \
+         dpkg-deb --build /tmp/mine /tmp/mine.deb && apt-get install -y /tmp/mine.deb",
+    );
+    assert_eq!(machine.run("dpkg-query -Wf '${Version}' mine"), "1");
 }
 
 fn factory_runs_with_shared_state(machine: &Machine) {

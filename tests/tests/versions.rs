@@ -196,6 +196,29 @@ fn sync_gives_every_other_version_the_etc_of_one() {
 }
 
 #[test]
+fn sync_goes_on_after_a_version_whose_etc_cannot_be_replaced() {
+    let image = factory_image(512);
+    for label in ["a", "b", "c"] {
+        put_tree(&image, label, |_| {});
+        manage(&image, &["deploy", &format!("/systems/{label}/orig")]).ok();
+    }
+    {
+        let mounted = image.mount("subvolid=5");
+        let systems = mounted.path().join("systems");
+        fs::write(systems.join("factory/run/etc/motd"), "for all\n").unwrap();
+        for label in ["a", "b"] {
+            fs::remove_dir_all(systems.join(label).join("orig/etc")).unwrap();
+            fs::write(systems.join(label).join("orig/etc"), "no directory").unwrap();
+        }
+    }
+    let said = config_sync(&image, &["sync", "factory"]).failed(&["/systems/a/orig/etc"]);
+    assert!(said.contains("/etc of b is as it was: "), "{said}");
+    let mounted = image.mount("subvolid=5");
+    assert_eq!(fs::read_to_string(mounted.path().join("systems/c/run/etc/motd")).unwrap(), "for all\n");
+    assert!(!mounted.path().join("systems/a/run/etc/motd").exists());
+}
+
+#[test]
 fn list_as_json_has_what_is_not_complete_too() {
     let image = factory_image(512);
     put_tree(&image, "half", |_| {});

@@ -1,7 +1,7 @@
 //! Copies one version's `/etc` to all others.
 
 use system::dir::Dir;
-use system::error::Result;
+use system::error::{Error, Result};
 use system::observer::Observer;
 
 use super::{shared, snapshot, without_orig};
@@ -20,6 +20,8 @@ use system::owners::IdMoves;
 
 /// Copies the canonical version's `/etc` over that of every other version except the running one. The old `/etc` is kept as
 /// `systems/LABEL/etc.before-sync`. Each is replaced in one step. Returns the versions that got the new one.
+///
+/// A version whose `/etc` cannot be replaced does not keep the others from theirs. The error is that of the first; those of others are warnings.
 pub fn sync(
     volume: &Volume,
     canonical: &ExistingLabel,
@@ -41,7 +43,7 @@ fn attempt(
     let frozen = snapshot::of_run(volume, canonical, &version, observer)?;
     let canonical_record = volume.merge_record(canonical)?;
     let id = volume.run_id(canonical)?;
-    let mut done = Vec::new();
+    let (mut done, mut first) = (Vec::new(), None);
     for label in survey.complete {
         if label == *canonical || survey.running.as_ref() == Some(&label) {
             continue;
@@ -55,10 +57,14 @@ fn attempt(
             run: frozen.dir(),
             record: canonical_record.as_ref(),
         };
-        copy(volume, &source, &label)?;
-        done.push(label);
+        match copy(volume, &source, &label) {
+            Ok(()) => done.push(label),
+            Err(error) if error.is_no_space() || matches!(error, Error::Interrupted(_)) => return Err(error),
+            Err(error) if first.is_none() => first = Some(error),
+            Err(error) => observer.warn(format!("/etc of {label} is as it was: {error}")),
+        }
     }
-    Ok(done)
+    first.map_or(Ok(done), Err)
 }
 
 /// The canonical version.
