@@ -28,6 +28,20 @@ fn archives_of_every_compression_are_added_by_their_content() {
 }
 
 #[test]
+fn a_system_in_a_folder_of_its_archive_is_added_without_the_folder() {
+    let place = Place::new();
+    place.shell("mkdir -p d/root.x86_64/bin d/root.x86_64/etc; cp /bin/busybox d/root.x86_64/bin/sh; echo list > d/packages; tar -C d -cf archive .");
+    let archive = place.path().join("archive");
+    place.manage(["add", "devel", path(&archive)]).refused(&["root.x86_64", "--strip-components 1"]);
+    place
+        .manage(["add", "devel", path(&place.path().join("d"))])
+        .refused(&["root.x86_64", "name the folder"]);
+    // The names begin with `./`, which counts, as for tar.
+    place.manage(["add", "devel", path(&archive), "--strip-components", "2"]).ok();
+    assert!(place.tree("devel").join("bin/sh").exists() && !place.tree("devel").join("packages").exists());
+}
+
+#[test]
 fn a_directory_is_copied_with_its_owners() {
     let place = Place::new();
     place.shell(
@@ -111,7 +125,7 @@ fn what_cannot_be_added_leaves_nothing() {
         ("odd.tar", "not a tar archive"),
         ("empty.tar", "the file is empty"),
         ("none.tar", "the archive is empty"),
-        ("deeper.tar", "has no /bin/sh, so it is not a system to enter; at its top are: rootfs"),
+        ("deeper.tar", "the system is in the folder rootfs of it"),
         ("damaged.tar.gz", "damaged"),
         ("missing.tar", "No such file or directory"),
     ] {

@@ -204,6 +204,34 @@ fn replace(image: &Image, record: &str, text: Option<&str>) -> Option<String> {
 }
 
 #[test]
+fn a_version_whose_tree_is_a_link_is_damaged_and_leaves_the_others_usable() {
+    let image = factory_image(512);
+    for label in ["run", "orig"] {
+        put_tree(&image, label, |_| {});
+        manage(&image, &["deploy", &format!("/systems/{label}/orig")]).ok();
+        let mounted = image.mount("subvolid=5");
+        let version = mounted.dir().dir(Path::new("systems").join(label)).unwrap();
+        btrfs::delete(&version, label).unwrap();
+        version.symlink("../factory/orig", label).unwrap();
+    }
+    let done = manage(&image, &["list"]);
+    for label in ["run", "orig"] {
+        let said = format!("its {label} is damaged: it is no directory");
+        assert!(done.stderr.contains(&said), "{}", done.stderr);
+        manage(&image, &["set-default", label]).refused(&["is not complete; there are: factory"]);
+    }
+    assert_eq!(done.ok(), "factory (default)\n");
+    put_tree(&image, "devel", |_| {});
+    manage(&image, &["deploy", "/systems/devel/orig"]).ok();
+    manage(&image, &["set-default", "devel"]).ok();
+    for label in ["run", "orig"] {
+        manage(&image, &["remove", label]).ok();
+    }
+    assert_eq!(manage(&image, &["list"]).ok(), "devel (default)\nfactory\n");
+    assert!(image.mount("subvolid=5").path().join("systems/factory/orig/etc/passwd").exists());
+}
+
+#[test]
 fn a_damaged_record_of_one_version_leaves_the_others_usable() {
     let image = factory_image(512);
     put_tree(&image, "devel", |_| {});

@@ -26,6 +26,9 @@ pub struct Add {
     /// The largest size that it may unpack to, in bytes, or with K, M, G [default: 200 times the archive's size]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_size: Option<u64>,
+    /// How many leading folders the names in the archive lose, as for tar: 1 for a system that is in one folder of its archive
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    strip_components: usize,
     /// How many seconds a server may be silent
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "30")]
     timeout: Duration,
@@ -39,6 +42,7 @@ impl Add {
             source: &Source::parse(&self.source)?,
             sha256: self.sha256,
             most: self.max_size,
+            strip: self.strip_components,
             patience: Patience(self.timeout),
         };
         let show = Show::new(Output::Errors);

@@ -30,6 +30,9 @@ fn store(refusal: &Refusal) -> Option<String> {
             "choose another one with manage-baserock set-default LABEL, or use --force".to_owned()
         }
         Refusal::StoreInside { .. } => "use --store DIR".to_owned(),
+        Refusal::InFolder { .. } => {
+            "of an archive, --strip-components 1 leaves the folder out, or 2 where its names begin with ./; of a directory, name the folder".to_owned()
+        }
         _ => return None,
     })
 }

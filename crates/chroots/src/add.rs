@@ -29,6 +29,8 @@ pub struct Adding<'a> {
     pub sha256: Option<Checksum>,
     /// The largest size of the unpacked archive in bytes, if the user gives one.
     pub most: Option<u64>,
+    /// How many leading components the names in the archive lose; a member with no more than these is left out.
+    pub strip: usize,
     /// How long a server may be silent.
     pub patience: Patience,
 }
@@ -85,7 +87,7 @@ fn archive(
         owners: if store.privilege() == Privilege::OneId { Owners::Mine } else { Owners::AsArchived },
         devices: store.privilege() == Privilege::Root,
         most: adding.most,
-        strip: 0,
+        strip: adding.strip,
         whole: false,
         observer,
     };
@@ -131,6 +133,12 @@ fn copy(store: &Store, path: &Path, tree: &Dir, adding: &Adding<'_>, observer: &
     if adding.sha256.is_some() {
         return Err(Error::refused(format!("{} is a directory, which has no SHA-256 sum", path.display())));
     }
+    if adding.strip > 0 {
+        return Err(Error::refused(format!(
+            "{} is a directory, whose names have nothing to lose",
+            path.display()
+        )));
+    }
     let from = Dir::open(path)?;
     refuse_store_inside(store, path)?;
     observer.phase(format!("copying {}", path.display()));
@@ -151,16 +159,26 @@ fn refuse_store_inside(store: &Store, path: &Path) -> Result<()> {
 }
 
 fn require_shell(tree: &Dir, source: &Source) -> Result<()> {
-    let has = |shell: &&str| tree.open_with(shell, OFlag::O_PATH, 0, Links::InRoot).is_ok();
-    if SHELLS.iter().any(has) {
+    if has_shell(tree) {
         return Ok(());
     }
+    let entries = tree.entries()?;
+    for entry in entries.iter().filter(|entry| entry.is_dir != Some(false)) {
+        if tree.dir_if_exists(&entry.name)?.is_some_and(|inner| has_shell(&inner)) {
+            let (from, folder) = (source.to_string(), entry.name.clone().into());
+            return Err(Refusal::InFolder { from, folder }.into());
+        }
+    }
     let top: Vec<String> =
-        tree.entries()?.iter().take(5).map(|entry| entry.name.to_string_lossy().into_owned()).collect();
+        entries.iter().take(5).map(|entry| entry.name.to_string_lossy().into_owned()).collect();
     Err(Error::malformed(
         source.to_string(),
         format!("has no /bin/sh, so it is not a system to enter; at its top are: {}", top.join(", ")),
     ))
+}
+
+fn has_shell(tree: &Dir) -> bool {
+    SHELLS.iter().any(|shell| tree.open_with(shell, OFlag::O_PATH, 0, Links::InRoot).is_ok())
 }
 
 fn no_space(error: Error, store: &Store) -> Error {

@@ -33,6 +33,14 @@ pub enum Refusal {
         /// Its label.
         label: ExistingLabel,
     },
+    /// The system is not at the top of the archive.
+    #[error("{from}: the system is in the folder {} of it", folder.display())]
+    InFolder {
+        /// The archive or directory.
+        from: String,
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The account cannot pass the top folder of the tree.
     #[error("the top folder of the chroot has mode {mode:o}, so {} can reach nothing in it", user.display())]
     NoWay {

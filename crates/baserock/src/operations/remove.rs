@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use system::btrfs;
 use system::error::Result;
+use system::inode;
 use system::observer::Observer;
 use system::remove;
 
@@ -53,8 +54,9 @@ fn attempt(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result
     // Without its `run` the version is not complete. From here on it does not come back after a crash.
     deleted.extend(remove::tree(&version, RUN)?);
     boot_files::uninstall(volume, label)?;
-    if let Some(orig) = version.dir_if_exists(ORIG)? {
-        incoming::discard_made_from(volume, &orig, &mut deleted)?;
+    // A damaged version can have something else in its place.
+    if version.stat_of(ORIG)?.is_some_and(|stat| inode::is_directory(&stat)) {
+        incoming::discard_made_from(volume, &version.dir(ORIG)?, &mut deleted)?;
     }
     for entry in version.entries()? {
         deleted.extend(remove::tree(&version, &entry.name)?);

@@ -12,12 +12,15 @@ use crate::layout::{KERNEL, ORIG};
 pub(super) fn of(volume: &Volume, label: &ExistingLabel) -> Result<Vec<String>> {
     let dir = volume.version_dir(label)?;
     let mut faults: Vec<String> = version::missing(volume, label, &dir)?.into_iter().collect();
-    match dir.dir_if_exists(ORIG)? {
-        None if faults.is_empty() => faults.push(format!("it has no {ORIG}")),
-        Some(orig) if btrfs::is_subvolume(&orig)? && btrfs::access(&orig)? == Access::Writable => {
+    if let Some(fault) = version::fault_of_part(&dir, ORIG)? {
+        if faults.is_empty() {
+            faults.push(fault);
+        }
+    } else {
+        let orig = dir.dir(ORIG)?;
+        if btrfs::is_subvolume(&orig)? && btrfs::access(&orig)? == Access::Writable {
             faults.push(format!("{ORIG} is writable, and was frozen when the version was deployed"));
         }
-        _ => {}
     }
     faults.extend(of_menu(volume, label)?);
     Ok(faults)

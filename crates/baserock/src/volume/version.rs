@@ -3,6 +3,7 @@
 use serde::Serialize;
 use system::dir::{Dir, MOST_TEXT};
 use system::error::{Error, Result};
+use system::inode;
 
 use super::Volume;
 use crate::boot::BootRecord;
@@ -76,12 +77,23 @@ fn unreadable(error: Error) -> Result<String> {
     }
 }
 
+/// The fault of `run` or `orig`. A link in the place of one could lead to another version's tree, or out of the volume.
+pub(super) fn fault_of_part(dir: &Dir, part: &str) -> Result<Option<String>> {
+    Ok(match dir.stat_of(part)? {
+        None => Some(format!("it has no {part}")),
+        Some(stat) if !inode::is_directory(&stat) => {
+            Some(format!("its {part} is damaged: it is no directory"))
+        }
+        Some(_) => None,
+    })
+}
+
 fn look(volume: &Volume, label: &ExistingLabel, dir: &Dir) -> Result<Option<String>> {
     if dir.has(INCOMPLETE)? {
         return Ok(Some("its deployment has not ended".into()));
     }
-    if !dir.has(RUN)? {
-        return Ok(Some(format!("it has no {RUN}")));
+    if let Some(fault) = fault_of_part(dir, RUN)? {
+        return Ok(Some(fault));
     }
     if let Some(reason) = pending::fault(dir)? {
         return Ok(Some(format!("{MERGING} is {reason}")));
@@ -91,8 +103,8 @@ fn look(volume: &Volume, label: &ExistingLabel, dir: &Dir) -> Result<Option<Stri
         Err(error) => return Ok(Some(format!("{BOOT_RECORD} is {}", error.reason()))),
         Ok(record) => record,
     };
-    if !dir.has(ORIG)? {
-        return Ok(Some(format!("it has no {ORIG}")));
+    if let Some(fault) = fault_of_part(dir, ORIG)? {
+        return Ok(Some(fault));
     }
     let has_trees = record.dtb || record.fdtdir;
     for (wanted, name) in [(record.kernel, KERNEL), (record.initramfs, INITRAMFS), (has_trees, layout::DTB)] {
