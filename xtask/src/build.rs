@@ -30,7 +30,7 @@ impl Purpose {
     }
 
     fn arguments(self) -> Vec<&'static str> {
-        let mut arguments = vec!["build", "--quiet", "--profile", self.profile()];
+        let mut arguments = vec!["--quiet", "--profile", self.profile()];
         if self == Purpose::Tests {
             arguments.extend(["--features", FAIL_POINTS]);
         }
@@ -93,7 +93,7 @@ impl Architecture {
 
     fn build(&self, purpose: Purpose, what: &[&str]) -> Result<PathBuf> {
         target_for(self.target)?;
-        let mut build = root::cargo();
+        let mut build = root::cargo("build");
         build.args(purpose.arguments()).args(what).args(["--target", self.target]);
         build.arg("--target-dir").arg(purpose.folder());
         let variable = self.target.replace('-', "_");
@@ -153,7 +153,7 @@ pub fn crates() -> Result<Vec<Target>> {
 }
 
 fn packages() -> Result<Vec<Package>> {
-    let metadata = root::output(root::cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
+    let metadata = root::output(root::cargo("metadata").args(["--no-deps", "--format-version", "1"]))?;
     Ok(serde_json::from_str::<Metadata>(&metadata)?.packages)
 }
 

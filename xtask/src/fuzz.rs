@@ -187,8 +187,8 @@ fn build() -> Result<PathBuf> {
     println!("building the fuzzer");
     let target = format!("{ARCH}-unknown-linux-gnu");
     let place = root::target().join("fuzz");
-    let mut build = root::cargo();
-    build.args(["build", "--quiet", "--package", "baserock-fuzz", "--bins", "--features", "fuzzer"]);
+    let mut build = root::cargo("build");
+    build.args(["--quiet", "--package", "baserock-fuzz", "--bins", "--features", "fuzzer"]);
     build.args(["--profile", "fuzz", "--target", &target]).arg("--target-dir").arg(&place);
     root::run(build.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f")))?;
     Ok(place.join(target).join("fuzz").join("baserock-fuzz"))

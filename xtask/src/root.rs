@@ -40,7 +40,9 @@ pub fn output(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("{name} printed something that is not text"))
 }
 
-/// The same cargo that runs this program.
-pub fn cargo() -> Command {
-    command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+/// A command of the same cargo that runs this program. The dependencies are those that are locked.
+pub fn cargo(subcommand: &str) -> Command {
+    let mut cargo = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args([subcommand, "--locked"]);
+    cargo
 }

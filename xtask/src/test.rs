@@ -65,8 +65,8 @@ const DOCUMENTATION: [&str; 2] = ["--workspace", "--doc"];
 
 /// `cargo test` with these programs.
 fn cargo(programs: &Path, what: &[&str], suites: &[String]) -> Command {
-    let mut test = root::cargo();
-    test.args(["test", "--no-fail-fast"]).args(what).args(suites.iter().flat_map(|name| ["--test", name]));
+    let mut test = root::cargo("test");
+    test.arg("--no-fail-fast").args(what).args(suites.iter().flat_map(|name| ["--test", name]));
     test.env("BASEROCK_PROGRAMS", programs);
     test
 }

@@ -2,6 +2,7 @@
 
 mod changes;
 mod circles;
+mod dependencies;
 mod documents;
 mod floors;
 mod house;
@@ -43,6 +44,7 @@ pub fn run() -> Result<()> {
     faults.extend(documents.check());
     faults.extend(documents.check_map(&text("README.md")?));
     faults.extend(suites::all().err().map(|error| format!("{error:#}")));
+    faults.extend(dependencies::check(&text(dependencies::ALLOWED)?)?);
     if faults.is_empty() {
         return Ok(());
     }
