@@ -104,6 +104,7 @@ impl Write for CountingWriter<'_> {
 pub struct Receiver {
     from: BufReader<PatientReader>,
     name: &'static str,
+    idle: Option<Duration>,
 }
 
 impl Receiver {
@@ -115,15 +116,29 @@ impl Receiver {
                 PatientReader { file, count: 0, given_up, limit: Limit::Silence },
             ),
             name,
+            idle: None,
         }
+    }
+
+    /// From now on, the other side may send nothing but heartbeats for so long.
+    pub fn limit_idleness(&mut self, idle: Duration) {
+        self.idle = Some(idle);
     }
 
     /// The next frame that is not a heartbeat. A silence of a minute is an error.
     pub fn receive(&mut self) -> Result<Frame> {
+        let begun = Instant::now();
         loop {
             let frame = frame::read(&mut self.from).map_err(|error| self.explain(error))?;
             if frame.kind != kind::HEARTBEAT {
                 return Ok(frame);
+            }
+            if self.idle.is_some_and(|idle| begun.elapsed() > idle) {
+                let minutes = begun.elapsed().as_secs() / 60;
+                let name = self.name;
+                return Err(Error::refused(format!(
+                    "{name} has answered nothing for {minutes} minutes, although its connection works"
+                )));
             }
         }
     }
@@ -219,4 +234,26 @@ pub struct Channel<'a> {
     pub sender: &'a Sender,
     /// From the sender.
     pub receiver: &'a mut Receiver,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+
+    use super::*;
+
+    #[test]
+    fn heartbeats_alone_are_no_answer() {
+        let (from, to) = nix::unistd::pipe().unwrap();
+        let mut to = File::from(OwnedFd::from(to));
+        let mut receiver = Receiver::new(File::from(OwnedFd::from(from)), "the target", Arc::default());
+        for kind in [kind::HEARTBEAT, kind::HELLO, kind::HEARTBEAT] {
+            frame::write(&mut to, kind, b"").unwrap();
+        }
+        receiver.limit_idleness(Duration::from_secs(3600));
+        assert_eq!(receiver.receive().unwrap().kind, kind::HELLO);
+        receiver.limit_idleness(Duration::ZERO);
+        let error = receiver.receive().err().unwrap().to_string();
+        assert!(error.contains("has answered nothing"), "{error}");
+    }
 }

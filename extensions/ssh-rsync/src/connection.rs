@@ -12,6 +12,7 @@ use crate::bootstrap::{self, Agent, Listening, Word};
 use crate::channel::{Heartbeats, Receiver, Sender};
 use crate::destination::Destination;
 use crate::lost::Lost;
+use crate::protocol::IDLE;
 use crate::ssh::{Ended, Questions, Ssh, SshOptions};
 use crate::words;
 
@@ -142,6 +143,7 @@ impl Attempts<'_> {
             }
         }
         ssh.forget();
+        receiver.limit_idleness(IDLE);
         let sender = Sender::new(stdin, "the target");
         let connection = Connection { _heartbeats: sender.send_heartbeats(), sender, receiver, ssh };
         Ok(Attempt::Made(Box::new(connection)))

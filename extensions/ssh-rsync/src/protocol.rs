@@ -18,6 +18,8 @@ pub const VERSION: u32 = 1;
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
 /// A side that has been silent for so long is taken to be gone.
 pub const SILENCE: Duration = Duration::from_secs(60);
+/// A target that sends nothing but heartbeats for so long is taken to be stuck. No step of an upgrade takes so long without a word.
+pub const IDLE: Duration = Duration::from_secs(3600);
 /// The time that a login shell has from its first byte until it runs the command that it is given.
 pub const PREAMBLE: Duration = Duration::from_secs(15);
 

@@ -39,6 +39,13 @@ const DEEPEST: u32 = 4;
 /// Most manifests and indexes that are read.
 const MOST: u32 = 256;
 
+/// What is read of an image's configuration. It can be empty.
+#[derive(Deserialize)]
+struct Config {
+    #[serde(flatten)]
+    platform: Option<Platform>,
+}
+
 /// The annotations that name an image.
 const NAMES: [&str; 2] = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
 
@@ -105,7 +112,7 @@ impl Search<'_> {
             Some(platform.clone())
         } else {
             let path = content::blob_path(&config.digest, self.archive)?;
-            error::if_exists(self.json::<Platform>(&path, &config.digest))?
+            error::if_exists(self.json::<Config>(&path, &config.digest))?.and_then(|config| config.platform)
         };
         if !self.wish.allows(platform.as_ref()) {
             return Ok(());
