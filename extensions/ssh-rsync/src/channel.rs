@@ -238,15 +238,13 @@ pub struct Channel<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::OwnedFd;
-
     use super::*;
 
     #[test]
     fn heartbeats_alone_are_no_answer() {
         let (from, to) = nix::unistd::pipe().unwrap();
-        let mut to = File::from(OwnedFd::from(to));
-        let mut receiver = Receiver::new(File::from(OwnedFd::from(from)), "the target", Arc::default());
+        let mut to = File::from(to);
+        let mut receiver = Receiver::new(File::from(from), "the target", Arc::default());
         for kind in [kind::HEARTBEAT, kind::HELLO, kind::HEARTBEAT] {
             frame::write(&mut to, kind, b"").unwrap();
         }
