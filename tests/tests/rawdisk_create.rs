@@ -2,9 +2,13 @@
 //!
 //! Pace: seconds
 
+use std::ffi::OsString;
 use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use baserock_tests::image::Image;
 use baserock_tests::image::volume_offset;
@@ -267,7 +271,16 @@ fn an_image_on_a_filesystem_without_nameless_files() {
     }
     let _mounted = Fuse::mount(&real, &fuse);
     let tree = inputs::busybox().unwrap();
-    let names = || fs::read_dir(&real).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    // FUSE keeps a removed file until the kernel has let go of the loop device, which it does a moment later.
+    let is_hidden = |name: &OsString| name.as_bytes().starts_with(b".fuse_hidden");
+    let all = || fs::read_dir(&real).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    let names = || {
+        let begun = Instant::now();
+        while all().iter().any(is_hidden) && begun.elapsed() < Duration::from_secs(20) {
+            sleep(Duration::from_millis(50));
+        }
+        all()
+    };
     fs::write(real.join(".disk.img.new"), "left by a killed process").unwrap();
     write(&tree, &fuse.join("disk.img"), &[("DISK_SIZE", "512M")]).ok();
     assert_eq!(names(), ["disk.img"]);
