@@ -8,6 +8,7 @@ use baserock_tests::bound::Bound;
 use baserock_tests::image::Image;
 use baserock_tests::programs;
 use baserock_tests::version::{config_sync, factory_image, manage, put_tree};
+use system::btrfs::{self, Access};
 
 /// A menu that the original tools wrote: one entry over the link, and nothing of ours anywhere.
 fn make_it_an_originals(image: &Image) {
@@ -207,6 +208,8 @@ fn sync_goes_on_after_a_version_whose_etc_cannot_be_replaced() {
         let systems = mounted.path().join("systems");
         fs::write(systems.join("factory/run/etc/motd"), "for all\n").unwrap();
         for label in ["a", "b"] {
+            let orig = mounted.dir().dir(format!("systems/{label}/orig")).unwrap();
+            btrfs::set_access(&orig, Access::Writable).unwrap();
             fs::remove_dir_all(systems.join(label).join("orig/etc")).unwrap();
             fs::write(systems.join(label).join("orig/etc"), "no directory").unwrap();
         }
