@@ -29,24 +29,26 @@ pub fn run(options: &Options) -> Result<()> {
     with_programs(|| {
         let trees = [inputs::debian(Debian::Updated)?, inputs::debian(Debian::Release)?];
         let image = image(&trees[1]);
-        let target = Target::start(&image, "factory");
-        let mut before: Option<String> = None;
+        let mut running = "factory".to_owned();
         println!("| upgrades | MiB taken | MiB unused |\n|---|---|---|");
         for number in 1..=options.upgrades {
             let label = format!("v{number}");
             let tree = &trees[(number - 1) % 2];
+            let target = Target::start(&image, &running);
             let pushed = target.push(tree, &label).stdout(Stdio::null()).status()?;
             ensure!(pushed.success(), "the push failed");
             target.system.manage(&["set-default", &label]).ok();
-            if let Some(before) = before.replace(label.clone()) {
-                target.system.manage(&["remove", &before]).ok();
-            }
+            drop(target);
+            // The machine boots the new version.
+            let target = Target::start(&image, &label);
+            target.system.manage(&["remove", "--force", &running]).ok();
             let amount = taken(&target.system.top_level().dir(), &label)?;
             println!("| {number} | {} | {} |", amount.stored >> 20, amount.unused >> 20);
             if number == options.upgrades {
                 let fresh = taken(&self::image(tree).mount("subvolid=5").dir(), "factory")?;
                 println!("\nspace ratio: {:.3} (bar: 1.1)", ratio(amount.stored, fresh.stored));
             }
+            running = label;
         }
         Ok(())
     })
