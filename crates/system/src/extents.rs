@@ -1,22 +1,23 @@
 //! Extents that files use only in part. btrfs frees an extent as a whole, so that one block of it keeps all others from being written to.
 //!
-//! Such extents remain when a file that shared some of its blocks with another is deleted. [`rewrite`] copies the parts that are used, and lets
-//! all their users share the copy. The kernel compares the contents before it does so. No content, time or flag of a file changes, so that files may be in
-//! use and subvolumes read-only.
+//! Such extents remain when a file that shared some of its blocks with another is deleted. [`Usage::rewrite`] copies the parts that are used, and
+//! lets all their users share the copy. The kernel compares the contents before. No content, time or flag of a file changes, so files may be in
+//! use, and subvolumes read-only.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
 use crate::btrfs;
 use crate::dir::Dir;
-use crate::error::{Error, OrCannot, Result};
+use crate::error::{Error, OrCannot, Result, if_exists};
 use crate::resolve::Links;
 use crate::signal;
 use crate::step::change;
@@ -28,8 +29,9 @@ use crate::sys::trees::{self, FilePart};
 const AT_ONCE: usize = 16 << 20;
 
 /// The use of the extents of some subvolumes.
-#[derive(Debug, Default)]
-pub struct Usage {
+#[derive(Debug)]
+pub struct Usage<'a> {
+    subvolumes: &'a [Dir],
     extents: HashMap<u64, Extent>,
 }
 
@@ -38,8 +40,8 @@ pub struct Usage {
 struct Extent {
     /// Bytes that it takes.
     stored: u64,
-    /// Whether it holds contents as they are.
-    is_plain: bool,
+    /// Whether it can be copied to gain space: it holds contents as they are, and no other subvolume is known to use it.
+    is_movable: bool,
     /// The parts that files use: offset in the extent, and length. Sorted. Nearly always it is one.
     parts: Vec<(u64, u64)>,
 }
@@ -52,7 +54,7 @@ impl Extent {
 
     /// Bytes that become free if the parts are copied. Parts that overlap are copied several times.
     fn gain(&self) -> u64 {
-        if self.is_plain { self.stored.saturating_sub(self.used()) } else { 0 }
+        if self.is_movable { self.stored.saturating_sub(self.used()) } else { 0 }
     }
 }
 
@@ -61,21 +63,21 @@ impl Extent {
 pub struct Amount {
     /// The extents that files use.
     pub stored: u64,
-    /// The part of these that no file uses, and that [`rewrite`] can make free.
+    /// The part of these that no file uses, and that [`Usage::rewrite`] can make free.
     pub unused: u64,
 }
 
 /// Reads which extents the files of the subvolumes use, as far as it is committed.
-pub fn usage(subvolumes: &[Dir]) -> Result<Usage> {
-    let mut usage = Usage::default();
+pub fn usage(subvolumes: &[Dir]) -> Result<Usage<'_>> {
+    let mut usage = Usage { subvolumes, extents: HashMap::new() };
     for subvolume in subvolumes {
         parts(subvolume, |part| {
             let extent = usage.extents.entry(part.extent).or_insert_with(|| Extent {
                 stored: part.stored,
-                is_plain: true,
+                is_movable: true,
                 parts: Vec::new(),
             });
-            extent.is_plain &= part.is_plain;
+            extent.is_movable &= part.is_plain;
             let key = (part.within, part.length);
             if let Err(at) = extent.parts.binary_search(&key) {
                 extent.parts.insert(at, key);
@@ -85,7 +87,7 @@ pub fn usage(subvolumes: &[Dir]) -> Result<Usage> {
     Ok(usage)
 }
 
-impl Usage {
+impl Usage<'_> {
     /// The sum over all extents.
     pub fn amount(&self) -> Amount {
         let add = |sum: Amount, extent: &Extent| Amount {
@@ -110,46 +112,43 @@ impl Usage {
         }
         worst
     }
-}
 
-/// Rewrites extents of the subvolumes until at most `tolerated` bytes in them are unused. Extents that another subvolume of the filesystem uses
-/// stay as they are. `scratch` is a directory of the filesystem; the copies are made in files without a name there.
-///
-/// Returns what is left. It is more than `tolerated` if the disk is full, if a signal comes, or if files have changed meanwhile.
-pub fn rewrite(subvolumes: &[Dir], scratch: &Dir, tolerated: u64) -> Result<Amount> {
-    let before = usage(subvolumes)?;
-    let mut worst = before.worst(tolerated);
-    if worst.is_empty() {
-        return Ok(before.amount());
-    }
-    spare_foreign(subvolumes, scratch, &mut worst)?;
-    for (part, places) in uses(subvolumes, &worst)? {
-        if signal::check().is_err() {
-            break;
+    /// Takes the extents that other subvolumes of the filesystem use for ones that cannot be moved: what is unused here may be used there. `any`
+    /// is any directory of the filesystem.
+    pub fn leave_shared(&mut self, any: &Dir) -> Result<()> {
+        let mut own = HashSet::new();
+        for subvolume in self.subvolumes {
+            own.insert(btrfs::identity(subvolume)?.id);
         }
-        match move_part(subvolumes, scratch, part.1, &places) {
-            Err(error) if error.is_no_space() => break,
-            outcome => outcome?,
+        let cannot = || any.shown("");
+        for tree in trees::trees(any.as_fd()).or_cannot("list the subvolumes of", cannot())? {
+            if own.contains(&tree) {
+                continue;
+            }
+            let leave = |part: FilePart| {
+                if let Some(extent) = self.extents.get_mut(&part.extent) {
+                    extent.is_movable = false;
+                }
+            };
+            trees::file_parts(any.as_fd(), tree, leave).or_cannot("read the extents of", cannot())?;
         }
+        Ok(())
     }
-    btrfs::commit(scratch)?;
-    Ok(usage(subvolumes)?.amount())
-}
 
-/// Leaves out the extents that other subvolumes use.
-fn spare_foreign(subvolumes: &[Dir], any: &Dir, extents: &mut HashSet<u64>) -> Result<()> {
-    let mut own = HashSet::new();
-    for subvolume in subvolumes {
-        own.insert(btrfs::identity(subvolume)?.id);
-    }
-    let cannot = || any.shown("");
-    for tree in trees::trees(any.as_fd()).or_cannot("list the subvolumes of", cannot())? {
-        if !own.contains(&tree) {
-            let mut spare = |part: FilePart| _ = extents.remove(&part.extent);
-            trees::file_parts(any.as_fd(), tree, &mut spare).or_cannot("read the extents of", cannot())?;
+    /// Rewrites extents until at most `tolerated` bytes are unused. More stay if the disk is full, if a signal comes, or if files change meanwhile.
+    /// `scratch` is a directory of the filesystem; the copies are made in files without a name there.
+    pub fn rewrite(&self, scratch: &Dir, tolerated: u64) -> Result<()> {
+        for (part, places) in uses(self.subvolumes, &self.worst(tolerated))? {
+            if signal::check().is_err() {
+                break;
+            }
+            match move_part(self.subvolumes, scratch, part.1, &places) {
+                Err(error) if error.is_no_space() => break,
+                outcome => outcome?,
+            }
         }
+        btrfs::commit(scratch)
     }
-    Ok(())
 }
 
 /// One place where files use a part of an extent.
@@ -183,56 +182,62 @@ fn parts(subvolume: &Dir, found: impl FnMut(FilePart)) -> Result<()> {
     trees::file_parts(subvolume.as_fd(), tree, found).or_cannot("read the extents of", subvolume.shown(""))
 }
 
-/// Copies a part, and lets all its places share the copy.
+/// Copies a part, and lets all its places share the copy. A part can have thousands of places, so each file is open only while it is worked on.
 fn move_part(subvolumes: &[Dir], scratch: &Dir, length: u64, places: &[Place]) -> Result<()> {
-    let mut files = Vec::new();
+    // Files of several lengths can end in the same block. Each length has a copy of its own.
+    let mut by_length: BTreeMap<u64, Vec<&Place>> = BTreeMap::new();
     for place in places {
-        let subvolume = &subvolumes[place.subvolume];
-        if let Some((file, path)) = open(subvolume, place.inode)? {
-            let size = file.metadata().or_cannot("examine", &path)?.len();
-            files.push((file, path, place.offset, length.min(size.saturating_sub(place.offset))));
+        if let Some((file, shown)) = open(subvolumes, place)? {
+            let size = file.metadata().or_cannot("examine", &shown)?.len();
+            let length = length.min(size.saturating_sub(place.offset));
+            by_length.entry(length).or_default().push(place);
         }
     }
-    // Files of several lengths can end in the same block. Each length has a copy of its own.
-    let lengths: BTreeSet<u64> = files.iter().map(|(.., length)| *length).collect();
-    for length in lengths.into_iter().filter(|&length| length > 0) {
-        let same = || files.iter().filter(|file| file.3 == length);
+    for (length, places) in by_length {
         for begin in (0..length).step_by(AT_ONCE) {
             let count = (length - begin).min(AT_ONCE as u64);
-            let Some((source, shown, offset, _)) = same().next() else { continue };
-            let mut content = vec![0; usize::try_from(count).unwrap_or(0)];
-            match source.read_exact_at(&mut content, offset + begin) {
-                // The file has become shorter.
-                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => continue,
-                outcome => outcome.or_cannot("read", shown)?,
-            }
-            let flags = OFlag::O_TMPFILE | OFlag::O_RDWR;
-            let copy = File::from(scratch.open_with(".", flags, 0o600, Links::Refuse)?);
-            change("copy a part of", shown, || copy.write_all_at(&content, 0))?;
-            for (file, path, offset, _) in same() {
-                share(&copy, count, file, offset + begin, path)?;
+            let Some(copy) = copy(subvolumes, scratch, places[0], begin, count)? else { continue };
+            for place in &places {
+                if let Some((file, shown)) = open(subvolumes, place)? {
+                    share(&copy, count, &file, place.offset + begin, &shown)?;
+                }
             }
         }
     }
     Ok(())
 }
 
-/// Opens the file with this inode. `None` if it has no path that the kernel can tell.
-fn open(subvolume: &Dir, inode: u64) -> Result<Option<(File, PathBuf)>> {
-    let tree = btrfs::identity(subvolume)?.id;
-    match ioctl::inode_path(subvolume.as_fd(), tree, inode) {
-        Ok(Some(path)) => {
-            let path = PathBuf::from(OsString::from_vec(path)).components().collect::<PathBuf>();
-            Ok(Some((subvolume.file(&path)?, subvolume.shown(&path))))
-        }
-        Ok(None) => Ok(None),
-        Err(error) if error.raw_os_error() == Some(libc::ENAMETOOLONG) => Ok(None),
-        Err(error) => Err(error).or_cannot("find a file in", subvolume.shown("")),
+/// A file without a name that has the content. `None` if the file has become shorter or is gone.
+fn copy(subvolumes: &[Dir], scratch: &Dir, place: &Place, begin: u64, count: u64) -> Result<Option<File>> {
+    let Some((source, shown)) = open(subvolumes, place)? else { return Ok(None) };
+    let mut content = vec![0; usize::try_from(count).unwrap_or(AT_ONCE)];
+    match source.read_exact_at(&mut content, place.offset + begin) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+        outcome => outcome.or_cannot("read", &shown)?,
     }
+    let flags = OFlag::O_TMPFILE | OFlag::O_RDWR;
+    let copy = File::from(scratch.open_with(".", flags, 0o600, Links::Refuse)?);
+    change("copy a part of", &shown, || copy.write_all_at(&content, 0))?;
+    Ok(Some(copy))
+}
+
+/// Opens the file. `None` if it is gone, or if its path is longer than the kernel can tell.
+fn open(subvolumes: &[Dir], place: &Place) -> Result<Option<(File, PathBuf)>> {
+    let subvolume = &subvolumes[place.subvolume];
+    let tree = btrfs::identity(subvolume)?.id;
+    let path = match ioctl::inode_path(subvolume.as_fd(), tree, place.inode) {
+        Err(error) if error.raw_os_error() == Some(libc::ENAMETOOLONG) => None,
+        path => path.or_cannot("find a file in", subvolume.shown(""))?,
+    };
+    let Some(path) = path else { return Ok(None) };
+    // It ends with a slash, which the path does not need.
+    let path = PathBuf::from(OsString::from_vec(path)).components().collect::<PathBuf>();
+    let file = if_exists(subvolume.file(&path))?;
+    Ok(file.map(|file| (file, subvolume.shown(&path))))
 }
 
 /// Lets the file share the copy. A file that has other content by now, or that the kernel swaps to, stays as it is.
-fn share(copy: &File, length: u64, file: &File, offset: u64, shown: &std::path::Path) -> Result<()> {
+fn share(copy: &File, length: u64, file: &File, offset: u64, shown: &Path) -> Result<()> {
     let mut done = 0;
     while done < length {
         let shared = change("share blocks with", shown, || {

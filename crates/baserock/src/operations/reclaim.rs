@@ -5,7 +5,7 @@
 
 use system::btrfs;
 use system::error::Result;
-use system::extents;
+use system::extents::{self, Usage};
 use system::observer::Observer;
 
 use crate::layout::PRIVATE;
@@ -24,19 +24,33 @@ pub fn reclaim(volume: &Volume, observer: &dyn Observer) -> Result<()> {
         let found = volume.subvolumes(&version.label)?.into_iter();
         subvolumes.extend(found.filter(|found| !found.is_nested).map(|found| found.dir));
     }
-    let amount = extents::usage(&subvolumes)?.amount();
-    let tolerated = (amount.stored - amount.unused) / TOLERATED;
-    if amount.unused <= tolerated {
+    let mut usage = extents::usage(&subvolumes)?;
+    if excess(&usage) == 0 {
+        return Ok(());
+    }
+    usage.leave_shared(volume.top())?;
+    if excess(&usage) == 0 {
         return Ok(());
     }
     observer.phase("freeing what the other versions keep taken");
-    let private = volume.top().ensure_dir(PRIVATE, 0o700)?;
-    let left = extents::rewrite(&subvolumes, &private, tolerated)?;
-    if left.unused > tolerated {
+    usage.rewrite(&volume.top().ensure_dir(PRIVATE, 0o700)?, tolerated(&usage))?;
+    let mut left = extents::usage(&subvolumes)?;
+    left.leave_shared(volume.top())?;
+    if excess(&left) > 0 {
         observer.note(format!(
-            "{} MiB are used by no version, and still taken because versions use parts of the same extents; the next removal tries again",
-            left.unused >> 20
+            "{} MiB that no version uses are not free yet: the disk was too full, or files changed meanwhile; the next removal tries again",
+            left.amount().unused >> 20
         ));
     }
     Ok(())
+}
+
+fn tolerated(usage: &Usage<'_>) -> u64 {
+    let amount = usage.amount();
+    (amount.stored - amount.unused) / TOLERATED
+}
+
+/// Unused bytes beyond what is tolerated.
+fn excess(usage: &Usage<'_>) -> u64 {
+    usage.amount().unused.saturating_sub(tolerated(usage))
 }

@@ -68,5 +68,11 @@ fn attempt(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result
             "{label} is removed; its space will be free when nothing has its files open any more"
         ));
     }
-    reclaim::reclaim(volume, observer)
+    // The version is gone. What cannot be made free on top of that is no failure of the removal.
+    if let Err(error) = reclaim::reclaim(volume, observer) {
+        observer.warn(format!(
+            "{label} is removed, but what other versions keep taken of it is not free: {error}"
+        ));
+    }
+    Ok(())
 }
