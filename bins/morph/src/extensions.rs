@@ -165,7 +165,7 @@ fn executable(path: &Path, status: &fs::Metadata) -> Result<()> {
         }
         Some(Interpreter { program, argument: Some(argument) }) if program.ends_with("env") => {
             match argument.to_str().filter(|name| !name.contains(['=', ' ']) && !name.starts_with('-')) {
-                Some(name) if !system::process::is_installed(name) => Err(Error::refused(format!(
+                Some(name) if system::process::find_in_path(name).is_none() => Err(Error::refused(format!(
                     "the extension {shown} needs the interpreter {name}, which is not there"
                 ))),
                 _ => Ok(()),

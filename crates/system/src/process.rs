@@ -51,12 +51,6 @@ pub struct Conversation {
     pub stderr: File,
 }
 
-/// Whether a program of this name is found in `PATH`.
-pub fn is_installed(name: &str) -> bool {
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).is_file()))
-}
-
 /// A program that was started. It is ended when this is dropped.
 pub struct Process {
     child: Child,
@@ -254,9 +248,18 @@ pub fn become_program(
 
 /// The path of a program in `PATH` or the system directories; `None` if it is not installed.
 pub fn find(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(PathBuf::from);
-    std::env::split_paths(&path).chain(system).map(|dir| dir.join(name)).find(|path| path.is_file())
+    find_in_path(name).or_else(|| in_one_of(system.into_iter(), name))
+}
+
+/// The path of a program in `PATH`, where other programs look for it; `None` if it is not there.
+pub fn find_in_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    in_one_of(std::env::split_paths(&path), name)
+}
+
+fn in_one_of(mut folders: impl Iterator<Item = PathBuf>, name: &str) -> Option<PathBuf> {
+    folders.find_map(|folder| Some(folder.join(name)).filter(|path| path.is_file()))
 }
 
 /// Reads both streams to their ends, and looks for signals in between.
