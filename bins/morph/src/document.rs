@@ -28,18 +28,11 @@ pub fn parse<T: DeserializeOwned>(path: &Path, text: &str, kind: &str) -> Result
         Some(found) => return Err(Error::malformed(path, format!("its kind is {found}, not {kind}"))),
         None => return Err(Error::malformed(path, format!("it has no `kind:`; a {kind} is wanted"))),
     }
-    let error = match serde_yaml::from_str(text) {
-        Ok(document) => return Ok(document),
-        Err(error) => error,
+    let document = match scalars::flattened(text) {
+        Some(value) => serde_yaml::from_value(value),
+        None => serde_yaml::from_str(text),
     };
-    // Some values are lists. Then the texts of all scalars are read first.
-    match (error.to_string().contains("expected a string"), scalars::with_texts(text)) {
-        (true, Some(mut value)) => {
-            scalars::flatten(&mut value);
-            serde_yaml::from_value(value).map_err(|error| Error::malformed(path, one_line(&error)))
-        }
-        _ => Err(Error::malformed(path, one_line(&error))),
-    }
+    document.map_err(|error| Error::malformed(path, one_line(&error)))
 }
 
 #[derive(Deserialize)]
