@@ -221,6 +221,10 @@ fn decoder<'a>(format: Compression, input: Input<'a>) -> io::Result<Box<dyn Deco
         Compression::Lzip => Box::new(XzDecoder::new_stream(input, Stream::new_lzip_decoder(MEMORY, 0)?)),
         Compression::Lzma => Box::new(XzDecoder::new_stream(input, Stream::new_lzma_decoder(MEMORY)?)),
         Compression::Zst => {
+            let mut input = input;
+            if window(input.peek(FRAME_HEADER)?).is_some_and(|window| window > 1 << DICTIONARY) {
+                return Err(io::Error::other(TooMuchMemory));
+            }
             let mut decoder = ZstdDecoder::with_buffer(input)?.single_frame();
             decoder.window_log_max(DICTIONARY)?;
             Box::new(decoder)
@@ -228,13 +232,33 @@ fn decoder<'a>(format: Compression, input: Input<'a>) -> io::Result<Box<dyn Deco
     })
 }
 
-/// Tells a stream that needs too much memory from a damaged one.
-fn explain(error: io::Error) -> io::Error {
-    let lzma = error.get_ref().and_then(|inner| inner.downcast_ref::<lzma::Error>());
-    if lzma == Some(&lzma::Error::MemLimit) || error.to_string().contains("too much memory") {
-        return io::Error::other(TooMuchMemory);
+/// Bytes of the longest header of a frame of zstd.
+const FRAME_HEADER: usize = 18;
+
+/// The bytes that the frame of zstd with this beginning refers back to, as RFC 8878 has them. The decoder itself does not tell why it refuses one.
+/// `None` if the header is cut short.
+fn window(frame: &[u8]) -> Option<u64> {
+    const MAGIC: usize = 4;
+    let descriptor = *frame.get(MAGIC)?;
+    if descriptor & 0x20 == 0 {
+        let window = *frame.get(MAGIC + 1)?;
+        let base = 1u64 << (10 + (window >> 3));
+        return Some(base + base / 8 * u64::from(window & 7));
     }
-    error
+    // The frame is its own window, so its size counts. It comes after the number of a dictionary.
+    let at = MAGIC + 1 + [0, 1, 2, 4][usize::from(descriptor & 3)];
+    let (length, more) = [(1, 0), (2, 256), (4, 0), (8, 0)][usize::from(descriptor >> 6)];
+    let mut size = [0; 8];
+    size[..length].copy_from_slice(frame.get(at..at + length)?);
+    Some(u64::from_le_bytes(size).saturating_add(more))
+}
+
+/// Tells a stream of the family of lzma that needs too much memory from a damaged one.
+fn explain(error: io::Error) -> io::Error {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(lzma::Error::MemLimit) => io::Error::other(TooMuchMemory),
+        _ => error,
+    }
 }
 
 #[cfg(test)]
@@ -255,6 +279,22 @@ mod tests {
 
     fn compressed(program: &str, content: &[u8]) -> Vec<u8> {
         Program::new(program).args(["-c"]).input(content).run().unwrap().stdout
+    }
+
+    #[test]
+    fn the_window_of_a_frame_is_read() {
+        let frame = |rest: &[u8]| [&[0x28, 0xb5, 0x2f, 0xfd][..], rest].concat();
+        for (rest, found) in [
+            (&[0x00, 0x00][..], Some(1 << 10)),
+            (&[0x00, 0xa9], Some((1 << 31) + (1 << 28))),
+            (&[0x20, 77], Some(77)),
+            (&[0x61, 0, 1, 0], Some(257)),
+            (&[0xe3, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0], Some(1 << 32)),
+            (&[0xe0, 0], None),
+            (&[], None),
+        ] {
+            assert_eq!(window(&frame(rest)), found, "{rest:x?}");
+        }
     }
 
     #[test]
