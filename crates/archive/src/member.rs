@@ -316,12 +316,10 @@ fn apply(
             if let Some(name) = key.strip_prefix("SCHILY.xattr.") {
                 insert(pax::attribute_name(name).into_bytes(), value.to_vec());
             } else if let Some(name) = key.strip_prefix("LIBARCHIVE.xattr.") {
-                let wrong =
-                    || format!("an extended header has {}, which cannot be read", shown(key.as_bytes()));
-                insert(
-                    pax::decoded_name(name).ok_or_else(wrong)?,
-                    pax::decoded_value(value).ok_or_else(wrong)?,
-                );
+                let value = pax::decoded_value(value).ok_or_else(|| {
+                    format!("an extended header has {}, which cannot be read", shown(key.as_bytes()))
+                })?;
+                insert(pax::decoded_name(name), value);
             } else if !pax::is_known(key) {
                 unknown(format!("the record {} of extended headers", shown(key.as_bytes())));
             }

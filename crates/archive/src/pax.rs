@@ -1,5 +1,9 @@
 //! The records of an extended header. An invalid record is an error, and is never skipped.
 
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use percent_encoding::percent_decode_str;
 use system::metadata::Time;
 
 /// The records of `data`, `LENGTH KEY=VALUE\n` each, in order.
@@ -57,44 +61,19 @@ pub fn attribute_name(key: &str) -> String {
 }
 
 /// The name of an extended attribute of libarchive: anything unusual is written as `%` and two hexadecimal digits.
-pub fn decoded_name(key: &str) -> Option<Vec<u8>> {
-    let mut name = Vec::new();
-    let mut rest = key.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        if byte == b'%' {
-            let digits = std::str::from_utf8(after.get(..2)?).ok()?;
-            name.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = &after[2..];
-        } else {
-            name.push(byte);
-            rest = after;
-        }
-    }
-    Some(name)
+pub fn decoded_name(key: &str) -> Vec<u8> {
+    percent_decode_str(key).collect()
 }
 
-/// A value in base 64, as libarchive writes it: without padding.
+/// A value in base 64. libarchive writes it without padding.
 pub fn decoded_value(value: &[u8]) -> Option<Vec<u8>> {
-    let text = value.strip_suffix(b"==").or_else(|| value.strip_suffix(b"=")).unwrap_or(value);
-    let mut decoded = Vec::with_capacity(text.len());
-    for group in text.chunks(4) {
-        let mut bits: u32 = 0;
-        for &letter in group {
-            let digit = match letter {
-                b'A'..=b'Z' => letter - b'A',
-                b'a'..=b'z' => letter - b'a' + 26,
-                b'0'..=b'9' => letter - b'0' + 52,
-                b'+' => 62,
-                b'/' => 63,
-                _ => return None,
-            };
-            bits = (bits << 6) | u32::from(digit);
-        }
-        bits <<= 6 * (4 - group.len());
-        let bytes = &bits.to_be_bytes()[1..];
-        decoded.extend(bytes.get(..group.len().checked_sub(1).filter(|&count| count > 0)?)?);
-    }
-    Some(decoded)
+    const LIBARCHIVE: GeneralPurpose = GeneralPurpose::new(
+        &STANDARD,
+        GeneralPurposeConfig::new()
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+            .with_decode_allow_trailing_bits(true),
+    );
+    LIBARCHIVE.decode(value).ok()
 }
 
 /// Whether a record belongs to what is read elsewhere, or tells only how the archive was made.
@@ -167,8 +146,8 @@ mod tests {
 
     #[test]
     fn attributes_of_libarchive_are_decoded() {
-        assert_eq!(decoded_name("user.a%3Db%2525").unwrap(), b"user.a=b%25");
-        assert_eq!(decoded_name("user.%4"), None);
+        assert_eq!(decoded_name("user.a%3Db%2525"), b"user.a=b%25");
+        assert_eq!(decoded_name("user.%4"), b"user.%4");
         for (text, value) in
             [("", &b""[..]), ("aGk", b"hi"), ("aGk=", b"hi"), ("AP+/", b"\0\xff\xbf"), ("aA", b"h")]
         {

@@ -7,6 +7,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use percent_encoding::percent_decode_str;
 use system::error::{Error, OrCannot, Result};
 
 use crate::checksum::Checksum;
@@ -14,7 +15,7 @@ use crate::download::Download;
 use crate::failure::Patience;
 use crate::server;
 use crate::small::read_small;
-use crate::url::{decoded, shown};
+use crate::url::shown;
 
 /// The source of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +109,7 @@ impl Source {
             Source::Url(url) => {
                 let path = url.split(['?', '#']).next().unwrap_or(url);
                 let last = path.rsplit('/').next().unwrap_or_default();
-                String::from_utf8_lossy(&decoded(last)).into_owned()
+                percent_decode_str(last).decode_utf8_lossy().into_owned()
             }
             Source::Input => "-".to_owned(),
         }
@@ -136,7 +137,7 @@ fn local(rest: &str) -> Result<PathBuf> {
     if !path.starts_with('/') {
         return Err(Error::refused(format!("file://{rest} names another machine; use file:///PATH")));
     }
-    Ok(OsString::from_vec(decoded(path)).into())
+    Ok(OsString::from_vec(percent_decode_str(path).collect()).into())
 }
 
 /// The URL of the list beside the file: the suffix is added to the path, before a query.

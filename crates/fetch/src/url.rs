@@ -1,5 +1,7 @@
 //! URLs: taken apart, joined with redirections, and shown without secrets.
 
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
+
 /// A URL with a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
@@ -116,29 +118,8 @@ pub fn shown(url: &str) -> String {
     }
 }
 
-/// Undoes `%XX`.
-pub fn decoded(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let code = after.get(..2).filter(|code| code.iter().all(u8::is_ascii_hexdigit));
-        let code = code.and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
-        match code {
-            Some(code) if first == b'%' => {
-                bytes.push(code);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    bytes
-}
-
 fn user_info(text: &str) -> (String, Option<String>) {
-    let plain = |text| String::from_utf8_lossy(&decoded(text)).into_owned();
+    let plain = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
     match text.split_once(':') {
         Some((user, password)) => (plain(user), Some(plain(password))),
         None => (plain(text), None),
@@ -152,16 +133,21 @@ fn is_absolute(location: &str) -> bool {
     })
 }
 
+/// What does not belong in a URL, beside everything beyond ASCII.
+const UNUSUAL: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
 fn encoded(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for &byte in bytes {
-        if byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.extend(format!("%{byte:02X}").chars());
-        }
-    }
-    text
+    percent_encode(bytes, UNUSUAL).to_string()
 }
 
 /// The path and query with `.` and `..` resolved in the path.
