@@ -8,8 +8,10 @@ use serde_yaml::{Mapping, Value};
 
 /// The document with texts in place of all lists and maps among the parameters. `None` if there are none, or if it is not YAML.
 pub fn flattened(text: &str) -> Option<Value> {
-    let mut document = with_texts(text)?;
-    flatten(&mut document).then_some(document)
+    let document = with_texts(text)?;
+    let mut flat = document.clone();
+    flatten(&mut flat);
+    (flat != document).then_some(flat)
 }
 
 /// The document with the text of the file in place of each scalar: `1.10` stays `1.10`. `None` if it is not YAML.
@@ -18,41 +20,34 @@ fn with_texts(text: &str) -> Option<Value> {
     Texts(&shape).deserialize(serde_yaml::Deserializer::from_str(text)).ok()
 }
 
-/// Turns parameters of deployments and builds that are lists or maps into texts from which YAML reads them. Returns whether there are any.
-fn flatten(document: &mut Value) -> bool {
+/// Turns parameters of deployments and builds that are lists or maps into texts from which YAML reads them.
+fn flatten(document: &mut Value) {
     match document {
-        Value::Sequence(items) => items.iter_mut().fold(false, |any, item| flatten(item) || any),
+        Value::Sequence(items) => items.iter_mut().for_each(flatten),
         Value::Mapping(map) => {
-            map.iter_mut().fold(false, |any, (name, value)| flatten_value(name.as_str(), value) || any)
-        }
-        _ => false,
-    }
-}
-
-fn flatten_value(name: Option<&str>, value: &mut Value) -> bool {
-    match (name, value) {
-        (Some("systems" | "subsystems"), systems) => flatten(systems),
-        (Some("deploy-defaults" | "build"), parameters) => flatten_parameters(parameters),
-        (Some("deploy"), Value::Mapping(deployments)) => {
-            deployments.values_mut().fold(false, |any, one| flatten_parameters(one) || any)
-        }
-        _ => false,
-    }
-}
-
-fn flatten_parameters(parameters: &mut Value) -> bool {
-    let mut any = false;
-    for (name, value) in parameters.as_mapping_mut().into_iter().flatten() {
-        any |= match value {
-            Value::Mapping(_) if name.as_str() == Some("<<") => flatten_parameters(value),
-            Value::Mapping(_) | Value::Sequence(_) => {
-                *value = Value::String(flow(value));
-                true
+            for (name, value) in map.iter_mut() {
+                match (name.as_str(), value) {
+                    (Some("systems" | "subsystems"), systems) => flatten(systems),
+                    (Some("deploy-defaults" | "build"), parameters) => flatten_parameters(parameters),
+                    (Some("deploy"), Value::Mapping(deployments)) => {
+                        deployments.values_mut().for_each(flatten_parameters);
+                    }
+                    _ => {}
+                }
             }
-            _ => false,
-        };
+        }
+        _ => {}
     }
-    any
+}
+
+fn flatten_parameters(parameters: &mut Value) {
+    for (name, value) in parameters.as_mapping_mut().into_iter().flatten() {
+        match value {
+            Value::Mapping(_) if name.as_str() == Some("<<") => flatten_parameters(value),
+            Value::Mapping(_) | Value::Sequence(_) => *value = Value::String(flow(value)),
+            _ => {}
+        }
+    }
 }
 
 /// A value that is no scalar, as text in YAML's flow style, in which numbers stay numbers.
