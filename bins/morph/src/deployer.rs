@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use baserock::boot::parameters::NAMES;
 use baserock::extension::Environment;
 use baserock::meta::{self, DeploymentMeta};
-use nix::sys::stat::{FileStat, SFlag};
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result, if_exists};
+use system::inode::is_link;
 use system::lock::Patience;
 use system::resolve::Links;
 use system::{atomic, folder, signal};
@@ -176,9 +176,7 @@ fn place(tree: &Path, location: &str) -> Result<PathBuf> {
         existing = existing.parent().unwrap_or(Path::new(""));
     };
     let first = missing.components().next().map_or(name, |part| part.as_os_str());
-    let is_link =
-        |stat: FileStat| SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFLNK;
-    if folder.stat_of(first)?.is_some_and(is_link) {
+    if folder.stat_of(first)?.is_some_and(|stat| is_link(&stat)) {
         return Err(refused("is a link in the system; name the place to which it leads"));
     }
     let real = fs::read_link(folder.proc_path()).or_cannot("find", folder.shown(""))?;

@@ -12,6 +12,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{AccessFlags, access, fsync};
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
+use system::inode::is_link;
 use system::namespace::Privilege;
 use system::step::change;
 use system::{atomic, signal};
@@ -114,9 +115,7 @@ impl Store {
 
     /// The default chroot's label, if one is set and exists.
     pub fn default(&self) -> Result<Option<ExistingLabel>> {
-        let is_link =
-            self.dir.stat_of(DEFAULT)?.is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFLNK);
-        if !is_link {
+        if !self.dir.stat_of(DEFAULT)?.is_some_and(|stat| is_link(&stat)) {
             return Ok(None);
         }
         let Some(label) = ExistingLabel::of_file(self.dir.read_link(DEFAULT)?.as_os_str()) else {

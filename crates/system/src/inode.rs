@@ -272,6 +272,11 @@ pub fn is_directory(stat: &FileStat) -> bool {
     stat.st_mode & libc::S_IFMT == libc::S_IFDIR
 }
 
+/// Whether it is the `stat` of a symbolic link.
+pub fn is_link(stat: &FileStat) -> bool {
+    stat.st_mode & libc::S_IFMT == libc::S_IFLNK
+}
+
 /// The times in a `stat`.
 pub fn times(stat: &FileStat) -> Times {
     let time =

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use nix::sys::stat::FileStat;
 use system::atomic;
 use system::btrfs::{self, Access};
 use system::dir::{Dir, MOST_TEXT};
 use system::error::{Error, Result};
 use system::flags;
+use system::inode::is_link;
 use system::observer::Observer;
 use system::owners::IdMoves;
 use system::signal;
@@ -144,9 +144,8 @@ fn check(volume: &Volume, survey: &Survey, label: &ExistingLabel) -> Result<Dir>
 
 /// Fails if `etc` or its fstab is a link, because both are written anew in the version.
 fn refuse_links(orig: &Dir, shown: &str) -> Result<()> {
-    let is_link = |stat: FileStat| stat.st_mode & libc::S_IFMT == libc::S_IFLNK;
     for (path, what) in [("etc", "directory"), ("etc/fstab", "file")] {
-        if orig.stat_beneath(Path::new(path))?.is_some_and(is_link) {
+        if orig.stat_beneath(Path::new(path))?.is_some_and(|stat| is_link(&stat)) {
             return Err(Error::refused(format!(
                 "{shown}/{path} is a symbolic link, and would be written to; make it a {what}"
             )));

@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use system::dir::Dir;
 use system::error::{Error, Result};
+use system::inode::is_link;
 
 use crate::layout::SHARED;
 
@@ -72,9 +73,7 @@ fn led_to(tree: &Dir, name: &str) -> Result<Option<PathBuf>> {
             continue;
         }
         let here = path.join(&part);
-        let is_link =
-            tree.stat_beneath(&here)?.is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFLNK);
-        if !is_link {
+        if !tree.stat_beneath(&here)?.is_some_and(|stat| is_link(&stat)) {
             path = here;
             continue;
         }

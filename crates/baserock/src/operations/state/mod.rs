@@ -9,7 +9,7 @@ use system::btrfs;
 use system::copy::Copier;
 use system::dir::{Dir, MOST_TEXT};
 use system::error::Result;
-use system::inode::{Inode, times};
+use system::inode::{Inode, is_link, times};
 use system::observer::Observer;
 use system::owners::IdMoves;
 use system::remove;
@@ -131,8 +131,7 @@ impl Excepted {
 /// Names each shared directory that has something in it and that the new version does not see, because its tree has a link there.
 fn name_hidden(state: &Dir, shipped: &Shipped<'_>, observer: &dyn Observer) -> Result<()> {
     for name in SHARED {
-        let is_link =
-            shipped.new.stat_of(name)?.is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFLNK);
+        let is_link = shipped.new.stat_of(name)?.is_some_and(|stat| is_link(&stat));
         let is_mounted = shipped.shared.iter().any(|shared| shared.name == name);
         if !is_link || is_mounted || !state.has(name)? || state.dir(name)?.entries()?.is_empty() {
             continue;

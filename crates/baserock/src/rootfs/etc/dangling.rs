@@ -5,9 +5,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use nix::fcntl::OFlag;
-use nix::sys::stat::FileStat;
 use system::dir::Dir;
 use system::error::Result;
+use system::inode::is_link;
 use system::resolve::Links;
 
 use super::staged::ETC;
@@ -37,8 +37,7 @@ pub fn point_out(plan: &mut Plan, old: &Dir, orig: &Dir) -> Result<usize> {
 
 /// Whether the path is a link to something in the old version.
 fn led_somewhere(old: &Dir, path: &Path) -> Result<bool> {
-    let is_link = |stat: FileStat| stat.st_mode & libc::S_IFMT == libc::S_IFLNK;
-    Ok(old.stat_beneath(path)?.is_some_and(is_link) && exists(old, path)?)
+    Ok(old.stat_beneath(path)?.is_some_and(|stat| is_link(&stat)) && exists(old, path)?)
 }
 
 /// Whether there is something at the path from the root: in the merged `etc`, or elsewhere in the tree as built.

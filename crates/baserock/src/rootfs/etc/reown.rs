@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::stat::FileStat;
 use system::dir::Dir;
 use system::error::Result;
-use system::inode::{Inode, is_directory};
+use system::inode::{Inode, is_directory, is_link};
 use system::metadata::is_acl;
 use system::mount::{self, MountId};
 use system::owners::IdMoves;
@@ -231,8 +231,4 @@ impl Owning<'_> {
 
 fn has_acl(inode: &Inode<'_>, stat: &FileStat) -> Result<bool> {
     Ok(!is_link(stat) && inode.attribute_names()?.iter().any(|name| is_acl(name.to_bytes())))
-}
-
-fn is_link(stat: &FileStat) -> bool {
-    stat.st_mode & libc::S_IFMT == libc::S_IFLNK
 }
