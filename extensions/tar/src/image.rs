@@ -103,7 +103,11 @@ impl Wish {
         let (os, architecture, variant) = match parts.as_slice() {
             [os, architecture] => (os, architecture, None),
             [os, architecture, variant] => (os, architecture, Some((*variant).to_owned())),
-            _ => return Err(Error::refused(format!("{text:?} is no platform; one is linux/arm64"))),
+            _ => {
+                return Err(Error::refused(format!(
+                    "PLATFORM is {text:?}; use an operating system and a processor, such as linux/arm64"
+                )));
+            }
         };
         Ok(Platform { os: (*os).to_owned(), architecture: (*architecture).to_owned(), variant })
     }
