@@ -1,12 +1,12 @@
 //! The files of an image: read up to a limit, never through a link that leads out, and compared with their digests.
 
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 use baserock_archive::Compression;
+use delta::hash::Hash;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 use system::dir::Dir;
 use system::error::OrCannot;
 use system::resolve::Links;
@@ -26,14 +26,17 @@ pub enum Content {
 /// The largest index, manifest or configuration that is read, in bytes.
 const LARGEST: u64 = 4 << 20;
 
+/// Bytes that are read at once.
+const BUFFER: usize = 1 << 20;
+
 /// The path of a blob.
 pub fn blob_path(digest: &str, archive: &Path) -> Result<PathBuf> {
-    Ok(Path::new("blobs/sha256").join(hexadecimal(digest, archive)?))
+    hash(digest, archive)?;
+    Ok(Path::new("blobs/sha256").join(digest.trim_start_matches("sha256:")))
 }
 
-fn hexadecimal<'a>(digest: &'a str, archive: &Path) -> Result<&'a str> {
-    let plain = |text: &&str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    let hash = digest.strip_prefix("sha256:").filter(plain);
+fn hash(digest: &str, archive: &Path) -> Result<Hash> {
+    let hash = digest.strip_prefix("sha256:").and_then(|text| Hash::parse(&text.to_ascii_lowercase()));
     hash.ok_or_else(|| Error::malformed(archive, format!("{digest:?} is no SHA-256 digest")))
 }
 
@@ -57,27 +60,10 @@ pub fn check(folder: &Dir, path: &Path, content: &Content, archive: &Path) -> Re
         Content::Unpacked(digest) if Compression::of(&start[..length]) == Compression::Plain => digest,
         Content::Unpacked(_) | Content::Unknown => return Ok(file),
     };
-    if hash_of(&mut file).or_cannot("read", archive)? != hexadecimal(digest, archive)?.to_ascii_lowercase() {
+    let size = file.metadata().or_cannot("examine", archive)?.len();
+    if Hash::of_file(&file, size, archive, &mut vec![0; BUFFER], &signal::check)? != hash(digest, archive)? {
         let name = path.file_name().unwrap_or_default().display();
         return Err(Error::malformed(archive, format!("the blob {name} is damaged; get the archive again")));
     }
-    file.rewind().or_cannot("read", archive)?;
     Ok(file)
-}
-
-fn hash_of(file: &mut File) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        signal::check().map_err(io::Error::other)?;
-        match file.read(&mut buffer)? {
-            0 => {
-                return Ok(hasher
-                    .finalize()
-                    .iter()
-                    .fold(String::new(), |text, byte| text + &format!("{byte:02x}")));
-            }
-            count => hasher.update(&buffer[..count]),
-        }
-    }
 }
