@@ -37,7 +37,7 @@ enum Benchmark {
     Rawdisk,
     /// ssh-rsync.write of a Debian's updates, against rsync into a snapshot, on two links
     Push(push::Options),
-    /// Twenty upgrades of a Debian, against a new image of it: the space that they take
+    /// The space that a Debian takes after twenty upgrades, against a new image of it
     Space(space::Options),
 }
 

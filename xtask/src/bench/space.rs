@@ -24,7 +24,7 @@ pub struct Options {
     upgrades: usize,
 }
 
-/// Pushes a Debian release and its updates in turn, and removes each version once the next one is the default.
+/// Pushes a Debian release and its updates in turn, and removes each version once the next one runs.
 pub fn run(options: &Options) -> Result<()> {
     with_programs(|| {
         let trees = [inputs::debian(Debian::Updated)?, inputs::debian(Debian::Release)?];
@@ -46,7 +46,8 @@ pub fn run(options: &Options) -> Result<()> {
             println!("| {number} | {} | {} |", amount.stored >> 20, amount.unused >> 20);
             if number == options.upgrades {
                 let fresh = taken(&self::image(tree).mount("subvolid=5").dir(), "factory")?;
-                println!("\nspace ratio: {:.3} (bar: 1.1)", ratio(amount.stored, fresh.stored));
+                let thousandths = amount.stored * 1000 / fresh.stored.max(1);
+                println!("\nspace ratio: {}.{:03} (bar: 1.1)", thousandths / 1000, thousandths % 1000);
             }
             running = label;
         }
@@ -64,9 +65,4 @@ fn image(tree: &Path) -> Image {
 fn taken(top: &Dir, label: &str) -> Result<extents::Amount> {
     btrfs::commit(top)?;
     Ok(extents::usage(&[top.dir(Path::new("systems").join(label).join("run"))?])?.amount())
-}
-
-#[allow(clippy::cast_precision_loss, reason = "a ratio has three digits")]
-fn ratio(ours: u64, peer: u64) -> f64 {
-    ours as f64 / peer as f64
 }
