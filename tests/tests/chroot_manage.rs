@@ -36,6 +36,9 @@ fn a_system_in_a_folder_of_its_archive_is_added_without_the_folder() {
     place
         .manage(["add", "devel", path(&place.path().join("d"))])
         .refused(&["root.x86_64", "name the folder"]);
+    let folder = place.path().join("d");
+    let stripped = ["add", "devel", path(&folder), "--strip-components", "1"];
+    place.manage(stripped).refused(&["is a directory", "name the folder in it"]);
     // The names begin with `./`, which counts, as for tar.
     place.manage(["add", "devel", path(&archive), "--strip-components", "2"]).ok();
     assert!(place.tree("devel").join("bin/sh").exists() && !place.tree("devel").join("packages").exists());

@@ -2,16 +2,17 @@
 //!
 //! Pace: minutes
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use baserock_tests::crash::point::Random;
 use baserock_tests::image::Image;
-use baserock_tests::programs::{run, shell};
+use baserock_tests::programs::{command, run, shell};
 use baserock_tests::ssh::Target;
-use baserock_tests::version::{self, factory_image};
+use baserock_tests::steps::{self, How};
+use baserock_tests::version::{self, factory_image, manage, put_tree};
 use system::btrfs::{self, Access};
 use system::dir::Dir;
 use system::extents;
@@ -69,6 +70,45 @@ fn twenty_upgrades_take_no_more_than_a_tenth_more_than_a_new_image() {
     version::write(&tree, &fresh.path(), 1024).ok();
     let fresh = taken(&fresh.mount("subvolid=5").dir(), "factory");
     assert!(upgraded * 10 <= fresh * 11, "{upgraded} bytes are taken; in a new image {fresh}");
+}
+
+#[test]
+fn a_removal_succeeds_even_if_shared_blocks_cannot_be_freed() {
+    let image = factory_image(512);
+    let content = noise(8 << 20, &mut Random::new(3));
+    put_tree(&image, "old", |tree| fs::write(tree.join("large"), &content).unwrap());
+    manage(&image, &["deploy", "/systems/old/orig"]).ok();
+    put_tree(&image, "new", |tree| {
+        let old = File::open(tree.join("../../old/orig/large")).unwrap();
+        let part = File::create(tree.join("part")).unwrap();
+        clone_range(part.as_fd(), old.as_fd(), 1 << 20, 1 << 20, 0).unwrap();
+    });
+    manage(&image, &["deploy", "/systems/new/orig"]).ok();
+    let place = tempfile::tempdir().unwrap();
+    let remove = |image: &Image| {
+        let mut remove = command("system-version-manager");
+        remove.arg("--volume").arg(image.path()).args(["remove", "old"]);
+        remove
+    };
+    let all = steps::list(&mut remove(&image.copy()), place.path());
+    let shares: Vec<_> = all.iter().filter(|step| step.what.contains("/part")).collect();
+    // The copy, and each of `orig` and `run` that shares it.
+    assert_eq!(shares.len(), 3, "{shares:?}");
+    for step in shares {
+        for how in [How::Error, How::Kill] {
+            let image = image.copy();
+            let done = steps::fail(&mut remove(&image), step.number, how);
+            let said = how == How::Kill || done.stderr.contains("old is removed, but not all space");
+            assert!(said && (done.code == 0) == (how == How::Error), "{step:?}: {}", done.stderr);
+            image.wait_until_detached();
+            assert_eq!(manage(&image, &["list"]).ok(), "factory (default)\nnew\n");
+            let mounted = image.mount("subvolid=5");
+            for tree in ["orig", "run"] {
+                let part = fs::read(mounted.path().join("systems/new").join(tree).join("part")).unwrap();
+                assert!(part == content[1 << 20..2 << 20], "{step:?}: {tree}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn store(refusal: &Refusal) -> Option<String> {
         }
         Refusal::StoreInside { .. } => "use --store DIR".to_owned(),
         Refusal::InFolder { .. } => {
-            "of an archive, --strip-components 1 leaves the folder out, or 2 where its names begin with ./; of a directory, name the folder".to_owned()
+            "for an archive, use --strip-components 1, or 2 if its names begin with ./; for a directory, name the folder".to_owned()
         }
         _ => return None,
     })

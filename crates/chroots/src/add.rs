@@ -135,7 +135,7 @@ fn copy(store: &Store, path: &Path, tree: &Dir, adding: &Adding<'_>, observer: &
     }
     if adding.strip > 0 {
         return Err(Error::refused(format!(
-            "{} is a directory, whose names have nothing to lose",
+            "{} is a directory, so no folders can be left out; name the folder in it that is wanted",
             path.display()
         )));
     }

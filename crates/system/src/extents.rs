@@ -113,8 +113,8 @@ impl Usage<'_> {
         worst
     }
 
-    /// Takes the extents that other subvolumes of the filesystem use for ones that cannot be moved: what is unused here may be used there. `any`
-    /// is any directory of the filesystem.
+    /// Leaves the extents that other subvolumes of the filesystem use as they are, because what is unused here may be used there. `any` is any
+    /// directory of the filesystem.
     pub fn leave_shared(&mut self, any: &Dir) -> Result<()> {
         let mut own = HashSet::new();
         for subvolume in self.subvolumes {

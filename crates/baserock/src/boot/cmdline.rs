@@ -123,7 +123,7 @@ pub fn words(line: &str) -> impl Iterator<Item = &str> {
     line.split(ends).filter(|word| !word.is_empty())
 }
 
-/// Whether every quotation mark is closed. The kernel takes everything after one that is not for one word.
+/// Whether every quotation mark is closed. The kernel takes everything after an open one as a single word.
 fn is_closed(line: &str) -> bool {
     line.matches('"').count().is_multiple_of(2)
 }

@@ -1,4 +1,4 @@
-//! Makes space free that no version uses and that versions keep taken: they use a part of an extent, and btrfs frees only whole ones.
+//! Frees space that no version uses, but that btrfs does not free by itself: a version uses a part of an extent, and btrfs frees only whole ones.
 //!
 //! A version that was pushed shares blocks with the version that it was made from. When the latter is removed, most of its extents are free,
 //! but those of which the new version has a block.
@@ -32,7 +32,7 @@ pub fn reclaim(volume: &Volume, observer: &dyn Observer) -> Result<()> {
     if excess(&usage) == 0 {
         return Ok(());
     }
-    observer.phase("freeing what the other versions keep taken");
+    observer.phase("freeing space that was shared with other versions");
     usage.rewrite(&volume.top().ensure_dir(PRIVATE, 0o700)?, tolerated(&usage))?;
     let mut left = extents::usage(&subvolumes)?;
     left.leave_shared(volume.top())?;

@@ -68,10 +68,10 @@ fn attempt(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result
             "{label} is removed; its space will be free when nothing has its files open any more"
         ));
     }
-    // The version is gone. What cannot be made free on top of that is no failure of the removal.
+    // The version is gone, so the removal has not failed.
     if let Err(error) = reclaim::reclaim(volume, observer) {
         observer.warn(format!(
-            "{label} is removed, but what other versions keep taken of it is not free: {error}"
+            "{label} is removed, but not all space that it shared with other versions is free: {error}; the next removal tries again"
         ));
     }
     Ok(())

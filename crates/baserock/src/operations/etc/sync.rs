@@ -21,7 +21,8 @@ use system::owners::IdMoves;
 /// Copies the canonical version's `/etc` over that of every other version except the running one. The old `/etc` is kept as
 /// `systems/LABEL/etc.before-sync`. Each is replaced in one step. Returns the versions that got the new one.
 ///
-/// A version whose `/etc` cannot be replaced does not keep the others from theirs. The error is that of the first; those of others are warnings.
+/// If the `/etc` of a version cannot be replaced, the other versions still get the new one. The error of the first such version is returned;
+/// the errors of others are warnings.
 pub fn sync(
     volume: &Volume,
     canonical: &ExistingLabel,
