@@ -8,6 +8,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -104,13 +106,20 @@ impl PrivateMount {
         let target = place()?;
         let flags = flags | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOATIME;
         let mount = |options: &str| mount(Some(device), &target, Some(kind), flags, Some(options));
-        change("mount", device, || match (mount(options), without_log(kind)) {
+        let mounted = change("mount", device, || match (unless_twin(|| mount(options)), without_log(kind)) {
             (Err(nix::Error::EROFS), Some(without)) if flags.contains(MsFlags::MS_RDONLY) => {
                 mount([options, without].join(",").trim_start_matches(','))
             }
             (outcome, _) => outcome,
-        })?;
-        Ok(PrivateMount { target })
+        });
+        match mounted {
+            Err(error) if kind == "btrfs" && error.os_error() == Some(libc::EEXIST) => {
+                Err(Error::refused(format!(
+                    "{error}: is a copy of it, with the same UUID, in use? detach that first, or see dmesg"
+                )))
+            }
+            outcome => outcome.map(|()| PrivateMount { target }),
+        }
     }
 
     /// The mount point, for this process and its children.
@@ -124,6 +133,20 @@ impl Drop for PrivateMount {
         // This succeeds at once even if a file is still open here. The kernel finishes when it is closed.
         if let Err(error) = umount2(&self.target, MntFlags::MNT_DETACH) {
             tracing::error!("cannot unmount {}: {error}", self.target.display());
+        }
+    }
+}
+
+/// How long the kernel may take to end a filesystem after its last mount is gone.
+const TWIN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Tries again while the kernel ends another btrfs with the same UUID, a copy of this one: until then it refuses by EEXIST.
+fn unless_twin(attempt: impl Fn() -> nix::Result<()>) -> nix::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match attempt() {
+            Err(nix::Error::EEXIST) if begun.elapsed() < TWIN_PATIENCE => sleep(Duration::from_millis(20)),
+            outcome => return outcome,
         }
     }
 }
@@ -178,4 +201,23 @@ fn place() -> Result<PathBuf> {
     let path = Path::new(PLACE).join(number.to_string());
     create_dir(&path).or_cannot("create", &path)?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_twin_that_ends_is_waited_for_and_another_error_is_not() {
+        let attempts = Cell::new(0);
+        let attempt = |last| {
+            attempts.set(0);
+            unless_twin(|| {
+                attempts.set(attempts.get() + 1);
+                if attempts.get() < 3 { Err(nix::Error::EEXIST) } else { last }
+            })
+        };
+        assert_eq!((attempt(Ok(())), attempts.get()), (Ok(()), 3));
+        assert_eq!((attempt(Err(nix::Error::EINVAL)), attempts.get()), (Err(nix::Error::EINVAL), 3));
+    }
 }
