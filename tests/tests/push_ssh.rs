@@ -22,7 +22,8 @@ const CONTENTS: u8 = 5;
 const EVENT: u8 = 8;
 const FINISHED: u8 = 9;
 const FAILED: u8 = 10;
-const KNOWN: u8 = 11;
+const ASK: u8 = 11;
+const KNOWN: u8 = 13;
 
 const FINISHED_TEXT: &[u8] =
     br#"{"format":1,"added":1,"changed":0,"removed":0,"conflicts":[],"running":null}"#;
@@ -232,25 +233,41 @@ fn a_target_is_told_only_of_what_it_got_itself_and_everybody_may_read() {
     fs::set_permissions(tree.join("private"), Permissions::from_mode(0o700)).unwrap();
     let heard = place.path().join("heard");
     let amount: &[u8] = br#"{"format":1,"bytes":1000,"there":0}"#;
-    let client = hostile(&[&[(CONTENTS, amount)], &[(FINISHED, FINISHED_TEXT)]], &heard);
-    let told = |location: &str| {
-        run(client.push(&tree, location, "v2").env("PUSH_CACHE", "100M")).ok();
+    let key = [7; 32];
+    let keyed = |name: &str| {
+        let content = format!("{name}\n").repeat(100);
+        delta::hash::Hash::of(content.as_bytes()).keyed(&key).to_le_bytes()
+    };
+    let hashes = ["public", "secret", "private/secret", "absent"].map(keyed).concat();
+    let ask = [&key[..], &hashes].concat();
+    let asks = |asks: &[(u8, &[u8])]| {
+        hostile(&[&[&[(CONTENTS, amount)], asks].concat(), &[(FINISHED, FINISHED_TEXT)]], &heard)
+    };
+    let told = |client: &Client, location: &str| {
+        let done = run(client.push(&tree, location, "v2").env("PUSH_CACHE", "100M"));
         let bytes = fs::read(&heard).unwrap();
         let mut from = bytes.as_slice();
         let mut known = None;
         while let Ok(frame) = frame::read(&mut from) {
             known = Some(frame).filter(|frame| frame.kind == KNOWN).map(|frame| frame.content).or(known);
         }
-        known.expect("a list of known contents")
+        (known, done)
     };
-    let short = |name: &str| {
-        let content = format!("{name}\n").repeat(100);
-        delta::hash::Hash::of(content.as_bytes()).short().to_le_bytes()
+    let client = asks(&[(ASK, &ask)]);
+    let one = |location: &str| {
+        let (known, done) = told(&client, location);
+        done.ok();
+        known.expect("an answer")
     };
-    let has = |known: &[u8], name: &str| known.chunks(8).any(|hash| hash == short(name));
-    assert_eq!(told("root@one"), b"");
-    let known = told("root@one");
-    assert!(has(&known, "public"), "what was pushed there is kept");
-    assert!(!has(&known, "secret") && !has(&known, "private/secret"), "secrets are not");
-    assert_eq!(told("root@two"), b"", "another machine learns nothing");
+    assert_eq!(one("root@one"), [0, 0, 0, 0]);
+    assert_eq!(one("root@one"), [1, 0, 0, 0], "what was pushed there is kept, and secrets are not");
+    assert_eq!(one("root@two"), [0, 0, 0, 0], "another machine learns nothing");
+    let (_, done) = told(&asks(&[(ASK, &ask), (ASK, &ask)]), "root@one");
+    done.refused(&["asks for old contents a second time"]);
+    let many = [&key[..], &hashes.repeat(100_000)].concat();
+    let (known, done) = told(&asks(&[(ASK, &many)]), "root@one");
+    done.refused(&["asks for more old contents than the tree has files"]);
+    assert_eq!(known, None);
+    let (_, done) = told(&asks(&[(ASK, &ask[..35])]), "root@one");
+    done.refused(&["without its key, or cut"]);
 }

@@ -50,6 +50,14 @@ impl Hash {
         bytes.try_into().ok().map(Hash)
     }
 
+    /// The hash of the key and this hash, as [`Hash::short`] gives it. Only who has the content, or guesses it, recognises it.
+    pub fn keyed(&self, key: &[u8; 32]) -> u64 {
+        let mut hasher = Hasher::default();
+        hasher.add(key);
+        hasher.add(&self.0);
+        hasher.finish().short()
+    }
+
     /// The first eight bytes as a number. They are enough to tell the contents of one tree apart.
     pub fn short(&self) -> u64 {
         let mut bytes = [0; 8];

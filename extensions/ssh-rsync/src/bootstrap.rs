@@ -12,6 +12,8 @@ use delta::codec::Reader;
 use delta::hash::Hash;
 use system::error::{Error, OrCannot, Result};
 
+use crate::random;
+
 /// An agent for one kind of processor.
 pub struct Agent {
     /// As `uname -m` prints it.
@@ -186,10 +188,7 @@ fn word(line: &str, token: &str) -> Option<Word> {
 
 /// A token that no login shell prints by chance.
 pub fn token() -> Result<String> {
-    let mut random = [0; 12];
-    let path = "/dev/urandom";
-    fs::File::open(path).and_then(|mut file| file.read_exact(&mut random)).or_cannot("read", path)?;
-    Ok(format!("baserock-{}", &Hash::of(&random).to_string()[..24]))
+    Ok(format!("baserock-{}", &Hash(random()?).to_string()[..24]))
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ mod options;
 mod pending_connection;
 pub mod protocol;
 mod push;
+mod random;
 mod remedies;
 mod source;
 mod ssh;
@@ -47,6 +48,8 @@ use system::error::{Error, Result};
 use system::observer::Observer;
 
 pub use remedies::remedies;
+
+use random::random;
 
 /// Pushes the root filesystem `tree` to the machine at `location`, as the environment says.
 pub fn write(

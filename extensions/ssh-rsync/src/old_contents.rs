@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use delta::hash::Hash;
 use delta::unit::MOST_OLD;
@@ -11,30 +12,37 @@ use delta::update::append_piece;
 use system::error::{Error, Result};
 
 use crate::kept_contents::KeptContents;
+use crate::protocol::Ask;
 use crate::source::Source;
 
 /// Old contents, by their hashes.
-#[derive(Default)]
 pub struct OldContents<'a> {
     base: Option<(&'a Source, HashMap<Hash, usize>)>,
     kept: Option<(&'a KeptContents, HashSet<Hash>)>,
+    /// Those that the target has asked for.
+    offered: OnceLock<HashSet<Hash>>,
 }
 
 impl<'a> OldContents<'a> {
     /// The contents of a tree, and the kept ones.
     pub fn new(base: Option<&'a Source>, kept: Option<&'a KeptContents>) -> Result<Self> {
         let kept = kept.map(|kept| Ok::<_, Error>((kept, kept.hashes()?))).transpose()?;
-        Ok(OldContents { base: base.map(|base| (base, base.public_contents())), kept })
+        Ok(OldContents {
+            base: base.map(|base| (base, base.public_contents())),
+            kept,
+            offered: OnceLock::new(),
+        })
     }
 
-    /// The first eight bytes of every hash as a number, sorted.
-    pub fn known(&self) -> Vec<u64> {
+    /// For each content that the target asks for, 1 if the sender has it, else 0. It may ask once.
+    pub fn offer(&self, ask: &Ask) -> Result<Vec<u8>> {
         let base = self.base.iter().flat_map(|(_, contents)| contents.keys());
         let kept = self.kept.iter().flat_map(|(_, hashes)| hashes);
-        let mut known: Vec<u64> = base.chain(kept).map(Hash::short).collect();
-        known.sort_unstable();
-        known.dedup();
-        known
+        let own: HashMap<u64, Hash> = base.chain(kept).map(|hash| (hash.keyed(&ask.key), *hash)).collect();
+        let offered = ask.hashes.iter().filter_map(|hash| own.get(hash).copied()).collect();
+        let twice = |_| Error::refused("the target asks for old contents a second time");
+        self.offered.set(offered).map_err(twice)?;
+        Ok(ask.hashes.iter().map(|hash| u8::from(own.contains_key(hash))).collect())
     }
 
     /// Fills the buffer with the bytes of the pieces, each padded to the grid. Returns `false` if one cannot be read: another push may have
@@ -43,7 +51,7 @@ impl<'a> OldContents<'a> {
         whole.clear();
         for (hash, range) in pieces {
             let length = range.end - range.start;
-            if whole.len() as u64 + length > MOST_OLD || !self.has(*hash) {
+            if whole.len() as u64 + length > MOST_OLD || !self.has_offered(*hash) {
                 return Err(Error::refused("the target asks for an old content that was never offered"));
             }
             let append = |(file, shown): (File, PathBuf)| append_piece(&file, &shown, range, whole);
@@ -55,9 +63,8 @@ impl<'a> OldContents<'a> {
         Ok(true)
     }
 
-    fn has(&self, hash: Hash) -> bool {
-        self.base.as_ref().is_some_and(|(_, contents)| contents.contains_key(&hash))
-            || self.kept.as_ref().is_some_and(|(_, hashes)| hashes.contains(&hash))
+    fn has_offered(&self, hash: Hash) -> bool {
+        self.offered.get().is_some_and(|offered| offered.contains(&hash))
     }
 
     fn file(&self, hash: Hash) -> Result<(File, PathBuf)> {

@@ -13,7 +13,7 @@ use delta::hash::Hash;
 use serde::{Deserialize, Serialize};
 
 /// The version of the protocol. Sender and agent are normally of one build; comparing this makes sure.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// How often each side sends a heartbeat.
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
 /// A side that has been silent for so long is taken to be gone.
@@ -47,10 +47,12 @@ pub mod kind {
     pub const FINISHED: u8 = 9;
     /// Agent: the reason of its failure, as text. The last frame.
     pub const FAILED: u8 = 10;
-    /// Sender, if contents are missing: the first eight bytes of the hash of each old content that it has.
-    pub const KNOWN: u8 = 11;
+    /// Agent, if contents are missing: [`super::Ask`], once.
+    pub const ASK: u8 = 11;
     /// Sender: an answer like [`ANSWER`], over a link on which signatures take more time than they save.
     pub const QUICK_ANSWER: u8 = 12;
+    /// Sender, after [`ASK`]: a byte for each content that was asked for, 1 if the sender has it, else 0.
+    pub const KNOWN: u8 = 13;
 }
 
 /// The sender's request for a push or a check.
@@ -113,6 +115,31 @@ impl Finished {
             conflicts: Vec::new(),
             running: None,
         }
+    }
+}
+
+/// The agent's question which of its own contents the sender has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// A secret of this connection.
+    pub key: [u8; 32],
+    /// The hash of each content with this key ([`Hash::keyed`]).
+    pub hashes: Vec<u64>,
+}
+
+impl Ask {
+    /// The question as bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let hashes = self.hashes.iter().flat_map(|hash| hash.to_le_bytes());
+        self.key.iter().copied().chain(hashes).collect()
+    }
+
+    /// Reads a question from bytes that are not trusted.
+    pub fn read(bytes: &[u8]) -> io::Result<Self> {
+        let wrong = || invalid("a question for old contents without its key, or cut");
+        let (key, hashes) = bytes.split_first_chunk::<32>().ok_or_else(wrong)?;
+        let (hashes, []) = hashes.as_chunks::<8>() else { return Err(wrong()) };
+        Ok(Ask { key: *key, hashes: hashes.iter().map(|hash| u64::from_le_bytes(*hash)).collect() })
     }
 }
 

@@ -24,7 +24,7 @@ use crate::lost::Lost;
 use crate::old_contents::OldContents;
 use crate::options::Options;
 use crate::pending_connection::PendingConnection;
-use crate::protocol::{Amount, Finished, Hello, Request, VERSION, kind};
+use crate::protocol::{Amount, Ask, Finished, Hello, Request, VERSION, kind};
 use crate::source::{self, Source};
 use crate::summary::summary;
 use crate::words;
@@ -164,11 +164,16 @@ fn listen(
             kind::CONTENTS => {
                 amount = words::json(&frame)?;
                 tell_amount(amount, new, observer);
-                if amount.is_missing() {
-                    let known: Vec<u8> =
-                        old_contents.known().into_iter().flat_map(u64::to_le_bytes).collect();
-                    connection.sender().send(kind::KNOWN, &known)?;
+            }
+            kind::ASK => {
+                let ask = Ask::read(&frame.content).or_cannot("read from", "the target")?;
+                // Each missing file has at most one predecessor.
+                if ask.hashes.len() > new.manifest.entries().len() {
+                    return Err(Error::refused(
+                        "the target asks for more old contents than the tree has files",
+                    ));
                 }
+                connection.sender().send(kind::KNOWN, &old_contents.offer(&ask)?)?;
             }
             kind::REQUEST => {
                 let request = Request::read(&frame.content).or_cannot("read from", "the target")?;

@@ -1,24 +1,23 @@
 //! The contents of a push: they are received while the new tree is put together.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::mpsc;
 use std::thread;
 
 use baserock::operations::upgrade::{Contents, Filling};
-use delta::Manifest;
 use delta::apply::Stats;
+use delta::entry::Kind;
 use delta::hash::Hash;
+use delta::plan::{Plan, Wanted};
+use delta::{Manifest, Tree};
 use system::error::{Error, Result};
 
 use super::contents::Store;
 use super::manifest;
 use super::receive::Receive;
-use crate::channel::{Channel, Receiver};
-use crate::join;
-use crate::protocol::{Amount, kind};
-
-/// Most hashes that a sender may announce.
-const MOST_KNOWN: usize = 1 << 21;
+use crate::channel::Channel;
+use crate::protocol::{Amount, Ask, kind};
+use crate::{join, random};
 
 /// The tree of a sender. A try that fails leaves what has arrived for the next push of the same tree.
 pub struct Pushed<'a> {
@@ -41,9 +40,10 @@ impl Contents for Pushed<'_> {
         let Filling { volume, apply, parts, have } = *filling;
         let amount = Amount { bytes: apply.plan.wanted_bytes(), there: have.values().sum() };
         self.channel.sender.send_json(kind::CONTENTS, &amount)?;
-        let known = &if amount.is_missing() { known(self.channel.receiver)? } else { HashSet::new() };
-        let (sender, receiver) = (self.channel.sender, &mut *self.channel.receiver);
         let (plan, basis) = (apply.plan, apply.basis);
+        let known = if amount.is_missing() { self.known(plan, basis)? } else { HashSet::new() };
+        let known = &known;
+        let (sender, receiver) = (self.channel.sender, &mut *self.channel.receiver);
         let (prepared, ready) = mpsc::channel();
         let mut store = Store::new(parts, apply.placer(), ready);
         thread::scope(|scope| {
@@ -62,11 +62,22 @@ impl Contents for Pushed<'_> {
     }
 }
 
-fn known(receiver: &mut Receiver) -> Result<HashSet<u64>> {
-    let frame = receiver.receive()?;
-    let (numbers, rest) = frame.content.as_chunks::<8>();
-    if frame.kind != kind::KNOWN || !rest.is_empty() || numbers.len() > MOST_KNOWN {
-        return Err(Error::refused("the sender does not say which contents it has"));
+impl Pushed<'_> {
+    /// The predecessors of missing contents that the sender has.
+    fn known(&mut self, plan: &Plan, basis: Tree<'_>) -> Result<HashSet<Hash>> {
+        let predecessor = |wanted: &Wanted| match wanted.like?.of(basis.manifest).kind {
+            Kind::File { hash, .. } => Some(hash),
+            _ => None,
+        };
+        let asked: BTreeSet<Hash> = plan.wanted.iter().filter_map(predecessor).collect();
+        let key = random()?;
+        let ask = Ask { key, hashes: asked.iter().map(|hash| hash.keyed(&key)).collect() };
+        self.channel.sender.send(kind::ASK, &ask.to_bytes())?;
+        let frame = self.channel.receiver.receive()?;
+        if frame.kind != kind::KNOWN || frame.content.len() != asked.len() {
+            return Err(Error::refused("the sender does not say which contents it has"));
+        }
+        let answers = asked.into_iter().zip(frame.content);
+        Ok(answers.filter(|(_, has)| *has == 1).map(|(hash, _)| hash).collect())
     }
-    Ok(numbers.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect())
 }

@@ -35,8 +35,8 @@ pub struct Receive<'a> {
     pub volume: &'a Dir,
     /// The tree that the new tree is made from.
     pub basis: Tree<'a>,
-    /// The first eight bytes of the hash of each old content that the sender has.
-    pub known: &'a HashSet<u64>,
+    /// The contents of the basis that the sender has.
+    pub known: &'a HashSet<Hash>,
 }
 
 impl Receive<'_> {
@@ -144,7 +144,7 @@ impl Receive<'_> {
     /// The hash of a file of the basis, if the sender has its content.
     fn known_hash(&self, entry: OldIndex) -> Option<Hash> {
         match entry.of(self.basis.manifest).kind {
-            Kind::File { hash, .. } if self.known.contains(&hash.short()) => Some(hash),
+            Kind::File { hash, .. } if self.known.contains(&hash) => Some(hash),
             _ => None,
         }
     }

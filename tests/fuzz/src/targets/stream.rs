@@ -5,7 +5,7 @@ use baserock::label::Label;
 use delta::difference::{self, Decoder, Encoder, Old};
 use delta::frame::{self, Frame};
 use delta::{format, frame::MAX_CONTENT};
-use ssh_rsync::protocol::{Amount, Finished, Hello, Request, kind};
+use ssh_rsync::protocol::{Amount, Ask, Finished, Hello, Request, kind};
 
 use crate::parts::choice;
 
@@ -55,6 +55,11 @@ fn understand(frame: &Frame, previous: &[u8]) {
         kind::FINISHED => drop(json::read::<Finished>(content)),
         kind::MANIFEST => drop(format::read(content)),
         kind::REQUEST => request(content),
+        kind::ASK => {
+            if let Ok(ask) = Ask::read(content) {
+                assert_eq!(ask.to_bytes(), content);
+            }
+        }
         kind::ANSWER => answer(content, previous),
         _ => {}
     }
