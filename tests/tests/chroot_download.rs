@@ -126,6 +126,32 @@ fn the_standard_input_is_a_source() {
 }
 
 #[test]
+fn a_pipe_that_brings_nothing_is_waited_for_until_a_signal() {
+    for source in ["-", "pipe"] {
+        let place = Place::new();
+        place.shell("mkfifo pipe");
+        let mut command = place.manage_command();
+        command.current_dir(place.path()).args(["add", "devel", source]);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let held = child.stdin.take();
+        while !place.store().join(".incoming.devel/tree").exists() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        run(Command::new("kill").args(["-s", "TERM", &child.id().to_string()])).ok();
+        let done = Done::from(child.wait_with_output().unwrap());
+        drop(held);
+        assert_eq!(done.code, 143, "{source}: {}", done.stderr);
+        nothing_was_added(&place);
+    }
+    let place = Place::new();
+    place.busybox();
+    place.shell("mkfifo pipe; (cat busybox.tar > pipe) > /dev/null 2>&1 < /dev/null &");
+    let mut command = place.manage_command();
+    run(command.current_dir(place.path()).args(["add", "devel", "pipe"])).ok();
+}
+
+#[test]
 fn a_server_that_promises_more_than_it_has_is_told_apart() {
     let (done, place, ..) = add(How::Promises(1000));
     done.refused(&["the server has less than it promised"]);

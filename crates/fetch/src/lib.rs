@@ -31,6 +31,7 @@ mod small;
 mod source;
 mod url;
 mod validators;
+mod waiting;
 
 pub use checksum::{Checksum, Hashing};
 pub use failure::Failure;

@@ -11,13 +11,13 @@ use crate::small::read_small;
 /// The user and password for the host in `$NETRC`, or else in `~/.netrc`. If the user is known, only an entry for that user counts.
 pub fn find(host: &str, user: Option<&str>) -> Result<Option<(String, String)>> {
     if let Some(path) = std::env::var_os("NETRC").map(PathBuf::from) {
-        return Ok(read_small(&path)?.and_then(|text| entry(&text, host, user)));
+        return Ok(read_small(&path)?.and_then(|bytes| entry(&String::from_utf8_lossy(&bytes), host, user)));
     }
     let Some(home) = std::env::var_os("HOME").map(PathBuf::from) else { return Ok(None) };
     match read_small(&home.join(".netrc")) {
         // The home of another user has nothing for this one.
         Err(error) if error.os_error().is_some() => Ok(None),
-        read => Ok(read?.and_then(|text| entry(&text, host, user))),
+        read => Ok(read?.and_then(|bytes| entry(&String::from_utf8_lossy(&bytes), host, user))),
     }
 }
 

@@ -122,8 +122,9 @@ fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")))
 }
 
-/// Fetches a small file that may be beside another one, as text; `None` if the server does not have it.
-pub fn small_file(url: &str, patience: Patience) -> Result<Option<String>> {
+/// Fetches a small file that may be beside another one; `None` if the server does not have it. Of a file that is not small, one byte more
+/// than such a file may have.
+pub fn small_file(url: &str, patience: Patience) -> Result<Option<Vec<u8>>> {
     let fetch = || -> Result<Option<Vec<u8>>, Failure> {
         let answer = get(url, patience, None)?;
         let status = answer.status().as_u16();
@@ -133,14 +134,14 @@ pub fn small_file(url: &str, patience: Patience) -> Result<Option<String>> {
             None => {}
         }
         let mut bytes = Vec::new();
-        let read = answer.into_body().into_reader().take(MOST_TEXT).read_to_end(&mut bytes);
+        let read = answer.into_body().into_reader().take(MOST_TEXT + 1).read_to_end(&mut bytes);
         read.map_err(|error| explain(&ureq::Error::from(error)))?;
         Ok(Some(bytes))
     };
     let mut attempts = Attempts::default();
     loop {
         match fetch() {
-            Ok(bytes) => return Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())),
+            Ok(bytes) => return Ok(bytes),
             Err(failure) if failure.passing && attempts.left() => attempts.pause(&failure, patience)?,
             Err(failure) => return Err(failure.of(url)),
         }

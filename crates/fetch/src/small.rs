@@ -9,10 +9,10 @@ use system::resolve::Links;
 /// Most bytes of a small file.
 pub const MOST_TEXT: u64 = 1 << 20;
 
-/// The text of a small file; `None` if there is no such file.
-pub fn read_small(path: &Path) -> Result<Option<String>> {
+/// The content of a small file; `None` if there is no such file.
+pub fn read_small(path: &Path) -> Result<Option<Vec<u8>>> {
     let absolute = std::path::absolute(path).or_cannot("find", path)?;
     let read =
         Dir::open("/")?.read_with(absolute.strip_prefix("/").unwrap_or(&absolute), Links::InRoot, MOST_TEXT);
-    Ok(if_exists(read)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    if_exists(read)
 }

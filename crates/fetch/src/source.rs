@@ -2,10 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 use system::error::{Error, OrCannot, Result};
@@ -14,8 +13,9 @@ use crate::checksum::Checksum;
 use crate::download::Download;
 use crate::failure::Patience;
 use crate::server;
-use crate::small::read_small;
+use crate::small::{MOST_TEXT, read_small};
 use crate::url::shown;
+use crate::waiting::Waiting;
 
 /// The source of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,40 +61,63 @@ impl Source {
     pub fn open(&self, patience: Patience) -> Result<Stream> {
         match self {
             Source::Path(path) => {
-                let file = File::open(path).or_cannot("open", path)?;
-                let metadata = file.metadata().or_cannot("examine", path)?;
+                let reader = Waiting::open(path).or_cannot("open", path)?;
+                let metadata = reader.file().metadata().or_cannot("examine", path)?;
                 let size = metadata.is_file().then_some(metadata.len());
-                Ok(Stream { reader: Box::new(file), size })
+                Ok(Stream { reader: Box::new(reader), size })
             }
             Source::Url(url) => {
                 let download = Download::start(url, patience)?;
                 Ok(Stream { size: download.size(), reader: Box::new(download) })
             }
-            Source::Input => Ok(Stream { reader: Box::new(std::io::stdin()), size: None }),
+            Source::Input => {
+                let reader = Waiting::input().or_cannot("open", "the standard input")?;
+                Ok(Stream { reader: Box::new(reader), size: None })
+            }
+        }
+    }
+
+    /// The source of the file beside this one whose name has the suffix, such as `.sha256`; `None` for the standard input.
+    pub fn beside(&self, suffix: &str) -> Option<Source> {
+        match self {
+            Source::Path(path) => {
+                let mut beside = path.as_os_str().to_owned();
+                beside.push(suffix);
+                Some(Source::Path(beside.into()))
+            }
+            Source::Url(url) => Some(Source::Url(with_suffix(url, suffix))),
+            Source::Input => None,
+        }
+    }
+
+    /// The content of a small file; `None` where there is no such file. If it is not small, it is an error for a path, and the beginning for
+    /// a URL, where it may be a page.
+    pub fn small(&self, patience: Patience) -> Result<Option<Vec<u8>>> {
+        match self {
+            Source::Path(path) => read_small(path),
+            Source::Url(url) => server::small_file(url, patience),
+            Source::Input => Err(Error::refused("the standard input has the archive and nothing else")),
         }
     }
 
     /// The checksum in `SOURCE.sha256` beside the source; `None` where there is no such file.
     pub fn checksum_beside(&self, patience: Patience) -> Result<Option<Checksum>> {
-        match self {
-            Source::Path(path) => {
-                let mut beside = path.as_os_str().to_owned();
-                beside.push(".sha256");
-                let Some(list) = read_small(Path::new(&beside))? else { return Ok(None) };
-                Checksum::in_list(&list, &self.name(), &beside.to_string_lossy()).map(Some)
-            }
-            Source::Url(url) => {
-                let beside = with_suffix(url);
-                match server::small_file(&beside, patience)? {
-                    // Many servers answer with a page where they have no file.
-                    Some(list) if Checksum::is_list(&list) => {
-                        Checksum::in_list(&list, &self.name(), &shown(&beside)).map(Some)
-                    }
-                    _ => Ok(None),
-                }
-            }
-            Source::Input => Ok(None),
+        let Some(beside) = self.beside(".sha256") else { return Ok(None) };
+        let Some(list) = beside.small(patience)? else { return Ok(None) };
+        let too_large = list.len() as u64 > MOST_TEXT;
+        let list = String::from_utf8_lossy(&list);
+        if beside.may_be_a_page() && !Checksum::is_list(&list) {
+            return Ok(None);
         }
+        if too_large {
+            return Err(Error::TooLarge { path: beside.to_string().into(), most: MOST_TEXT });
+        }
+        Checksum::in_list(&list, &self.name(), &beside.to_string()).map(Some)
+    }
+
+    /// Whether this is on a server. Many servers answer with a page where they have no file.
+    pub fn may_be_a_page(&self) -> bool {
+        matches!(self, Source::Url(_))
     }
 
     /// Whether anybody on the way can change what the server sends.
@@ -140,12 +163,12 @@ fn local(rest: &str) -> Result<PathBuf> {
     Ok(OsString::from_vec(percent_decode_str(path).collect()).into())
 }
 
-/// The URL of the list beside the file: the suffix is added to the path, before a query.
-fn with_suffix(url: &str) -> String {
+/// The URL of a file beside the file: the suffix is added to the path, before a query.
+fn with_suffix(url: &str, suffix: &str) -> String {
     let url = url.split('#').next().unwrap_or(url);
     match url.split_once('?') {
-        Some((path, query)) => format!("{path}.sha256?{query}"),
-        None => format!("{url}.sha256"),
+        Some((path, query)) => format!("{path}{suffix}?{query}"),
+        None => format!("{url}{suffix}"),
     }
 }
 
@@ -181,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_list_beside_a_url_keeps_its_query() {
-        assert_eq!(with_suffix("http://h/a.tar?key=1#x"), "http://h/a.tar.sha256?key=1");
+        assert_eq!(with_suffix("http://h/a.tar?key=1#x", ".sig"), "http://h/a.tar.sig?key=1");
         assert_eq!(Source::Url("http://h/d/a%20b.tar?k=1".into()).name(), "a b.tar");
         assert_eq!(Source::Url("http://joe:secret@h/a?token=x".into()).to_string(), "http://joe@h/a");
         assert_eq!(parse("-").unwrap(), Source::Input);
