@@ -31,6 +31,7 @@ pub const TESTS: &[&str] = &[
     "git",
     "libcap2-bin",
     "lz4",
+    "minisign",
     "openssl",
     "procps",
     "rsync",

@@ -1,13 +1,15 @@
 //! `manage-baserock add`.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
 use baserock::extension::parse_size;
 use baserock::label::Label;
-use baserock_chroots::{Adding, Checked, Store, add};
+use baserock_chroots::{Adding, Archive, Checked, Signed, Store, add};
 use baserock_fetch::{Checksum, Patience, Source};
+use baserock_signatures::Keyring;
 use baserock_terminal::{Output, Show};
 use clap::Args;
 use system::error::Error;
@@ -23,6 +25,13 @@ pub struct Add {
     /// The expected SHA-256 sum of the archive [default: the sum in SOURCE.sha256, if that exists]
     #[arg(long, value_name = "HEX")]
     sha256: Option<Checksum>,
+    /// Add the archive only with a signature by a key in this file: public keys of minisign or ssh, or ssh's allowed signers (times in UTC).
+    /// The signature is SOURCE.minisig or SOURCE.sig (`minisign -S`, `ssh-keygen -Y sign -n file`)
+    #[arg(long, value_name = "KEYRING")]
+    verify: Option<PathBuf>,
+    /// The signature, a path or a URL [default: SOURCE.minisig or SOURCE.sig]
+    #[arg(long, value_name = "FILE", requires = "verify")]
+    signature: Option<OsString>,
     /// The largest size that it may unpack to, in bytes, or with K, M, G [default: 200 times the archive's size]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_size: Option<u64>,
@@ -37,33 +46,49 @@ pub struct Add {
 impl Add {
     /// Adds it.
     pub fn run(&self, store: &Store) -> Result<()> {
+        let signature = self.signature.as_deref().map(Source::parse).transpose()?;
+        let keyring = self.verify.as_deref().map(keyring).transpose()?;
+        let signed = keyring.as_ref().map(|keyring| Signed { keyring, signature: signature.as_ref() });
         let adding = Adding {
             label: &self.label,
             source: &Source::parse(&self.source)?,
             sha256: self.sha256,
             most: self.max_size,
             strip: self.strip_components,
+            signed,
             patience: Patience(self.timeout),
         };
         let show = Show::new(Output::Errors);
         let added = add(store, &adding, &show)?;
-        if let Some((sum, checked)) = added.sha256 {
-            (&show as &dyn Observer).note(words(checked, sum));
-        }
+        (&show as &dyn Observer).note(words(added.archive.as_ref()));
         let default = if added.is_default { ", the default" } else { "" };
         baserock_terminal::print(&format!("added {}{default}\n", self.label))
     }
 }
 
-/// Says what the archive was checked against.
-fn words(checked: Checked, sum: Checksum) -> String {
-    match checked {
-        Checked::Nothing => format!("there was no checksum to compare with; the SHA-256 sum is {sum}"),
-        Checked::GivenSum => "the archive has the SHA-256 sum that was given".to_owned(),
-        Checked::SumBeside => "the archive has the SHA-256 sum in SOURCE.sha256".to_owned(),
-        Checked::UnprotectedSum => "the archive has the SHA-256 sum in SOURCE.sha256; that proves nothing about who made it, because both \
-                                    came from the same server by http"
+/// The keys in the file.
+fn keyring(path: &Path) -> Result<Keyring> {
+    let shown = path.display().to_string();
+    let bytes = Source::Path(path.to_owned()).small(Patience::default())?;
+    let bytes = bytes.ok_or_else(|| Error::refused(format!("there is no keyring {shown}")))?;
+    Ok(Keyring::parse(&bytes, &shown)?)
+}
+
+/// Says what the source was checked against.
+fn words(archive: Option<&Archive>) -> String {
+    let Some(Archive { sha256, checked, signer }) = archive else {
+        return "not checked: a directory has neither a sum nor a signature".to_owned();
+    };
+    match (checked, signer) {
+        (_, Some(signer)) => format!("the archive is signed by the {signer}; its SHA-256 sum is {sha256}"),
+        (Checked::GivenSum, _) => "the archive has the SHA-256 sum that was given".to_owned(),
+        (Checked::SumBeside, _) => "the archive has the SHA-256 sum in SOURCE.sha256".to_owned(),
+        (Checked::UnprotectedSum, _) => "the archive has the SHA-256 sum in SOURCE.sha256; that proves nothing about who made it, because \
+                                         both came from the same server by http"
             .to_owned(),
+        _ => format!(
+            "not checked: there was no checksum to compare with, and no key was given; the SHA-256 sum is {sha256}"
+        ),
     }
 }
 

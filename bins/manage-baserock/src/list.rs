@@ -38,11 +38,14 @@ fn line(chroot: &Listed, width: usize) -> String {
         Some(Checked::GivenSum) => "sum given",
         Some(Checked::SumBeside) => "sum beside",
         Some(Checked::UnprotectedSum) => "sum by http",
+        Some(Checked::Signature) => "signed",
     };
+    let signer = record.signed_by.as_ref().map(|signer| format!(", signed by the {}", harmless(signer)));
     format!(
-        "{label:width$}  {default:7}  {in_use:6}  {:>9}  {date:10}  {checked:11}  {}\n",
+        "{label:width$}  {default:7}  {in_use:6}  {:>9}  {date:10}  {checked:11}  {}{}\n",
         mebibytes(*size),
-        harmless(&record.source)
+        harmless(&record.source),
+        signer.unwrap_or_default()
     )
 }
 

@@ -297,8 +297,7 @@ fn note(left_out: &mut BTreeMap<String, u64>, what: String) {
 /// The error of reading: that of the source, that of a decompressor, or an end that came too early.
 fn unreadable(source: &Path, error: io::Error) -> Error {
     if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Error>) {
-        let inner = error.into_inner().and_then(|inner| inner.downcast::<Error>().ok());
-        return inner.map_or_else(|| Error::malformed(source, "cannot be read"), |inner| *inner);
+        return Error::of_reader(source, error);
     }
     if let Some(TooMuchMemory) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
         return Error::malformed(source, TooMuchMemory.to_string());
@@ -310,6 +309,6 @@ fn unreadable(source: &Path, error: io::Error) -> Error {
         (_, None) => {
             Error::malformed(source, format!("the compressed archive is damaged ({error}); get it again"))
         }
-        _ => Error::Io { action: "read".into(), path: source.to_owned(), cause: error },
+        _ => Error::of_reader(source, error),
     }
 }

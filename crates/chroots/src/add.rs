@@ -5,6 +5,7 @@ use std::path::Path;
 use baserock::label::Label;
 use baserock_archive::{Options, Owners, Stats, unpack};
 use baserock_fetch::{Checksum, Hashing, Patience, Source};
+use baserock_signatures::Signer;
 use nix::fcntl::OFlag;
 use system::copy::Copier;
 use system::dir::Dir;
@@ -16,6 +17,7 @@ use system::resolve::Links;
 use crate::checked::Checked;
 use crate::record::Record;
 use crate::refusal::Refusal;
+use crate::signed::Signed;
 use crate::staging::Staging;
 use crate::store::Store;
 
@@ -31,6 +33,8 @@ pub struct Adding<'a> {
     pub most: Option<u64>,
     /// How many leading components the names in the archive lose; a member with no more than these is left out.
     pub strip: usize,
+    /// Whose signature the archive must have, if the user says so.
+    pub signed: Option<Signed<'a>>,
     /// How long a server may be silent.
     pub patience: Patience,
 }
@@ -39,8 +43,18 @@ pub struct Adding<'a> {
 pub struct Added {
     /// Whether it became the default. The first chroot does.
     pub is_default: bool,
-    /// The archive's checksum, and what it was checked against.
-    pub sha256: Option<(Checksum, Checked)>,
+    /// What is known of the archive; `None` for a directory.
+    pub archive: Option<Archive>,
+}
+
+/// What is known of an archive that was added.
+pub struct Archive {
+    /// Its checksum.
+    pub sha256: Checksum,
+    /// What it was checked against.
+    pub checked: Checked,
+    /// Whose signature it has, if one was checked.
+    pub signer: Option<Signer>,
 }
 
 /// A system needs one of these shells to be entered.
@@ -50,16 +64,18 @@ const SHELLS: [&str; 3] = ["bin/sh", "usr/bin/sh", "bin/bash"];
 pub fn add(store: &Store, adding: &Adding<'_>, observer: &dyn Observer) -> Result<Added> {
     let staging = Staging::begin(store, adding.label)?;
     let tree = staging.make_tree()?;
-    let sha256 = match adding.source {
+    let archive = match adding.source {
         Source::Path(path) if path.is_dir() => {
             copy(store, path, &tree, adding, observer)?;
             None
         }
-        source => Some(archive(store, source, &tree, adding, observer)?),
+        source => Some(unpacked(store, source, staging.dir(), &tree, adding, observer)?),
     };
     require_shell(&tree, adding.source)?;
-    let mut record = Record::new(shown(adding.source), sha256.map(|(sum, _)| sum.to_string()));
-    record.checked = sha256.map(|(_, checked)| checked);
+    let known = archive.as_ref();
+    let mut record = Record::new(shown(adding.source), known.map(|archive| archive.sha256.to_string()));
+    record.checked = known.map(|archive| archive.checked);
+    record.signed_by = known.and_then(|archive| archive.signer.as_ref()).map(ToString::to_string);
     record.write(staging.dir())?;
     observer.phase("writing to the disk");
     staging.publish()?;
@@ -67,17 +83,26 @@ pub fn add(store: &Store, adding: &Adding<'_>, observer: &dyn Observer) -> Resul
     if is_default {
         store.set_default(adding.label)?;
     }
-    Ok(Added { is_default, sha256 })
+    Ok(Added { is_default, archive })
 }
 
-fn archive(
+fn unpacked(
     store: &Store,
     source: &Source,
+    staging: &Dir,
     tree: &Dir,
     adding: &Adding<'_>,
     observer: &dyn Observer,
-) -> Result<(Checksum, Checked)> {
-    let stream = source.open(adding.patience)?;
+) -> Result<Archive> {
+    let (stream, signer) = match &adding.signed {
+        None => (source.open(adding.patience)?, None),
+        Some(signed) => {
+            let (stream, signer) = signed
+                .open(source, staging, adding.patience, observer)
+                .map_err(|error| no_space(error, store))?;
+            (stream, Some(signer))
+        }
+    };
     let (expected, checked) = expected(source, adding)?;
     observer.phase(format!("unpacking {source}"));
     let name = source.to_string();
@@ -98,11 +123,14 @@ fn archive(
         sum.verify(expected, &name)?;
     }
     tell(store, &stats, observer);
-    Ok((sum, checked))
+    Ok(Archive { sha256: sum, checked, signer })
 }
 
 /// The sum that the archive has to have, if any is known.
 fn expected(source: &Source, adding: &Adding<'_>) -> Result<(Option<Checksum>, Checked)> {
+    if adding.signed.is_some() {
+        return Ok((adding.sha256, Checked::Signature));
+    }
     if adding.sha256.is_some() {
         return Ok((adding.sha256, Checked::GivenSum));
     }
@@ -132,6 +160,9 @@ fn tell(store: &Store, stats: &Stats, observer: &dyn Observer) {
 fn copy(store: &Store, path: &Path, tree: &Dir, adding: &Adding<'_>, observer: &dyn Observer) -> Result<()> {
     if adding.sha256.is_some() {
         return Err(Error::refused(format!("{} is a directory, which has no SHA-256 sum", path.display())));
+    }
+    if adding.signed.is_some() {
+        return Err(Refusal::SignedFolder { folder: path.to_owned() }.into());
     }
     if adding.strip > 0 {
         return Err(Error::refused(format!(

@@ -15,4 +15,6 @@ pub enum Checked {
     /// The sum in `SOURCE.sha256`, fetched from the same server without protection. Whoever can change the archive on the way can change it
     /// too.
     UnprotectedSum,
+    /// A signature by a key that the user gave.
+    Signature,
 }

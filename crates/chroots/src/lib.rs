@@ -41,10 +41,11 @@ mod list;
 mod record;
 mod refusal;
 mod remove;
+mod signed;
 mod staging;
 mod store;
 
-pub use add::{Added, Adding, add};
+pub use add::{Added, Adding, Archive, add};
 pub use checked::Checked;
 pub use clone::clone;
 pub use ephemeral::Ephemeral;
@@ -53,4 +54,5 @@ pub use list::{Listed, list};
 pub use record::Record;
 pub use refusal::Refusal;
 pub use remove::{Force, remove};
+pub use signed::Signed;
 pub use store::{Chroot, Store, location};

@@ -22,6 +22,8 @@ pub struct Record {
     pub sha256: Option<String>,
     /// What the archive was checked against; `None` for a directory, and in records of older programs.
     pub checked: Option<Checked>,
+    /// Whose signature the archive has; `None` if none was checked.
+    pub signed_by: Option<String>,
     /// When it was added, in UTC: `2026-11-23T22:17:35Z`.
     pub added: String,
 }
@@ -32,7 +34,7 @@ impl Record {
     /// A record of a chroot that is added now.
     pub fn new(source: impl Into<String>, sha256: Option<String>) -> Self {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Record { source: source.into(), sha256, checked: None, added: date(seconds) }
+        Record { source: source.into(), sha256, checked: None, signed_by: None, added: date(seconds) }
     }
 
     /// Reads the record of a chroot. If there is none, the record is empty.

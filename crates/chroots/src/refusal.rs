@@ -58,6 +58,20 @@ pub enum Refusal {
     /// The text of a bind does not have the right form.
     #[error("use SRC, SRC:DST, SRC:ro or SRC:DST:ro, with DST an absolute path")]
     Bind,
+    /// A signature was to be checked, and there is none.
+    #[error("there is no signature of {source_name}: {looked}")]
+    NoSignature {
+        /// The archive.
+        source_name: String,
+        /// Where it was looked for.
+        looked: String,
+    },
+    /// A directory has no signature.
+    #[error("{} is a directory, which has no signature", folder.display())]
+    SignedFolder {
+        /// The directory.
+        folder: PathBuf,
+    },
     /// The folder that was to be copied into the store contains the store.
     #[error("the store {store} is inside {}", folder.display())]
     StoreInside {

@@ -123,6 +123,14 @@ impl Error {
         Error::Malformed { path: path.into(), reason: reason.into() }
     }
 
+    /// The error of a reader of `path`: the one that the reader has inside of its own, or else that of the kernel.
+    pub fn of_reader(path: impl AsRef<Path>, error: io::Error) -> Self {
+        match error.downcast::<Error>() {
+            Ok(inner) => inner,
+            Err(cause) => Error::Io { action: "read".into(), path: path.as_ref().to_owned(), cause },
+        }
+    }
+
     /// Whether the kernel said that there is no space (or quota) left.
     pub fn is_no_space(&self) -> bool {
         matches!(self.os_error(), Some(libc::ENOSPC | libc::EDQUOT))

@@ -12,7 +12,7 @@ mod targets;
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, Target); 18] = [
     ("apply", targets::apply::run),
     ("archive", targets::archive::run),
     ("chains", targets::chains::run),
@@ -28,6 +28,7 @@ pub const TARGETS: [(&str, Target); 17] = [
     ("netrc", targets::netrc::run),
     ("proxies", targets::proxies::run),
     ("records", targets::records::run),
+    ("signatures", targets::signatures::run),
     ("stream", targets::stream::run),
     ("sums", targets::sums::run),
 ];

@@ -15,5 +15,6 @@ pub mod mountinfo;
 pub mod netrc;
 pub mod proxies;
 pub mod records;
+pub mod signatures;
 pub mod stream;
 pub mod sums;
