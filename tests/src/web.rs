@@ -30,6 +30,10 @@ pub enum How {
     Promises(usize),
     /// The length that is promised is smaller by this much.
     Understates(usize),
+    /// Only from this byte on, as a part that nobody asked for.
+    Part(usize),
+    /// Without a length and without an end, and then without a rest.
+    NoRest,
     /// By sending the client elsewhere.
     Redirects(String),
     /// Not at all, with this status.
@@ -165,12 +169,15 @@ fn answer(
         }
         How::Mirrors(count) if earlier == 0 => send(stream, bytes, 0, bytes.len(), *count, "one"),
         How::Mirrors(_) => send(stream, bytes, asked, bytes.len(), bytes.len(), "two"),
-        How::LateSize(count) if earlier == 0 => chunk(stream, &bytes[..*count]),
+        How::LateSize(count) if earlier == 0 => chunk(stream, &bytes[..*count], ""),
         How::FailsOnce(code) if earlier == 0 => status(stream, *code, "Retry-After: 1\r\n"),
         How::Asks(who) if request.user.as_deref() != Some(*who) => status(stream, 401, ""),
         How::Promises(_) if asked >= bytes.len() => status(stream, 416, ""),
         How::Promises(more) => send(stream, bytes, asked, bytes.len() + more, bytes.len(), "one"),
         How::Understates(less) => send(stream, bytes, asked, bytes.len() - less, bytes.len() - less, "one"),
+        How::Part(from) => send(stream, bytes, *from, bytes.len(), bytes.len(), "one"),
+        How::NoRest if earlier == 0 => chunk(stream, bytes, "ETag: \"one\"\r\n"),
+        How::NoRest => status(stream, 416, &format!("Content-Range: bytes */{}\r\n", bytes.len())),
         How::Redirects(to) => status(stream, 302, &format!("Location: {to}\r\n")),
         How::Status(code) => status(stream, *code, ""),
         How::Well | How::LateSize(_) | How::FailsOnce(_) | How::Asks(_) => {
@@ -220,10 +227,10 @@ fn weak(mut stream: TcpStream, bytes: &[u8], end: usize) -> std::io::Result<()> 
 }
 
 /// Sends a chunk, and breaks off before the end.
-fn chunk(mut stream: TcpStream, bytes: &[u8]) -> std::io::Result<()> {
+fn chunk(mut stream: TcpStream, bytes: &[u8], headers: &str) -> std::io::Result<()> {
     write!(
         stream,
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n{:x}\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{headers}Connection: close\r\n\r\n{:x}\r\n",
         bytes.len()
     )?;
     stream.write_all(bytes)

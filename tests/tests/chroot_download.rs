@@ -75,7 +75,7 @@ fn a_file_that_changes_meanwhile_is_not_mixed() {
 
 #[test]
 fn a_mirror_with_another_tag_and_a_late_size_are_followed() {
-    for how in [How::Mirrors(300_000), How::LateSize(300_000), How::FailsOnce(503)] {
+    for how in [How::Mirrors(300_000), How::LateSize(300_000), How::FailsOnce(503), How::NoRest] {
         let (done, place, ..) = add(how.clone());
         assert_eq!(done.ok(), "added devel, the default\n", "{how:?}");
         assert_eq!(place.inside("devel", "echo works").ok(), "works\n");
@@ -94,6 +94,11 @@ fn passwords_are_decoded_found_and_not_shown() {
         let mut command = place.manage_command();
         run(command.args(["add", label, &url(user)]).env("HOME", place.path())).ok();
     }
+    std::fs::write(place.path().join(".netrc"), "machine 127.0.0.1\n").unwrap();
+    let (open, _) = serve(&place, How::Well);
+    let mut command = place.manage_command();
+    run(command.args(["add", "nobody", &open.url("/a.tar.gz")]).env("HOME", place.path())).ok();
+    assert_eq!(open.requests()[0].user, None, "an entry without a name and a password");
     let turn = Web::start([("/turn", Vec::new(), How::Redirects(web.url("/a.tar.gz")))]);
     let elsewhere = format!("http://joe:p%40ss%20w@{}/turn?token=hidden", turn.address());
     let done = place.manage(["add", "elsewhere", &elsewhere]);
@@ -155,6 +160,17 @@ fn a_pipe_that_brings_nothing_is_waited_for_until_a_signal() {
 fn a_server_that_promises_more_than_it_has_is_told_apart() {
     let (done, place, ..) = add(How::Promises(1000));
     done.refused(&["the server has less than it promised"]);
+    nothing_was_added(&place);
+}
+
+#[test]
+fn a_part_that_nobody_asked_for_is_no_archive() {
+    // The rest of a tar archive is a tar archive too.
+    let place = Place::new();
+    let web = Web::start([("/a.tar", std::fs::read(place.busybox()).unwrap(), How::Part(512))]);
+    place
+        .manage(["add", "devel", &web.url("/a.tar")])
+        .refused(&["sends a part, and was asked for the whole"]);
     nothing_was_added(&place);
 }
 

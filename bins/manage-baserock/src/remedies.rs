@@ -15,7 +15,9 @@ pub fn remedies(error: &Error) -> Option<String> {
         return signatures(refusal);
     }
     let words = match error.kind()? {
-        baserock_fetch::Refusal::NotInList { .. } => "give the right one with --sha256, or remove it",
+        baserock_fetch::Refusal::NotInList { .. } | baserock_fetch::Refusal::Ambiguous { .. } => {
+            "give the right one with --sha256, or remove it"
+        }
         baserock_fetch::Refusal::Mismatch { .. } => "nothing was added",
         _ => return None,
     };

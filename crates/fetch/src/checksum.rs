@@ -36,15 +36,25 @@ impl Checksum {
     }
 
     /// The sum of the file `name` in a list of `sha256sum` (`SUM  NAME`, or only one sum), in a list in BSD's style (`SHA256 (NAME) = SUM`),
-    /// or in one of openssl (`SHA2-256(NAME)= SUM`). `shown` is the name of the list.
+    /// or in one of openssl (`SHA2-256(NAME)= SUM`). A name without folders counts before one with folders. `shown` is the name of the list.
     pub fn in_list(list: &str, name: &str, shown: &str) -> Result<Self> {
         let lines: Vec<(Checksum, Option<&str>)> = list.lines().filter_map(line).collect();
-        let named = lines.iter().find(|(_, of)| of.is_some_and(|of| of.rsplit('/').next() == Some(name)));
-        let alone = || lines.first().filter(|(_, of)| lines.len() == 1 && of.is_none());
-        named
-            .or_else(alone)
-            .map(|(sum, _)| *sum)
-            .ok_or_else(|| Refusal::NotInList { list: shown.to_owned(), name: name.to_owned() }.into())
+        let named = |is_name: &dyn Fn(&str) -> bool| -> Vec<Checksum> {
+            lines.iter().filter(|(_, of)| of.is_some_and(is_name)).map(|(sum, _)| *sum).collect()
+        };
+        let mut sums = named(&|of| of.strip_prefix("./").unwrap_or(of) == name);
+        if sums.is_empty() {
+            sums = named(&|of| of.rsplit('/').next() == Some(name));
+        }
+        if let ([(sum, None)], true) = (lines.as_slice(), sums.is_empty()) {
+            sums.push(*sum);
+        }
+        let (list, name) = (shown.to_owned(), name.to_owned());
+        match sums.as_slice() {
+            [] => Err(Refusal::NotInList { list, name }.into()),
+            [sum, others @ ..] if others.iter().all(|other| other == sum) => Ok(*sum),
+            _ => Err(Refusal::Ambiguous { list, name }.into()),
+        }
     }
 
     /// Fails unless this is the expected sum of `shown`.
@@ -137,6 +147,8 @@ mod tests {
             format!("{}\n", SUM.to_uppercase()),
             format!("{other}  other.tar\n{SUM}  a.tar\n"),
             format!("{SUM} *./dir/a.tar\n"),
+            format!("{other}  old/a.tar\n{SUM}  ./a.tar\n"),
+            format!("{SUM}  a.tar\n{SUM}  a.tar\n"),
             format!("SHA256 (a.tar) = {SUM}\n"),
             format!("SHA256(dir/a.tar)= {SUM}\n"),
             format!("SHA2-256(a.tar)= {SUM}\r\n"),
@@ -152,6 +164,12 @@ mod tests {
         for list in ["", "<html>", &SUM[1..], &format!("{SUM}  other.tar"), &format!("{SUM}\n{SUM}\n")] {
             let message = Checksum::in_list(list, "a.tar", "a.tar.sha256").unwrap_err().to_string();
             assert!(message.starts_with("a.tar.sha256: has no SHA-256 sum of a.tar"), "{message}");
+        }
+        let other = "0".repeat(64);
+        for list in [format!("{SUM}  a.tar\n{other}  a.tar\n"), format!("{SUM}  x/a.tar\n{other}  y/a.tar\n")]
+        {
+            let message = Checksum::in_list(&list, "a.tar", "list").unwrap_err().to_string();
+            assert_eq!(message, "list: has different SHA-256 sums of a.tar");
         }
         assert!("xyz".parse::<Checksum>().unwrap_err().to_string().contains("64 characters"));
     }

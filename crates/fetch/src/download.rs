@@ -55,6 +55,8 @@ struct Repeated {
 enum Message {
     Answer(Answer),
     Piece(Vec<u8>),
+    /// There is no rest: the file has this size.
+    Whole(u64),
     End,
     Failed(Failure),
 }
@@ -85,6 +87,9 @@ impl Download {
         };
         loop {
             match download.receive()? {
+                Message::Answer(answer) if answer.from > 0 => {
+                    return Err(download.failed("the server sends a part, and was asked for the whole file"));
+                }
                 Message::Answer(answer) => {
                     download.known = answer;
                     download.whole = false;
@@ -95,7 +100,9 @@ impl Download {
                     download.connection = connect(url.to_owned(), patience, None, false);
                 }
                 Message::Failed(failure) => return Err(failure.of(url)),
-                Message::Piece(_) | Message::End => return Err(download.failed("the server sends nothing")),
+                Message::Piece(_) | Message::End | Message::Whole(_) => {
+                    return Err(download.failed("the server sends nothing"));
+                }
             }
         }
     }
@@ -130,7 +137,10 @@ impl Download {
             Message::Answer(answer) => self.resumed(answer),
             Message::Piece(piece) => self.keep(piece),
             Message::End if self.is_short() => self.again(&Failure::passing("the connection ended early")),
-            Message::End => {
+            Message::Whole(size) if size != self.at => {
+                Err(self.failed("the server has less than it promised"))
+            }
+            Message::Whole(_) | Message::End => {
                 self.ended = true;
                 Ok(())
             }
@@ -250,6 +260,13 @@ fn transfer(
     let response = server::get(url, patience, rest)?;
     let status = response.status().as_u16();
     if status == 416 && rest.is_some() {
+        // With the validator, the server says so of the same file only.
+        let size =
+            header(&response, "content-range").and_then(|range| range.strip_prefix("bytes */")?.parse().ok());
+        if let Some(size) = size {
+            drop(send.send(Message::Whole(size)));
+            return Ok(());
+        }
         return Err(Failure::lasting("the server has less than it promised"));
     }
     if let Some(failure) = failure::status_failure(status) {

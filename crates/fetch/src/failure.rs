@@ -51,7 +51,9 @@ impl Failure {
 pub fn status_failure(status: u16) -> Option<Failure> {
     match status {
         200 | 206 => None,
-        300..=399 => Some(Failure::lasting(format!("the server redirects without saying where ({status})"))),
+        300..=303 | 307 | 308 => {
+            Some(Failure::lasting(format!("the server redirects without saying where ({status})")))
+        }
         404 | 410 => Some(Failure::lasting(format!("the server has no such file ({status})"))),
         407 => Some(Failure::lasting("the proxy does not allow it (407)")),
         401 | 403 => Some(Failure::lasting(format!("the server does not allow it ({status})"))),

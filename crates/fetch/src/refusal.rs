@@ -14,6 +14,14 @@ pub enum Refusal {
         /// The archive's name.
         name: String,
     },
+    /// The list of sums beside the archive has more than one sum of the archive.
+    #[error("{list}: has different SHA-256 sums of {name}")]
+    Ambiguous {
+        /// The list.
+        list: String,
+        /// The archive's name.
+        name: String,
+    },
     /// The archive has another sum.
     #[error("{name} is not what was expected: its SHA-256 sum is {found}, not {expected}")]
     Mismatch {

@@ -115,6 +115,8 @@ fn credentials(url: &Url) -> Result<Option<(String, String)>, Failure> {
     };
     let known = netrc::find(&url.host, user.map(String::as_str))
         .map_err(|error| Failure::lasting(error.to_string()))?;
+    // An entry that only names the host has nothing to say to it.
+    let known = known.filter(|(user, password)| !user.is_empty() || !password.is_empty());
     Ok(known.or_else(|| Some((user?.clone(), String::new()))))
 }
 
