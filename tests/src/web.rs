@@ -30,6 +30,10 @@ pub enum How {
     Promises(usize),
     /// The length that is promised is smaller by this much.
     Understates(usize),
+    /// After an interim answer with this status.
+    After(u16),
+    /// With a header that does not end.
+    EndlessHeader,
     /// Only from this byte on, as a part that nobody asked for.
     Part(usize),
     /// Without a length and without an end, and then without a rest.
@@ -175,6 +179,16 @@ fn answer(
         How::Promises(_) if asked >= bytes.len() => status(stream, 416, ""),
         How::Promises(more) => send(stream, bytes, asked, bytes.len() + more, bytes.len(), "one"),
         How::Understates(less) => send(stream, bytes, asked, bytes.len() - less, bytes.len() - less, "one"),
+        How::After(code) => {
+            write!(&stream, "HTTP/1.1 {code} Interim\r\nLink: x\r\n\r\n")?;
+            send(stream, bytes, asked, bytes.len(), bytes.len(), "one")
+        }
+        How::EndlessHeader => {
+            write!(&stream, "HTTP/1.1 200 OK\r\n")?;
+            loop {
+                write!(&stream, "X-Header: {}\r\n", "x".repeat(1000))?;
+            }
+        }
         How::Part(from) => send(stream, bytes, *from, bytes.len(), bytes.len(), "one"),
         How::NoRest if earlier == 0 => chunk(stream, bytes, "ETag: \"one\"\r\n"),
         How::NoRest => status(stream, 416, &format!("Content-Range: bytes */{}\r\n", bytes.len())),

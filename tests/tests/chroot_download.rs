@@ -75,7 +75,9 @@ fn a_file_that_changes_meanwhile_is_not_mixed() {
 
 #[test]
 fn a_mirror_with_another_tag_and_a_late_size_are_followed() {
-    for how in [How::Mirrors(300_000), How::LateSize(300_000), How::FailsOnce(503), How::NoRest] {
+    for how in
+        [How::Mirrors(300_000), How::LateSize(300_000), How::FailsOnce(503), How::NoRest, How::After(103)]
+    {
         let (done, place, ..) = add(how.clone());
         assert_eq!(done.ok(), "added devel, the default\n", "{how:?}");
         assert_eq!(place.inside("devel", "echo works").ok(), "works\n");
@@ -207,12 +209,14 @@ fn what_servers_answer_instead_is_said() {
     let web = Web::start([
         ("/private", Vec::new(), How::Status(403)),
         ("/broken", Vec::new(), How::Status(503)),
+        ("/header", Vec::new(), How::EndlessHeader),
         ("/page", b"<html>not an archive</html>".to_vec(), How::Well),
     ]);
     for (path, why) in [
         ("/missing.tar", "the server has no such file (404)"),
         ("/private", "the server does not allow it (403)"),
         ("/broken", "the server has a problem (503)"),
+        ("/header", "the header has more than 64 KiB"),
         ("/page", "not a tar archive"),
     ] {
         place.manage(["add", "devel", &web.url(path)]).refused(&[&web.url(path), why]);

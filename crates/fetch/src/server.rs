@@ -1,6 +1,6 @@
 //! Talks to web servers: sends a request, reads the answer, and puts errors into words.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use system::error::Result;
@@ -20,6 +20,9 @@ use crate::url::Url;
 
 /// Most redirections, as in browsers.
 const REDIRECTS: u32 = 20;
+
+/// Most bytes of the header of an answer.
+const MOST_HEADER: usize = 64 << 10;
 
 /// The part of a file that is asked for: from this byte on, if the file still has this validator.
 pub type Rest<'a> = Option<(u64, &'a str)>;
@@ -85,7 +88,21 @@ fn ask(url: &Url, patience: Patience, rest: Rest<'_>) -> Result<Response<Body>, 
     if let Some((from, validator)) = rest {
         request = request.header("Range", format!("bytes={from}-")).header("If-Range", validator);
     }
-    request.call().map_err(|error| by(explain(&error)))
+    request.call().map_err(|error| by(without_answer(&error)))
+}
+
+/// The failure of a request that brought no answer.
+fn without_answer(error: &ureq::Error) -> Failure {
+    match error {
+        // A header that fills the buffer looks the same as an end.
+        ureq::Error::Io(cause) if cause.kind() == ErrorKind::UnexpectedEof => {
+            let most = MOST_HEADER >> 10;
+            Failure::passing(format!(
+                "the connection ended before the header of the answer, or the header has more than {most} KiB"
+            ))
+        }
+        error => explain(error),
+    }
 }
 
 /// An agent for one request. It trusts the certificates that the system trusts.
@@ -96,6 +113,9 @@ fn agent(patience: Patience, tunnel: Option<Proxy>, whole_urls: WholeUrls) -> Ag
         .proxy(tunnel)
         .http_status_as_error(false)
         .max_redirects(0)
+        // What follows an interim answer, such as 103, counts as a header until it is read again. So no more than a header may wait.
+        .max_response_header_size(MOST_HEADER)
+        .input_buffer_size(MOST_HEADER)
         .accept_encoding("identity")
         .user_agent(concat!("baserock/", env!("CARGO_PKG_VERSION")))
         .timeout_connect(silence)
