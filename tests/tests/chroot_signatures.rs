@@ -7,6 +7,7 @@ use std::process::Stdio;
 
 use baserock_tests::chroot::Place;
 use baserock_tests::programs::{Done, run};
+use baserock_tests::steps;
 use baserock_tests::web::{How, Web};
 
 /// A place with the small system as `a.tar`, keys of minisign (`m.pub`, `m.key`; `n`) and of ssh (`s`, `s.pub`; `t`).
@@ -291,4 +292,31 @@ fn a_signal_ends_the_reading_before_anything_is_unpacked() {
     drop(held);
     assert_eq!(done.code, 143, "{}", done.stderr);
     nothing_was_added(&place);
+}
+
+#[test]
+fn a_step_that_fails_leaves_nothing() {
+    let place = place();
+    place.shell("rm a.tar; mkdir -p small/bin; touch small/bin/sh; tar -C small -cf a.tar .");
+    by_minisign(&place, "");
+    let command = || {
+        let mut command = place.manage_command();
+        command.current_dir(place.path()).args(["add", "devel", "a.tar", "--verify", "m.pub"]);
+        command
+    };
+    place.manage(["list"]).ok();
+    for step in steps::list(&mut command(), place.path()) {
+        for how in [steps::How::Error, steps::How::NoSpace, steps::How::Kill] {
+            place.shell("rm -rf store");
+            let done = steps::fail(&mut command(), step.number, how);
+            assert!(done.code != 0 && how.allows(done.code), "{step}: {}", done.stderr);
+            if how == steps::How::Kill {
+                // The next command clears away what is not complete.
+                place.manage(["set-default", "none"]).refused(&["no chroot none"]);
+            }
+            let names = place.names();
+            let complete = how == steps::How::Kill && names.contains(&"devel".to_owned());
+            assert!(names.is_empty() || complete, "{step}: {names:?}");
+        }
+    }
 }

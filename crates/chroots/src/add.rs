@@ -78,11 +78,8 @@ pub fn add(store: &Store, adding: &Adding<'_>, observer: &dyn Observer) -> Resul
     record.signed_by = known.and_then(|archive| archive.signer.as_ref()).map(ToString::to_string);
     record.write(staging.dir())?;
     observer.phase("writing to the disk");
-    staging.publish()?;
     let is_default = store.default()?.is_none();
-    if is_default {
-        store.set_default(adding.label)?;
-    }
+    staging.publish(|| if is_default { store.set_first_default(adding.label) } else { Ok(()) })?;
     Ok(Added { is_default, archive })
 }
 

@@ -22,7 +22,7 @@ pub fn clone(store: &Store, label: &ExistingLabel, new: &Label, observer: &dyn O
     let staging = Staging::begin(store, new)?;
     fill(store, &held.tree, &staging, observer)?;
     Record::new(format!("clone of {label} ({})", record.source), record.sha256).write(staging.dir())?;
-    staging.publish()
+    staging.publish(|| Ok(()))
 }
 
 /// Fills the new chroot with what the tree has.

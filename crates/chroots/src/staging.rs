@@ -61,12 +61,20 @@ impl<'a> Staging<'a> {
         self.dir.dir(TREE)
     }
 
-    /// Makes it a chroot of the store. When this returns, it is complete on the disk.
-    pub fn publish(mut self) -> Result<()> {
+    /// Makes it a chroot of the store, and then does what belongs to that. When this returns, it is complete on the disk. If anything fails, it
+    /// is no chroot; nobody can have entered it, because it is still locked.
+    pub fn publish(mut self, then: impl FnOnce() -> Result<()>) -> Result<()> {
         change("sync", self.dir.shown(""), || syncfs(self.dir.as_fd()))?;
         atomic::rename_no_replace(self.store.dir(), &self.name, self.store.dir(), &self.label)?;
         self.published = true;
-        self.store.sync_names()
+        let done = self.store.sync_names().and_then(|()| then());
+        if done.is_err() {
+            match atomic::rename_no_replace(self.store.dir(), &self.label, self.store.dir(), &self.name) {
+                Ok(()) => self.published = false,
+                Err(error) => tracing::error!("cannot undo: {error}"),
+            }
+        }
+        done
     }
 }
 

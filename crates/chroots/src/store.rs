@@ -131,6 +131,17 @@ impl Store {
         self.sync_names()
     }
 
+    /// Like [`Store::set_default`] in a store without a default. If this fails, there is still none.
+    pub(crate) fn set_first_default(&self, label: &ExistingLabel) -> Result<()> {
+        let done = self.set_default(label);
+        if done.is_err()
+            && let Err(error) = self.unset_default()
+        {
+            tracing::error!("cannot undo: {error}");
+        }
+        done
+    }
+
     /// Leaves the store without a default.
     pub(crate) fn unset_default(&self) -> Result<()> {
         match self.dir.remove_file(DEFAULT) {
