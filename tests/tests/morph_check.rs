@@ -3,6 +3,7 @@
 //! Pace: seconds
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use baserock_tests::definitions::Definitions;
@@ -20,13 +21,14 @@ fn clusters(definitions: &Definitions) -> Vec<String> {
 fn every_cluster_that_makes_something_new_passes() {
     let definitions = Definitions::example();
     let all = clusters(&definitions);
-    assert_eq!(all.len(), 4);
+    assert_eq!(all.len(), 5);
     for cluster in all.into_iter().filter(|name| name != "clusters/upgrade-devel.morph") {
         let ended = definitions.morph(&["check", &cluster]).succeeded();
         let not_yet = ": checked; it cannot be deployed yet: there is no artifact ";
         assert!(ended.stdout.contains(not_yet), "{cluster}: {}", ended.stdout);
         assert!(!ended.stdout.contains("ready"), "{cluster}: {}", ended.stdout);
-        assert_eq!(ended.stderr, "", "{cluster}");
+        let quiet = ended.stderr.lines().all(|line| line.contains("node_1"));
+        assert!(quiet, "{cluster}: {}", ended.stderr);
     }
     assert!(!definitions.path("artifacts/.morph").exists(), "a check changes nothing");
 }
@@ -46,6 +48,41 @@ fn what_cannot_be_deployed_in_this_way_is_told() {
     definitions
         .morph(&["upgrade", "clusters/upgrade-devel.morph", "self.VERSION_LABEL=v2"])
         .failed(&["there is no artifact devel-system-x86_64", "morph build systems/devel.morph"]);
+}
+
+#[test]
+fn the_shapes_of_public_definitions_are_deployed() {
+    let definitions = Definitions::example();
+    definitions.put_artifact("cloud-system-x86_64", &inputs::busybox().unwrap());
+    // As such repositories have it: the other extension is in the folder that the path names.
+    symlink(
+        definitions.installed().join("install-files.configure"),
+        definitions.path("extensions/install-files.configure"),
+    )
+    .unwrap();
+    let arguments = ["clusters/cloud.morph", "cloud-node"];
+    let checked = definitions.morph(&["check", arguments[0], arguments[1]]).succeeded();
+    assert!(checked.stdout.contains("ready"), "{}", checked.stdout);
+    definitions.done(&["deploy", arguments[0], arguments[1]]);
+    let archive = definitions.path("cloud-node.tar");
+    let content =
+        |name: &str| run(Command::new("tar").arg("-xOf").arg(&archive).arg(format!("./{name}"))).ok();
+    assert_eq!(content("etc/hostname"), "node_1\n");
+    assert!(content("etc/hosts").ends_with("10.0.0.1 controller\n"), "{}", content("etc/hosts"));
+    assert_eq!(content("etc/cloud.conf"), "controller = controller\n");
+    assert_eq!(content("etc/issue.net"), "Authorized users only\n");
+    let devices = r#"devices: [{"device": "sdb", "ip": "10.0.0.21", "weight": 100}]"#;
+    assert_eq!(content("etc/cloud/cloud.cfg").trim_end(), devices);
+    let network =
+        run(Command::new("sh").args(["-c", "tar -xOf \"$0\" --wildcards './etc/*'"]).arg(&archive)).ok();
+    assert!(network.contains("10.0.0.21") && content("etc/motd.d/welcome").len() > 1, "{network}");
+    // The environment counts before the file; a missing interpreter is named before anything begins.
+    let _again =
+        run(definitions.command(&["deploy", arguments[0], arguments[1]]).env("CLOUD_INIT", "no")).succeeded();
+    let names = run(Command::new("tar").arg("-tf").arg(&archive)).ok();
+    assert!(!names.contains("cloud.cfg"), "{names}");
+    definitions.write("extensions/hosts.configure", "#!/usr/bin/no-such-python\n");
+    definitions.morph(&["check", arguments[0], arguments[1]]).failed(&["no-such-python"]);
 }
 
 #[test]
