@@ -256,6 +256,22 @@ fn several_are_inside_at_once_and_nothing_is_left_however_they_end() {
 }
 
 #[test]
+fn accounts_that_are_no_file_are_refused_at_once() {
+    let place = Place::with("devel");
+    let passwd = place.tree("devel").join("etc/passwd");
+    fs::remove_file(&passwd).unwrap();
+    assert_eq!(place.inside("devel", "id -u").ok(), "0\n", "a tree without accounts has root");
+    nix::unistd::mkfifo(&passwd, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for (what, words) in [("FIFO", "is a FIFO, not a file"), ("endless", "is a character device, not a file")]
+    {
+        let done = place.inside("devel", "id -u");
+        assert!(done.code == 125 && done.stderr.contains(words), "{what}: {done:?}");
+        fs::remove_file(&passwd).unwrap();
+        symlink("/dev/zero", &passwd).unwrap();
+    }
+}
+
+#[test]
 fn root_inside_reaches_nothing_outside() {
     let place = Place::with("devel");
     let secret = place.path().join("secret");

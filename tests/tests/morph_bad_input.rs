@@ -3,16 +3,52 @@
 //! Pace: seconds
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use baserock_tests::definitions::Definitions;
 use baserock_tests::programs::Done;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 fn with_copy() -> Definitions {
     let definitions = Definitions::new();
     definitions.script("extensions/copy.write", "cp -a \"$1\" \"$2\"");
     definitions.cluster(&["self: {type: extensions/copy, location: out}"]);
     definitions
+}
+
+#[test]
+fn what_has_no_end_or_stands_for_too_much_is_refused_at_once() {
+    let definitions = with_copy();
+    let fifo = |name: &str| mkfifo(&definitions.path(name), Mode::S_IRWXU).unwrap();
+    fifo("clusters/fifo.morph");
+    symlink("/dev/zero", definitions.path("clusters/zero.morph")).unwrap();
+    let hole = fs::File::create(definitions.path("clusters/hole.morph")).unwrap();
+    hole.set_len(20 << 30).unwrap();
+    let start = "kind: cluster\nsystems: ";
+    definitions.write("clusters/deep.morph", &format!("{start}{}", "[".repeat(100_000)));
+    let list = format!("- {{morph: systems/base, deploy: {{x: &a {{L: [{}]}}}}}}\n", "word,".repeat(2000));
+    let many: Vec<_> =
+        (0..2000).map(|n| format!("- {{morph: systems/base, deploy: {{x{n}: *a}}}}")).collect();
+    definitions.write("clusters/aliases.morph", &format!("{start}\n{list}{}", many.join("\n")));
+    for (name, why) in [
+        ("fifo", "is a FIFO, not a file"),
+        ("zero", "is a character device, not a file"),
+        ("hole", "has more than 1048576 bytes"),
+        ("deep", "nested deeper"),
+        ("aliases", "its aliases stand for too much"),
+    ] {
+        let error = definitions.morph(&["check", &format!("clusters/{name}.morph")]).failed(&[why]);
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+    fifo("systems/fifo.morph");
+    let text =
+        format!("{start}[{{morph: systems/fifo, deploy: {{x: {{type: extensions/copy, location: o}}}}}}]\n");
+    definitions.write("clusters/x.morph", &text);
+    definitions.morph(&["check", "clusters/x.morph"]).failed(&["systems/fifo.morph", "is a FIFO"]);
+    definitions.morph(&["build", "systems/fifo"]).failed(&["systems/fifo.morph", "is a FIFO"]);
+    fifo("extensions/copy.write.help");
+    definitions.morph(&["help-extensions", "extensions/copy"]).failed(&["copy.write.help", "is a FIFO"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use baserock::yaml;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use system::{Error, Result};
@@ -10,6 +11,7 @@ use crate::scalars;
 
 /// The value of `kind`; `None` if the file has none or is not a YAML map.
 pub fn kind(text: &str) -> Option<String> {
+    yaml::check(text).ok()?;
     serde_yaml::from_str::<Header>(text).ok()?.kind
 }
 
@@ -18,6 +20,7 @@ pub fn parse<T: DeserializeOwned>(path: &Path, text: &str, kind: &str) -> Result
     if text.trim().is_empty() {
         return Err(Error::malformed(path, "the file is empty"));
     }
+    yaml::check(text).map_err(|why| Error::malformed(path, why))?;
     if let Err(error) = serde_yaml::from_str::<IgnoredAny>(text) {
         return Err(Error::malformed(path, format!("not YAML: {}", one_line(&error))));
     }

@@ -1,11 +1,11 @@
 //! The help of an extension: the file `NAME.write.help` beside it, YAML with the key `help`, and `recorded` if parameters of the extension are to be recorded.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use baserock::yaml;
 use serde::Deserialize;
-use system::error::{OrCannot, if_exists};
-use system::{Error, Result};
+use system::error::if_exists;
+use system::{Error, Result, file};
 
 #[derive(Deserialize)]
 struct Help {
@@ -29,7 +29,8 @@ fn read(extension: &Path) -> Result<Option<Help>> {
     let mut path = extension.as_os_str().to_owned();
     path.push(".help");
     let path = PathBuf::from(path);
-    let Some(text) = if_exists(fs::read_to_string(&path).or_cannot("read", &path))? else { return Ok(None) };
+    let Some(text) = if_exists(file::read_text(&path, yaml::MOST))? else { return Ok(None) };
+    yaml::check(&text).map_err(|why| Error::malformed(&path, why))?;
     serde_yaml::from_str(&text)
         .map(Some)
         .map_err(|error| Error::malformed(&path, format!("not YAML with a key `help`: {error}")))

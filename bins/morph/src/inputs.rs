@@ -1,6 +1,6 @@
 //! The inputs of a build, as one hash.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use system::error::OrCannot;
-use system::{Error, Result, signal};
+use system::{Error, Result, file, signal};
 
 use crate::artifacts;
 use crate::definition::Build;
@@ -87,7 +87,7 @@ fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn add_content(hasher: &mut Sha256, path: &Path) -> Result<()> {
-    let mut file = File::open(path).or_cannot("open", path)?;
+    let mut file = file::open(path)?;
     let mut buffer = vec![0; BUFFER];
     loop {
         signal::check()?;

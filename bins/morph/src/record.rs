@@ -1,13 +1,12 @@
 //! The record of an artifact that was built here.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use baserock::json::{self, Format};
 use serde::{Deserialize, Serialize};
-use system::dir::Dir;
-use system::error::{OrCannot, if_exists};
-use system::{Error, Result, atomic};
+use system::dir::{Dir, MOST_TEXT};
+use system::error::if_exists;
+use system::{Error, Result, atomic, file};
 
 /// The record of one artifact, in `.morph/NAME.json` among the artifacts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +28,7 @@ impl Record {
     /// Reads the record of the artifact of this name; `None` if it was not built here.
     pub fn read(records: &Path, name: &str) -> Result<Option<Record>> {
         let path = records.join(format!("{name}.{ENDING}"));
-        let Some(bytes) = if_exists(fs::read(&path).or_cannot("read", &path))? else { return Ok(None) };
+        let Some(bytes) = if_exists(file::read(&path, MOST_TEXT))? else { return Ok(None) };
         let record = json::read(&bytes);
         record.map(Some).map_err(|fault| Error::malformed(&path, format!("{fault}; remove the file")))
     }
@@ -54,6 +53,8 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

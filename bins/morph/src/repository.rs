@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use baserock::yaml;
 use system::error::OrCannot;
-use system::{Error, Result};
+use system::{Error, Result, file};
 
 use crate::artifacts;
 use crate::cluster::Cluster;
@@ -128,6 +129,6 @@ fn with_ending(path: PathBuf) -> PathBuf {
 }
 
 fn read(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).or_cannot("read", path)?;
+    let bytes = file::read(path, yaml::MOST)?;
     String::from_utf8(bytes).map_err(|_| Error::malformed(path, "not YAML: it is not UTF-8 text"))
 }

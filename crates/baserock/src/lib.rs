@@ -38,6 +38,7 @@ pub mod operations;
 pub mod refusal;
 pub mod rootfs;
 pub mod volume;
+pub mod yaml;
 
 pub use label::{ExistingLabel, Label};
 pub use refusal::Refusal;

@@ -2,16 +2,17 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{AtFlags, OFlag, open, readlinkat, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
+use nix::sys::stat::{FileStat, Mode, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
 
-use crate::error::{Error, OrCannot, Result, if_exists};
+use crate::error::{OrCannot, Result, if_exists};
+use crate::file;
 use crate::resolve::{self, Links};
 use crate::step::change;
 
@@ -103,15 +104,7 @@ impl Dir {
     pub fn file_with(&self, path: impl AsRef<Path>, links: Links) -> Result<File> {
         let path = path.as_ref();
         let found = self.open_with(path, OFlag::O_PATH, 0, links)?;
-        let stat = fstat(&found).or_cannot("examine", self.shown(path))?;
-        match SFlag::from_bits_truncate(stat.st_mode & libc::S_IFMT) {
-            SFlag::S_IFREG => {
-                let same = format!("/proc/self/fd/{}", found.as_raw_fd());
-                let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
-                open(same.as_str(), flags, Mode::empty()).map(File::from).or_cannot("open", self.shown(path))
-            }
-            kind => Err(Error::malformed(self.shown(path), format!("is {}, not a file", in_words(kind)))),
-        }
+        file::regular(&found, &self.shown(path))
     }
 
     /// Makes a new file. It is an error if the name exists.
@@ -147,13 +140,7 @@ impl Dir {
     /// Like [`Dir::read`], but follows links as `links` says.
     pub fn read_with(&self, path: impl AsRef<Path>, links: Links, most: u64) -> Result<Vec<u8>> {
         let path = path.as_ref();
-        let mut bytes = Vec::new();
-        let file = self.file_with(path, links)?;
-        file.take(most.saturating_add(1)).read_to_end(&mut bytes).or_cannot("read", self.shown(path))?;
-        if bytes.len() as u64 > most {
-            return Err(Error::TooLarge { path: self.shown(path), most });
-        }
-        Ok(bytes)
+        file::bounded(self.file_with(path, links)?, &self.shown(path), most)
     }
 
     /// Like [`Dir::read`], but returns `None` if there is no file.
@@ -293,18 +280,6 @@ impl From<OwnedFd> for Dir {
 impl From<Dir> for OwnedFd {
     fn from(dir: Dir) -> OwnedFd {
         dir.fd
-    }
-}
-
-/// A type of file in words, with its article.
-fn in_words(kind: SFlag) -> &'static str {
-    match kind {
-        SFlag::S_IFDIR => "a directory",
-        SFlag::S_IFIFO => "a FIFO",
-        SFlag::S_IFSOCK => "a socket",
-        SFlag::S_IFCHR => "a character device",
-        SFlag::S_IFBLK => "a block device",
-        _ => "something else",
     }
 }
 

@@ -24,6 +24,7 @@ pub mod dir;
 pub mod error;
 pub mod extents;
 pub mod fat;
+pub mod file;
 pub mod flags;
 pub mod folder;
 pub mod inode;

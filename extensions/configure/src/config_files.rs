@@ -8,7 +8,7 @@ use baserock::extension::Environment;
 use system::dir::Dir;
 use system::error::OrCannot;
 use system::observer::Observer;
-use system::{Error, Result, atomic};
+use system::{Error, Result, atomic, file};
 
 use crate::tree::{self, Access, Tree};
 
@@ -38,7 +38,7 @@ fn copy(from: &Path, to: &Dir, observer: &dyn Observer) -> Result<()> {
             let target = fs::read_link(&path).or_cannot("read the link", &path)?;
             atomic::replace(to, name, |temporary| to.symlink(&target, temporary))?;
         } else if status.is_file() {
-            tree::write(to, name, &fs::read(&path).or_cannot("read", &path)?, access)?;
+            tree::write(to, name, file::open(&path)?, access)?;
         } else {
             return Err(Error::refused(format!("{} is no file, folder or link", path.display())));
         }

@@ -21,7 +21,7 @@ pub fn configure(root: &Path, environment: &Environment) -> Result<()> {
     }
     let etc = Tree::open(root)?.ensure_folder(Path::new("etc"), 0o755)?;
     let found = etc.read_if_exists("fstab", MOST_TEXT)?.unwrap_or_default();
-    tree::write(&etc, "fstab", &with(&found, &lines)?, Access::root(0o644))
+    tree::write(&etc, "fstab", with(&found, &lines)?.as_slice(), Access::root(0o644))
 }
 
 fn lines(environment: &Environment) -> Result<Vec<(&str, &str)>> {

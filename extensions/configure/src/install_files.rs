@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use baserock::extension::{Environment, paths};
+use system::dir::MOST_TEXT;
 use system::error::OrCannot;
 use system::observer::Observer;
-use system::{Error, Result, atomic};
+use system::{Error, Result, atomic, file};
 
 use crate::manifest::{self, Entry, Kind};
 use crate::template;
@@ -19,10 +20,10 @@ pub fn configure(root: &Path, environment: &Environment, observer: &dyn Observer
     let manifests: Vec<&str> =
         names.filter_map(|name| environment.text(name).transpose()).collect::<Result<_>>()?;
     let tree = Tree::open(root)?;
-    for file in manifests.into_iter().flat_map(paths) {
-        let text = fs::read_to_string(file).or_cannot("read", file)?;
-        let entries = manifest::parse(&text).map_err(|reason| Error::malformed(file, reason))?;
-        let sources = file.parent().unwrap_or(Path::new(""));
+    for path in manifests.into_iter().flat_map(paths) {
+        let text = file::read_text(path, MOST_TEXT)?;
+        let entries = manifest::parse(&text).map_err(|reason| Error::malformed(path, reason))?;
+        let sources = path.parent().unwrap_or(Path::new(""));
         for entry in &entries {
             observer.phase(format!("installing /{}", entry.path.display()));
             install(&tree, entry, sources, environment)?;
@@ -47,7 +48,9 @@ fn install(tree: &Tree, entry: &Entry, sources: &Path, environment: &Environment
         let target = fs::read_link(&source).or_cannot("read the link", &source)?;
         return atomic::replace(&folder, name, |temporary| folder.symlink(&target, temporary));
     }
-    let content = fs::read(&source).or_cannot("read", &source)?;
-    let content = if entry.template { template::fill(&content, &source, environment)? } else { content };
-    tree::write(&folder, name, &content, entry.access)
+    if entry.template {
+        let content = template::fill(&file::read(&source, MOST_TEXT)?, &source, environment)?;
+        return tree::write(&folder, name, content.as_slice(), entry.access);
+    }
+    tree::write(&folder, name, file::open(&source)?, entry.access)
 }

@@ -1,13 +1,11 @@
 //! `sshkeys`: lets the owners of SSH keys log in as root.
 
-use std::fs;
 use std::path::Path;
 
 use baserock::extension::{Environment, paths};
 use system::dir::MOST_TEXT;
-use system::error::OrCannot;
 use system::observer::Observer;
-use system::{Error, Result};
+use system::{Error, Result, file};
 
 use crate::tree::{self, Access, Tree};
 
@@ -17,15 +15,15 @@ pub fn configure(root: &Path, environment: &Environment, observer: &dyn Observer
         return Ok(());
     };
     let mut keys = Vec::new();
-    for file in paths(files) {
-        let text = fs::read_to_string(file).or_cannot("read", file)?;
-        let found = public_keys(&text).map_err(|reason| Error::malformed(file, reason))?;
+    for path in paths(files) {
+        let text = file::read_text(path, MOST_TEXT)?;
+        let found = public_keys(&text).map_err(|reason| Error::malformed(path, reason))?;
         keys.extend(found.into_iter().map(str::to_owned));
-        observer.phase(format!("adding the keys in {}", file.display()));
+        observer.phase(format!("adding the keys in {}", path.display()));
     }
     let folder = Tree::open(root)?.ensure_folder(Path::new("root/.ssh"), 0o700)?;
     let known = folder.read_if_exists("authorized_keys", MOST_TEXT)?.unwrap_or_default();
-    tree::write(&folder, "authorized_keys", &with(known, &keys), Access::root(0o600))
+    tree::write(&folder, "authorized_keys", with(known, &keys).as_slice(), Access::root(0o600))
 }
 
 /// The lines of a file of public keys.

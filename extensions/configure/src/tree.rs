@@ -1,7 +1,7 @@
 //! The root filesystem that is being configured.
 
 use std::fs::Permissions;
-use std::io::Write;
+use std::io::{self, Read};
 use std::os::unix::fs::{PermissionsExt, fchown};
 use std::path::Path;
 
@@ -77,11 +77,11 @@ impl Tree {
 }
 
 /// Writes a file. A file of the same name is replaced.
-pub fn write(folder: &Dir, name: &str, content: &[u8], access: Access) -> Result<()> {
+pub fn write(folder: &Dir, name: &str, mut content: impl Read, access: Access) -> Result<()> {
     let shown = folder.shown(name);
     atomic::replace(folder, name, |temporary| {
         let mut file = folder.create(temporary, 0o600)?;
-        change("write", &shown, || file.write_all(content))?;
+        change("write", &shown, || io::copy(&mut content, &mut file))?;
         change("change owner of", &shown, || fchown(&file, Some(access.user), Some(access.group)))?;
         change("change mode of", &shown, || file.set_permissions(Permissions::from_mode(access.mode)))
     })

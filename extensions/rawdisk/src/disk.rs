@@ -5,7 +5,9 @@ use std::path::Path;
 
 use baserock::operations::boot_loader;
 use baserock::volume::Kind;
-use system::error::{Error, OrCannot, Result};
+use baserock::yaml;
+use system::error::{Error, Result};
+use system::file;
 use system::partitions::SECTOR;
 
 use crate::layout::{Layout, Placed};
@@ -95,10 +97,7 @@ impl Partitioned {
 fn partitioned(options: &Options, size: u64, sector: u64) -> Result<Partitioned> {
     let file = match &options.partition_file {
         None => PartitionFile::default_layout(),
-        Some(path) => PartitionFile::parse(
-            &std::fs::read_to_string(path).or_cannot("read partition file", path)?,
-            path,
-        )?,
+        Some(path) => PartitionFile::parse(&file::read_text(path, yaml::MOST)?, path)?,
     };
     let layout = Layout::new(&file, size, sector)?;
     Ok(Partitioned { file, layout })

@@ -4,10 +4,12 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{PermissionsExt, fchown};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, Gid, Uid, access, setgroups, setresgid, setresuid};
-use system::error::{Error, OrCannot, Result};
+use system::dir::MOST_TEXT;
+use system::error::{Error, OrCannot, Result, if_exists};
+use system::file;
 use system::namespace::Privilege;
 use system::step::change;
 
@@ -33,8 +35,8 @@ pub struct Account {
 impl Account {
     /// The account of this name or number; `None` means root. If the system has no account for root, a usual one is taken.
     pub fn find(user: Option<&str>) -> Result<Self> {
-        let passwd = fs::read("/etc/passwd").unwrap_or_default();
-        let group = fs::read("/etc/group").unwrap_or_default();
+        let passwd = read("/etc/passwd")?;
+        let group = read("/etc/group")?;
         match (Self::look_up(&passwd, &group, user.unwrap_or("root")), user) {
             (Some(account), _) => Ok(account),
             (None, None) => Ok(Account {
@@ -116,6 +118,11 @@ impl Account {
 
 fn lines(file: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
     file.split(|&b| b == b'\n').map(|line| line.split(|&b| b == b':').collect())
+}
+
+/// A file of accounts. A system without it has no accounts.
+fn read(path: &str) -> Result<Vec<u8>> {
+    Ok(if_exists(file::read(Path::new(path), MOST_TEXT))?.unwrap_or_default())
 }
 
 fn number(field: &[u8]) -> Option<u32> {

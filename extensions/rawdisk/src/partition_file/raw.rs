@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use baserock::extension::{parse_boolean, parse_size};
+use baserock::yaml;
 use serde::Deserialize;
 use system::error::{Error, Result};
 
@@ -50,6 +51,7 @@ type Checked<T> = Result<T, String>;
 
 /// Parses the text and each value by itself.
 pub fn parse(text: &str, shown: &Path) -> Result<PartitionFile> {
+    yaml::check(text).map_err(|why| Error::malformed(shown, why))?;
     let disk: Disk =
         serde_yaml::from_str(text).map_err(|error| Error::malformed(shown, error.to_string()))?;
     disk.values().map_err(|reason| Error::malformed(shown, reason))
