@@ -267,13 +267,13 @@ impl<'a> Extractor<'a> {
             self.left_out.insert(name.clone());
             return Ok(());
         }
-        if to == name {
-            return Ok(());
-        }
         let ((folder, target), (_, last)) = (to.split(), name.split());
         let missing =
             self.malformed(format!("{name} is a hard link to {to}, which is not in the archive before it"));
         let Some(from) = if_exists(self.tree.open(folder, to))? else { return Err(missing) };
+        if to == name {
+            return if from.stat_of(target)?.is_some() { Ok(()) } else { Err(missing) };
+        }
         let linked = self.make(name, |dir| {
             change("link", dir.shown(last), || linkat(&from, target, dir, last, AtFlags::empty()))
         });

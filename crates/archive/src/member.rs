@@ -187,7 +187,7 @@ fn kind_of(
     }
     Ok(Ok(match entry.entry_type {
         // Old archives have no type for directories, but a slash at the end of the name.
-        EntryType::Regular if entry.path.ends_with(b"/") => Kind::Directory,
+        EntryType::Regular | EntryType::Continuous if entry.path.ends_with(b"/") => Kind::Directory,
         EntryType::Regular | EntryType::Continuous => Kind::File,
         // D is a directory in an incremental archive of GNU tar.
         EntryType::Directory | EntryType::Other(b'D') => Kind::Directory,

@@ -110,6 +110,12 @@ fn only_files_have_content() {
         let archive = [archive, Archive::default().file("kept", "x").end()].concat();
         assert!(unpacked(&archive).path().join("kept").exists(), "{kind:?}");
     }
+    for kind in [EntryType::Regular, EntryType::Continuous] {
+        let folder = Archive::default().member("a/", kind, "", b"").end();
+        assert!(unpacked(&folder).path().join("a").is_dir(), "{kind:?}");
+        let message = refusal(&Archive::default().member("a/", kind, "", b"content").end());
+        assert!(message.contains("name of a folder"), "{message}");
+    }
 }
 
 #[test]

@@ -95,6 +95,15 @@ fn hard_links_to_the_outside_are_refused() {
 }
 
 #[test]
+fn a_hard_link_to_itself_needs_the_file() {
+    let message = refused(&Archive::default().hard_link("a", "./a").end());
+    assert!(message.contains("not in the archive before it"), "{message}");
+    let place = tempfile::tempdir().unwrap();
+    unpack_bytes(&Archive::default().file("a", "x").hard_link("a", "./a").end(), place.path()).unwrap();
+    assert_eq!(fs::read_to_string(place.path().join("a")).unwrap(), "x");
+}
+
+#[test]
 fn a_hard_link_to_a_link_is_that_link() {
     let place = tempfile::tempdir().unwrap();
     let archive = Archive::default().symlink("a", "/etc/shadow").hard_link("b", "a").file("b", "evil").end();

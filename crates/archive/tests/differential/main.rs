@@ -1,0 +1,57 @@
+//! Odd archives unpack here as GNU tar unpacks them, or the difference has a reason.
+//!
+//! `ARCHIVES` is how many are tried, and `FIRST_ARCHIVE` the number of the first one. Each number always makes the same archive. If one
+//! is tried, it stays with both trees.
+//!
+//! Pace: seconds
+
+mod generate;
+mod header;
+mod holes;
+mod random;
+mod reasons;
+mod squeeze;
+mod tree;
+mod unpacked;
+
+use std::collections::BTreeMap;
+
+use unpacked::Place;
+
+/// Archives that are tried at each run of the tests.
+const FEW: u64 = 300;
+
+fn number(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).map_or(otherwise, |text| text.parse().expect("a number"))
+}
+
+#[test]
+fn odd_archives_unpack_as_with_gnu_tar() {
+    let (count, first) = (number("ARCHIVES", FEW), number("FIRST_ARCHIVE", 0));
+    let place = Place::new();
+    let mut tally: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut unexplained = Vec::new();
+    for seed in first..first + count {
+        let odd = generate::archive(seed);
+        let outcome = place.unpack(&odd);
+        let differences = outcome.differences();
+        let third = if differences.is_empty() { tree::Tree::new() } else { place.third() };
+        for difference in differences {
+            match reasons::of(&difference, &odd, &third) {
+                Some(reason) => *tally.entry(reason).or_default() += 1,
+                None => unexplained.push(format!("FIRST_ARCHIVE={seed}: {difference:?}")),
+            }
+        }
+        if outcome.both() {
+            *tally.entry("unpacked by both").or_default() += 1;
+        }
+    }
+    println!("of {count} archives: {tally:#?}");
+    if count == 1 {
+        println!("{:?}", generate::archive(first).marks);
+        place.keep();
+    }
+    let shown = unexplained.iter().take(400).cloned().collect::<Vec<_>>().join("\n");
+    assert!(unexplained.is_empty(), "{} differences without a reason:\n{shown}", unexplained.len());
+    assert!(tally["unpacked by both"] > count / 3, "too few are unpacked to compare anything");
+}

@@ -1,0 +1,158 @@
+//! An archive unpacked by both programs.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use baserock_archive::{Options, Owners};
+use system::dir::Dir;
+use system::observer::Silent;
+use tempfile::TempDir;
+
+use crate::generate::Odd;
+use crate::squeeze::Compression;
+use crate::tree::{Facts, Tree, describe};
+
+/// A folder in memory for both trees.
+pub struct Place {
+    folder: TempDir,
+    start: i64,
+}
+
+/// What both made of an archive.
+pub struct Outcome {
+    pub ours: Result<Tree, String>,
+    pub theirs: Result<Tree, String>,
+}
+
+/// A difference between both.
+#[derive(Debug)]
+pub enum Difference {
+    /// Only this program refuses, and says why.
+    Refused(String),
+    /// Only the other program fails, and says why.
+    Failed(String),
+    /// Only one has the file, this program if `ours`.
+    File { path: String, ours: bool },
+    /// A fact differs.
+    Fact { path: String, fact: &'static str, ours: String, theirs: String },
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir_in("/dev/shm").expect("a folder can be made");
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs();
+        Place { folder, start: i64::try_from(now).expect("a time") - 1 }
+    }
+
+    /// Leaves the folder where it is, and says where.
+    pub fn keep(self) {
+        println!("kept in {}", self.folder.keep().display());
+    }
+
+    pub fn unpack(&self, odd: &Odd) -> Outcome {
+        let [ours, theirs] = ["ours", "theirs"].map(|name| self.fresh(name));
+        let made = unpack(&odd.bytes, &ours);
+        let archive = self.folder.path().join("a.tar");
+        fs::write(&archive, &odd.bytes).expect("an archive can be written");
+        let done = tar(&archive, odd.compression, &theirs);
+        Outcome {
+            ours: made.map(|()| describe(&ours, self.start)),
+            theirs: done.map(|()| describe(&theirs, self.start)),
+        }
+    }
+
+    /// What bsdtar makes of the archive that was unpacked last, also if it complains.
+    pub fn third(&self) -> Tree {
+        let third = self.fresh("third");
+        drop(bsdtar(&self.folder.path().join("a.tar"), &third));
+        describe(&third, self.start)
+    }
+
+    fn fresh(&self, name: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        if path.exists() {
+            fs::remove_dir_all(&path).expect("a tree can be removed");
+        }
+        fs::create_dir(&path).expect("a folder can be made");
+        path
+    }
+}
+
+fn unpack(archive: &[u8], to: &Path) -> Result<(), String> {
+    let options = Options {
+        source: Path::new("a.tar"),
+        size: None,
+        owners: Owners::AsArchived,
+        devices: true,
+        most: None,
+        strip: 0,
+        whole: false,
+        observer: &Silent,
+    };
+    let unpacked = Dir::open(to).and_then(|dir| baserock_archive::unpack(archive, &dir, &options));
+    unpacked.map(drop).map_err(|error| error.to_string())
+}
+
+fn tar(archive: &Path, compression: Compression, to: &Path) -> Result<(), String> {
+    let options = ["--numeric-owner", "--xattrs", "--xattrs-include=*", "--acls", "-xpf"];
+    let mut command = Command::new("tar");
+    // It recognizes these only in part.
+    command.args(match compression {
+        Compression::Lz4 => &["-I", "lz4"][..],
+        Compression::Lzip => &["-I", "lzip"],
+        Compression::Lzma => &["-I", "lzma"],
+        _ => &[],
+    });
+    run(command.env("LC_ALL", "C").args(options).arg(archive).arg("-C").arg(to))
+}
+
+fn bsdtar(archive: &Path, to: &Path) -> Result<(), String> {
+    let options = ["--numeric-owner", "--xattrs", "--acls", "-xpf"];
+    run(Command::new("bsdtar").env("LC_ALL", "C.UTF-8").args(options).arg(archive).arg("-C").arg(to))
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command.output().expect("the program is installed");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() { Ok(()) } else { Err(text) }
+}
+
+impl Outcome {
+    pub fn both(&self) -> bool {
+        self.ours.is_ok() && self.theirs.is_ok()
+    }
+
+    pub fn differences(&self) -> Vec<Difference> {
+        match (&self.ours, &self.theirs) {
+            (Err(_), Err(_)) => Vec::new(),
+            (Err(ours), Ok(_)) => vec![Difference::Refused(ours.clone())],
+            (Ok(_), Err(theirs)) => vec![Difference::Failed(theirs.clone())],
+            (Ok(ours), Ok(theirs)) => between(ours, theirs),
+        }
+    }
+}
+
+fn between(ours: &Tree, theirs: &Tree) -> Vec<Difference> {
+    let mut found = Vec::new();
+    let paths: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+    for path in paths {
+        match (ours.get(path), theirs.get(path)) {
+            (Some(one), Some(other)) => facts(path, one, other, &mut found),
+            (one, _) => found.push(Difference::File { path: path.clone(), ours: one.is_some() }),
+        }
+    }
+    found
+}
+
+fn facts(path: &str, one: &Facts, other: &Facts, found: &mut Vec<Difference>) {
+    let names: BTreeSet<&'static str> = one.keys().chain(other.keys()).copied().collect();
+    for fact in names {
+        let [ours, theirs] = [one, other].map(|facts| facts.get(fact).cloned().unwrap_or_default());
+        if ours != theirs {
+            found.push(Difference::Fact { path: path.to_owned(), fact, ours, theirs });
+        }
+    }
+}
