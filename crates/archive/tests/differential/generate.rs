@@ -28,7 +28,7 @@ pub enum Mark {
     End(End),
     /// Wide numbers of a device.
     WideDevice(Vec<u8>),
-    /// A symbolic link that may lead out.
+    /// A symbolic link that may lead out, or to its own folder.
     Outward,
     /// A number that is blank.
     Blank,
@@ -123,7 +123,7 @@ impl Made {
             }
             b'2' => {
                 header.link = self.target();
-                if header.link.starts_with(b"/") || header.link.windows(2).any(|two| two == b"..") {
+                if header.link.starts_with(b"/") || header.link.starts_with(b".") {
                     self.marks.push(Mark::Outward);
                 }
                 content.clear();

@@ -19,6 +19,7 @@ pub fn of(difference: &Difference, odd: &Odd, third: &Tree) -> Option<&'static s
 
 /// Only this program refuses: what programs do not agree about, or what may be damage, is not guessed.
 fn refused(why: &str, odd: &Odd) -> Option<&'static str> {
+    let aside = odd.has(|mark| *mark == Mark::Outward);
     let ends = |ends: &[End]| odd.has(|mark| matches!(mark, Mark::End(end) if ends.contains(end)));
     let said = |text: &str| why.contains(text);
     [
@@ -47,6 +48,14 @@ fn refused(why: &str, odd: &Odd) -> Option<&'static str> {
         ),
         // tar leaves out the part of the target that leads out, and links to another file.
         (said("leads out of the tree by .."), "leads out"),
+        // A member would replace a link that its own name goes through.
+        (
+            aside
+                && ["No such file", "not a folder", "hard link to the folder"].iter().any(|text| said(text)),
+            "through a link",
+        ),
+        // tar reads the digits at the beginning.
+        (said("invalid octal field: [49, 50, 120, 57"), "digits and letters"),
     ]
     .into_iter()
     .find_map(|(is, reason)| is.then_some(reason))
@@ -65,6 +74,10 @@ fn failed(why: &str, odd: &Odd) -> Option<&'static str> {
             (said("Not a directory") || said("File exists")) && odd.has(|mark| *mark == Mark::Outward),
             "through a link",
         ),
+        // tar wants to give metadata to a folder that was replaced.
+        ((said("Cannot change mode") || said("Directory renamed")) && replaced(odd), "a folder replaced"),
+        // tar cannot replace the tree itself.
+        (said("Cannot open") && vendor(b""), "a vendor's type"),
         // What is not unpacked is not read completely.
         (said("Malformed extended header") && emptied, "a vendor's type"),
         // tar removes the file, and then has nothing to link to.
@@ -78,6 +91,14 @@ fn file(path: &str, ours: bool, odd: &Odd) -> Option<&'static str> {
     // Nobody but its vendor knows what such a member is; it is named in a warning.
     let vendor = !ours && odd.has(|mark| matches!(mark, Mark::Vendor(name) if shown(name) == path));
     vendor.then_some("a vendor's type")
+}
+
+/// Whether the archive has a folder of which another member makes something else.
+fn replaced(odd: &Odd) -> bool {
+    odd.has(|mark| {
+        let Mark::Member { name, folder: true } = mark else { return false };
+        odd.has(|other| matches!(other, Mark::Member { name: same, folder: false } if same == name))
+    })
 }
 
 struct Fact<'a> {
@@ -126,13 +147,19 @@ impl Fact<'_> {
             // tar sets the time of a folder when it leaves it, and then comes back.
             (is("mtime") && self.theirs == NOW && (named(true) || agreed), "the time of a folder"),
             // tar gives what replaced a folder what the folder should have got.
-            (named(true) && named(false), "a folder replaced"),
+            (
+                (named(true) && named(false))
+                    || (replaced(odd)
+                        && named(false)
+                        && (is("owner") || is("mode") || is("mtime") || is("attributes"))),
+                "a folder replaced",
+            ),
             // tar ignores numbers of devices that are too large for the header.
             (is("device") && wide, "a wide device"),
             // tar gives a folder that it made for its contents, and that is named later, not all of its mode.
             (is("mode") && named(true) && agreed, "a folder named after its contents"),
             // tar makes such links at the end, and forgets the later one.
-            (agreed && named(false) && self.theirs != self.ours, "a link replaced"),
+            (named(false) && (agreed || odd.has(|mark| *mark == Mark::Outward)), "a link replaced"),
             // In tar, folders that the archive does not name inherit a group.
             (!named(true) && !named(false) && (is("mode") || is("owner")), "an inherited group"),
         ]
