@@ -25,8 +25,12 @@ pub struct Add {
     /// The expected SHA-256 sum of the archive [default: the sum in SOURCE.sha256, if that exists]
     #[arg(long, value_name = "HEX")]
     sha256: Option<Checksum>,
-    /// Add the archive only with a signature by a key in this file: public keys of minisign or ssh, or ssh's allowed signers (times in UTC).
-    /// The signature is SOURCE.minisig or SOURCE.sig (`minisign -S`, `ssh-keygen -Y sign -n file`)
+    /// Add the archive only with a signature by a key in this file, of minisign or ssh
+    ///
+    /// The file has public keys of minisign or ssh, or the lines of ssh's allowed signers, whose options count: namespaces, and valid-after and
+    /// valid-before, in UTC. The signature is SOURCE.minisig or SOURCE.sig, made by `minisign -S` or by `ssh-keygen -Y sign -n file`. Keys of
+    /// ssh may be of the kinds ed25519, ecdsa with 256 or 384 bits, RSA with 2048 bits or more, and those of security keys; certificates do not
+    /// count. The archive is kept in the store while it is read, and unpacked after the signature was verified.
     #[arg(long, value_name = "KEYRING")]
     verify: Option<PathBuf>,
     /// The signature, a path or a URL [default: SOURCE.minisig or SOURCE.sig]
