@@ -64,6 +64,7 @@ fn a_tree_without_a_shell_or_with_odd_folders_is_an_error_not_a_way_out() {
     fs::remove_file(tree.join("bin/sh")).unwrap();
     let done = place.enter(["devel"]);
     assert_eq!(done.code, 127, "{}", done.stderr);
+    assert!(done.stderr.contains("there is no /bin/sh in it; run a command"), "{}", done.stderr);
     // A folder of the tree that leads outside must not be where something is mounted on the machine.
     fs::remove_dir_all(tree.join("tmp")).unwrap();
     let outside = place.path().join("outside");
@@ -253,6 +254,26 @@ fn several_are_inside_at_once_and_nothing_is_left_however_they_end() {
         std::thread::sleep(Duration::from_millis(20));
     }
     place.manage(["rm", "devel"]).ok();
+}
+
+#[test]
+fn a_terminal_that_is_not_known_inside_is_one_that_is() {
+    let place = Place::with("devel");
+    let inside = |kind: &str| {
+        let done =
+            run(place.enter_command().args(["devel", "--", "sh", "-c", "echo $TERM"]).env("TERM", kind));
+        (done.stdout.trim_end().to_owned(), done.stderr)
+    };
+    assert_eq!(inside("strange").0, "strange", "a tree that describes no terminals takes any");
+    let folder = place.tree("devel").join("usr/share/terminfo");
+    fs::create_dir_all(folder.join("x")).unwrap();
+    fs::write(folder.join("x/xterm"), "").unwrap();
+    let (kind, words) = inside("strange");
+    assert!(
+        kind == "xterm" && words.contains("strange are not known inside; TERM is xterm"),
+        "{kind}: {words}"
+    );
+    assert_eq!(inside("xterm"), ("xterm".to_owned(), String::new()));
 }
 
 #[test]

@@ -49,6 +49,12 @@ pub enum Refusal {
         /// The mode of the folder.
         mode: u32,
     },
+    /// The tree has no shell.
+    #[error("there is no {} in it", shell.display())]
+    NoShell {
+        /// The shell's path.
+        shell: PathBuf,
+    },
     /// What is to appear as a device is none.
     #[error("{} is no device below /dev", path.display())]
     NoDevice {

@@ -12,6 +12,7 @@ use system::process::become_program;
 use super::Failure;
 use super::account::Account;
 use super::environment::PATH;
+use crate::refusal::Refusal;
 
 /// The shell if that of the account is missing.
 const SHELL: &str = "/bin/sh";
@@ -27,6 +28,9 @@ pub fn go_to(folder: &Path) -> Result<()> {
 pub fn shell(account: &Account, environment: &[(OsString, OsString)]) -> Failure {
     let own = access(&account.shell, AccessFlags::X_OK).is_ok();
     let shell = if own { account.shell.as_path() } else { Path::new(SHELL) };
+    if !own && !shell.is_file() {
+        return Failure::NotFound(Refusal::NoShell { shell: shell.to_owned() }.into());
+    }
     // The hyphen tells a shell that it is a login shell.
     let mut name = OsString::from("-");
     name.push(shell.file_name().unwrap_or_default());

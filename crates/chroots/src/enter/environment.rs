@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
 use super::account::Account;
 use super::{Entry, Power};
@@ -32,7 +33,7 @@ pub fn of(entry: &Entry<'_>, account: &Account) -> Vec<(OsString, OsString)> {
         ("USER".into(), account.name.clone()),
         ("LOGNAME".into(), account.name.clone()),
         ("SHELL".into(), account.shell.clone().into()),
-        ("TERM".into(), host("TERM").unwrap_or_else(|| "dumb".into())),
+        ("TERM".into(), terminal(host("TERM").unwrap_or_else(|| "dumb".into()), entry)),
         ("LANG".into(), "C.UTF-8".into()),
         ("PS1".into(), format!("({}) \\u@\\h:\\w\\$ ", entry.name).into()),
         // Debian's start-up files make their own prompt, and show this in it.
@@ -48,6 +49,30 @@ pub fn of(entry: &Entry<'_>, account: &Account) -> Vec<(OsString, OsString)> {
         }
     }
     variables
+}
+
+/// Where a system describes the terminals that it knows.
+const TERMINALS: [&str; 4] = ["/etc/terminfo", "/lib/terminfo", "/usr/lib/terminfo", "/usr/share/terminfo"];
+
+/// The kinds of terminals that nearly every terminal behaves like, the best first.
+const USUAL: [&str; 3] = ["xterm-256color", "xterm", "vt100"];
+
+/// The kind of terminal for the programs inside: the caller's if the system knows it, or if it describes none at all; else a usual one.
+fn terminal(kind: OsString, entry: &Entry<'_>) -> OsString {
+    let folders: Vec<&Path> = TERMINALS.iter().map(Path::new).filter(|folder| folder.is_dir()).collect();
+    let known = |kind: &OsStr| {
+        let letter = kind.as_bytes().first().copied().unwrap_or_default();
+        let below = [char::from(letter).to_string(), format!("{letter:x}")];
+        folders.iter().any(|folder| below.iter().any(|name| folder.join(name).join(kind).exists()))
+    };
+    if folders.is_empty() || known(&kind) {
+        return kind;
+    }
+    let Some(usual) = USUAL.iter().find(|usual| known(usual.as_ref())) else { return kind };
+    entry
+        .observer
+        .note(format!("terminals of the kind {} are not known inside; TERM is {usual}", kind.display()));
+    (*usual).into()
 }
 
 /// The address of a proxy without the user and password in it; `None` if it has none.
