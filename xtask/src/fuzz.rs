@@ -47,6 +47,9 @@ const LONGER: u64 = 60;
 const USUAL: u64 = 20;
 /// Limits for one input: seconds, and MiB of the whole process.
 const LIMITS: [&str; 2] = ["-timeout=20", "-rss_limit_mb=1024"];
+/// Targets that read archives, and their limit in MiB: the largest dictionary is 256 of it, and the fuzzer itself needs up to 130.
+const ARCHIVES: [&str; 2] = ["archive", "images"];
+const LESS: &str = "-rss_limit_mb=480";
 /// Longest input, bytes.
 const LONGEST: &str = "-max_len=8192";
 
@@ -106,6 +109,9 @@ impl Fuzz {
         let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut command = fuzzer(program, name);
         command.args([&*artifacts, &format!("-max_total_time={seconds}"), LONGEST]).args(LIMITS);
+        if ARCHIVES.contains(&name) {
+            command.arg(LESS);
+        }
         command.args(["-print_final_stats=1", "-verbosity=1"]).args([&found, &kept(name)]);
         let status =
             command.stdout(output.try_clone()?).stderr(output).status().context("cannot run the fuzzer")?;

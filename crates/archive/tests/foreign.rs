@@ -54,7 +54,7 @@ const SKIPPED: &str = r"printf '\x50\x2a\x4d\x18\x04\0\0\0abcd'";
 fn several_streams_padding_and_frames_to_skip_are_read() {
     let whole = Archive::default().dir("etc").file("etc/f", &"content ".repeat(300)).end();
     let halves = "head -c 1500 > h; tail -c +1501 > t";
-    for program in ["gzip", "xz", "zstd", "bzip2", "lz4"] {
+    for program in ["gzip", "xz", "zstd", "bzip2", "lz4", "lzip"] {
         for tail in ["true", "head -c 10241 /dev/zero"] {
             let script =
                 format!("tee w >/dev/null; {halves} < w; for p in h t; do {program} -c < $p; done; {tail}");

@@ -124,6 +124,12 @@ impl Search<'_> {
                     "its layers are encrypted; decrypt the image first",
                 ));
             }
+            if !layer.media_type.is_empty() && !layer.media_type.contains("tar") {
+                return Err(Error::malformed(
+                    self.archive,
+                    format!("a layer is of the type {:?}, which is no archive; refused", layer.media_type),
+                ));
+            }
             let path = content::blob_path(&layer.digest, self.archive)?;
             Ok(Layer { path, content: Content::Digest(layer.digest.clone()) })
         });

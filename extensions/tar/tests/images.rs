@@ -47,9 +47,15 @@ impl Archive {
 
     /// The descriptor of an image with one file.
     fn image(&self, file: &str, name: &str, platform: &Value) -> Value {
+        self.image_of("application/vnd.oci.image.layer.v1.tar", file, name, platform)
+    }
+
+    /// The same, with a layer of this type.
+    fn image_of(&self, kind: &str, file: &str, name: &str, platform: &Value) -> Value {
         let config = self.blob(platform.to_string().as_bytes());
-        let layers = [self.blob(&self.layer(file))];
-        let mut image = self.blob(json!({"config": config, "layers": layers}).to_string().as_bytes());
+        let mut layer = self.blob(&self.layer(file));
+        layer["mediaType"] = kind.into();
+        let mut image = self.blob(json!({"config": config, "layers": [layer]}).to_string().as_bytes());
         image["annotations"] = json!({"org.opencontainers.image.ref.name": name});
         image
     }
@@ -103,6 +109,22 @@ fn several_images_are_named() {
     archive.index(&images);
     let message = archive.build(&[("PLATFORM", "linux/riscv64")]).unwrap_err();
     assert!(message.contains("one for linux/riscv64, two for linux/riscv64"), "{message}");
+}
+
+#[test]
+fn layers_that_cannot_be_read_are_named() {
+    for (kind, told) in [
+        ("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", "encrypted"),
+        ("application/vnd.example.squashfs", "\"application/vnd.example.squashfs\""),
+    ] {
+        let archive = Archive::new();
+        let image = archive.image_of(kind, "f", "one", &platform("linux", "amd64"));
+        let message = archive.index(&[image]).build(&[]).unwrap_err();
+        assert!(message.contains(told) && !message.contains('\n'), "{message}");
+    }
+    let archive = Archive::new();
+    let image = archive.image_of("", "f", "one", &platform("linux", "amd64"));
+    assert_eq!(archive.index(&[image]).build(&[]).unwrap(), ["f"]);
 }
 
 #[test]
