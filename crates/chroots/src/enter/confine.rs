@@ -6,7 +6,7 @@ use rustix::thread::{
     remove_capability_from_bounding_set, set_capabilities,
 };
 use system::error::{OrCannot, Result};
-use system::sys::child;
+use system::sys::keys;
 
 /// The capabilities that root keeps inside: those with which packages are built and installed. The manual page lists them.
 const KEPT: [CapabilitySet; 12] = [
@@ -27,7 +27,10 @@ const KEPT: [CapabilitySet; 12] = [
 /// Gives up all other capabilities for ever, and the keys of the caller.
 pub fn confine() -> Result<()> {
     const WHAT: &str = "this process";
-    child::new_keyring().or_cannot("give a keyring to", WHAT)?;
+    keys::new_keyring().or_cannot("give a keyring to", WHAT)?;
+    if let Err(error) = keys::forbid() {
+        tracing::warn!("the keys of your user are not kept from what runs inside: {error}");
+    }
     let kept = KEPT.into_iter().fold(CapabilitySet::empty(), |all, one| all | one);
     for number in 0..u64::BITS {
         let one = CapabilitySet::from_bits_retain(1 << number);

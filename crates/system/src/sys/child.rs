@@ -56,19 +56,6 @@ pub fn close_on_exec() -> io::Result<()> {
     Ok(())
 }
 
-/// Gives this process a session keyring of its own, so that it does not possess the keys of its caller. Kernels without keys need none.
-pub fn new_keyring() -> io::Result<()> {
-    const JOIN_SESSION_KEYRING: libc::c_long = 1;
-    // SAFETY: without a name the call reads no memory.
-    match unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>()) } {
-        0.. => Ok(()),
-        _ => match io::Error::last_os_error() {
-            error if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => Ok(()),
-            error => Err(error),
-        },
-    }
-}
-
 // SAFETY: a repr(C) structure of integers and a union of such.
 unsafe impl Plain for libc::ifreq {}
 

@@ -14,6 +14,7 @@ pub mod block;
 pub mod btrfs;
 pub mod child;
 pub mod fs;
+pub mod keys;
 pub mod loopdev;
 pub mod signal;
 pub mod trees;
