@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use nix::mount::MsFlags;
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
@@ -49,8 +49,11 @@ impl Bind {
             }
             _ => return Err(Refusal::Bind.into()),
         };
+        let given = std::path::absolute(&source).or_cannot("bind", &source)?;
         let source = source.canonicalize().or_cannot("bind", &source)?;
-        Ok(Bind { target: target.unwrap_or_else(|| source.clone()), source, read_only })
+        // The host's links in the path are not those of the tree. `..` after one leads elsewhere there.
+        let same = if given.components().any(|part| part == Component::ParentDir) { &source } else { &given };
+        Ok(Bind { target: target.unwrap_or_else(|| same.clone()), source, read_only })
     }
 }
 
