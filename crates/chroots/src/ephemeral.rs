@@ -6,7 +6,7 @@ use system::error::{Error, Result};
 use system::observer::Observer;
 
 use crate::clone;
-use crate::hidden::TREE;
+use crate::hidden::{EPHEMERAL, TREE};
 use crate::staging::Staging;
 use crate::store::Store;
 
@@ -21,7 +21,7 @@ impl<'a> Ephemeral<'a> {
     pub fn of(store: &'a Store, label: &ExistingLabel, tree: &Dir, observer: &dyn Observer) -> Result<Self> {
         let name = format!("{label}.{}", std::process::id());
         let name: Label = name.parse().map_err(|error| Error::refused(format!("{error}")))?;
-        let staging = Staging::begin(store, &name)?;
+        let staging = Staging::begin_in(store, EPHEMERAL, &name)?;
         clone::fill(store, tree, &staging, observer)?;
         Ok(Ephemeral { tree: staging.dir().dir(TREE)?, _staging: staging })
     }

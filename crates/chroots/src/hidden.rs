@@ -20,29 +20,45 @@ pub const INCOMING: &str = ".incoming.";
 /// The beginning of the name of a folder from which a chroot is removed.
 pub const REMOVING: &str = ".removing.";
 
+/// The beginning of the name of a folder with a copy that is used once.
+pub const EPHEMERAL: &str = ".ephemeral.";
+
 /// Whether this is the name of such a hidden folder.
 pub fn is_hidden(name: &OsStr) -> bool {
-    name.to_str().is_some_and(|name| name.starts_with(INCOMING) || name.starts_with(REMOVING))
+    name.to_str()
+        .is_some_and(|name| [INCOMING, REMOVING, EPHEMERAL].iter().any(|kind| name.starts_with(kind)))
 }
 
-/// The labels of chroots of which a killed process has left a part, each with whether it was being removed.
-pub fn left_over(store: &Dir) -> Result<Vec<(String, bool)>> {
+/// What killed processes have left, in words.
+pub fn left_over(store: &Dir) -> Result<Vec<String>> {
     let mut left = Vec::new();
     for entry in store.entries()?.iter().filter(|entry| is_hidden(&entry.name)) {
         let name = entry.name.to_string_lossy();
+        if entry.is_dir == Some(false) {
+            continue;
+        }
         let Some(dir) = store.dir_if_exists(Path::new(&entry.name))? else { continue };
         match lock(&dir, &name) {
             // Somebody is at work on it.
             Err(Error::Busy { .. }) => {}
             Err(error) => return Err(error),
             Ok(_lock) => {
-                let removed = name.strip_prefix(REMOVING);
-                let label = removed.or(name.strip_prefix(INCOMING)).unwrap_or(&name);
-                left.push((label.to_owned(), removed.is_some()));
+                left.push(in_words(&name));
             }
         }
     }
     Ok(left)
+}
+
+fn in_words(name: &str) -> String {
+    if let Some(copy) = name.strip_prefix(EPHEMERAL) {
+        let (label, _process) = copy.rsplit_once('.').unwrap_or((copy, ""));
+        return format!("a copy of {label} that was to be used once is left");
+    }
+    if let Some(label) = name.strip_prefix(REMOVING) {
+        return format!("{label} was not removed to the end");
+    }
+    format!("{} was not made to the end", name.strip_prefix(INCOMING).unwrap_or(name))
 }
 
 /// Removes a hidden folder, unless it is locked or does not exist.

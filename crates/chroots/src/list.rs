@@ -33,12 +33,13 @@ pub struct Listed {
 
 impl Format for Listed {}
 
-/// All chroots of the store, by label. Names those of which a killed process has left a part.
+/// All chroots of the store, by label. Names those of which a killed process has left a part, and links that stand in the place of one.
 pub fn list(store: &Store, observer: &dyn Observer) -> Result<Vec<Listed>> {
-    for (label, was_removed) in hidden::left_over(store.dir())? {
-        let what = if was_removed { "removed" } else { "made" };
-        observer
-            .note(format!("{label} was not {what} to the end; the next change of the store clears it away"));
+    for left in hidden::left_over(store.dir())? {
+        observer.note(format!("{left}; the next change of the store clears it away"));
+    }
+    for link in store.links()? {
+        observer.note(link.to_string());
     }
     let default = store.default()?;
     let listed = store.chroots()?.into_iter().map(|chroot| {

@@ -21,6 +21,12 @@ pub enum Refusal {
         /// The store.
         store: String,
     },
+    /// A link stands in the place of a chroot's folder or tree. It may lead anywhere.
+    #[error("{} is a link, and what it leads to is no chroot; remove the link", path.display())]
+    Link {
+        /// The path of the link.
+        path: PathBuf,
+    },
     /// The label is taken.
     #[error("there is a chroot {label} already")]
     Exists {

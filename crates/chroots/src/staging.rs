@@ -27,8 +27,13 @@ pub struct Staging<'a> {
 impl<'a> Staging<'a> {
     /// Begins to make a chroot of this label: makes an empty folder, and locks it.
     pub fn begin(store: &'a Store, label: &ExistingLabel) -> Result<Self> {
+        Staging::begin_in(store, INCOMING, label)
+    }
+
+    /// Like [`Staging::begin`] in a hidden folder of this kind.
+    pub fn begin_in(store: &'a Store, kind: &str, label: &ExistingLabel) -> Result<Self> {
         store.check_free(label)?;
-        let name = format!("{INCOMING}{label}");
+        let name = format!("{kind}{label}");
         loop {
             let dir = store.dir().ensure_dir(&name, 0o700)?;
             let lock = lock(&dir, &format!("chroot {label}"))?;

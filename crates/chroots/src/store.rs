@@ -12,7 +12,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{AccessFlags, access, fsync};
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
-use system::inode::is_link;
+use system::inode::{is_directory, is_link};
 use system::namespace::Privilege;
 use system::step::change;
 use system::{atomic, signal};
@@ -94,15 +94,42 @@ impl Store {
         let mut chroots = Vec::new();
         for entry in self.dir.entries()? {
             let label = ExistingLabel::of_file(&entry.name).filter(|_| entry.is_dir != Some(false));
-            if let Some(label) = label {
+            if let Some(label) = label
+                && self.link(&label)?.is_none()
+            {
                 chroots.extend(self.find(&label)?);
             }
         }
         Ok(chroots)
     }
 
+    /// The links that stand in the places of chroots or of their trees.
+    pub(crate) fn links(&self) -> Result<Vec<Refusal>> {
+        let names = self.dir.entries()?.into_iter().filter(|entry| entry.name != DEFAULT);
+        let labels = names.filter_map(|entry| ExistingLabel::of_file(&entry.name));
+        labels.filter_map(|label| self.link(&label).transpose()).collect()
+    }
+
+    /// The link in the place of the chroot's folder or of its tree, if there is one.
+    fn link(&self, label: &ExistingLabel) -> Result<Option<Refusal>> {
+        let own = Path::new(label.as_str());
+        for path in [own, &own.join(TREE)] {
+            match self.dir.stat_of(path)? {
+                Some(stat) if is_link(&stat) => {
+                    return Ok(Some(Refusal::Link { path: self.dir.shown(path) }));
+                }
+                Some(stat) if is_directory(&stat) => {}
+                _ => break,
+            }
+        }
+        Ok(None)
+    }
+
     /// The chroot of this label, if there is one.
     pub fn find(&self, label: &ExistingLabel) -> Result<Option<Chroot>> {
+        if let Some(refusal) = self.link(label)? {
+            return Err(refusal.into());
+        }
         let Some(dir) = self.dir.dir_if_exists(label)? else { return Ok(None) };
         Ok(dir.has(TREE)?.then(|| Chroot { label: label.clone(), dir }))
     }
@@ -121,6 +148,10 @@ impl Store {
         let Some(label) = ExistingLabel::of_file(self.dir.read_link(DEFAULT)?.as_os_str()) else {
             return Ok(None);
         };
+        if self.link(&label)?.is_some() {
+            // Whoever asks for its tree is told.
+            return Ok(Some(label));
+        }
         Ok(self.find(&label)?.map(|chroot| chroot.label))
     }
 
