@@ -73,6 +73,7 @@ fn the_shapes_of_public_definitions_are_deployed() {
     assert_eq!(content("etc/issue.net"), "Authorized users only\n");
     let devices = r#"devices: [{"device": "sdb", "ip": "10.0.0.21", "weight": 100}]"#;
     assert_eq!(content("etc/cloud/cloud.cfg").trim_end(), devices);
+    assert_eq!(content("etc/resolv.conf"), "nameserver 10.0.0.1\n");
     let network =
         run(Command::new("sh").args(["-c", "tar -xOf \"$0\" --wildcards './etc/*'"]).arg(&archive)).ok();
     assert!(network.contains("10.0.0.21") && content("etc/motd.d/welcome").len() > 1, "{network}");

@@ -189,6 +189,17 @@ fn interfaces_are_configured() {
     refused(&definitions, "NETWORK_CONFIG=eth0", &["NETWORK_CONFIG: \"eth0\": write NAME:METHOD"]);
 }
 
+#[test]
+fn what_is_no_file_in_the_place_of_one_is_refused_at_once() {
+    let definitions = configured(&["sshkeys", "install-files"]);
+    nix::unistd::mkfifo(&definitions.path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    symlink("/dev/zero", definitions.path("endless")).unwrap();
+    for name in ["SSHKEYS", "INSTALL_FILES"] {
+        refused(&definitions, &format!("{name}=fifo"), &["fifo: is a FIFO, not a file"]);
+        refused(&definitions, &format!("{name}=endless"), &["endless: is a character device, not a file"]);
+    }
+}
+
 /// Units as Debian has them, of networkd and resolved.
 const NETWORKD: &str = "[Install]\nWantedBy=multi-user.target\nAlso=systemd-networkd.socket\nAlias=dbus-org.freedesktop.network1.service\nAlso=gone.service\n";
 const SOCKET: &str = "[Install]\nWantedBy=sockets.target\n";

@@ -110,7 +110,29 @@ fn partition_files() {
     }
     case.write(&[("USE_PARTITIONING", "yes"), ("PARTITION_FILE", "/nonexistent.yaml")])
         .refused(&["/nonexistent.yaml: No such file"]);
-    case.write(&[("USE_PARTITIONING", "yes"), ("PARTITION_FILE", "/dev")]).refused(&["/dev: Is a directory"]);
+    case.write(&[("USE_PARTITIONING", "yes"), ("PARTITION_FILE", "/dev")])
+        .refused(&["/dev: is a directory, not a file"]);
+}
+
+#[test]
+fn a_partition_file_or_raw_file_without_end_is_refused_at_once() {
+    let case = Case::new();
+    let place = tempfile::tempdir().unwrap();
+    let (fifo, endless) = (place.path().join("fifo"), place.path().join("endless"));
+    let raw = case.tree.join("boot/loader");
+    for path in [&fifo, &raw] {
+        nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    }
+    symlink("/dev/zero", &endless).unwrap();
+    for (path, kind) in [(&fifo, "a FIFO"), (&endless, "a character device")] {
+        case.write(&[("USE_PARTITIONING", "yes"), ("PARTITION_FILE", path.to_str().unwrap())])
+            .refused(&[path.to_str().unwrap(), &format!("is {kind}, not a file")]);
+    }
+    case.partitioned(&format!(
+        "partitions: [{ROOT}]\nraw_files: [{{file: boot/loader, offset_sectors: 40}}]"
+    ))
+    .refused(&["boot/loader", "is a FIFO, not a file"]);
+    case.left_nothing();
 }
 
 #[test]

@@ -199,6 +199,32 @@ fn everything(image: &Image) -> String {
 }
 
 #[test]
+fn a_loader_in_the_first_sector_goes_around_the_table() {
+    let image = Image::to_be();
+    let loader: Vec<u8> = (0..4096_u32).map(|number| u8::try_from(number % 251 + 1).unwrap()).collect();
+    fs::write(tree(image.place()).join("boot/spl"), &loader).unwrap();
+    let file = |raw: &str| {
+        format!(
+            "partition_table_format: mbr\nstart_offset: 2048\npartitions: [{{size: fill, filesystem: btrfs, mountpoint: /}}]\nraw_files: [{raw}]"
+        )
+    };
+    let variables = [("DISK_SIZE", "512M"), ("BOOTLOADER_INSTALL", "none")];
+    // A loader that fills the sector needs its place below the table said: nothing of the table is overwritten.
+    partitioned(&image, &file("{file: boot/spl, offset_bytes: 0}"), &variables)
+        .refused(&["boot/spl", "would overwrite the partition table"]);
+    let parts = "{file: boot/spl, offset_bytes: 0, count_bytes: 440}, {file: boot/spl, offset_bytes: 512, skip_bytes: 512}";
+    partitioned(&image, &file(parts), &variables).ok();
+    let mut disk = vec![0; 4096];
+    File::open(image.path()).unwrap().read_exact_at(&mut disk, 0).unwrap();
+    assert_eq!(disk[..440], loader[..440]);
+    assert_eq!(disk[512..], loader[512..]);
+    assert_eq!(disk[510..512], [0x55, 0xaa]);
+    assert!(shell("sfdisk", &["--verify", image.path().to_str().unwrap()]).contains("No errors detected"));
+    let list = run(command("system-version-manager").arg("--volume").arg(image.path()).arg("list")).ok();
+    assert_eq!(list, "factory (default)\n");
+}
+
+#[test]
 fn the_same_input_makes_the_same_disk() {
     let file = EVERYTHING.replace("partition_table_format: mbr", "partition_table_format: gpt");
     let file = file.replace("offset_sectors: 2", "offset_sectors: 40");
