@@ -35,8 +35,6 @@ pub struct Install {
 const BIN: &str = "usr/bin";
 const EXTENSIONS: &str = "usr/lib/baserock/extensions";
 const UNITS: &str = "usr/lib/systemd/system";
-/// The folder in [`UNITS`] whose links systemd starts at boot.
-const WANTED: &str = "multi-user.target.wants";
 /// The program that runs on the target of a push.
 const AGENT: &str = "baserock-agent";
 /// The kinds of extensions. The kind follows a dot in the name of the installed file; cargo refuses such names.
@@ -101,12 +99,16 @@ impl Install {
     /// The units of systemd, which stand beside the programs that they run. They are enabled as the distribution's own are.
     fn units(&self) -> Result<()> {
         let units = self.destdir.join(UNITS);
-        let wanted = units.join(WANTED);
-        fs::create_dir_all(&wanted).with_context(|| format!("cannot create {}", wanted.display()))?;
         for file in folders("bins")?.iter().map(|folder| files(folder)).collect::<Result<Vec<_>>>()?.concat()
         {
             if file.extension().is_some_and(|end| end == "service") {
                 let name = file.file_name().unwrap_or_default();
+                let text =
+                    fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+                let target = text.lines().find_map(|line| line.strip_prefix("WantedBy="));
+                let target = target.with_context(|| format!("{} has no line WantedBy=", file.display()))?;
+                let wanted = units.join(format!("{target}.wants"));
+                fs::create_dir_all(&wanted).with_context(|| format!("cannot create {}", wanted.display()))?;
                 copy(&file, &units.join(name), 0o644)?;
                 link(&Path::new("..").join(name), &wanted.join(name))?;
             }

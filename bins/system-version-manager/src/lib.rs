@@ -6,7 +6,9 @@ mod finish;
 mod list;
 mod remedies;
 mod remove;
+mod trial;
 mod verify;
+mod watch;
 
 use anyhow::Result;
 use baserock::volume::{Purpose, Volume};
@@ -38,6 +40,10 @@ enum Command {
     Deploy(deploy::Deploy),
     Remove(remove::Remove),
     SetDefault(default::SetDefault),
+    Try(trial::Try),
+    Confirm(trial::Confirm),
+    Abandon(trial::Abandon),
+    WatchTrial(watch::WatchTrial),
     Finish(finish::Finish),
     GetDefault(default::GetDefault),
     GetRunning(default::GetRunning),
@@ -56,6 +62,10 @@ impl Arguments {
             Command::Deploy(deploy) => self.change(|volume| deploy.run(volume)),
             Command::Remove(remove) => self.change(|volume| remove.run(volume)),
             Command::SetDefault(set) => self.change(|volume| set.run(volume)),
+            Command::Try(trial) => self.change(|volume| trial.run(volume)),
+            Command::Confirm(confirm) => self.change(|volume| confirm.run(volume)),
+            Command::Abandon(abandon) => self.change(|volume| abandon.run(volume)),
+            Command::WatchTrial(watch) => watch.run(&|purpose| self.open(purpose)),
             Command::Finish(finish) => self.change(|volume| finish.run(volume)),
         }
     }

@@ -1,6 +1,7 @@
 //! `list`: lists the versions.
 
 use anyhow::Result;
+use baserock::boot::trial::Outcome;
 use baserock::etc::left::named;
 use baserock::json;
 use baserock::volume::{LateChanges, Version, Volume};
@@ -32,6 +33,7 @@ impl List {
                 Err(error) => eprintln!("{}: {error}", version.label),
             }
         }
+        mark_trials(volume, &mut versions)?;
         if self.json {
             return print(&json::array(&versions)?);
         }
@@ -43,6 +45,27 @@ impl List {
         let complete = versions.iter().filter(|version| version.is_complete());
         print(&complete.map(line).collect::<String>())
     }
+}
+
+/// Says how trials stand, on standard error and in the versions.
+fn mark_trials(volume: &Volume, versions: &mut [Version]) -> Result<()> {
+    let trial = volume.trial()?;
+    for version in versions {
+        let words = match &trial {
+            Some((trial, state)) if trial.label == version.label => state.to_string(),
+            // A record that cannot be read must not hide the versions.
+            _ => match volume.trial_outcome(&version.label) {
+                Ok(Some(Outcome { confirmed: false, why, .. })) => format!("came back: {why}"),
+                Ok(_) => continue,
+                Err(error) => error.to_string(),
+            },
+        };
+        if version.is_complete() {
+            eprintln!("trial of {}: {words}", version.label);
+        }
+        version.trial = Some(words);
+    }
+    Ok(())
 }
 
 fn line(version: &Version) -> String {

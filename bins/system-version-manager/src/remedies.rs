@@ -14,6 +14,16 @@ pub fn remedies(error: &Error) -> Option<String> {
         Refusal::Default { .. } => {
             "choose another one first (system-version-manager set-default LABEL)".to_owned()
         }
+        Refusal::OnTrial { .. } => "call the trial off first (system-version-manager abandon)".to_owned(),
+        Refusal::NoTrial => "begin one with system-version-manager try LABEL".to_owned(),
+        Refusal::TrialNotRunning { .. } => {
+            "restart the machine, or call it off (system-version-manager abandon)".to_owned()
+        }
+        Refusal::NoOneShot { .. } => "use set-default, and stay at the console when it boots".to_owned(),
+        Refusal::NoTrialUnit { .. } => {
+            "install the units for trials in its tree, or use --without-units and confirm it yourself"
+                .to_owned()
+        }
         Refusal::Recorded { label } => format!("use verify {label}"),
         Refusal::AlwaysBoots { .. } => "if you are sure, use --force".to_owned(),
         Refusal::Deployed { label } => {

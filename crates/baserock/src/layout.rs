@@ -30,6 +30,8 @@ pub const MERGE_RECORD: &str = "merge.json";
 pub const MERGING: &str = ".merging.json";
 /// In a version: the marker that exists only while the version is not complete.
 pub const INCOMPLETE: &str = ".incomplete";
+/// In a version: how its last trial ended. In [`PRIVATE`]: the trial that is armed.
+pub const TRIAL: &str = "trial.json";
 /// In a version: the `/etc` that `sync` replaced.
 pub const ETC_BEFORE_SYNC: &str = "etc.before-sync";
 

@@ -56,6 +56,39 @@ pub enum Refusal {
         /// Its label: `factory`.
         label: ExistingLabel,
     },
+    /// The version is on trial.
+    #[error("version {label} is on trial")]
+    OnTrial {
+        /// Its label.
+        label: ExistingLabel,
+    },
+    /// No version is on trial.
+    #[error("no version is on trial")]
+    NoTrial,
+    /// A version is on trial, and it is not running.
+    #[error("version {label}, which is on trial, is not running")]
+    TrialNotRunning {
+        /// Its label.
+        label: ExistingLabel,
+    },
+    /// The boot loader cannot boot a version once.
+    #[error("the boot loader of {} cannot boot a version just once: {why}", volume.display())]
+    NoOneShot {
+        /// The volume, as the user names it.
+        volume: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// The version does not confirm a trial by itself, nor restart the machine at the deadline.
+    #[error(
+        "version {label} has no unit {unit} that is enabled, so nothing would confirm it or come back from it"
+    )]
+    NoTrialUnit {
+        /// Its label.
+        label: ExistingLabel,
+        /// The unit.
+        unit: &'static str,
+    },
     /// The version has a manifest. Another one would hide later changes of the tree.
     #[error("version {label} has a manifest, which is never made anew")]
     Recorded {

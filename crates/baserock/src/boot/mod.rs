@@ -1,5 +1,6 @@
 //! Booting as values: the parameters of a version, the kernel's command line, and the menu.
 
+pub mod adv;
 pub mod cmdline;
 pub mod entry;
 pub mod extlinux;
@@ -7,6 +8,7 @@ pub mod menu;
 pub mod names;
 pub mod parameters;
 pub mod record;
+pub mod trial;
 
 pub use menu::Menu;
 pub use parameters::Parameters;

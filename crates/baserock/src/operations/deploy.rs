@@ -15,7 +15,7 @@ use system::undo::{Undo, tidy};
 
 use super::etc::{EtcMerge, Merged};
 use super::state::{self, Shipped};
-use super::{ballast, boot_files, etc, full, loader_limits, losses, marker, menu, repair};
+use super::{ballast, boot_files, etc, full, loader_limits, losses, marker, menu, repair, trial};
 use crate::boot::parameters::MenuFormat;
 use crate::boot::{BootRecord, Menu, Parameters, cmdline, entry};
 use crate::fstab::Fstab;
@@ -68,6 +68,7 @@ fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result
     repair::require_nameable_default(&survey)?;
     let survey = repair::repair(volume, &survey, observer)?;
     let version = check(volume, &survey, label)?;
+    trial::record::call_off(volume, None, observer)?;
     start_over(volume, label, &version)?;
     let plan = plan(volume, &survey, options, &version.dir(ORIG)?)?;
     for limit in loader_limits::exceeded(volume)? {

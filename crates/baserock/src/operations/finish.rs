@@ -6,6 +6,7 @@ use system::observer::Observer;
 
 use super::etc::{self, EtcMerge, MergedAgain};
 use super::{full, sweep};
+use crate::boot::trial::State;
 use crate::label::ExistingLabel;
 use crate::refusal::Refusal;
 use crate::volume::{Survey, Volume};
@@ -21,7 +22,11 @@ pub fn finish(volume: &Volume, observer: &dyn Observer) -> Result<MergedAgain> {
 
 fn attempt(volume: &Volume, observer: &dyn Observer) -> Result<MergedAgain> {
     let survey = volume.survey()?;
-    let Some(new) = survey.default.clone().filter(|new| survey.complete.contains(new)) else {
+    if let Some((_, State::Running)) = volume.trial()? {
+        // What is edited during a trial stays in it until it is confirmed.
+        return Ok(MergedAgain::NotNeeded);
+    }
+    let Some(new) = volume.next()?.filter(|new| survey.complete.contains(new)) else {
         return Ok(MergedAgain::NotNeeded);
     };
     let Some(old) = left(volume, &survey, &new)?.filter(|old| *old != new) else {

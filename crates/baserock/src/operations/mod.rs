@@ -13,6 +13,7 @@ mod losses;
 pub mod manifest;
 mod marker;
 pub mod menu;
+mod one_shot;
 mod reclaim;
 mod removable;
 pub mod remove;
@@ -20,6 +21,7 @@ pub mod repair;
 pub mod set_default;
 pub mod state;
 mod sweep;
+pub mod trial;
 pub mod upgrade;
 pub mod verify;
 
@@ -31,6 +33,7 @@ pub use deploy::{Deploy, Deployed, deploy};
 pub use finish::finish;
 pub use remove::{Remove, remove};
 pub use set_default::{SetDefault, set_default};
+pub use trial::Try;
 pub use upgrade::{Upgrade, Upgraded, upgrade};
 pub use verify::{record, verify};
 

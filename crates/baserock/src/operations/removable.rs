@@ -6,7 +6,7 @@ use system::btrfs;
 use system::error::{Error, Result};
 use system::{atomic, remove, swap};
 
-use super::marker;
+use super::{marker, trial};
 use crate::label::ExistingLabel;
 use crate::layout::{self, ORIG, RUN};
 use crate::refusal::Refusal;
@@ -23,6 +23,7 @@ pub fn check(volume: &Volume, survey: &Survey, label: &ExistingLabel, force: boo
     if survey.default.as_ref() == Some(label) {
         return Err(is_default(label));
     }
+    trial::record::refuse_on_trial(volume, label)?;
     if *label == ExistingLabel::factory() && !force {
         return Err(Refusal::AlwaysBoots { label: label.clone() }.into());
     }

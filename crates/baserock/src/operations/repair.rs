@@ -3,7 +3,7 @@
 use system::error::Result;
 use system::observer::Observer;
 
-use super::{ballast, menu, sweep};
+use super::{ballast, menu, sweep, trial};
 use crate::boot::cmdline;
 use crate::label::ExistingLabel;
 use crate::refusal::Refusal;
@@ -31,6 +31,7 @@ pub fn repair(volume: &Volume, survey: &Survey, observer: &dyn Observer) -> Resu
         observer.note(format!("{edits}; kept as edited by hand"));
     }
     ballast::ensure(volume)?;
+    trial::record::settle(volume, survey, observer)?;
     Ok(Survey { default: Some(default), menu: written.menu, ..survey.clone() })
 }
 

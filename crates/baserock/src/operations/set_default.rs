@@ -5,10 +5,11 @@ use system::error::Result;
 use system::observer::Observer;
 
 use super::etc::{self, EtcMerge, MergedAgain};
-use super::{full, menu, repair};
+use super::{full, menu, repair, trial};
+use crate::boot::trial::Outcome;
 use crate::label::ExistingLabel;
 use crate::refusal::Refusal;
-use crate::volume::{Kind, Volume};
+use crate::volume::{Kind, Survey, Volume};
 
 /// The options of the choice.
 #[derive(Clone, Debug)]
@@ -32,10 +33,31 @@ fn attempt(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Re
     survey.require(volume, &options.label)?;
     menu::require(volume, &survey, &options.label)?;
     let survey = repair::repair(volume, &survey, observer)?;
+    if let Some(Outcome { confirmed: false, why, .. }) = volume.trial_outcome(&options.label)? {
+        observer.warn(format!("{} came back from its last trial: {why}", options.label));
+    }
+    trial::record::call_off(volume, Some(&options.label), observer)?;
+    let merged = merge_late(volume, &survey, options, observer)?;
+    if matches!(merged, MergedAgain::Merged(_)) && volume.boot().kind() != Kind::Volume {
+        // The menu is on another filesystem. The version must be on the disk before the menu names it.
+        btrfs::commit(volume.top())?;
+    }
+    observer.phase(format!("making {} the default", options.label));
+    menu::write(volume, &survey, &options.label, None, observer)?;
+    Ok(merged)
+}
+
+/// Merges `/etc` again if that is needed, and names the edits that stay behind in the version that is left.
+pub(super) fn merge_late(
+    volume: &Volume,
+    survey: &Survey,
+    options: &SetDefault,
+    observer: &dyn Observer,
+) -> Result<MergedAgain> {
     let old = survey.running.clone().or_else(|| survey.default.clone());
     let merged = match (&options.etc, &old) {
         (Some(how), Some(old)) if *old != options.label => {
-            etc::merge_again(volume, &survey, old, &options.label, how, observer)?
+            etc::merge_again(volume, survey, old, &options.label, how, observer)?
         }
         _ => MergedAgain::NotNeeded,
     };
@@ -49,11 +71,5 @@ fn attempt(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Re
     for from in left.filter(|from| **from != options.label && !is_named(from)) {
         etc::name_missing(volume, from, &options.label, observer)?;
     }
-    if matches!(merged, MergedAgain::Merged(_)) && volume.boot().kind() != Kind::Volume {
-        // The menu is on another filesystem. The version must be on the disk before the menu names it.
-        btrfs::commit(volume.top())?;
-    }
-    observer.phase(format!("making {} the default", options.label));
-    menu::write(volume, &survey, &options.label, None, observer)?;
     Ok(merged)
 }

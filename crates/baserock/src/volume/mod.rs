@@ -8,11 +8,13 @@ mod live;
 mod location;
 mod merged;
 mod mount;
+mod one_shot;
 mod open;
 mod opening;
 mod source;
 mod subvolumes;
 mod survey;
+mod trial;
 mod version;
 
 use std::path::PathBuf;
@@ -20,6 +22,7 @@ use std::path::PathBuf;
 pub use boot_place::{BootPlace, Kind};
 pub use location::Location;
 pub use merged::LateChanges;
+pub use one_shot::{Extlinux, LOADER, ON_BTRFS, OneShot, Place};
 pub use opening::{Opening, Purpose};
 pub use subvolumes::Subvolume;
 pub use survey::Survey;
@@ -45,6 +48,7 @@ pub struct Volume {
     running: Option<ExistingLabel>,
     uuid: Option<Uuid>,
     part_uuid: Option<String>,
+    device: Option<PathBuf>,
     path: PathBuf,
     name: PathBuf,
     lock: Option<Lock>,
@@ -77,6 +81,16 @@ impl Volume {
     /// The partition's UUID, if the volume is a partition. Even without an initramfs the kernel can find it by this.
     pub fn part_uuid(&self) -> Option<&str> {
         self.part_uuid.as_deref()
+    }
+
+    /// The block device with the volume's first superblock, if the volume is btrfs.
+    pub fn device(&self) -> Option<&std::path::Path> {
+        self.device.as_deref()
+    }
+
+    /// How the boot loader learns what it is to boot once.
+    pub fn one_shot(&self) -> Result<OneShot> {
+        one_shot::find(self)
     }
 
     /// The user's name for the volume.

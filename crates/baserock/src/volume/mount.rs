@@ -25,6 +25,7 @@ impl Volume {
             running: None,
             uuid: None,
             part_uuid: None,
+            device: None,
             path,
             name: name.to_owned(),
             lock: None,
@@ -47,6 +48,7 @@ impl Volume {
         Ok(Volume {
             uuid: Some(superblock.uuid),
             part_uuid: part_uuid(device),
+            device: Some(device.to_owned()),
             _mount: Some(mount),
             ..volume
         })

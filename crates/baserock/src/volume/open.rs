@@ -125,7 +125,7 @@ fn directory(path: &Path, opening: &Opening) -> Result<Volume> {
     let found = if btrfs::is_btrfs(&top)? { superblock_of(&top, &shown)? } else { None };
     let (device, superblock) = found.unzip();
     let uuid = superblock.flatten().map(|found| found.uuid);
-    let volume = Volume { uuid, ..Volume::new(top, path.to_owned(), path)? };
+    let volume = Volume { uuid, device: device.clone(), ..Volume::new(top, path.to_owned(), path)? };
     disk::with_boot_beside(volume, device.as_deref(), opening)
 }
 

@@ -26,6 +26,8 @@ pub struct Version {
     /// The version whose `/etc` has changed since it was merged into this one. [`Volume::versions`] leaves it empty, because it takes a look at
     /// all of `/etc` ([`Volume::late_changes`]).
     pub changed_since: Option<ExistingLabel>,
+    /// How its trial stands, in words; `None` if it has none. [`Volume::versions`] leaves it empty.
+    pub trial: Option<String>,
 }
 
 impl Format for Version {}
@@ -54,6 +56,7 @@ pub(super) fn all(volume: &Volume, default: Option<&ExistingLabel>) -> Result<Ve
             default: default == Some(&label),
             missing,
             changed_since: None,
+            trial: None,
             label,
         });
     }

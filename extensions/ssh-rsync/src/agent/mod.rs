@@ -4,7 +4,6 @@ mod contents;
 mod fill;
 mod manifest;
 mod receive;
-mod restart;
 mod session;
 mod target;
 mod unpack;

@@ -11,9 +11,9 @@ use baserock::operations::upgrade::{self, Reserve};
 use baserock::operations::{self, Upgrade, Upgraded};
 use delta::hash::Hash;
 use system::error::{Error, OrCannot, Result};
+use system::restart::restart;
 
 use super::fill::Pushed;
-use super::restart::restart;
 use super::{Forward, target};
 use crate::channel::{Channel, Receiver, Sender};
 use crate::protocol::{Finished, Hello, VERSION, kind};

@@ -1,0 +1,216 @@
+//! Tries a version: it is booted once, and the default changes only when it is confirmed.
+//!
+//! The boot loader is told last, when all that the trial needs is on the disk. It forgets what it was told before it starts the trial. So the
+//! next boot after a trial is the default, whatever has become of the trial.
+
+pub(super) mod record;
+
+use std::path::Path;
+use std::time::Duration;
+
+use system::btrfs;
+use system::dir::Dir;
+use system::error::Result;
+use system::observer::Observer;
+use system::undo::Undo;
+
+use self::record::{call_off, end, forget};
+use super::etc::{self, EtcMerge, MergedAgain};
+use super::set_default::{self, SetDefault};
+use super::{full, menu, one_shot, removable, repair};
+use crate::boot::trial::{Outcome, State, Trial};
+use crate::label::ExistingLabel;
+use crate::layout::RUN;
+use crate::refusal::Refusal;
+use crate::volume::{Kind, OneShot, Survey, Volume};
+
+/// The unit that confirms a trial, and where it is enabled.
+const CONFIRM: &str = "baserock-confirm.service";
+const PLACES: [&str; 3] = ["etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"];
+const TARGETS: [&str; 3] = ["multi-user.target.wants", "default.target.wants", "graphical.target.wants"];
+/// The script that does both in a tree without systemd.
+const SCRIPT: &str = "etc/init.d/baserock-trial";
+
+/// The options of a trial.
+#[derive(Clone, Debug)]
+pub struct Try {
+    /// The version.
+    pub label: ExistingLabel,
+    /// The options for merging `/etc` again if that is needed; `None` leaves it as it is.
+    pub etc: Option<EtcMerge>,
+    /// The time from the start of the kernel by which it has to be confirmed.
+    pub deadline: Duration,
+    /// How often it is booted, if it comes back; at least once.
+    pub tries: u32,
+    /// Whether the version need not have units for trials.
+    pub without_units: bool,
+}
+
+/// What was done about a trial when the machine came up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resumed {
+    /// There was nothing to do.
+    Nothing,
+    /// The running version was confirmed.
+    Confirmed(ExistingLabel),
+    /// The version came back, and is tried again by the next boot.
+    Again(ExistingLabel),
+}
+
+/// Arms a trial. When this returns, the next boot is that version, and the one after it is the default again.
+pub fn arm(volume: &Volume, options: &Try, observer: &dyn Observer) -> Result<MergedAgain> {
+    full::explain(volume, None, attempt(volume, options, observer))
+}
+
+fn attempt(volume: &Volume, options: &Try, observer: &dyn Observer) -> Result<MergedAgain> {
+    let label = &options.label;
+    let survey = volume.survey()?;
+    check(volume, &survey, options)?;
+    let survey = repair::repair(volume, &survey, observer)?;
+    call_off(volume, Some(label), observer)?;
+    warn_of_deadline(volume, &survey, options, observer)?;
+    let set = SetDefault { label: label.clone(), etc: options.etc.clone() };
+    let merged = set_default::merge_late(volume, &survey, &set, observer)?;
+    observer.phase(format!("telling the boot loader to boot {label} once"));
+    let trial = Trial {
+        label: label.clone(),
+        armed_in: volume.boot_id()?,
+        deadline: options.deadline.as_secs(),
+        again: options.tries.saturating_sub(1),
+        armed: false,
+        started: false,
+    };
+    tell(volume, &trial)?;
+    Ok(merged)
+}
+
+/// Records the trial, and tells the boot loader.
+fn tell(volume: &Volume, trial: &Trial) -> Result<()> {
+    let mut undo = Undo::new();
+    undo.push("remove the record of the trial", || forget(volume));
+    record::record(volume, trial)?;
+    btrfs::commit(volume.top())?;
+    one_shot::set(volume, &volume.one_shot()?, Some(&trial.command()))?;
+    undo.push("make the boot loader forget the trial", || one_shot::set(volume, &volume.one_shot()?, None));
+    record::record(volume, &Trial { armed: true, ..trial.clone() })?;
+    btrfs::commit(volume.top())?;
+    undo.commit();
+    Ok(())
+}
+
+/// Fails if the version cannot be tried. Changes nothing.
+fn check(volume: &Volume, survey: &Survey, options: &Try) -> Result<()> {
+    let label = &options.label;
+    survey.require(volume, label)?;
+    if survey.running.as_ref() == Some(label) {
+        return Err(Refusal::Running { label: label.clone() }.into());
+    }
+    if survey.default.as_ref() == Some(label) {
+        return Err(removable::is_default(label));
+    }
+    menu::require(volume, survey, label)?;
+    if let OneShot::None(why) = volume.one_shot()? {
+        return Err(Refusal::NoOneShot { volume: volume.name().to_owned(), why }.into());
+    }
+    if options.without_units || confirms_itself(&volume.version_dir(label)?.dir(RUN)?)? {
+        return Ok(());
+    }
+    Err(Refusal::NoTrialUnit { label: label.clone(), unit: CONFIRM }.into())
+}
+
+/// Whether the tree has what confirms a trial.
+fn confirms_itself(run: &Dir) -> Result<bool> {
+    let links =
+        PLACES.iter().flat_map(|place| TARGETS.map(|target| Path::new(place).join(target).join(CONFIRM)));
+    for path in links.chain([SCRIPT.into()]) {
+        if run.stat_beneath(&path)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Says if the deadline is shorter than a version has taken to be confirmed.
+fn warn_of_deadline(volume: &Volume, survey: &Survey, options: &Try, observer: &dyn Observer) -> Result<()> {
+    let mut longest = 0;
+    for label in &survey.complete {
+        longest = longest.max(volume.trial_outcome(label)?.and_then(|outcome| outcome.took).unwrap_or(0));
+    }
+    if longest > options.deadline.as_secs() {
+        observer.warn(format!(
+            "the deadline is {} s, and a version of this machine took {longest} s to be confirmed",
+            options.deadline.as_secs()
+        ));
+    }
+    Ok(())
+}
+
+/// Confirms the trial that is running: the version becomes the default. Returns its label. `took` is the time since the kernel started.
+pub fn confirm(volume: &Volume, took: Option<Duration>, observer: &dyn Observer) -> Result<ExistingLabel> {
+    match volume.trial()? {
+        Some((trial, State::Running)) => {
+            full::explain(volume, None, keep(volume, &trial, took, observer))?;
+            Ok(trial.label)
+        }
+        Some((trial, State::Armed | State::NotTried)) => {
+            Err(Refusal::TrialNotRunning { label: trial.label }.into())
+        }
+        _ => Err(Refusal::NoTrial.into()),
+    }
+}
+
+fn keep(volume: &Volume, trial: &Trial, took: Option<Duration>, observer: &dyn Observer) -> Result<()> {
+    let label = &trial.label;
+    let survey = repair::repair(volume, &volume.survey()?, observer)?;
+    for old in survey.default.iter().filter(|old| *old != label) {
+        etc::name_missing(volume, old, label, observer)?;
+    }
+    if volume.boot().kind() != Kind::Volume {
+        btrfs::commit(volume.top())?;
+    }
+    observer.phase(format!("making {label} the default"));
+    menu::write(volume, &survey, label, None, observer)?;
+    let took = took.map(|took| took.as_secs());
+    end(volume, trial, &Outcome { confirmed: true, why: String::new(), took })
+}
+
+/// Ends the trial, whether it is armed or running. Returns its label and whether it is running; `None` if there is none.
+pub fn abandon(volume: &Volume, observer: &dyn Observer) -> Result<Option<(ExistingLabel, bool)>> {
+    let Some((trial, state)) = volume.trial()? else { return Ok(None) };
+    repair::repair(volume, &volume.survey()?, observer)?;
+    let is_running = state == State::Running;
+    if is_running {
+        let why = "somebody abandoned it".to_owned();
+        end(volume, &trial, &Outcome { confirmed: false, why, took: None })?;
+    } else {
+        call_off(volume, None, observer)?;
+    }
+    Ok(Some((trial.label, is_running)))
+}
+
+/// What a machine does about a trial when it has come up: a version that is on trial is confirmed, and one that came back is tried again, as
+/// often as was asked.
+pub fn resume(volume: &Volume, took: Option<Duration>, observer: &dyn Observer) -> Result<Resumed> {
+    match volume.trial()? {
+        None => Ok(Resumed::Nothing),
+        Some((_, State::Running)) => confirm(volume, took, observer).map(Resumed::Confirmed),
+        Some((trial, State::CameBack)) if trial.again > 0 && volume.running().is_some() => {
+            let armed_in = volume.boot_id()?;
+            let again = trial.again - 1;
+            tell(volume, &Trial { armed_in, again, armed: false, started: false, ..trial.clone() })?;
+            Ok(Resumed::Again(trial.label))
+        }
+        Some(_) => {
+            repair::repair(volume, &volume.survey()?, observer)?;
+            Ok(Resumed::Nothing)
+        }
+    }
+}
+
+/// Records that the version on trial has come up, if one is running.
+pub fn started(volume: &Volume) -> Result<bool> {
+    let Some((trial, State::Running)) = volume.trial()? else { return Ok(false) };
+    record::record(volume, &Trial { armed: true, started: true, ..trial })?;
+    btrfs::commit(volume.top())?;
+    Ok(true)
+}

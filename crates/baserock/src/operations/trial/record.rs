@@ -1,0 +1,102 @@
+//! The record of a trial: written, brought into order when the trial has ended, and removed.
+
+use std::path::Path;
+
+use system::atomic;
+use system::btrfs;
+use system::error::Result;
+use system::observer::Observer;
+
+use crate::boot::trial::{Outcome, State, Trial};
+use crate::json;
+use crate::label::ExistingLabel;
+use crate::layout::{PRIVATE, TRIAL};
+use crate::operations::{etc, one_shot};
+use crate::refusal::Refusal;
+use crate::volume::{Survey, Volume};
+
+/// Disarms a trial, and whatever else the boot loader was told to boot once. `next` is what was chosen instead; it also ends a trial that is
+/// running.
+pub fn call_off(volume: &Volume, next: Option<&ExistingLabel>, observer: &dyn Observer) -> Result<()> {
+    let trial = volume.trial()?;
+    let one_shot = volume.one_shot()?;
+    if let Some((trial, State::Armed | State::NotTried)) = &trial {
+        // What is not booted any more did not come back.
+        record(volume, &Trial { armed: false, ..trial.clone() })?;
+        btrfs::commit(volume.top())?;
+    }
+    if let Some(once) = one_shot.pending() {
+        one_shot::set(volume, &one_shot, None)?;
+        let label = once.split(' ').next().unwrap_or_default();
+        if next.is_none_or(|next| next.as_str() != label) {
+            observer.note(format!("{label}, which was to be booted once, is not any more"));
+        }
+    }
+    match (trial, next) {
+        (Some((trial, State::Running)), Some(next)) if trial.label != *next => {
+            let why = format!("{next} was chosen instead");
+            end(volume, &trial, &Outcome { confirmed: false, why, took: None })
+        }
+        (Some((_, State::Running)) | None, _) => Ok(()),
+        (Some(_), _) => forget(volume),
+    }
+}
+
+/// Brings the record of a trial into order that has ended. Every operation begins with this.
+pub fn settle(volume: &Volume, survey: &Survey, observer: &dyn Observer) -> Result<()> {
+    let Some((trial, state)) = volume.trial()? else { return Ok(()) };
+    let is_there = survey.complete.contains(&trial.label);
+    match state {
+        State::Armed | State::NotTried if is_there => Ok(()),
+        State::Running => Ok(()),
+        State::CameBack if trial.again > 0 && is_there => Ok(()),
+        State::CameBack if is_there => {
+            observer.warn(format!("{} came back from its trial: {}", trial.label, trial.reason()));
+            if let Some(default) = survey.default.as_ref().filter(|default| survey.complete.contains(default))
+            {
+                etc::name_missing(volume, &trial.label, default, observer)?;
+            }
+            end(volume, &trial, &Outcome { confirmed: false, why: trial.reason().into(), took: None })
+        }
+        State::Confirmed if is_there => {
+            end(volume, &trial, &Outcome { confirmed: true, why: String::new(), took: None })
+        }
+        State::Armed | State::NotTried => {
+            one_shot::set(volume, &volume.one_shot()?, None)?;
+            forget(volume)
+        }
+        State::Disarmed | State::CameBack | State::Confirmed => forget(volume),
+    }
+}
+
+/// Fails if the version is on trial.
+pub fn refuse_on_trial(volume: &Volume, label: &ExistingLabel) -> Result<()> {
+    match volume.trial()? {
+        Some((trial, State::Armed | State::NotTried | State::Running)) if trial.label == *label => {
+            Err(Refusal::OnTrial { label: label.clone() }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes how the trial ended beside the version, and removes its record.
+pub fn end(volume: &Volume, trial: &Trial, outcome: &Outcome) -> Result<()> {
+    atomic::write(&volume.version_dir(&trial.label)?, TRIAL, 0o644, &json::file(outcome))?;
+    forget(volume)
+}
+
+/// Writes the record.
+pub fn record(volume: &Volume, trial: &Trial) -> Result<()> {
+    let private = volume.top().ensure_dir(PRIVATE, 0o700)?;
+    atomic::rewrite(&private, TRIAL, 0o600, &json::file(trial))
+}
+
+/// Removes the record. There may be none.
+pub fn forget(volume: &Volume) -> Result<()> {
+    let path = Path::new(PRIVATE).join(TRIAL);
+    if volume.top().has(&path)? {
+        volume.top().remove_file(&path)?;
+        btrfs::commit(volume.top())?;
+    }
+    Ok(())
+}

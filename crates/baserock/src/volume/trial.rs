@@ -1,0 +1,56 @@
+//! The trial of a version, and how the last one ended.
+
+use std::fs;
+use std::path::Path;
+
+use system::dir::MOST_TEXT;
+use system::error::{OrCannot, Result};
+
+use super::Volume;
+use crate::boot::trial::{Facts, Outcome, State, Trial};
+use crate::label::ExistingLabel;
+use crate::layout::{self, PRIVATE, TRIAL};
+
+/// Where the kernel names the current boot.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+impl Volume {
+    /// The trial of which there is a record, and how far it is.
+    pub fn trial(&self) -> Result<Option<(Trial, State)>> {
+        let path = Path::new(PRIVATE).join(TRIAL);
+        let Some(bytes) = self.top().read_if_exists(&path, MOST_TEXT)? else { return Ok(None) };
+        let trial = Trial::parse(&bytes, &self.top().shown(&path))?;
+        let default = self.default()?;
+        let facts = Facts {
+            running: self.running(),
+            default: default.as_ref(),
+            boot: &self.boot_id()?,
+            pending: self.one_shot()?.pending().is_some(),
+        };
+        let state = trial.state(&facts);
+        Ok(Some((trial, state)))
+    }
+
+    /// The version that boots next if the boot loader does what it is told: the one that is on trial, or the default.
+    pub fn next(&self) -> Result<Option<ExistingLabel>> {
+        match self.trial()? {
+            Some((trial, State::Armed)) => Ok(Some(trial.label)),
+            _ => self.default(),
+        }
+    }
+
+    /// How the last trial of the version ended; `None` if there was none.
+    pub fn trial_outcome(&self, label: &ExistingLabel) -> Result<Option<Outcome>> {
+        let path = layout::in_version(label, TRIAL);
+        let bytes = self.top().read_if_exists(&path, MOST_TEXT)?;
+        bytes.map(|bytes| Outcome::parse(&bytes, &self.top().shown(&path))).transpose()
+    }
+
+    /// The current boot, as the kernel names it; empty if the volume is not that of the running system.
+    pub fn boot_id(&self) -> Result<String> {
+        if self.running().is_none() {
+            return Ok(String::new());
+        }
+        Ok(fs::read_to_string(BOOT_ID).or_cannot("read", BOOT_ID)?.trim().to_owned())
+    }
+}
