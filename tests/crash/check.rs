@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use baserock::boot::Menu;
+use baserock::boot::adv::Adv;
 use baserock::boot::menu::Entry;
 use delta::hash::Hash;
 
@@ -14,6 +15,8 @@ use super::shape::{BOOT, Loaded, Shape};
 pub struct Expected {
     /// Where everything is.
     pub shape: Shape,
+    /// Whether the disk has extlinux.
+    pub has_loader: bool,
     /// What was on the disk before.
     pub before: Content,
     /// And after.
@@ -33,7 +36,14 @@ impl Expected {
     pub fn new(before: &Path, after: &Path) -> Result<Expected, String> {
         let shape = Shape::of(before);
         let defaults = [default(&shape.menu(before)?)?, default(&shape.menu(after)?)?];
-        Ok(Expected { before: shape.content(before)?, after: shape.content(after)?, defaults, shape })
+        let has_loader = shape.loader(before).is_some();
+        Ok(Expected {
+            has_loader,
+            before: shape.content(before)?,
+            after: shape.content(after)?,
+            defaults,
+            shape,
+        })
     }
 
     /// Checks a disk as the power cut left it. It is mounted, so what stands in logs is replayed. Returns what it holds then.
@@ -46,6 +56,9 @@ impl Expected {
         }
         if let Some(menu) = note(self.shape.menu(disk), faults) {
             self.menu("the menu after replay", &menu, &found, faults);
+        }
+        if self.has_loader {
+            once(self.shape.loader(disk), &found, faults);
         }
         self.running(&found, faults);
         self.state(&found, faults);
@@ -125,6 +138,18 @@ impl Expected {
         let found = self.shape.content(disk)?;
         difference(&all(&found), &all(&self.after))
             .map_or(Ok(()), |fault| Err(format!("after doing it again: {fault}")))
+    }
+}
+
+/// What is booted once is a complete version, and the trial of it is recorded.
+fn once(loader: Option<Adv>, found: &Content, faults: &mut Vec<String>) {
+    let Some(loader) = loader else { return faults.push("extlinux would not find its area".into()) };
+    let Some(once) = loader.once() else { return };
+    let label = once.split(' ').next().unwrap_or_default();
+    for path in [".baserock/trial.json".to_owned(), format!("systems/{label}/boot.json")] {
+        if !found.contains_key(&path) {
+            faults.push(format!("{once:?} is booted once, and there is no {path}"));
+        }
     }
 }
 

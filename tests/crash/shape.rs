@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use baserock::boot::Menu;
+use baserock::boot::adv::{Adv, SIZE};
+use baserock::volume::ON_BTRFS;
 use delta::hash::Hash;
 use nix::mount::MsFlags;
 use system::loopdev::LoopDevice;
@@ -85,6 +88,15 @@ impl Shape {
             content.extend(found.into_iter().map(|(path, node)| (format!("{BOOT}/{path}"), node)));
         }
         Ok(content)
+    }
+
+    /// What extlinux is told. `None`: the disk has no extlinux.
+    pub fn loader(&self, disk: &Path) -> Option<Adv> {
+        let mut area = [0; SIZE];
+        File::open(disk)
+            .and_then(|file| file.read_exact_at(&mut area, self.volume + ON_BTRFS))
+            .expect("the disk");
+        Adv::parse(&area)
     }
 
     /// The menu that a kernel sees.

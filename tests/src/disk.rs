@@ -1,9 +1,12 @@
 //! Disks with versions of two trees, edited by an administrator.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
+use baserock::boot::adv::Adv;
+use baserock::volume::ON_BTRFS;
 use system::btrfs::{self, Access};
 
 use crate::image::{Mounted, volume_offset};
@@ -43,6 +46,13 @@ impl Disk {
             Disk::EveryKind => Some("every-kind.yaml"),
         }
     }
+}
+
+/// Puts the area of extlinux on the disk's volume, as its installer does.
+pub fn put_loader(disk: &Path) {
+    let file = File::options().write(true).open(disk).expect("the disk");
+    let bytes = Adv::default().to_bytes();
+    file.write_all_at(&bytes, volume_offset(disk) + ON_BTRFS).expect("the area of extlinux");
 }
 
 /// The top level of the disk's volume.

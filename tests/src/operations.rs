@@ -113,6 +113,12 @@ pub const REMOVE: Operation = Operation {
     refusal: Some("does not exist"),
     ..DEPLOY
 };
+/// Trying a version. The boot loader is extlinux.
+pub const TRY: Operation =
+    Operation { name: "try", action: Action::Manage(&["try", LABEL, "--without-units"]), ..SET_DEFAULT };
+/// Calling a trial off.
+pub const ABANDON: Operation =
+    Operation { name: "abandon", action: Action::Manage(&["abandon"]), ..SET_DEFAULT };
 /// Copying one `/etc` to all versions.
 pub const SYNC: Operation = Operation {
     name: "sync",
@@ -151,7 +157,7 @@ pub const SET_DEFAULT_BOOT: Operation = SET_DEFAULT.with_boot("set-default-boot"
 pub const REMOVE_BOOT: Operation = REMOVE.with_boot("remove-boot");
 
 /// All operations on a disk that has a version: on a volume, and with a `/boot` beside it.
-pub static ALL: [Operation; 18] = [
+pub static ALL: [Operation; 20] = [
     DEPLOY,
     DEPLOY_BOOT,
     SET_DEFAULT,
@@ -160,6 +166,8 @@ pub static ALL: [Operation; 18] = [
     SET_DEFAULT_MERGE.with_boot("set-default-merge-boot"),
     FINISH,
     FINISH.with_boot("finish-boot"),
+    TRY,
+    ABANDON,
     REMOVE,
     REMOVE_BOOT,
     SYNC,
@@ -233,6 +241,12 @@ impl Operation {
         }
         if self.action == FINISH.action {
             manage_at(path, &["set-default", LABEL]).ok();
+        }
+        if [TRY.action, ABANDON.action].contains(&self.action) {
+            disk::put_loader(path);
+        }
+        if self.action == ABANDON.action {
+            manage_at(path, &["try", LABEL, "--without-units"]).ok();
         }
         if self.edited {
             disk::edit(path, "after");

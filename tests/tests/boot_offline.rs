@@ -1,4 +1,5 @@
-//! An image upgraded while the machine is off boots into the new version; the menu on the serial line boots any other.
+//! An image upgraded while the machine is off boots into the new version; the menu on the serial line boots any other;
+//! and a version that is tried comes back by itself, or is confirmed.
 //!
 //! Pace: boots machines
 
@@ -14,7 +15,7 @@ const DOWN_AND_ENTER: &[u8] = b"\x0e\r";
 fn booted_after_an_upgrade_of_the_image() {
     let image = Image::to_be();
     bootable::write(Tree::new(Debian::Release).path(), &image.path(), &[("DISK_SIZE", "4G")]).ok();
-    let upgrade = [("UPGRADE", "yes"), ("VERSION_LABEL", "devel")];
+    let upgrade = [("UPGRADE", "yes"), ("VERSION_LABEL", "devel"), ("MERGE_ETC", "yes")];
     bootable::write(Tree::new(Debian::Updated).path(), &image.path(), &upgrade).ok();
 
     let mut machine = Machine::boot(&image.path());
@@ -32,5 +33,73 @@ fn booted_after_an_upgrade_of_the_image() {
     machine.wait_until_up(&boot);
     assert_eq!(machine.run("system-version-manager get-running"), "factory");
     assert_eq!(machine.run("system-version-manager get-default"), "devel");
+    trials(&mut machine);
     machine.power_off();
+}
+
+/// The machine runs factory. devel is tried: it does not come up, then its check fails, then it is well.
+fn trials(machine: &mut Machine) {
+    machine.run("system-version-manager --wait set-default factory");
+    let in_devel = |machine: &Machine, script: &str| {
+        let device = "$(findmnt -no SOURCE / | sed 's/\\[.*//')";
+        machine.run(&format!(
+            "mount -o subvol=systems/devel/run {device} /mnt && cd /mnt && {script} && cd / && umount /mnt"
+        ))
+    };
+    let boot_id = |machine: &Machine| machine.run("cat /proc/sys/kernel/random/boot_id");
+    // A filesystem that is not there: the boot ends in emergency.target, and nobody can log in. Nothing in /etc of the version is edited, so
+    // that what is edited late comes into it.
+    let mount = r"[Unit]\nBefore=local-fs.target\n[Mount]\nWhat=none\nWhere=/srv/none\nType=ext4\n";
+    in_devel(machine, &unit("srv-none.mount", mount, "local-fs.target.requires"));
+    let before = boot_id(machine);
+    machine.run("echo late >/etc/late; system-version-manager --wait try devel --deadline 90s");
+    machine.run("echo later >/etc/later; systemctl --no-block reboot");
+    machine.wait_until_up(&before);
+    assert_eq!(machine.run("system-version-manager get-running"), "factory");
+    let listed = machine.run("system-version-manager list 2>&1");
+    assert!(listed.contains("came back"), "{listed}\n{}", machine.serial());
+
+    // A check that fails, which boot-complete.target needs.
+    let check = r"[Unit]\nBefore=boot-complete.target\n[Service]\nType=oneshot\nExecStart=/bin/test -e /usr/healthy\n";
+    in_devel(machine, &unit("check.service", check, "boot-complete.target.requires"));
+    in_devel(machine, "rm usr/lib/systemd/system/local-fs.target.requires/srv-none.mount");
+    let before = boot_id(machine);
+    machine.run("system-version-manager --wait try devel; systemctl --no-block reboot");
+    machine.wait_until_up(&before);
+    let trial = boot_id(machine);
+    assert_eq!(machine.run("system-version-manager get-running"), "devel");
+    let late = machine.run("cat /etc/late /etc/later");
+    assert_eq!(late, "late\nlater", "what was edited before the reboot is in the trial");
+    let listed = machine.run("system-version-manager list 2>&1");
+    assert!(
+        listed.contains("it is running, and is not confirmed") && listed.contains("factory (default)"),
+        "{listed}"
+    );
+    // A crash. Whatever ends a trial, the next boot is the default.
+    machine.run(
+        "echo trial >/etc/edited-in-trial; sync; (sleep 1; echo b >/proc/sysrq-trigger) >/dev/null 2>&1 &",
+    );
+    machine.wait_until_up(&trial);
+    assert_eq!(machine.run("system-version-manager get-running"), "factory");
+    // The unit that confirms trials brings the record into order, and names what stays behind.
+    machine.run(
+        "until system-version-manager list 2>&1 | grep -q 'devel: came back: it came up'; do sleep 1; done",
+    );
+    let said = machine.run("journalctl -b -u baserock-confirm");
+    assert!(said.contains("edited-in-trial"), "{said}");
+
+    in_devel(machine, "touch usr/healthy");
+    let before = boot_id(machine);
+    machine.run("system-version-manager --wait try devel --reboot");
+    machine.wait_until_up(&before);
+    machine.run("until [ \"$(system-version-manager get-default)\" = devel ]; do sleep 1; done");
+    assert_eq!(machine.run("system-version-manager get-running"), "devel");
+}
+
+/// The commands that add a unit to the tree, as what this target needs.
+fn unit(name: &str, text: &str, needed_by: &str) -> String {
+    let units = "usr/lib/systemd/system";
+    format!(
+        "printf '{text}' >{units}/{name} && mkdir -p {units}/{needed_by} && ln -s ../{name} {units}/{needed_by}/"
+    )
 }

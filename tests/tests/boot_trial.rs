@@ -1,0 +1,69 @@
+//! A version on trial is booted once; then the boot loader has forgotten it. `boot_offline` has trials of a whole Debian.
+//!
+//! Pace: boots machines
+
+use std::fs;
+use std::path::Path;
+
+use baserock_tests::image::Mounted;
+use baserock_tests::inputs::Debian;
+use baserock_tests::programs::{Done, command, run};
+use baserock_tests::small_guest::{self, Tree};
+use baserock_tests::trees::memory;
+use baserock_tests::version::manage_at;
+
+const TRY: [&str; 3] = ["try", "devel", "--without-units"];
+
+fn says(done: &Done, words: &str) {
+    assert!(done.stderr.contains(words), "{}", done.stderr);
+}
+
+/// The label of what boots.
+fn boots(disk: &Path) -> String {
+    small_guest::boot(disk).unwrap().label
+}
+
+#[test]
+fn extlinux_boots_a_trial_once() {
+    let (factory, devel) = (Tree::new(Debian::Release, "first"), Tree::new(Debian::Updated, "second"));
+    let place = memory();
+    let disk = place.path().join("disk.img");
+    run(command("rawdisk-write").arg(factory.path()).arg(&disk).env("DISK_SIZE", "512M")).ok();
+    let upgrade = [("UPGRADE", "yes"), ("VERSION_LABEL", "devel")];
+    run(command("rawdisk-write").arg(devel.path()).arg(&disk).envs(upgrade)).ok();
+    manage_at(&disk, &["set-default", "factory"]).ok();
+    small_guest::hurry(Mounted::at(&disk, 0, "subvolid=5").path());
+
+    let armed = manage_at(&disk, &TRY).succeeded();
+    says(&armed, "the next boot is devel, and the one after it the default");
+    let list = manage_at(&disk, &["list"]).succeeded();
+    says(&list, "trial of devel: it boots next, once");
+    assert_eq!(list.stdout, "devel\nfactory (default)\n");
+    manage_at(&disk, &["remove", "devel"]).refused(&["version devel is on trial", "abandon"]);
+    assert_eq!(boots(&disk), "devel");
+    assert_eq!(boots(&disk), "factory", "the boot loader has forgotten it");
+    says(&manage_at(&disk, &["list"]).succeeded(), "trial of devel: the machine came back from it");
+    // The next operation brings the record into order; from then on it is what became of the version.
+    says(&manage_at(&disk, &["set-default", "factory"]).succeeded(), "devel came back from its trial");
+    says(&manage_at(&disk, &["list"]).succeeded(), "trial of devel: came back: it did not come up");
+
+    // A second trial replaces the first, and what was armed is called off by another choice.
+    manage_at(&disk, &TRY).ok();
+    manage_at(&disk, &TRY).ok();
+    says(&manage_at(&disk, &["abandon"]).succeeded(), "the trial of devel is called off");
+    says(&manage_at(&disk, &["abandon"]).succeeded(), "no version is on trial");
+    manage_at(&disk, &["confirm"]).refused(&["no version is on trial", "try LABEL"]);
+    manage_at(&disk, &TRY).ok();
+    says(
+        &manage_at(&disk, &["set-default", "factory"]).succeeded(),
+        "devel, which was to be booted once, is not",
+    );
+    assert_eq!(boots(&disk), "factory");
+
+    // A kernel that is no kernel: the loader goes on with the default, in the same boot.
+    manage_at(&disk, &TRY).ok();
+    let volume = Mounted::at(&disk, 0, "subvolid=5");
+    fs::write(volume.path().join("systems/devel/kernel"), vec![0; 1 << 20]).unwrap();
+    drop(volume);
+    assert_eq!(boots(&disk), "factory");
+}
