@@ -225,7 +225,7 @@ fn subvolumes_inside_are_cloned_and_mounts_are_named() {
     manage(&["add", "one", path(&place.busybox())]).ok();
     place.shell(&format!(
         "cd {}/one/tree && mkdir -p fixed deep && btrfs -q subvolume create fixed/a && btrfs -q subvolume create fixed/a/b &&
-         echo x > fixed/a/b/f && mkdir mnt && chattr +i fixed",
+         echo x > fixed/a/b/f && mkdir mnt && chattr +i fixed fixed/a/b/f fixed/a/b && chattr +a fixed/a",
         path(&store)
     ));
     let mount = Bound::new(&store.join("one/tree/mnt"));

@@ -94,7 +94,10 @@ pub fn delete(parent: &Dir, name: impl AsRef<Path>) -> Result<Vec<u64>> {
         deleted.extend(flags::while_lifted(&holder, &[Path::new("")], || delete(&holder, last))?);
     }
     drop(subvolume);
-    change("delete subvolume", parent.shown(name), || ioctl::delete(parent.as_fd(), name.as_os_str()))?;
+    // Its own flags can be cleared only now that it can be written to.
+    flags::while_lifted(parent, &[name], || {
+        change("delete subvolume", parent.shown(name), || ioctl::delete(parent.as_fd(), name.as_os_str()))
+    })?;
     deleted.push(id);
     Ok(deleted)
 }
