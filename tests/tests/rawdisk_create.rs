@@ -205,18 +205,24 @@ fn a_loader_in_the_first_sector_goes_around_the_table() {
     fs::write(tree(image.place()).join("boot/spl"), &loader).unwrap();
     let file = |raw: &str| {
         format!(
-            "partition_table_format: mbr\nstart_offset: 2048\npartitions: [{{size: fill, filesystem: btrfs, mountpoint: /}}]\nraw_files: [{raw}]"
+            "partition_table_format: mbr\nstart_offset: 2048\nraw_files: [{raw}]\npartitions: [{{size: fill, filesystem: btrfs, mountpoint: /}}, {{size: 32M, filesystem: ext4, mountpoint: /srv/data}}]"
         )
     };
     let variables = [("DISK_SIZE", "512M"), ("BOOTLOADER_INSTALL", "none")];
     // A loader that fills the sector needs its place below the table said: nothing of the table is overwritten.
     partitioned(&image, &file("{file: boot/spl, offset_bytes: 0}"), &variables)
         .refused(&["boot/spl", "would overwrite the partition table"]);
-    let parts = "{file: boot/spl, offset_bytes: 0, count_bytes: 440}, {file: boot/spl, offset_bytes: 512, skip_bytes: 512}";
+    let parts = "{file: boot/spl, offset_bytes: 0, count_bytes: 446}, {file: boot/spl, offset_bytes: 512, skip_bytes: 512}";
     partitioned(&image, &file(parts), &variables).ok();
     let mut disk = vec![0; 4096];
     File::open(image.path()).unwrap().read_exact_at(&mut disk, 0).unwrap();
-    assert_eq!(disk[..440], loader[..440]);
+    assert_eq!(disk[..446], loader[..446]);
+    // The loader has the bytes of the disk's id, from which the names of partitions are made.
+    let id = u32::from_le_bytes(loader[440..444].try_into().unwrap());
+    let volume = image.mount_at(volume_offset(&image.path()), "subvolid=5,ro");
+    let fstab = fs::read_to_string(volume.path().join("systems/factory/run/etc/fstab")).unwrap();
+    assert!(fstab.contains(&format!("PARTUUID={id:08x}-02 /srv/data")), "{fstab}");
+    drop(volume);
     assert_eq!(disk[512..], loader[512..]);
     assert_eq!(disk[510..512], [0x55, 0xaa]);
     assert!(shell("sfdisk", &["--verify", image.path().to_str().unwrap()]).contains("No errors detected"));

@@ -1,5 +1,6 @@
 //! Makes a new disk: it is formatted, filled, deployed as `factory`, and made bootable.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -18,7 +19,7 @@ use system::error::{Error, OrCannot, Result};
 use system::lock::Patience;
 use system::loopdev::LoopDevice;
 use system::observer::Observer;
-use system::partitions;
+use system::partitions::{self, SECTOR};
 
 use crate::disk::{Disk, Partitioned};
 use crate::identity::Identity;
@@ -84,8 +85,8 @@ pub fn create(
     }
     observer.phase(format!("writing everything to {}", location.display()));
     volume.close()?;
-    for file in &plan.raw_files {
-        raw::write(&plan.tree, file, target.file(), location)?;
+    for file in plan.raw_files.iter().filter(|file| file.start >= SECTOR) {
+        plan.write_raw(file, target.file())?;
     }
     target.publish()
 }
@@ -122,7 +123,15 @@ impl<'a> Plan<'a> {
         if self.options.install_extlinux {
             table::write_boot_code(&file, self.shown, parts.file.table, &self.tree)?;
         }
-        Ok(())
+        // The id of the disk is what the file has in its place, and the names of partitions are made of it.
+        self.raw_files
+            .iter()
+            .filter(|file| file.start < SECTOR)
+            .try_for_each(|raw| self.write_raw(raw, &file))
+    }
+
+    fn write_raw(&self, raw: &PlacedFile, disk: &File) -> Result<()> {
+        raw::write(&self.tree, raw, disk, self.shown)
     }
 
     /// Makes the volume, and writes into it the fstab lines of the other partitions.
