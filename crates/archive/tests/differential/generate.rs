@@ -32,6 +32,8 @@ pub enum Mark {
     Outward,
     /// A number that is blank.
     Blank,
+    /// The folder of an incremental archive, which only GNU tar knows.
+    Dump,
     /// The archive has a member of this name.
     Member { name: Vec<u8>, folder: bool },
 }
@@ -137,6 +139,7 @@ impl Made {
             header.device = (self.random.pick(&[0, 1, 7, 255, 4095]), self.random.pick(&[0, 3, 255, 70_000]));
         }
         if kind == b'D' {
+            self.marks.push(Mark::Dump);
             content = if self.random.one_in(2) { b"Yone\0Ntwo\0\0".to_vec() } else { Vec::new() };
         }
         if header.size == 0 {
@@ -338,8 +341,15 @@ impl Made {
 
 /// A name as it is in the tree.
 pub fn cleaned(name: &[u8]) -> Vec<u8> {
-    let parts = name.split(|&byte| byte == b'/').filter(|part| !matches!(*part, b"" | b"."));
-    parts.collect::<Vec<_>>().join(&b'/')
+    let mut parts = Vec::new();
+    for part in name.split(|&byte| byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join(&b'/')
 }
 
 trait ReplaceSlashes {

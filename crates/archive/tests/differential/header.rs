@@ -55,7 +55,10 @@ impl Header {
         let (mut name, mut prefix) = (&self.name[..], &[][..]);
         if name.len() > 100 && self.form != Form::Gnu {
             match split(name) {
-                Some(parts) if self.form == Form::Ustar || random.one_in(2) => (prefix, name) = parts,
+                // The oldest form has no place for a prefix.
+                Some(parts) if self.form == Form::Ustar || (random.one_in(2) && self.form != Form::V7) => {
+                    (prefix, name) = parts;
+                }
                 _ => records.push(("path".into(), name.to_vec())),
             }
         }

@@ -55,7 +55,7 @@ fn refused(why: &str, odd: &Odd) -> Option<&'static str> {
             "through a link",
         ),
         // tar reads the digits at the beginning.
-        (said("invalid octal field: [49, 50, 120, 57"), "digits and letters"),
+        (said("in the place of an octal number"), "digits and letters"),
     ]
     .into_iter()
     .find_map(|(is, reason)| is.then_some(reason))
@@ -124,6 +124,11 @@ impl Fact<'_> {
             .filter(|mark| matches!(mark, Mark::Member { name, folder: true } if shown(name) == self.path))
             .count()
             > 1;
+        // Something in the folder, under another name.
+        let inside = odd.has(|mark| {
+            matches!(mark, Mark::Member { name, .. } if shown(name).strip_prefix(self.path).is_some_and(|rest| rest.starts_with('/')))
+        });
+        let metadata = ["owner", "mode", "mtime", "attributes"].contains(&self.kind);
         let wide = odd.has(|mark| matches!(mark, Mark::WideDevice(name) if shown(name) == self.path));
         let all = self.ours.replacen("trusted.all=x ", "", 1);
         [
@@ -142,22 +147,21 @@ impl Fact<'_> {
                         || (is("owner") && self.ours.starts_with("12:"))),
                 "a value for all",
             ),
-            // tar gives a folder metadata of its first member, if the second one spells the name in another way.
-            (twice, "a folder named twice"),
+            // tar gives a folder metadata of its first member, if the second one spells the name in another way. Both others add up the
+            // attributes, and here the last member alone has a say.
+            (twice && metadata, "a folder named twice"),
             // The time here is the archive's. tar sets that of a folder when it leaves it, and then comes back.
-            (is("mtime") && self.theirs == NOW, "the time of a folder"),
+            (is("mtime") && self.theirs == NOW && named(true) && (agreed || inside), "the time of a folder"),
             // tar gives what replaced a folder what the folder should have got.
             (
-                (named(true) && named(false))
-                    || (replaced(odd)
-                        && named(false)
-                        && (is("owner") || is("mode") || is("mtime") || is("attributes"))),
+                (agreed || odd.has(|mark| *mark == Mark::Dump))
+                    && ((named(true) && named(false)) || (replaced(odd) && named(false) && metadata)),
                 "a folder replaced",
             ),
             // tar ignores numbers of devices that are too large for the header.
             (is("device") && wide, "a wide device"),
-            // tar gives a folder that it made for its contents, and that is named later, not all of its mode.
-            (is("mode") && named(true) && agreed, "a folder named after its contents"),
+            // tar gives a folder that it made for its contents, and that is named later, not all of its mode, and no attributes.
+            ((is("mode") || is("attributes")) && named(true) && agreed, "a folder named after its contents"),
             // tar makes such links at the end, and forgets the later one.
             (named(false) && (agreed || odd.has(|mark| *mark == Mark::Outward)), "a link replaced"),
             // In tar, folders that the archive does not name inherit a group.
