@@ -107,19 +107,31 @@ impl Tree {
             Err(error) if error.is_not_found() => {}
             other => return other,
         }
-        let (mut dir, mut path) = (self.root.duplicate()?, PathBuf::new());
-        for part in folder {
+        let (mut dir, known) = self.deepest(folder, name)?;
+        let mut path: PathBuf = folder.iter().take(known).collect();
+        self.keep_times(&dir, &path)?;
+        for part in folder.iter().skip(known) {
             path.push(part);
-            dir = match self.root.dir_with(&path, self.links) {
-                Err(error) if error.is_not_found() => {
-                    self.keep_times(&dir, path.parent().unwrap_or(Path::new("")))?;
-                    dir.make_dir(part, UNMENTIONED).map_err(|error| explain(error, &path, name))?;
-                    dir.dir(part)?
-                }
-                other => other.map_err(|error| explain(error, folder, name))?,
-            };
+            dir.make_dir(part, UNMENTIONED).map_err(|error| explain(error, &path, name))?;
+            dir = dir.dir(part)?;
         }
         Ok(dir)
+    }
+
+    /// The deepest folder that exists on the way to a missing one, and the number of parts in its name. Few are tried, because each is
+    /// looked up from the root.
+    fn deepest(&self, missing: &Path, name: &Name) -> Result<(Dir, usize)> {
+        let (mut dir, mut known, mut unknown) = (self.root.duplicate()?, 0, missing.iter().count());
+        while unknown - known > 1 {
+            let middle = known.midpoint(unknown);
+            let path: PathBuf = missing.iter().take(middle).collect();
+            match self.root.dir_with(&path, self.links) {
+                Ok(found) => (dir, known) = (found, middle),
+                Err(error) if error.is_not_found() => unknown = middle,
+                Err(error) => return Err(explain(error, missing, name)),
+            }
+        }
+        Ok((dir, known))
     }
 }
 
