@@ -44,7 +44,7 @@ fn what_is_no_archive_is_refused() {
     let definitions = repository("{type: extensions/tar, TARBALL: base.tar}");
     definitions
         .morph(&["build", "systems/made"])
-        .failed(&["cannot open base.tar: No such file or directory"]);
+        .failed(&["cannot read base.tar: No such file or directory"]);
     definitions.write("base.tar", &"this is no archive ".repeat(1000));
     definitions.morph(&["build", "systems/made"]).failed(&["tar.build failed with exit code 1: base.tar: "]);
     definitions.write("systems/made.morph", "name: made\nkind: system\nbuild: {type: extensions/tar}\n");

@@ -284,7 +284,11 @@ fn an_archive_has_everything_and_is_replaced_whole() {
     assert!(
         Command::new("setfattr").args(["-n", "user.a", "-v", "b"]).arg(&file).status().unwrap().success()
     );
+    // A link in the place of the temporary file leads nowhere.
+    definitions.write("victim", "as it was");
+    symlink(definitions.path("victim"), definitions.path(".out.tar.gz.new")).unwrap();
     deployed(&definitions, &[]);
+    assert_eq!(definitions.read("victim"), "as it was");
     let listed =
         Command::new("tar").args(["--xattrs", "-tvvf"]).arg(definitions.path("out.tar.gz")).output().unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();

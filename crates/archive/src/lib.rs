@@ -48,14 +48,13 @@ mod stream;
 mod tree;
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use system::dir::Dir;
-use system::error::{Error, OrCannot, Result};
+use system::error::{OrCannot, Result};
+use system::file;
 use system::observer::Observer;
 use system::signal;
 
@@ -115,23 +114,13 @@ const REPORT: u64 = 64;
 /// Unpacks an archive file with the owners and devices that it names, without the first `strip` components of names. Attributes that
 /// cannot be set are named. See [`unpack`].
 pub fn unpack_file(archive: &Path, strip: usize, dest: &Dir, observer: &dyn Observer) -> Result<()> {
-    let file = open(archive)?;
+    let file = file::open(archive)?;
     let size = file.metadata().or_cannot("examine", archive)?.len();
     let (owners, size) = (Owners::AsArchived, Some(size));
     let options =
         Options { source: archive, size, owners, devices: true, most: None, strip, whole: false, observer };
     tell(&unpack(file, dest, &options)?, observer);
     Ok(())
-}
-
-/// Opens a file, and does not wait for the other end of a FIFO.
-fn open(archive: &Path) -> Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(archive);
-    let file = file.or_cannot("open", archive)?;
-    if !file.metadata().or_cannot("examine", archive)?.is_file() {
-        return Err(Error::malformed(archive, "is not a file"));
-    }
-    Ok(file)
 }
 
 fn tell(stats: &Stats, observer: &dyn Observer) {

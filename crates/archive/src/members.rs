@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use system::error::{Error, Result};
 use system::signal;
 use tar_core::parse::{Limits, ParseError, ParseEvent, Parser};
-use tar_core::{EntryType, Header};
+use tar_core::{EntryType, Header, HeaderError};
 
 use crate::Options;
 use crate::compression::{Ends, NAMES, TooMuchMemory};
 use crate::member::{Entry, Member, Reading};
+use crate::name::shown;
 use crate::pax;
 use crate::stream::Stream;
 
@@ -231,7 +232,10 @@ impl<'a> Members<'a> {
                 return Ok(Found::Global(records));
             }
             Ok(ParseEvent::End { .. }) => return self.ended(),
-            Err(error) => return Err(self.refused(&error)),
+            Err(error) => {
+                let sound = is_header(bytes);
+                return Err(self.refused(&error, sound));
+            }
         };
         let found = found.map_err(|reason| Error::malformed(&self.source, reason))?;
         self.stream.consume(consumed);
@@ -242,11 +246,7 @@ impl<'a> Members<'a> {
     fn at_zeros(&mut self) -> Result<Found> {
         let source = &self.source;
         let bytes = self.stream.at_least(1024).map_err(|error| unreadable(source, error))?;
-        let second = bytes.get(512..).and_then(|rest| rest.first_chunk::<512>());
-        let is_member = second.is_some_and(|block| {
-            block.iter().any(|&byte| byte != 0) && Header::from_bytes(block).verify_checksum().is_ok()
-        });
-        if is_member {
+        if bytes.get(512..).is_some_and(is_header) {
             return Err(
                 self.malformed(format!("after {} members come zeros, and then others; refused", self.seen))
             );
@@ -272,16 +272,29 @@ impl<'a> Members<'a> {
         Ok(Found::End)
     }
 
-    fn refused(&self, error: &ParseError) -> Error {
-        if self.seen == 0 && matches!(error, ParseError::Header(_)) {
-            return self.not_an_archive();
-        }
-        self.malformed(format!("the archive is damaged after {} members: {error}", self.seen))
+    /// The error of the parser in words. `sound` tells whether a header is there.
+    fn refused(&self, error: &ParseError, sound: bool) -> Error {
+        let reason = match error {
+            ParseError::Header(_) if self.seen == 0 && !sound => return self.not_an_archive(),
+            ParseError::Header(HeaderError::InvalidOctal(field)) => {
+                let text = field.split(|&byte| byte == 0).next().unwrap_or(field);
+                format!("a header has {:?} in the place of an octal number", shown(text))
+            }
+            error => error.to_string(),
+        };
+        self.malformed(format!("the archive is damaged after {} members: {reason}", self.seen))
     }
 
     fn not_an_archive(&self) -> Error {
         self.malformed(format!("this is not a tar archive (plain, or compressed with {NAMES})"))
     }
+}
+
+/// Whether the bytes begin with a header whose checksum is right.
+fn is_header(bytes: &[u8]) -> bool {
+    bytes.first_chunk::<512>().is_some_and(|block| {
+        block.iter().any(|&byte| byte != 0) && Header::from_bytes(block).verify_checksum().is_ok()
+    })
 }
 
 fn padding_of(stored: u64) -> u64 {

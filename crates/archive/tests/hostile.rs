@@ -10,6 +10,8 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
 use support::{Archive, options, shell, unpack, unpack_bytes};
+use system::dir::Dir;
+use system::observer::Silent;
 use tar_core::EntryType;
 
 /// Unpacks beside a file that must not change, and returns the message.
@@ -136,6 +138,58 @@ fn names_longer_than_a_path_are_refused() {
     shell(place.path(), &wide);
     let message = refused(&fs::read(place.path().join("wide.tar")).unwrap());
     assert!(message.contains("a part of 300 bytes"), "{message}");
+}
+
+#[test]
+fn a_tree_deeper_than_a_path_is_made_and_removed() {
+    let place = tempfile::tempdir().unwrap();
+    // Names go through links, each of which leads 1,000 folders down.
+    let down = "d/".repeat(1000);
+    let long =
+        |archive: Archive, kind, text: &str| archive.member("././@LongLink", kind, "", text.as_bytes());
+    let mut archive = Archive::default();
+    let mut above = String::new();
+    for level in 0..4 {
+        archive = long(archive, EntryType::GnuLongName, &format!("{above}{down}")).dir("d");
+        archive = long(archive, EntryType::GnuLongLink, &down).symlink(&format!("{above}l{level}"), "d");
+        above = format!("{above}l{level}/");
+    }
+    unpack_bytes(&archive.file(&format!("{above}bottom"), "here").end(), place.path()).unwrap();
+    let bottom = fs::read_to_string(place.path().join(above).join("bottom"));
+    Dir::open(place.path()).unwrap().remove_tree("d").unwrap();
+    assert_eq!(bottom.unwrap(), "here");
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn only_a_file_is_opened_as_an_archive() {
+    let place = tempfile::tempdir().unwrap();
+    shell(place.path(), "mkfifo fifo; ln -s /dev/zero zero; mkdir tree");
+    let tree = Dir::open(place.path().join("tree")).unwrap();
+    for (name, words) in [("fifo", "is a FIFO, not a file"), ("zero", "is a character device, not a file")] {
+        let refused = baserock_archive::unpack_file(&place.path().join(name), 0, &tree, &Silent).unwrap_err();
+        assert!(refused.to_string().contains(words), "{refused}");
+    }
+    assert!(tree.entries().unwrap().is_empty());
+}
+
+/// An archive of one file whose header has these bytes as its mode.
+fn with_mode(mode: [u8; 8]) -> Vec<u8> {
+    let mut archive = Archive::default().file("a", "").end();
+    archive[100..108].copy_from_slice(&mode);
+    archive[148..156].fill(b' ');
+    let sum: u32 = archive[..512].iter().map(|&byte| u32::from(byte)).sum();
+    archive[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+    archive
+}
+
+#[test]
+fn a_mode_is_read_in_base_256_and_is_named_where_it_is_no_number() {
+    let place = tempfile::tempdir().unwrap();
+    unpack_bytes(&with_mode([0x80, 0, 0, 0, 0, 0, 1, 0xa0]), place.path()).unwrap();
+    assert_eq!(fs::metadata(place.path().join("a")).unwrap().mode() & 0o7777, 0o640);
+    let message = refused(&with_mode(*b"12x9\0\0\0\0"));
+    assert!(message.ends_with("a header has \"12x9\" in the place of an octal number"), "{message}");
 }
 
 #[test]

@@ -124,6 +124,22 @@ mod tests {
     }
 
     #[test]
+    fn a_link_in_the_place_of_the_temporary_file_is_not_followed() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = Dir::open(place.path()).unwrap();
+        dir.write_new("victim", 0o644, b"as it was").unwrap();
+        let replaces: [&dyn Fn() -> Result<()>; 2] =
+            [&|| write(&dir, "menu", 0o644, b"new"), &|| rewrite(&dir, "menu", 0o644, b"new")];
+        for replaced in replaces {
+            dir.symlink("victim", temporary_name("menu")).unwrap();
+            replaced().unwrap();
+            assert_eq!(dir.read("victim", MOST_TEXT).unwrap(), b"as it was");
+            assert_eq!(dir.read("menu", MOST_TEXT).unwrap(), b"new");
+            assert_eq!(dir.entries().unwrap().len(), 2);
+        }
+    }
+
+    #[test]
     fn a_file_that_is_rewritten_keeps_what_belongs_to_it() {
         let place = tempfile::tempdir().unwrap();
         let dir = Dir::open(place.path()).unwrap();
