@@ -131,6 +131,7 @@ fn what_cannot_be_added_leaves_nothing() {
         ("deeper.tar", "the system is in the folder rootfs of it"),
         ("damaged.tar.gz", "damaged"),
         ("missing.tar", "No such file or directory"),
+        ("/dev/zero", "the archive is empty"),
     ] {
         let file = place.path().join(file);
         place.manage(["add", "devel", path(&file)]).refused(&[path(&file), why]);
