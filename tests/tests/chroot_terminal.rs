@@ -91,8 +91,8 @@ fn a_command_is_stopped_and_continued_from_outside() {
     screen.wait_for("Stopped");
     screen.line("fg; echo status $?");
     screen.wait_for("ended\nstatus 3");
-    screen.line(&format!("{} -- sleep 1000", path("enter-baserock").display()));
-    std::thread::sleep(Duration::from_millis(500));
+    screen.line(&format!("{} -- sh -c 'echo waiting; exec sleep 1000'", path("enter-baserock").display()));
+    screen.wait_for("\nwaiting");
     screen.keys(&["C-c"]);
     // A shell that sees a program die of ^C drops the rest of the line.
     screen.line("echo second $?");

@@ -199,7 +199,8 @@ impl Options<'_> {
         let archive = self.source.to_owned();
         match self.most {
             Some(most) if given > most => Err(Refusal::TooLarge { archive, most }.into()),
-            None => self.grown(given, taken),
+            // What a large member promises can still come from the rest of the archive.
+            None => self.grown(given, taken.max(self.size.unwrap_or(0))),
             _ => Ok(()),
         }
     }

@@ -9,6 +9,7 @@ use std::io::Read;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
+use baserock_archive::Options;
 use support::{Archive, options, shell, unpack, unpack_bytes};
 use system::dir::Dir;
 use system::observer::Silent;
@@ -201,6 +202,24 @@ fn a_folder_with_files_is_not_replaced_and_an_empty_one_is() {
     assert_eq!(fs::read_to_string(place.path().join("d")).unwrap(), "2");
     let message = refused(&Archive::default().file("f", "1").file("f/x", "2").end());
     assert!(message.contains("which is not a folder"), "{message}");
+}
+
+#[test]
+fn a_large_first_member_is_measured_by_the_whole_archive() {
+    let place = tempfile::tempdir().unwrap();
+    let tree = place.path().join("tree");
+    fs::create_dir(&tree).unwrap();
+    shell(
+        place.path(),
+        "truncate -s 3G large; tar -cf - large | head -c 512 | gzip > begun.tar.gz; rm large",
+    );
+    let begun = || fs::File::open(place.path().join("begun.tar.gz")).unwrap();
+    let options = options(Path::new("begun.tar.gz"));
+    let error = unpack(begun(), &tree, &Options { size: Some(50_000_000), ..options }).unwrap_err();
+    assert!(!error.to_string().contains("times its own size"), "{error}");
+    let options = Options { size: Some(5_000_000), ..options };
+    let error = unpack(begun(), &tree, &options).unwrap_err();
+    assert!(error.to_string().contains("200 times its own size"), "{error}");
 }
 
 #[test]
