@@ -106,12 +106,13 @@ impl PrivateMount {
         let target = place()?;
         let flags = flags | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOATIME;
         let mount = |options: &str| mount(Some(device), &target, Some(kind), flags, Some(options));
-        let mounted = change("mount", device, || match (unless_twin(|| mount(options)), without_log(kind)) {
-            (Err(nix::Error::EROFS), Some(without)) if flags.contains(MsFlags::MS_RDONLY) => {
-                mount([options, without].join(",").trim_start_matches(','))
-            }
-            (outcome, _) => outcome,
-        });
+        let mounted =
+            change("mount", device, || match (unless_for_a_moment(|| mount(options)), without_log(kind)) {
+                (Err(nix::Error::EROFS), Some(without)) if flags.contains(MsFlags::MS_RDONLY) => {
+                    mount([options, without].join(",").trim_start_matches(','))
+                }
+                (outcome, _) => outcome,
+            });
         match mounted {
             Err(error) if kind == "btrfs" && error.os_error() == Some(libc::EEXIST) => {
                 Err(Error::refused(format!(
@@ -139,15 +140,24 @@ impl Drop for PrivateMount {
 
 /// How long the kernel may take to end a filesystem after its last mount is gone.
 const TWIN_PATIENCE: Duration = Duration::from_secs(2);
+/// How long it was seen to refuse a busy filesystem, and more. A superblock that cannot be used costs this time, too.
+const BUSY_PATIENCE: Duration = Duration::from_millis(300);
 
-/// Tries again while the kernel ends another btrfs with the same UUID, a copy of this one: until then it refuses by EEXIST.
-fn unless_twin(attempt: impl Fn() -> nix::Result<()>) -> nix::Result<()> {
+/// Tries again while the kernel refuses a btrfs for a moment only: by EEXIST, while it ends another one with the same UUID, a copy of this one.
+/// By EINVAL it was seen to refuse, once in thousands of times, a filesystem that was mounted already and busy; it is not known why.
+fn unless_for_a_moment(attempt: impl Fn() -> nix::Result<()>) -> nix::Result<()> {
     let begun = Instant::now();
     loop {
-        match attempt() {
-            Err(nix::Error::EEXIST) if begun.elapsed() < TWIN_PATIENCE => sleep(Duration::from_millis(20)),
-            outcome => return outcome,
+        let outcome = attempt();
+        let patience = match outcome {
+            Err(nix::Error::EEXIST) => TWIN_PATIENCE,
+            Err(nix::Error::EINVAL) => BUSY_PATIENCE,
+            _ => return outcome,
+        };
+        if begun.elapsed() >= patience {
+            return outcome;
         }
+        sleep(Duration::from_millis(20));
     }
 }
 
@@ -208,16 +218,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_twin_that_ends_is_waited_for_and_another_error_is_not() {
-        let attempts = Cell::new(0);
-        let attempt = |last| {
-            attempts.set(0);
-            unless_twin(|| {
+    fn what_passes_is_waited_for_and_what_stays_is_not() {
+        use nix::errno::Errno::{EEXIST, EINVAL, EIO};
+        for (first, last, expected) in
+            [(EEXIST, Ok(()), 3), (EINVAL, Ok(()), 3), (EEXIST, Err(EIO), 3), (EIO, Ok(()), 1)]
+        {
+            let attempts = Cell::new(0);
+            let outcome = unless_for_a_moment(|| {
                 attempts.set(attempts.get() + 1);
-                if attempts.get() < 3 { Err(nix::Error::EEXIST) } else { last }
-            })
-        };
-        assert_eq!((attempt(Ok(())), attempts.get()), (Ok(()), 3));
-        assert_eq!((attempt(Err(nix::Error::EINVAL)), attempts.get()), (Err(nix::Error::EINVAL), 3));
+                if attempts.get() < 3 { Err(first) } else { last }
+            });
+            let ended = if expected == 1 { Err(first) } else { last };
+            assert_eq!((outcome, attempts.get()), (ended, expected), "{first}");
+        }
+        assert_eq!(unless_for_a_moment(|| Err(EINVAL)), Err(EINVAL));
     }
 }
