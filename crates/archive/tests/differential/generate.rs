@@ -2,6 +2,7 @@
 
 use crate::header::{BLOCK, Form, Header, padded, special, spelled};
 use crate::random::Random;
+use crate::unpacked::OUTSIDE;
 use crate::{holes, squeeze};
 
 /// An archive, and what in it programs are known to disagree about.
@@ -232,7 +233,7 @@ impl Made {
     fn target(&mut self) -> Vec<u8> {
         match self.random.below(12) {
             0 => b"..".to_vec(),
-            1 => b"/etc".to_vec(),
+            1 => OUTSIDE.as_bytes().to_vec(),
             2 => b"../a".to_vec(),
             3 => vec![b't'; 150],
             4 => b".".to_vec(),

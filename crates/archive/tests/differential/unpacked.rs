@@ -1,7 +1,7 @@
 //! An archive unpacked by both programs.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,6 +15,10 @@ use crate::generate::Odd;
 use crate::squeeze::Compression;
 use crate::tree::{Facts, Tree, describe};
 
+/// A folder outside of all trees, to which links of archives lead. bsdtar sometimes changes mode and attributes of it, so links must not lead to a
+/// folder that somebody needs.
+pub const OUTSIDE: &str = "/run/baserock-outside";
+
 /// A folder in memory for both trees.
 pub struct Place {
     folder: TempDir,
@@ -23,6 +27,8 @@ pub struct Place {
 
 /// What both made of an archive.
 pub struct Outcome {
+    /// Whether the other program has changed what is outside of the tree.
+    pub left: bool,
     pub ours: Result<Tree, String>,
     pub theirs: Result<Tree, String>,
 }
@@ -48,17 +54,23 @@ impl Place {
     }
 
     /// Leaves the folder where it is, and says where.
-    pub fn keep(self) {
-        println!("kept in {}", self.folder.keep().display());
+    pub fn keep(&mut self) {
+        self.folder.disable_cleanup(true);
+        println!("kept in {}", self.folder.path().display());
     }
 
     pub fn unpack(&self, odd: &Odd) -> Outcome {
         let [ours, theirs] = ["ours", "theirs"].map(|name| self.fresh(name));
+        make_outside();
+        let before = describe(Path::new(OUTSIDE), self.start);
         let made = unpack(&odd.bytes, &ours);
+        let after = describe(Path::new(OUTSIDE), self.start);
+        assert!(before == after, "an archive has changed {OUTSIDE}: {after:?}");
         let archive = self.folder.path().join("a.tar");
         fs::write(&archive, &odd.bytes).expect("an archive can be written");
         let done = tar(&archive, odd.compression, &theirs);
         Outcome {
+            left: describe(Path::new(OUTSIDE), self.start) != before,
             ours: made.map(|()| describe(&ours, self.start)),
             theirs: done.map(|()| describe(&theirs, self.start)),
         }
@@ -67,7 +79,11 @@ impl Place {
     /// What bsdtar makes of the archive that was unpacked last, also if it complains.
     pub fn third(&self) -> Tree {
         let third = self.fresh("third");
+        let before = describe(Path::new(OUTSIDE), self.start);
         drop(bsdtar(&self.folder.path().join("a.tar"), &third));
+        if describe(Path::new(OUTSIDE), self.start) != before {
+            println!("bsdtar has changed a folder outside of its tree");
+        }
         describe(&third, self.start)
     }
 
@@ -78,6 +94,21 @@ impl Place {
         }
         fs::create_dir(&path).expect("a folder can be made");
         path
+    }
+}
+
+fn make_outside() {
+    let outside = Path::new(OUTSIDE);
+    if outside.exists() {
+        fs::remove_dir_all(outside).expect("the folder outside can be removed");
+    }
+    fs::create_dir(outside).expect("the folder outside can be made");
+    File::open(outside).and_then(|folder| folder.set_modified(UNIX_EPOCH)).expect("a time");
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        fs::remove_dir_all(OUTSIDE).expect("the folder outside can be removed");
     }
 }
 
