@@ -182,6 +182,30 @@ fn another_choice_calls_a_trial_off() {
     assert_eq!(trial.manage(&["abandon"]).succeeded().stderr, "no version is on trial\n");
 }
 
+#[test]
+fn records_that_cannot_be_read_stop_nothing() {
+    let image = volume();
+    manage(&image, &["try", "devel"]).ok();
+    let damage = |path: &str| {
+        fs::write(image.mount("subvolid=5").path().join(path), "{").unwrap();
+        image.wait_until_detached();
+    };
+    damage(".baserock/trial.json");
+    damage("systems/devel/trial.json");
+    let list = manage(&image, &["list"]).succeeded();
+    says(&list, "/.baserock/trial.json: ");
+    says(&list, "/systems/devel/trial.json: ");
+    assert_eq!(list.stdout, "devel\nfactory (default)\n");
+    let done = manage(&image, &["set-default", "devel"]).succeeded();
+    says(&done, "no version is on trial any more");
+    says(&done, "/systems/devel/trial.json: ");
+    assert_eq!(area(&image).once(), None);
+    assert!(!image.mount("subvolid=5").path().join(".baserock/trial.json").exists());
+    image.wait_until_detached();
+    manage(&image, &["set-default", "factory"]).ok();
+    says(&manage(&image, &["try", "devel"]).succeeded(), "/systems/devel/trial.json: ");
+}
+
 /// What the boot loader of a running system is told.
 fn once_of(system: &Running) -> Option<String> {
     let mut area = [0; SIZE];

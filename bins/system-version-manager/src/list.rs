@@ -49,6 +49,9 @@ impl List {
 
 /// Says how trials stand, on standard error and in the versions.
 fn mark_trials(volume: &Volume, versions: &mut [Version]) -> Result<()> {
+    if let Some(fault) = volume.trial_fault()? {
+        eprintln!("{fault}");
+    }
     let trial = volume.trial()?;
     for version in versions {
         let words = match &trial {

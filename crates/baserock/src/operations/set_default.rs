@@ -33,7 +33,9 @@ fn attempt(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Re
     survey.require(volume, &options.label)?;
     menu::require(volume, &survey, &options.label)?;
     let survey = repair::repair(volume, &survey, observer)?;
-    if let Some(Outcome { confirmed: false, why, .. }) = volume.trial_outcome(&options.label)? {
+    if let Some(Outcome { confirmed: false, why, .. }) =
+        trial::record::outcome(volume, &options.label, observer)?
+    {
         observer.warn(format!("{} came back from its last trial: {why}", options.label));
     }
     trial::record::call_off(volume, Some(&options.label), observer)?;

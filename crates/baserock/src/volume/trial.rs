@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use system::dir::MOST_TEXT;
-use system::error::{OrCannot, Result};
+use system::error::{Error, OrCannot, Result};
 
 use super::Volume;
 use crate::boot::trial::{Facts, Outcome, State, Trial};
@@ -15,11 +15,10 @@ use crate::layout::{self, PRIVATE, TRIAL};
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 impl Volume {
-    /// The trial of which there is a record, and how far it is.
+    /// The trial of which there is a record, and how far it is. A record that cannot be read is none ([`Volume::trial_fault`]): it must not stop
+    /// other operations.
     pub fn trial(&self) -> Result<Option<(Trial, State)>> {
-        let path = Path::new(PRIVATE).join(TRIAL);
-        let Some(bytes) = self.top().read_if_exists(&path, MOST_TEXT)? else { return Ok(None) };
-        let trial = Trial::parse(&bytes, &self.top().shown(&path))?;
+        let Some(Ok(trial)) = self.trial_record()? else { return Ok(None) };
         let default = self.default()?;
         let facts = Facts {
             running: self.running(),
@@ -29,6 +28,17 @@ impl Volume {
         };
         let state = trial.state(&facts);
         Ok(Some((trial, state)))
+    }
+
+    /// Why the record of the trial cannot be read; `None` if it can be, or if there is none.
+    pub fn trial_fault(&self) -> Result<Option<Error>> {
+        Ok(self.trial_record()?.and_then(Result::err))
+    }
+
+    fn trial_record(&self) -> Result<Option<Result<Trial>>> {
+        let path = Path::new(PRIVATE).join(TRIAL);
+        let bytes = self.top().read_if_exists(&path, MOST_TEXT)?;
+        Ok(bytes.map(|bytes| Trial::parse(&bytes, &self.top().shown(&path))))
     }
 
     /// The version that boots next if the boot loader does what it is told: the one that is on trial, or the default.

@@ -134,7 +134,8 @@ fn confirms_itself(run: &Dir) -> Result<bool> {
 fn warn_of_deadline(volume: &Volume, survey: &Survey, options: &Try, observer: &dyn Observer) -> Result<()> {
     let mut longest = 0;
     for label in &survey.complete {
-        longest = longest.max(volume.trial_outcome(label)?.and_then(|outcome| outcome.took).unwrap_or(0));
+        let outcome = record::outcome(volume, label, observer)?;
+        longest = longest.max(outcome.and_then(|outcome| outcome.took).unwrap_or(0));
     }
     if longest > options.deadline.as_secs() {
         observer.warn(format!(

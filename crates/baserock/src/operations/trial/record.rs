@@ -4,7 +4,7 @@ use std::path::Path;
 
 use system::atomic;
 use system::btrfs;
-use system::error::Result;
+use system::error::{Error, Result};
 use system::observer::Observer;
 
 use crate::boot::trial::{Outcome, State, Trial};
@@ -44,6 +44,10 @@ pub fn call_off(volume: &Volume, next: Option<&ExistingLabel>, observer: &dyn Ob
 
 /// Brings the record of a trial into order that has ended. Every operation begins with this.
 pub fn settle(volume: &Volume, survey: &Survey, observer: &dyn Observer) -> Result<()> {
+    if let Some(fault) = volume.trial_fault()? {
+        observer.warn(format!("{fault}: no version is on trial any more"));
+        return forget(volume);
+    }
     let Some((trial, state)) = volume.trial()? else { return Ok(()) };
     let is_there = survey.complete.contains(&trial.label);
     match state {
@@ -76,6 +80,17 @@ pub fn refuse_on_trial(volume: &Volume, label: &ExistingLabel) -> Result<()> {
             Err(Refusal::OnTrial { label: label.clone() }.into())
         }
         _ => Ok(()),
+    }
+}
+
+/// How the last trial of the version ended. What cannot be read is said, and is as if there had been none.
+pub fn outcome(volume: &Volume, label: &ExistingLabel, observer: &dyn Observer) -> Result<Option<Outcome>> {
+    match volume.trial_outcome(label) {
+        Err(error @ Error::Malformed { .. }) => {
+            observer.warn(error.to_string());
+            Ok(None)
+        }
+        outcome => outcome,
     }
 }
 
