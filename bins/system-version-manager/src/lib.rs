@@ -63,6 +63,8 @@ impl Arguments {
             Command::Remove(remove) => self.change(|volume| remove.run(volume)),
             Command::SetDefault(set) => self.change(|volume| set.run(volume)),
             Command::Try(trial) => self.change(|volume| trial.run(volume)),
+            // Most boots are no trials, and must not keep others from changing the volume.
+            Command::Confirm(confirm) if confirm.at_boot && !has_trial(&self.open(Purpose::Look)?)? => Ok(()),
             Command::Confirm(confirm) => self.change(|volume| confirm.run(volume)),
             Command::Abandon(abandon) => self.change(|volume| abandon.run(volume)),
             Command::WatchTrial(watch) => watch.run(&|purpose| self.open(purpose)),
@@ -81,4 +83,8 @@ impl Arguments {
         let patience = if self.wait { Patience::Wait } else { Patience::Refuse };
         Ok(self.volume.open(purpose, patience)?)
     }
+}
+
+fn has_trial(volume: &Volume) -> Result<bool> {
+    Ok(volume.trial()?.is_some() || volume.trial_fault()?.is_some())
 }

@@ -46,7 +46,7 @@ pub struct Try {
 pub struct Confirm {
     /// Do what a machine does that has come up: confirm a trial, or try again what came back, or nothing. baserock-confirm.service runs this
     #[arg(long)]
-    at_boot: bool,
+    pub at_boot: bool,
 }
 
 /// Call a trial off; if it is running, the next boot is the default

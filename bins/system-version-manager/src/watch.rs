@@ -10,7 +10,7 @@ use baserock::operations::trial;
 use baserock::volume::{Purpose, Volume};
 use baserock_terminal::{Output, Show};
 use system::observer::Observer;
-use system::{restart, signal};
+use system::{Error, restart, signal};
 
 use crate::trial::uptime;
 
@@ -30,14 +30,20 @@ impl WatchTrial {
         let path = "/proc/cmdline";
         let cmdline = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
         let Some(deadline) = deadline(&cmdline) else { return Ok(()) };
-        // Whatever fails here must not keep the machine from coming back.
-        let started = open(Purpose::Change).and_then(|volume| Ok(trial::started(&volume)?));
-        if let Err(error) = started {
-            show.warn(format!("cannot record that the trial has come up: {error:#}"));
-        }
         show.phase(format!("on trial: to be confirmed within {} s of the start", deadline.as_secs()));
+        let mut is_recorded = false;
         while uptime()? < deadline {
             signal::check()?;
+            // Nothing here may keep the machine from coming back: not a failure, and not another program that changes the volume.
+            is_recorded = is_recorded
+                || match open(Purpose::Change).and_then(|volume| Ok(trial::started(&volume)?)) {
+                    Ok(_) => true,
+                    Err(error) if is_busy(&error) => false,
+                    Err(error) => {
+                        show.warn(format!("cannot record that the trial has come up: {error:#}"));
+                        true
+                    }
+                };
             sleep(LOOK);
         }
         match open(Purpose::Look).and_then(|volume| Ok(volume.default()?.as_ref() == volume.running())) {
@@ -51,4 +57,9 @@ impl WatchTrial {
         }
         Ok(restart::force()?)
     }
+}
+
+/// Whether another program is changing the volume.
+fn is_busy(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(Error::Busy { .. }))
 }

@@ -16,8 +16,13 @@ use crate::volume::{Extlinux, LOADER, OneShot, Place, Volume};
 /// Sets what is booted once, or takes it away. It is on the disk when this returns. Without a boot loader that knows this, nothing is done.
 pub fn set(volume: &Volume, one_shot: &OneShot, once: Option<&str>) -> Result<()> {
     let OneShot::Extlinux(Extlinux { adv, place }) = one_shot else { return Ok(()) };
-    let adv = adv.clone().with_once(once);
-    let adv = adv.ok_or_else(|| Error::refused("the name of the version is too long for extlinux"))?;
+    let adv = adv.clone().with_once(once).ok_or_else(|| {
+        Error::refused(format!(
+            "extlinux on {} has no room for what is to be booted once, {:?}; give the version a shorter label",
+            volume.name().display(),
+            once.unwrap_or_default()
+        ))
+    })?;
     match place {
         Place::Device(device, offset) => {
             let file = File::options().read(true).write(true).open(device).or_cannot("open", device)?;
