@@ -2,14 +2,14 @@
 //!
 //! Pace: seconds
 
+#[path = "support/unpacking.rs"]
+mod unpacking;
+
 use std::fs;
-use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use baserock_archive::{Options, Owners};
-use system::dir::Dir;
-use system::observer::Silent;
+use unpacking::options;
 
 /// What is kept until the end, the buffers, and the test itself, in KiB.
 const MOST: u64 = (64 + 48) << 10;
@@ -21,18 +21,8 @@ const DICTIONARY: u64 = 256 << 10;
 fn unpack(script: &str) -> String {
     let place = tempfile::tempdir_in("/dev/shm").unwrap();
     let mut child = Command::new("bash").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
-    let options = Options {
-        source: Path::new("a.tar"),
-        size: None,
-        owners: Owners::AsArchived,
-        devices: true,
-        most: None,
-        strip: 0,
-        whole: false,
-        observer: &Silent,
-    };
-    let reader: Box<dyn Read + Send> = Box::new(child.stdout.take().unwrap());
-    let unpacked = baserock_archive::unpack(reader, &Dir::open(place.path()).unwrap(), &options);
+    let unpacked =
+        unpacking::unpack(child.stdout.take().unwrap(), place.path(), &options(Path::new("a.tar")));
     child.kill().unwrap();
     child.wait().unwrap();
     unpacked.map_or_else(|error| error.to_string(), |_| String::new())
@@ -43,6 +33,13 @@ fn peak() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// The packer of lzip, with a dictionary of this power of two in the header. It would choose a small one.
+fn lzip(power: u8) -> String {
+    format!(
+        "(f=$(mktemp); lzip -c >$f; printf '\\{power:o}' | dd of=$f bs=1 seek=5 conv=notrunc status=none; cat $f; rm $f)"
+    )
 }
 
 /// A file of zeros in an archive, compressed.
@@ -58,9 +55,19 @@ fn memory_is_bounded() {
     }
     let few = peak();
     assert!(few < MOST, "{few} KiB");
-    for with in
-        ["zstd -q --long=28 -c", "zstd -q --ultra --long=30 -c", "xz -0 --lzma2=dict=768MiB -c < /dev/null"]
-    {
+    let refused = "dictionary of more than 256 MiB";
+    for (with, words) in [
+        ("xz --lzma2=preset=0,dict=256MiB -c", ""),
+        ("xz --lzma2=preset=0,dict=768MiB -c", refused),
+        ("xz --format=lzma --lzma1=preset=0,dict=256MiB -c", ""),
+        ("xz --format=lzma --lzma1=preset=0,dict=768MiB -c", refused),
+        (&lzip(28), ""),
+        (&lzip(29), refused),
+    ] {
+        let told = unpack(&format!("tar -c /etc/passwd 2>/dev/null | {with}"));
+        assert!(if words.is_empty() { told.is_empty() } else { told.contains(words) }, "{with}: {told}");
+    }
+    for with in ["zstd -q --long=28 -c", "zstd -q --ultra --long=30 -c"] {
         unpack(&zeros(with));
     }
     let all = peak();

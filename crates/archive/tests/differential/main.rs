@@ -13,6 +13,8 @@ mod reasons;
 mod squeeze;
 mod tree;
 mod unpacked;
+#[path = "../support/unpacking.rs"]
+mod unpacking;
 
 use std::collections::BTreeMap;
 

@@ -6,14 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use baserock_archive::{Options, Owners};
-use system::dir::Dir;
-use system::observer::Silent;
 use tempfile::TempDir;
 
 use crate::generate::Odd;
 use crate::squeeze::Compression;
 use crate::tree::{Facts, Tree, describe};
+use crate::unpacking;
 
 /// A folder outside of all trees, to which links of archives lead. bsdtar sometimes changes mode and attributes of it, so links must not lead to a
 /// folder that somebody needs.
@@ -113,18 +111,9 @@ impl Drop for Place {
 }
 
 fn unpack(archive: &[u8], to: &Path) -> Result<(), String> {
-    let options = Options {
-        source: Path::new("a.tar"),
-        size: None,
-        owners: Owners::AsArchived,
-        devices: true,
-        most: None,
-        strip: 0,
-        whole: false,
-        observer: &Silent,
-    };
-    let unpacked = Dir::open(to).and_then(|dir| baserock_archive::unpack(archive, &dir, &options));
-    unpacked.map(drop).map_err(|error| error.to_string())
+    unpacking::unpack(archive, to, &unpacking::options(Path::new("a.tar")))
+        .map(drop)
+        .map_err(|error| error.to_string())
 }
 
 fn tar(archive: &Path, compression: Compression, to: &Path) -> Result<(), String> {

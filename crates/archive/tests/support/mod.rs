@@ -1,32 +1,14 @@
 //! Archives of test programs, and unpacking with the options of most tests.
 
-use std::io::Read;
+mod unpacking;
+
 use std::path::Path;
 use std::process::Command;
 
-use baserock_archive::{Options, Owners, Stats};
-use system::dir::Dir;
+use baserock_archive::Stats;
 use system::error::Result;
-use system::observer::Silent;
 use tar_core::{EntryType, Header};
-
-/// Everything as archived.
-pub fn options(source: &Path) -> Options<'_> {
-    Options {
-        source,
-        size: None,
-        owners: Owners::AsArchived,
-        devices: true,
-        most: None,
-        strip: 0,
-        whole: false,
-        observer: &Silent,
-    }
-}
-
-pub fn unpack(archive: impl Read + Send, dest: &Path, options: &Options<'_>) -> Result<Stats> {
-    baserock_archive::unpack(archive, &Dir::open(dest)?, options)
-}
+pub use unpacking::{options, unpack};
 
 pub fn unpack_bytes(archive: &[u8], dest: &Path) -> Result<Stats> {
     unpack(archive, dest, &options(Path::new("test.tar")))
