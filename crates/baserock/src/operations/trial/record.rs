@@ -42,7 +42,7 @@ pub fn call_off(volume: &Volume, next: Option<&ExistingLabel>, observer: &dyn Ob
     }
 }
 
-/// Brings the record of a trial into order that has ended. Every operation begins with this.
+/// Ends the record of a trial that has ended: how it went is kept beside the version. Every operation begins with this.
 pub fn settle(volume: &Volume, survey: &Survey, observer: &dyn Observer) -> Result<()> {
     if let Some(fault) = volume.trial_fault()? {
         observer.warn(format!("{fault}: no version is on trial any more"));
@@ -83,7 +83,7 @@ pub fn refuse_on_trial(volume: &Volume, label: &ExistingLabel) -> Result<()> {
     }
 }
 
-/// How the last trial of the version ended. What cannot be read is said, and is as if there had been none.
+/// How the last trial of the version ended. A record that cannot be read is named, and counts as none.
 pub fn outcome(volume: &Volume, label: &ExistingLabel, observer: &dyn Observer) -> Result<Option<Outcome>> {
     match volume.trial_outcome(label) {
         Err(error @ Error::Malformed { .. }) => {
