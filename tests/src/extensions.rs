@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::built;
 
 /// Extensions that are programs: the ending of a program's name becomes that of the extension.
-const PROGRAMS: [&str; 13] = [
+const PROGRAMS: [&str; 14] = [
     "add-config-files-configure",
+    "baserock-tools-configure",
     "fstab-configure",
     "install-files-configure",
     "rawdisk-check",

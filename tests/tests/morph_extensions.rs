@@ -59,7 +59,7 @@ fn every_installed_extension_brings_its_help() {
         assert!(help.starts_with(&format!("{}.{}\n\n", words[1], words[0])), "{help}");
         explained += 1;
     }
-    assert_eq!(explained, 11, "{list}");
+    assert_eq!(explained, 12, "{list}");
 }
 
 #[test]

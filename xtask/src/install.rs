@@ -24,7 +24,8 @@ pub struct Install {
     /// The architecture of the machine that uses the directory, as `uname -m` prints it
     #[arg(long, value_name = "ARCHITECTURE", default_value = ARCH)]
     architecture: String,
-    /// Also install the agent for machines of this architecture, so that versions can be pushed to them (repeatable)
+    /// Also install the programs for machines of this architecture, so that versions can be pushed to them and get the programs
+    /// (repeatable)
     #[arg(long, value_name = "ARCHITECTURE")]
     agent: Vec<String>,
     /// Build fast, without optimisation, for tests
@@ -35,8 +36,11 @@ pub struct Install {
 const BIN: &str = "usr/bin";
 const EXTENSIONS: &str = "usr/lib/baserock/extensions";
 const UNITS: &str = "usr/lib/systemd/system";
+const SCRIPTS: &str = "usr/lib/baserock/init.d";
 /// The program that runs on the target of a push.
 const AGENT: &str = "baserock-agent";
+/// The programs for machines of another architecture: that one, and those that `baserock-tools` puts into trees.
+const MACHINE: [&str; 3] = [AGENT, "system-version-manager", "baserock-system-config-sync"];
 /// The kinds of extensions. The kind follows a dot in the name of the installed file; cargo refuses such names.
 const KINDS: [&str; 4] = ["write", "check", "configure", "build"];
 
@@ -52,7 +56,10 @@ impl Install {
         }
         for name in &self.agent {
             let architecture = Architecture::named(name)?;
-            copy(&architecture.program(purpose, AGENT)?, &self.place_of_agent(architecture), 0o755)?;
+            let folder = self.place_of_machine(architecture);
+            for program in MACHINE {
+                copy(&architecture.program(purpose, program)?, &folder.join(program), 0o755)?;
+            }
         }
         self.scripts()?;
         self.units()?;
@@ -66,15 +73,15 @@ impl Install {
         let split =
             program.name.rsplit_once('-').filter(|(_, kind)| program.is_extension && KINDS.contains(kind));
         match split {
-            _ if program.name == AGENT => self.place_of_agent(architecture),
+            _ if program.name == AGENT => self.place_of_machine(architecture).join(AGENT),
             Some((name, kind)) => self.destdir.join(EXTENSIONS).join(format!("{name}.{kind}")),
             None => self.destdir.join(BIN).join(&program.name),
         }
     }
 
-    /// The place of an agent. Agents of several architectures stand side by side.
-    fn place_of_agent(&self, architecture: &Architecture) -> PathBuf {
-        self.destdir.join(EXTENSIONS).join("agents").join(architecture.name).join(AGENT)
+    /// The folder of programs for other machines. Those of several architectures stand side by side.
+    fn place_of_machine(&self, architecture: &Architecture) -> PathBuf {
+        self.destdir.join(EXTENSIONS).join("agents").join(architecture.name)
     }
 
     /// Extensions that are scripts, help files, and programs that are scripts.
@@ -96,7 +103,8 @@ impl Install {
         Ok(())
     }
 
-    /// The units of systemd, which stand beside the programs that they run. They are enabled as the distribution's own are.
+    /// The units of systemd, which stand beside the programs that they run. They are enabled as the distribution's own are. Scripts for other
+    /// init systems are to be copied from their folder.
     fn units(&self) -> Result<()> {
         let units = self.destdir.join(UNITS);
         for file in folders("bins")?.iter().map(|folder| files(folder)).collect::<Result<Vec<_>>>()?.concat()
@@ -111,6 +119,10 @@ impl Install {
                 fs::create_dir_all(&wanted).with_context(|| format!("cannot create {}", wanted.display()))?;
                 copy(&file, &units.join(name), 0o644)?;
                 link(&Path::new("..").join(name), &wanted.join(name))?;
+            }
+            if file.extension().is_some_and(|end| end == "rc") {
+                let name = file.file_stem().unwrap_or_default();
+                copy(&file, &self.destdir.join(SCRIPTS).join(name), 0o755)?;
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 pub mod config_files;
 pub mod fstab;
 pub mod hostname;
+mod inittab;
 pub mod install_files;
 mod manifest;
 mod network;
@@ -10,5 +11,6 @@ mod resolv;
 pub mod simple_network;
 pub mod ssh_keys;
 mod template;
+pub mod tools;
 mod tree;
 mod units;

@@ -12,7 +12,7 @@ use system::resolve::Links;
 use crate::tree::Tree;
 
 /// The folders of units in a tree, beside the administrator's.
-const FOLDERS: [&str; 2] = ["usr/lib/systemd/system", "lib/systemd/system"];
+pub const FOLDERS: [&str; 2] = ["usr/lib/systemd/system", "lib/systemd/system"];
 /// The administrator's folder, in which the links are made.
 const OWN: &str = "etc/systemd/system";
 /// The target of a link that forbids a unit.
