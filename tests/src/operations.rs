@@ -113,6 +113,22 @@ pub const REMOVE: Operation = Operation {
     refusal: Some("does not exist"),
     ..DEPLOY
 };
+/// Removing old versions.
+pub const PRUNE: Operation = Operation {
+    name: "prune",
+    action: Action::Manage(&["prune", "--keep", "0"]),
+    spare: false,
+    refusal: None,
+    ..REMOVE
+};
+/// Pinning a version.
+pub const PIN: Operation = Operation { name: "pin", action: Action::Manage(&["pin", LABEL]), ..SET_DEFAULT };
+/// Unpinning a version.
+pub const UNPIN: Operation =
+    Operation { name: "unpin", action: Action::Manage(&["unpin", LABEL]), ..SET_DEFAULT };
+/// Writing a note beside a version that is pinned.
+pub const NOTE: Operation =
+    Operation { name: "note", action: Action::Manage(&["note", LABEL, "before the move"]), ..SET_DEFAULT };
 /// Trying a version. The boot loader is extlinux.
 pub const TRY: Operation =
     Operation { name: "try", action: Action::Manage(&["try", LABEL, "--without-units"]), ..SET_DEFAULT };
@@ -157,7 +173,7 @@ pub const SET_DEFAULT_BOOT: Operation = SET_DEFAULT.with_boot("set-default-boot"
 pub const REMOVE_BOOT: Operation = REMOVE.with_boot("remove-boot");
 
 /// All operations on a disk that has a version: on a volume, and with a `/boot` beside it.
-pub static ALL: [Operation; 20] = [
+pub static ALL: [Operation; 24] = [
     DEPLOY,
     DEPLOY_BOOT,
     SET_DEFAULT,
@@ -170,6 +186,10 @@ pub static ALL: [Operation; 20] = [
     ABANDON,
     REMOVE,
     REMOVE_BOOT,
+    PRUNE,
+    PIN,
+    UNPIN,
+    NOTE,
     SYNC,
     SYNC.with_boot("sync-boot"),
     MERGE,
@@ -247,6 +267,9 @@ impl Operation {
         }
         if self.action == ABANDON.action {
             manage_at(path, &["try", LABEL, "--without-units"]).ok();
+        }
+        if [UNPIN.action, NOTE.action].contains(&self.action) {
+            manage_at(path, &["pin", LABEL]).ok();
         }
         if self.edited {
             disk::edit(path, "after");

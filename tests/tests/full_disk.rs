@@ -229,6 +229,11 @@ fn remove() {
 }
 
 #[test]
+fn pin() {
+    check(&operations::PIN);
+}
+
+#[test]
 fn merge() {
     check(&operations::MERGE);
 }

@@ -202,6 +202,22 @@ fn remove() {
 }
 
 #[test]
+fn prune() {
+    try_all(&operations::PRUNE, 8);
+}
+
+#[test]
+fn pin_and_unpin() {
+    try_all(&operations::PIN, 1);
+    try_all(&operations::UNPIN, 1);
+}
+
+#[test]
+fn note() {
+    try_all(&operations::NOTE, 1);
+}
+
+#[test]
 fn merge() {
     try_all(&operations::MERGE, 4);
 }

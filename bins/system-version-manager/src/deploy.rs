@@ -15,7 +15,8 @@ use baserock_terminal::{Output, Show};
 /// the default version), and an entry in the boot menu. The default does not change.
 ///
 /// The environment may set KERNEL_PATH, INITRAMFS_PATH, DTB_PATH, KERNEL_ARGS, ROOT_DEVICE and BOOTLOADER_CONFIG_FORMAT. Variables that are
-/// not set are taken from the version's /baserock/deployment.meta.
+/// not set are taken from the version's /baserock/deployment.meta. VERSION_NOTE is a note beside the version. With KEEP_VERSIONS=N, old
+/// versions are removed before it begins, as prune --keep N does.
 #[derive(Debug, clap::Args)]
 pub struct Deploy {
     /// The path of the tree: /systems/LABEL/orig
@@ -36,7 +37,8 @@ impl Deploy {
         let mut etc = EtcMerge::from_environment(&environment)?;
         etc.options.take.extend(self.take.iter().cloned());
         let parameters = Parameters::from_environment(&environment)?;
-        let options = operations::Deploy { label, parameters, etc: Some(etc) };
+        let keep = environment.count("KEEP_VERSIONS", "versions")?;
+        let options = operations::Deploy { label, parameters, etc: Some(etc), keep };
         operations::deploy(volume, &options, &Show::new(Output::Errors))?;
         Ok(())
     }

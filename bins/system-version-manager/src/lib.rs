@@ -4,8 +4,11 @@ mod default;
 mod deploy;
 mod finish;
 mod list;
+mod prune;
+mod remark;
 mod remedies;
 mod remove;
+mod time;
 mod trial;
 mod verify;
 mod watch;
@@ -14,6 +17,7 @@ use anyhow::Result;
 use baserock::volume::{Purpose, Volume};
 use baserock_terminal::VolumeArguments;
 use clap::{Parser, Subcommand};
+use system::Error;
 use system::lock::Patience;
 
 pub use remedies::remedies;
@@ -39,6 +43,10 @@ enum Command {
     List(list::List),
     Deploy(deploy::Deploy),
     Remove(remove::Remove),
+    Prune(prune::PruneVersions),
+    Pin(remark::Pin),
+    Unpin(remark::Unpin),
+    Note(remark::Note),
     SetDefault(default::SetDefault),
     Try(trial::Try),
     Confirm(trial::Confirm),
@@ -61,14 +69,33 @@ impl Arguments {
             Command::Verify(verify) => verify.run(&self.open(Purpose::Look)?),
             Command::Deploy(deploy) => self.change(|volume| deploy.run(volume)),
             Command::Remove(remove) => self.change(|volume| remove.run(volume)),
+            Command::Prune(prune) if prune.dry_run => prune.look(&self.open(Purpose::Look)?),
+            Command::Prune(prune) => self.change(|volume| prune.run(volume)),
+            Command::Pin(pin) => self.change(|volume| pin.run(volume)),
+            Command::Unpin(unpin) => self.change(|volume| unpin.run(volume)),
+            Command::Note(note) => self.change(|volume| note.run(volume)),
             Command::SetDefault(set) => self.change(|volume| set.run(volume)),
             Command::Try(trial) => self.change(|volume| trial.run(volume)),
-            // Most boots are no trials, and must not keep others from changing the volume.
-            Command::Confirm(confirm) if confirm.at_boot && !has_trial(&self.open(Purpose::Look)?)? => Ok(()),
+            Command::Confirm(confirm) if confirm.at_boot => self.confirm_at_boot(confirm),
             Command::Confirm(confirm) => self.change(|volume| confirm.run(volume)),
             Command::Abandon(abandon) => self.change(|volume| abandon.run(volume)),
             Command::WatchTrial(watch) => watch.run(&|purpose| self.open(purpose)),
             Command::Finish(finish) => self.change(|volume| finish.run(volume)),
+        }
+    }
+
+    /// Most boots have nothing to record, and must not keep others from changing the volume.
+    fn confirm_at_boot(&self, confirm: &trial::Confirm) -> Result<()> {
+        let volume = self.open(Purpose::Look)?;
+        let has_trial = volume.trial()?.is_some() || volume.trial_fault()?.is_some();
+        if !has_trial && volume.unrecorded()?.is_none() {
+            return Ok(());
+        }
+        drop(volume);
+        match self.change(|volume| confirm.run(volume)) {
+            // That a version has come up can be recorded at the next boot too.
+            Err(error) if !has_trial && is_busy(&error) => Ok(()),
+            outcome => outcome,
         }
     }
 
@@ -85,6 +112,7 @@ impl Arguments {
     }
 }
 
-fn has_trial(volume: &Volume) -> Result<bool> {
-    Ok(volume.trial()?.is_some() || volume.trial_fault()?.is_some())
+/// Whether another program is changing the volume.
+fn is_busy(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(Error::Busy { .. }))
 }

@@ -15,6 +15,7 @@ pub fn remedies(error: &Error) -> Option<String> {
             "choose another one first (system-version-manager set-default LABEL)".to_owned()
         }
         Refusal::OnTrial { .. } => "call the trial off first (system-version-manager abandon)".to_owned(),
+        Refusal::Pinned { label } => format!("unpin it first (system-version-manager unpin {label})"),
         Refusal::NoTrial => "begin one with system-version-manager try LABEL".to_owned(),
         Refusal::TrialNotRunning { .. } => {
             "restart the machine, or call it off (system-version-manager abandon)".to_owned()

@@ -8,7 +8,7 @@ use baserock_terminal::{Output, Show};
 
 /// Remove a version and free its space
 ///
-/// The running version and the default version are not removed, nor a version that a process has mounted.
+/// The running version, the default and pinned versions are not removed, nor a version that is on trial or that a process has mounted.
 #[derive(Debug, clap::Args)]
 pub struct Remove {
     /// The version

@@ -13,6 +13,7 @@ use system::observer::Observer;
 use system::restart::restart;
 
 use crate::remedies;
+use crate::time::duration;
 
 /// Boot a version once; the default stays until the version is confirmed
 ///
@@ -129,32 +130,4 @@ pub fn uptime() -> Result<Duration> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
     let seconds = text.split('.').next().and_then(|seconds| seconds.parse().ok());
     Ok(Duration::from_secs(seconds.with_context(|| format!("{path} has no number"))?))
-}
-
-/// A time such as `90`, `90s`, `10m` or `1h`, of at least a second.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "use a number of seconds, or a time like 90s, 10m or 1h".to_owned();
-    let (number, factor) = match text.as_bytes().last() {
-        Some(b's') => (&text[..text.len() - 1], 1),
-        Some(b'm') => (&text[..text.len() - 1], 60),
-        Some(b'h') => (&text[..text.len() - 1], 3600),
-        _ => (text, 1),
-    };
-    let number: u32 = number.parse().map_err(|_| wrong())?;
-    if number == 0 { Err(wrong()) } else { Ok(Duration::from_secs(u64::from(number) * factor)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times() {
-        for (text, seconds) in [("90", 90), ("90s", 90), ("10m", 600), ("1h", 3600)] {
-            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for text in ["", "0", "m", "-1s", "1.5h", "10 m", "5000000000s"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
-    }
 }

@@ -10,8 +10,9 @@ use baserock::operations::trial;
 use baserock::volume::{Purpose, Volume};
 use baserock_terminal::{Output, Show};
 use system::observer::Observer;
-use system::{Error, restart, signal};
+use system::{restart, signal};
 
+use crate::is_busy;
 use crate::trial::uptime;
 
 /// How often the clock and signals are looked at.
@@ -57,9 +58,4 @@ impl WatchTrial {
         }
         Ok(restart::force()?)
     }
-}
-
-/// Whether another program is changing the volume.
-fn is_busy(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(Error::Busy { .. }))
 }

@@ -68,6 +68,15 @@ impl Environment {
         Ok(Some(size))
     }
 
+    /// A number of things, from 0 on; `None` if the variable is not set. `what` is their name: `versions`.
+    pub fn count(&self, name: &str, what: &str) -> Result<Option<usize>> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let number = text
+            .parse()
+            .map_err(|_| Error::refused(format!("{name} is {text:?}; use a number of {what}")))?;
+        Ok(Some(number))
+    }
+
     /// The label of a new version; `None` if the variable is not set.
     pub fn label(&self, name: &str) -> Result<Option<Label>> {
         let Some(text) = self.text(name)? else { return Ok(None) };

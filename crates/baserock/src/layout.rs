@@ -32,6 +32,10 @@ pub const MERGING: &str = ".merging.json";
 pub const INCOMPLETE: &str = ".incomplete";
 /// In a version: how its last trial ended. In [`PRIVATE`]: the trial that is armed.
 pub const TRIAL: &str = "trial.json";
+/// In a version: that it has come up.
+pub const CAME_UP: &str = "came-up.json";
+/// In a version: what people say about it.
+pub const REMARKS: &str = "remarks.json";
 /// In a version: the `/etc` that `sync` replaced.
 pub const ETC_BEFORE_SYNC: &str = "etc.before-sync";
 

@@ -36,6 +36,7 @@ pub mod meta;
 pub mod naming;
 pub mod operations;
 pub mod refusal;
+pub mod remarks;
 pub mod rootfs;
 pub mod volume;
 pub mod yaml;

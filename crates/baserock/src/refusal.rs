@@ -56,6 +56,12 @@ pub enum Refusal {
         /// Its label: `factory`.
         label: ExistingLabel,
     },
+    /// The version is pinned.
+    #[error("version {label} is pinned")]
+    Pinned {
+        /// Its label.
+        label: ExistingLabel,
+    },
     /// The version is on trial.
     #[error("version {label} is on trial")]
     OnTrial {

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use linux_raw_sys::btrfs as raw;
 use nix::sys::statfs::{BTRFS_SUPER_MAGIC, fstatfs};
@@ -156,6 +156,13 @@ pub fn origin(subvolume: &Dir) -> Result<([u8; 16], u64)> {
     let info =
         ioctl::subvolume_info(subvolume.as_fd()).or_cannot("examine subvolume", subvolume.shown(""))?;
     Ok((info.parent_uuid, info.otransid))
+}
+
+/// When the subvolume was made: the transaction, which is higher for one that was made later, and the time of the clock.
+pub fn made(subvolume: &Dir) -> Result<(u64, SystemTime)> {
+    let info =
+        ioctl::subvolume_info(subvolume.as_fd()).or_cannot("examine subvolume", subvolume.shown(""))?;
+    Ok((info.otransid, SystemTime::UNIX_EPOCH + Duration::new(info.otime.sec, info.otime.nsec)))
 }
 
 /// Whether anything in the subvolume was changed after the file `name` in `dir`, which is another subvolume of the filesystem. If it cannot be

@@ -39,6 +39,7 @@ pub fn upgrade(
         parameters,
         etc: options.merge_etc.then(|| EtcMerge::from_environment(environment)).transpose()?,
         reserve: Reserve::OFFLINE,
+        keep: environment.count("KEEP_VERSIONS", "versions")?,
     };
     operations::upgrade(&mut volume, &upgrade, &mut LocalTree { tree: &tree, observer }, observer)?;
     observer.phase(format!("writing everything to {}", location.display()));

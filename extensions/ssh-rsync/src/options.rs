@@ -32,7 +32,7 @@ pub struct Options {
 }
 
 /// The variables that a deployment on the target reads.
-const FORWARDED: [&str; 9] = [
+const FORWARDED: [&str; 11] = [
     "KERNEL_PATH",
     "INITRAMFS_PATH",
     "DTB_PATH",
@@ -42,6 +42,8 @@ const FORWARDED: [&str; 9] = [
     "BOOTLOADER_CONFIG_FORMAT",
     "HOSTNAME",
     "MERGE_TAKE",
+    "VERSION_NOTE",
+    "KEEP_VERSIONS",
 ];
 
 impl Options {

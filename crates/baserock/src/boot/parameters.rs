@@ -6,6 +6,7 @@ use system::error::{Error, Result};
 
 use crate::extension::Environment;
 use crate::meta::DeploymentMeta;
+use crate::remarks::check_note;
 
 /// The boot parameters of a version. A parameter that was given nowhere is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Parameters {
     pub root_device: Option<String>,
     /// The format of the menu.
     pub menu: Option<MenuFormat>,
+    /// A note about the version.
+    pub note: Option<String>,
 }
 
 /// The format of the boot menu.
@@ -34,8 +37,15 @@ pub enum MenuFormat {
 }
 
 /// The variables of the parameters.
-pub const NAMES: [&str; 6] =
-    ["KERNEL_PATH", "INITRAMFS_PATH", "DTB_PATH", "KERNEL_ARGS", "ROOT_DEVICE", "BOOTLOADER_CONFIG_FORMAT"];
+pub const NAMES: [&str; 7] = [
+    "KERNEL_PATH",
+    "INITRAMFS_PATH",
+    "DTB_PATH",
+    "KERNEL_ARGS",
+    "ROOT_DEVICE",
+    "BOOTLOADER_CONFIG_FORMAT",
+    "VERSION_NOTE",
+];
 
 impl Parameters {
     /// The parameters in an environment.
@@ -47,6 +57,7 @@ impl Parameters {
             kernel_args: environment.text("KERNEL_ARGS")?.map(str::to_owned),
             root_device: environment.text("ROOT_DEVICE")?.map(root_device).transpose()?,
             menu: environment.text("BOOTLOADER_CONFIG_FORMAT")?.map(menu_format).transpose()?,
+            note: environment.text("VERSION_NOTE")?.map(note).transpose()?,
         })
     }
 
@@ -59,6 +70,7 @@ impl Parameters {
             self.kernel_args.is_some(),
             self.root_device.is_some(),
             self.menu.is_some(),
+            self.note.is_some(),
         ];
         let missing = NAMES.iter().zip(given).filter(|(_, given)| !given);
         let said: Environment = missing.filter_map(|(&name, _)| Some((name, meta.get(name)?))).collect();
@@ -70,6 +82,7 @@ impl Parameters {
             kernel_args: self.kernel_args.or(said.kernel_args),
             root_device: self.root_device.or(said.root_device),
             menu: self.menu.or(said.menu),
+            note: self.note.or(said.note),
         })
     }
 
@@ -94,6 +107,11 @@ fn root_device(text: &str) -> Result<String> {
     if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"') {
         return Err(Error::refused(format!("ROOT_DEVICE is {text:?}; use one word: /dev/sda")));
     }
+    Ok(text.to_owned())
+}
+
+fn note(text: &str) -> Result<String> {
+    check_note(text).map_err(|error| Error::refused(format!("VERSION_NOTE: {error}")))?;
     Ok(text.to_owned())
 }
 

@@ -48,6 +48,23 @@ pub struct Outcome {
     pub took: Option<u64>,
 }
 
+/// `came-up.json` in a version: it has come up by itself. That is recorded once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CameUp {
+    /// The seconds from the start of the kernel until it had come up.
+    #[serde(default)]
+    pub took: Option<u64>,
+}
+
+impl CameUp {
+    /// Parses the file's bytes; `shown` is its name for the message.
+    pub fn parse(bytes: &[u8], shown: &Path) -> Result<Self> {
+        json::read(bytes)
+            .map_err(|fault| Error::malformed(shown, fault.in_a("a record that a version has come up")))
+    }
+}
+
+impl Format for CameUp {}
 impl Format for Trial {}
 impl Format for Outcome {}
 

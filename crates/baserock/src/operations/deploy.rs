@@ -15,13 +15,16 @@ use system::undo::{Undo, tidy};
 
 use super::etc::{EtcMerge, Merged};
 use super::state::{self, Shipped};
-use super::{ballast, boot_files, etc, full, loader_limits, losses, marker, menu, repair, trial};
+use super::{
+    Prune, ballast, boot_files, etc, full, loader_limits, losses, marker, menu, prune, repair, trial,
+};
 use crate::boot::parameters::MenuFormat;
 use crate::boot::{BootRecord, Menu, Parameters, cmdline, entry};
 use crate::fstab::Fstab;
 use crate::label::{ExistingLabel, Label};
-use crate::layout::{self, BOOT_RECORD, INCOMPLETE, ORIG, RUN};
+use crate::layout::{self, BOOT_RECORD, INCOMPLETE, ORIG, REMARKS, RUN};
 use crate::refusal::Refusal;
+use crate::remarks::Remarks;
 use crate::rootfs::databases;
 use crate::rootfs::deployment;
 use crate::rootfs::kernel::{BootFiles, DeviceTrees, boot_files as find_boot_files};
@@ -37,6 +40,8 @@ pub struct Deploy {
     pub parameters: Parameters,
     /// The options of the merge of `/etc`; `None` leaves it as built.
     pub etc: Option<EtcMerge>,
+    /// If it is given, only so many of the newest versions stay, and those that must ([`prune()`]).
+    pub keep: Option<usize>,
 }
 
 /// The result of a deployment.
@@ -52,6 +57,7 @@ struct Plan {
     files: Option<BootFiles>,
     record: BootRecord,
     etc: Option<EtcMerge>,
+    remarks: Remarks,
 }
 
 /// Deploys the version. The default stays the same. If there was none, the version becomes the default.
@@ -71,6 +77,7 @@ fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result
     trial::record::call_off(volume, None, observer)?;
     start_over(volume, label, &version)?;
     let plan = plan(volume, &survey, options, &version.dir(ORIG)?)?;
+    let survey = make_room(volume, survey, options, observer)?;
     for limit in loader_limits::exceeded(volume)? {
         observer.warn(limit);
     }
@@ -109,6 +116,13 @@ fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result
     tidy(marker::discard_thawed(&version));
     ballast::ensure(volume)?;
     Ok(deployed)
+}
+
+/// Removes old versions, if that is wanted. Returns the survey of afterwards.
+fn make_room(volume: &Volume, survey: Survey, options: &Deploy, observer: &dyn Observer) -> Result<Survey> {
+    let Some(keep) = options.keep else { return Ok(survey) };
+    let pruned = prune(volume, &Prune { keep: Some(keep), before: None }, observer)?;
+    if pruned.removed.is_empty() { Ok(survey) } else { volume.survey() }
 }
 
 /// The version's directory, if it can be deployed.
@@ -227,7 +241,8 @@ fn plan(volume: &Volume, survey: &Survey, options: &Deploy, orig: &Dir) -> Resul
     {
         etc::require(volume, old)?;
     }
-    Ok(Plan { old, files, record, etc: options.etc.clone() })
+    let remarks = Remarks { note: parameters.note.unwrap_or_default(), ..Remarks::default() };
+    Ok(Plan { old, files, record, etc: options.etc.clone(), remarks })
 }
 
 /// The root device on the kernel's command line.
@@ -301,6 +316,9 @@ fn build<'v>(
         _ => None,
     };
     version.write_new(BOOT_RECORD, 0o644, &plan.record.render())?;
+    if plan.remarks != Remarks::default() {
+        version.write_new(REMARKS, 0o644, &plan.remarks.render())?;
+    }
     signal::check()?;
 
     let moves = merged.as_ref().map_or_else(IdMoves::default, |merged| merged.moves.clone());

@@ -6,10 +6,10 @@ use system::dir::Dir;
 use system::error::Result;
 use system::remove;
 
-use crate::layout::{BOOT_RECORD, INCOMPLETE, MERGE_RECORD, MERGING, RUN};
+use crate::layout::{BOOT_RECORD, INCOMPLETE, MERGE_RECORD, MERGING, REMARKS, RUN};
 
 /// The names that a deployment makes in a version's directory, except boot files. The marker covers them.
-const COVERED: [&str; 5] = [RUN, FROZEN, BOOT_RECORD, MERGE_RECORD, MERGING];
+const COVERED: [&str; 6] = [RUN, FROZEN, BOOT_RECORD, MERGE_RECORD, MERGING, REMARKS];
 
 /// The name of the frozen snapshot of `orig` before it takes the place of `orig`.
 pub const FROZEN: &str = ".orig.new";

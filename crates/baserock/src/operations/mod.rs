@@ -14,7 +14,9 @@ pub mod manifest;
 mod marker;
 pub mod menu;
 mod one_shot;
+pub mod prune;
 mod reclaim;
+pub mod remark;
 mod removable;
 pub mod remove;
 pub mod repair;
@@ -31,6 +33,7 @@ use crate::json::Format;
 
 pub use deploy::{Deploy, Deployed, deploy};
 pub use finish::finish;
+pub use prune::{Prune, prune};
 pub use remove::{Remove, remove};
 pub use set_default::{SetDefault, set_default};
 pub use trial::Try;

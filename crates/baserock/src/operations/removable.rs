@@ -8,7 +8,7 @@ use system::{atomic, remove, swap};
 
 use super::{marker, trial};
 use crate::label::ExistingLabel;
-use crate::layout::{self, ORIG, RUN};
+use crate::layout::{self, BOOT_RECORD, INCOMPLETE, ORIG, RUN};
 use crate::refusal::Refusal;
 use crate::volume::{Subvolume, Survey, Volume};
 
@@ -27,9 +27,19 @@ pub fn check(volume: &Volume, survey: &Survey, label: &ExistingLabel, force: boo
     if *label == ExistingLabel::factory() && !force {
         return Err(Refusal::AlwaysBoots { label: label.clone() }.into());
     }
+    if volume.remarks(label)?.pinned {
+        return Err(Refusal::Pinned { label: label.clone() }.into());
+    }
     remove::refuse_mounts(&volume.version_dir(label)?, Path::new(""))?;
     volume.refuse_any_use(label)?;
     check_subvolumes(volume, label)
+}
+
+/// Whether a removal of the version was begun and not ended. A tree that somebody has put there to be deployed has no record yet.
+pub fn is_half_removed(volume: &Volume, label: &ExistingLabel) -> Result<bool> {
+    let version = volume.version_dir(label)?;
+    let is_begun = version.has(RUN)? || version.has(INCOMPLETE)?;
+    Ok(!is_begun && (version.has(BOOT_RECORD)? || version.entries()?.is_empty()))
 }
 
 /// The error that the version is the default.

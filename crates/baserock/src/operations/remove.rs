@@ -10,7 +10,7 @@ use system::remove;
 
 use super::{ballast, boot_files, etc, full, incoming, menu, reclaim, removable, repair};
 use crate::label::ExistingLabel;
-use crate::layout::{ORIG, RUN, SYSTEMS};
+use crate::layout::{BOOT_RECORD, ORIG, RUN, SYSTEMS};
 use crate::volume::Volume;
 
 /// The options of a removal.
@@ -58,9 +58,11 @@ fn attempt(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result
     if version.stat_of(ORIG)?.is_some_and(|stat| inode::is_directory(&stat)) {
         incoming::discard_made_from(volume, &version.dir(ORIG)?, &mut deleted)?;
     }
-    for entry in version.entries()? {
+    // The record goes last: a version that has it and no `run` is half removed.
+    for entry in version.entries()?.iter().filter(|entry| entry.name != BOOT_RECORD) {
         deleted.extend(remove::tree(&version, &entry.name)?);
     }
+    deleted.extend(remove::tree(&version, BOOT_RECORD)?);
     drop(version);
     volume.top().dir(SYSTEMS)?.remove_dir(label)?;
     if !btrfs::wait_until_freed(volume.top(), &deleted, PATIENCE)? {

@@ -8,15 +8,16 @@ use system::error::Result;
 use super::{incoming, marker, state};
 use crate::label::ExistingLabel;
 use crate::layout::{
-    BOOT_RECORD, DEFAULT, ETC_BEFORE_SYNC, MANIFEST, MENU, MENU_DIR, MERGE_RECORD, MERGED_FROM, MERGING,
-    PRIVATE, RUN, STATE, SYSTEMS,
+    BOOT_RECORD, CAME_UP, DEFAULT, ETC_BEFORE_SYNC, MANIFEST, MENU, MENU_DIR, MERGE_RECORD, MERGED_FROM,
+    MERGING, PRIVATE, REMARKS, RUN, STATE, SYSTEMS, TRIAL,
 };
 use crate::rootfs::etc::merge::BEFORE_MERGE;
 use crate::rootfs::etc::{pending, staged::ETC};
 use crate::volume::Volume;
 
 /// The names in a complete version's directory that operations replace.
-const REPLACED: [&str; 6] = [BOOT_RECORD, MANIFEST, MERGE_RECORD, MERGING, ETC_BEFORE_SYNC, BEFORE_MERGE];
+const REPLACED: [&str; 9] =
+    [BOOT_RECORD, MANIFEST, MERGE_RECORD, MERGING, ETC_BEFORE_SYNC, BEFORE_MERGE, TRIAL, CAME_UP, REMARKS];
 
 /// Finishes or removes all unfinished work in complete versions, the shared state and the menu. In incomplete versions the marker covers it.
 pub fn sweep(volume: &Volume, complete: &[ExistingLabel]) -> Result<()> {

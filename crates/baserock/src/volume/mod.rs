@@ -12,6 +12,7 @@ mod one_shot;
 mod open;
 mod opening;
 mod source;
+mod standing;
 mod subvolumes;
 mod survey;
 mod trial;

@@ -30,7 +30,8 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     let environment: Environment = hello.deployment.iter().collect();
     let etc = Some(EtcMerge::from_environment(&environment)?);
     let parameters = Parameters::from_environment(&environment)?;
-    let upgrade = Upgrade { label, parameters, etc, reserve: Reserve::RUNNING };
+    let keep = environment.count("KEEP_VERSIONS", "versions")?;
+    let upgrade = Upgrade { label, parameters, etc, reserve: Reserve::RUNNING, keep };
     let channel = Channel { sender, receiver: &mut receiver };
     let mut contents = Pushed { digest, channel };
     let done = operations::upgrade(&mut volume, &upgrade, &mut contents, &Forward(sender.clone()))?;

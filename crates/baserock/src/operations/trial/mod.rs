@@ -193,7 +193,10 @@ pub fn abandon(volume: &Volume, observer: &dyn Observer) -> Result<Option<(Exist
 /// often as was asked.
 pub fn resume(volume: &Volume, took: Option<Duration>, observer: &dyn Observer) -> Result<Resumed> {
     match volume.trial()? {
-        None => Ok(Resumed::Nothing),
+        None => {
+            record::came_up(volume, took)?;
+            Ok(Resumed::Nothing)
+        }
         Some((_, State::Running)) => confirm(volume, took, observer).map(Resumed::Confirmed),
         Some((trial, State::CameBack)) if trial.again > 0 && volume.running().is_some() => {
             let armed_in = volume.boot_id()?;

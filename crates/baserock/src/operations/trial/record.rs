@@ -1,16 +1,17 @@
 //! The record of a trial: written, brought into order when the trial has ended, and removed.
 
 use std::path::Path;
+use std::time::Duration;
 
 use system::atomic;
 use system::btrfs;
 use system::error::{Error, Result};
 use system::observer::Observer;
 
-use crate::boot::trial::{Outcome, State, Trial};
+use crate::boot::trial::{CameUp, Outcome, State, Trial};
 use crate::json;
 use crate::label::ExistingLabel;
-use crate::layout::{PRIVATE, TRIAL};
+use crate::layout::{CAME_UP, PRIVATE, TRIAL};
 use crate::operations::{etc, one_shot};
 use crate::refusal::Refusal;
 use crate::volume::{Survey, Volume};
@@ -98,6 +99,13 @@ pub fn outcome(volume: &Volume, label: &ExistingLabel, observer: &dyn Observer) 
 pub fn end(volume: &Volume, trial: &Trial, outcome: &Outcome) -> Result<()> {
     atomic::write(&volume.version_dir(&trial.label)?, TRIAL, 0o644, &json::file(outcome))?;
     forget(volume)
+}
+
+/// Records that the running version has come up, unless that is known.
+pub fn came_up(volume: &Volume, took: Option<Duration>) -> Result<()> {
+    let Some(label) = volume.unrecorded()? else { return Ok(()) };
+    let came_up = CameUp { took: took.map(|took| took.as_secs()) };
+    atomic::write(&volume.version_dir(label)?, CAME_UP, 0o644, &json::file(&came_up))
 }
 
 /// Writes the record.

@@ -26,7 +26,9 @@ pub use self::label::{Present, check};
 pub use self::space::Reserve;
 use self::staging::Staging;
 use super::etc::{EtcMerge, Merged, MergedAgain};
-use super::{Deploy, Remove, SetDefault, deploy, full, incoming, manifest, menu, remove, set_default};
+use super::{
+    Deploy, Prune, Remove, SetDefault, deploy, full, incoming, manifest, menu, prune, remove, set_default,
+};
 use crate::boot::Parameters;
 use crate::boot::parameters::MenuFormat;
 use crate::label::{ExistingLabel, Label};
@@ -44,6 +46,8 @@ pub struct Upgrade {
     pub etc: Option<EtcMerge>,
     /// The space that must stay free.
     pub reserve: Reserve,
+    /// If it is given, only so many of the newest versions stay, and those that must.
+    pub keep: Option<usize>,
 }
 
 /// The result of an upgrade.
@@ -117,6 +121,10 @@ fn attempt(
             volume.while_locked(Patience::Refuse, |volume| take_back(volume, label, observer))?;
         }
         if !present.has_tree() {
+            if let Some(keep) = upgrade.keep {
+                let old = Prune { keep: Some(keep), before: None };
+                volume.while_locked(Patience::Refuse, |volume| prune(volume, &old, observer))?;
+            }
             staged = Some(stage(volume, upgrade, staging, contents, observer)?);
         }
     }
@@ -217,8 +225,9 @@ fn install(
         None
     } else {
         let parameters = upgrade.parameters.clone();
-        deploy(volume, &Deploy { label: upgrade.label.clone(), parameters, etc: etc.clone() }, observer)?
-            .merged
+        // Old versions are gone already.
+        let deployment = Deploy { label: upgrade.label.clone(), parameters, etc: etc.clone(), keep: None };
+        deploy(volume, &deployment, observer)?.merged
     };
     let again = set_default(volume, &SetDefault { label: label.clone(), etc }, observer)?;
     undo.commit();
