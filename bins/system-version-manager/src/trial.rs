@@ -68,6 +68,7 @@ impl Try {
             deadline: self.deadline,
             tries: self.tries,
             without_units: self.without_units,
+            by_hand: false,
         };
         if let MergedAgain::BothChanged { old, .. } = trial::arm(volume, &options, show)? {
             show.note(remedies::merge_again(&old, &self.label));
@@ -93,6 +94,10 @@ impl Confirm {
         };
         match resumed {
             Resumed::Nothing => Ok(()),
+            Resumed::Well(label) => {
+                show.phase(format!("{label} is well; whoever has pushed it confirms it"));
+                Ok(())
+            }
             Resumed::Confirmed(label) => {
                 show.phase(format!("{label} is confirmed: it is the default now"));
                 Ok(())

@@ -26,6 +26,7 @@
 //! ```
 
 pub mod boot;
+pub mod duration;
 pub mod etc;
 pub mod extension;
 pub mod fstab;

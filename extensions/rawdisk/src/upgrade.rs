@@ -40,6 +40,7 @@ pub fn upgrade(
         etc: options.merge_etc.then(|| EtcMerge::from_environment(environment)).transpose()?,
         reserve: Reserve::OFFLINE,
         keep: environment.count("KEEP_VERSIONS", "versions")?,
+        trial: None,
     };
     operations::upgrade(&mut volume, &upgrade, &mut LocalTree { tree: &tree, observer }, observer)?;
     observer.phase(format!("writing everything to {}", location.display()));

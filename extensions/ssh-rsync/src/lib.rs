@@ -25,6 +25,7 @@ mod check;
 mod connection;
 mod destination;
 mod effort;
+mod following;
 mod kept_contents;
 mod lost;
 mod old_contents;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use baserock::duration;
 use baserock::extension::Environment;
 use baserock::label::Label;
 use system::error::{Error, Result};
@@ -19,6 +21,8 @@ pub struct Options {
     pub label: Label,
     /// Whether the machine reboots into it at the end.
     pub autostart: bool,
+    /// The trial of the version; `None` if it becomes the default at once.
+    pub trial: Option<Trial>,
     /// The tree from which the target's basis was made.
     pub base_root: Option<PathBuf>,
     /// The folder of the agents.
@@ -29,6 +33,15 @@ pub struct Options {
     pub keep: u64,
     /// The parameters of the deployment, as the target's own tools take them.
     pub deployment: BTreeMap<String, String>,
+}
+
+/// A trial after a push.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// The time from the start of the kernel by which it is confirmed, or comes back.
+    pub deadline: Duration,
+    /// A command that has to succeed on the target before it is confirmed.
+    pub check: Option<String>,
 }
 
 /// The variables that a deployment on the target reads.
@@ -70,6 +83,7 @@ impl Options {
             destination: Destination::parse(location)?,
             label,
             autostart: environment.boolean("AUTOSTART", false)?,
+            trial: trial(environment)?,
             base_root: path("BASE_ROOT"),
             agents: path("BASEROCK_AGENTS"),
             cache: cache.map(|cache| cache.join("baserock")),
@@ -77,6 +91,28 @@ impl Options {
             deployment,
         })
     }
+}
+
+/// The deadline of a trial, if none is given.
+const DEADLINE: Duration = Duration::from_secs(600);
+
+fn trial(environment: &Environment) -> Result<Option<Trial>> {
+    let check = environment.text("TRIAL_CHECK")?.filter(|check| !check.is_empty());
+    let deadline = environment.text("TRIAL_DEADLINE")?.filter(|deadline| !deadline.is_empty());
+    if !environment.boolean("TRIAL", false)? {
+        return match (check, deadline) {
+            (None, None) => Ok(None),
+            _ => Err(Error::refused("TRIAL_CHECK and TRIAL_DEADLINE belong to a trial; set TRIAL=yes")),
+        };
+    }
+    if !environment.boolean("AUTOSTART", false)? {
+        return Err(Error::refused(
+            "TRIAL is set and AUTOSTART is not: a trial begins with a reboot; set AUTOSTART=yes",
+        ));
+    }
+    let wrong = || Error::refused("TRIAL_DEADLINE is no time; use seconds, or 90s, 10m or 1h");
+    let deadline = deadline.map(|text| duration::parse(text).ok_or_else(wrong)).transpose()?;
+    Ok(Some(Trial { deadline: deadline.unwrap_or(DEADLINE), check: check.map(str::to_owned) }))
 }
 
 #[cfg(test)]

@@ -51,6 +51,8 @@ pub mod kind {
     pub const ASK: u8 = 11;
     /// Sender: an answer like [`ANSWER`], over a link on which signatures take more time than they save.
     pub const QUICK_ANSWER: u8 = 12;
+    /// Agent: [`super::Status`] as JSON. The last frame.
+    pub const STATUS: u8 = 14;
     /// Sender, after [`ASK`]: a byte for each content that was asked for, 1 if the sender has it, else 0.
     pub const KNOWN: u8 = 13;
 }
@@ -62,14 +64,56 @@ pub struct Hello {
     pub version: u32,
     /// The new version's label.
     pub label: String,
-    /// The digest of the new tree's manifest; `None` for a check.
-    pub digest: Option<[u8; 32]>,
-    /// Whether to reboot at the end.
-    pub autostart: bool,
+    /// What the agent is to do.
+    pub task: Task,
     /// The parameters of the deployment.
     pub deployment: BTreeMap<String, String>,
 }
 
+/// What a sender wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Task {
+    /// To know whether a push would be refused.
+    Check {
+        /// Whether it would be a trial.
+        trial: bool,
+    },
+    /// To push the tree.
+    Push {
+        /// The digest of its manifest.
+        digest: [u8; 32],
+        /// Whether to reboot at the end.
+        autostart: bool,
+        /// The deadline of a trial in seconds; `None` if the version becomes the default.
+        trial: Option<u64>,
+    },
+    /// To know what runs.
+    Status,
+    /// To make the version on trial the default.
+    Confirm,
+    /// To end the trial, and to reboot.
+    Abandon,
+}
+
+/// What runs on the target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The boot, as the kernel names it.
+    pub boot: String,
+    /// The running version.
+    pub running: Option<String>,
+    /// The default.
+    pub default: Option<String>,
+    /// Whether the running version is on trial, and has found itself well.
+    pub is_well: bool,
+    /// Why the version of the greeting came back from its trial, if it did.
+    pub came_back: Option<String>,
+    /// The last errors in the journal of the boot before this one.
+    pub journal: Vec<String>,
+}
+
+impl Format for Status {}
 impl Format for Hello {}
 impl Format for Amount {}
 impl Format for Finished {}
@@ -103,6 +147,9 @@ pub struct Finished {
     pub conflicts: Vec<String>,
     /// The version that runs, if it is another one: the one to roll back to.
     pub running: Option<String>,
+    /// The boot, as the kernel names it.
+    #[serde(default)]
+    pub boot: String,
 }
 
 impl Finished {
@@ -114,6 +161,7 @@ impl Finished {
             removed: stats.removed,
             conflicts: Vec::new(),
             running: None,
+            boot: String::new(),
         }
     }
 }

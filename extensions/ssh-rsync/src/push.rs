@@ -18,13 +18,14 @@ use crate::cache::HashCache;
 use crate::channel::Sender;
 use crate::connection::Connection;
 use crate::effort::Effort;
+use crate::following::Following;
 use crate::join;
 use crate::kept_contents::KeptContents;
 use crate::lost::Lost;
 use crate::old_contents::OldContents;
 use crate::options::Options;
 use crate::pending_connection::PendingConnection;
-use crate::protocol::{Amount, Ask, Finished, Hello, Request, VERSION, kind};
+use crate::protocol::{Amount, Ask, Finished, Hello, Request, Task, VERSION, kind};
 use crate::source::{self, Source};
 use crate::summary::summary;
 use crate::words;
@@ -40,6 +41,8 @@ const REQUESTS: usize = 16;
 pub fn push(tree: &Path, options: &Options, observer: &dyn Observer) -> Result<()> {
     let begun = Instant::now();
     let agents = bootstrap::agents(options.agents.as_deref())?;
+    let for_trial =
+        options.trial.as_ref().map(|_| bootstrap::agents(options.agents.as_deref())).transpose()?;
     let new = source::open(tree, "TEMP_ROOT")?;
     let base = options.base_root.as_deref().map(|base| source::open(base, "BASE_ROOT")).transpose()?;
     observer.phase(format!("connecting to {}", options.destination));
@@ -59,7 +62,13 @@ pub fn push(tree: &Path, options: &Options, observer: &dyn Observer) -> Result<(
     for line in summary(options, &new.manifest, &finished, (sent, received), begun.elapsed()) {
         observer.phase(line);
     }
-    Ok(())
+    match (&options.trial, for_trial) {
+        (Some(trial), Some(agents)) => {
+            drop(connection);
+            Following { options, trial, agents: &agents, observer }.until_it_ends(&finished.boot)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads both trees while the connection is being made. Progress is shown only after that, because ssh may be asking for a password.
@@ -92,8 +101,11 @@ fn greet(connection: &Connection, options: &Options, new: &Source) -> Result<()>
     let hello = Hello {
         version: VERSION,
         label: options.label.to_string(),
-        digest: Some(new.manifest.digest().0),
-        autostart: options.autostart,
+        task: Task::Push {
+            digest: new.manifest.digest().0,
+            autostart: options.autostart,
+            trial: options.trial.as_ref().map(|trial| trial.deadline.as_secs()),
+        },
         deployment: options.deployment.clone(),
     };
     connection.sender().send_json(kind::HELLO, &hello)

@@ -16,7 +16,11 @@ pub fn summary(
     took: Duration,
 ) -> Vec<String> {
     let Options { label, destination, autostart, .. } = options;
-    let state = if *autostart { "reboots into it" } else { "boots it next" };
+    let state = match (options.trial.is_some(), *autostart) {
+        (true, _) => "reboots into it, on trial",
+        (false, true) => "reboots into it",
+        (false, false) => "boots it next",
+    };
     let mut lines = vec![
         format!("version {label} is complete; {destination} {state}"),
         format!(
@@ -36,7 +40,7 @@ pub fn summary(
             finished.conflicts.join(", ")
         ));
     }
-    if let Some(running) = &finished.running {
+    if let Some(running) = finished.running.as_ref().filter(|_| options.trial.is_none()) {
         lines.push(format!("to roll back, run there: system-version-manager set-default {running}"));
     }
     lines

@@ -30,6 +30,12 @@ pub struct Trial {
     pub again: u32,
     /// Whether the boot loader was told completely, and the trial was not called off since.
     pub armed: bool,
+    /// Whether somebody else confirms it, after it has found itself well.
+    #[serde(default)]
+    pub by_hand: bool,
+    /// Whether it has found itself well.
+    #[serde(default)]
+    pub well: bool,
     /// Whether the version has come up.
     #[serde(default)]
     pub started: bool,

@@ -5,6 +5,7 @@ mod fill;
 mod manifest;
 mod receive;
 mod session;
+mod status;
 mod target;
 mod unpack;
 mod write;

@@ -1,6 +1,7 @@
 //! One push, from the first message to the last.
 
 use std::io;
+use std::time::Duration;
 
 use baserock::boot::Parameters;
 use baserock::extension::Environment;
@@ -8,37 +9,57 @@ use baserock::json;
 use baserock::label::Label;
 use baserock::operations::etc::EtcMerge;
 use baserock::operations::upgrade::{self, Reserve};
-use baserock::operations::{self, Upgrade, Upgraded};
+use baserock::operations::{self, Upgrade, Upgraded, trial};
 use delta::hash::Hash;
 use system::error::{Error, OrCannot, Result};
+use system::lock::Patience;
 use system::restart::restart;
 
 use super::fill::Pushed;
-use super::{Forward, target};
+use super::{Forward, status, target};
 use crate::channel::{Channel, Receiver, Sender};
-use crate::protocol::{Finished, Hello, VERSION, kind};
+use crate::protocol::{Finished, Hello, Task, VERSION, kind};
 
 /// Carries out the sender's request.
 pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     let hello = hello(&mut receiver)?;
     let label: Label = hello.label.parse()?;
     let mut volume = target::open()?;
-    let Some(digest) = hello.digest.map(Hash) else {
-        upgrade::check(&volume, &label, None)?;
-        return sender.send(kind::READY, &[]);
+    let (digest, autostart, trial) = match hello.task {
+        Task::Push { digest, autostart, trial } => (Hash(digest), autostart, trial),
+        Task::Check { trial } => {
+            if trial {
+                trial::require_one_shot(&volume)?;
+            }
+            upgrade::check(&volume, &label, None)?;
+            return sender.send(kind::READY, &[]);
+        }
+        Task::Status => return sender.send_json(kind::STATUS, &status::of(&volume, &label)?),
+        Task::Confirm | Task::Abandon => {
+            let observer = Forward(sender.clone());
+            volume.while_locked(Patience::Wait, |volume| match hello.task {
+                Task::Confirm => trial::confirm(volume, None, &observer).map(drop),
+                _ => trial::abandon(volume, &observer).map(drop),
+            })?;
+            drop(volume);
+            sender.send(kind::READY, &[])?;
+            return if hello.task == Task::Abandon { restart() } else { Ok(()) };
+        }
     };
     let environment: Environment = hello.deployment.iter().collect();
     let etc = Some(EtcMerge::from_environment(&environment)?);
     let parameters = Parameters::from_environment(&environment)?;
     let keep = environment.count("KEEP_VERSIONS", "versions")?;
-    let upgrade = Upgrade { label, parameters, etc, reserve: Reserve::RUNNING, keep };
+    let trial = trial.map(Duration::from_secs);
+    let upgrade = Upgrade { label, parameters, etc, reserve: Reserve::RUNNING, keep, trial };
     let channel = Channel { sender, receiver: &mut receiver };
     let mut contents = Pushed { digest, channel };
     let done = operations::upgrade(&mut volume, &upgrade, &mut contents, &Forward(sender.clone()))?;
     let running = volume.running().filter(|running| **running != *upgrade.label).map(ToString::to_string);
+    let boot = volume.boot_id()?;
     drop(volume);
-    sender.send_json(kind::FINISHED, &finished(done, running))?;
-    if hello.autostart { restart() } else { Ok(()) }
+    sender.send_json(kind::FINISHED, &Finished { boot, ..finished(done, running) })?;
+    if autostart { restart() } else { Ok(()) }
 }
 
 fn finished(done: Upgraded, running: Option<String>) -> Finished {

@@ -5,12 +5,14 @@
 
 pub(super) mod record;
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use delta::Manifest;
 use system::btrfs;
 use system::dir::Dir;
-use system::error::Result;
+use system::error::{Error, Result};
 use system::observer::Observer;
 use system::undo::Undo;
 
@@ -44,6 +46,8 @@ pub struct Try {
     pub tries: u32,
     /// Whether the version need not have units for trials.
     pub without_units: bool,
+    /// Whether it must not confirm itself: somebody else does when it has found itself well.
+    pub by_hand: bool,
 }
 
 /// What was done about a trial when the machine came up.
@@ -53,6 +57,8 @@ pub enum Resumed {
     Nothing,
     /// The running version was confirmed.
     Confirmed(ExistingLabel),
+    /// The running version is well, and somebody else is going to confirm it.
+    Well(ExistingLabel),
     /// The version came back, and is tried again by the next boot.
     Again(ExistingLabel),
 }
@@ -78,6 +84,8 @@ fn attempt(volume: &Volume, options: &Try, observer: &dyn Observer) -> Result<Me
         deadline: options.deadline.as_secs(),
         again: options.tries.saturating_sub(1),
         armed: false,
+        by_hand: options.by_hand,
+        well: false,
         started: false,
     };
     tell(volume, &trial)?;
@@ -109,20 +117,42 @@ fn check(volume: &Volume, survey: &Survey, options: &Try) -> Result<()> {
         return Err(removable::is_default(label));
     }
     menu::require(volume, survey, label)?;
-    if let OneShot::None(why) = volume.one_shot()? {
-        return Err(Refusal::NoOneShot { volume: volume.name().to_owned(), why }.into());
-    }
+    require_one_shot(volume)?;
     if options.without_units || confirms_itself(&volume.version_dir(label)?.dir(RUN)?)? {
         return Ok(());
     }
-    Err(Refusal::NoTrialUnit { label: label.clone(), unit: CONFIRM }.into())
+    Err(without_unit(label))
+}
+
+fn without_unit(label: &ExistingLabel) -> Error {
+    Refusal::NoTrialUnit { label: label.clone(), unit: CONFIRM }.into()
+}
+
+/// Fails if the boot loader cannot boot something just once.
+pub fn require_one_shot(volume: &Volume) -> Result<()> {
+    match volume.one_shot()? {
+        OneShot::None(why) => Err(Refusal::NoOneShot { volume: volume.name().to_owned(), why }.into()),
+        OneShot::Extlinux(_) => Ok(()),
+    }
+}
+
+/// Fails if the tree of this manifest has nothing that confirms a trial.
+pub fn require_unit(label: &ExistingLabel, manifest: &Manifest) -> Result<()> {
+    let places: HashSet<PathBuf> = places().collect();
+    let has = manifest.entries().iter().any(|entry| places.contains(entry.path()));
+    if has { Ok(()) } else { Err(without_unit(label)) }
+}
+
+/// Where a tree may have what confirms a trial.
+fn places() -> impl Iterator<Item = PathBuf> {
+    let links =
+        PLACES.iter().flat_map(|place| TARGETS.map(|target| Path::new(place).join(target).join(CONFIRM)));
+    links.chain([SCRIPT.into()])
 }
 
 /// Whether the tree has what confirms a trial.
 fn confirms_itself(run: &Dir) -> Result<bool> {
-    let links =
-        PLACES.iter().flat_map(|place| TARGETS.map(|target| Path::new(place).join(target).join(CONFIRM)));
-    for path in links.chain([SCRIPT.into()]) {
+    for path in places() {
         if run.stat_beneath(&path)?.is_some() {
             return Ok(true);
         }
@@ -197,11 +227,19 @@ pub fn resume(volume: &Volume, took: Option<Duration>, observer: &dyn Observer) 
             record::came_up(volume, took)?;
             Ok(Resumed::Nothing)
         }
+        Some((trial, State::Running)) if trial.by_hand => {
+            record::record(volume, &Trial { well: true, started: true, ..trial.clone() })?;
+            btrfs::commit(volume.top())?;
+            Ok(Resumed::Well(trial.label))
+        }
         Some((_, State::Running)) => confirm(volume, took, observer).map(Resumed::Confirmed),
         Some((trial, State::CameBack)) if trial.again > 0 && volume.running().is_some() => {
             let armed_in = volume.boot_id()?;
             let again = trial.again - 1;
-            tell(volume, &Trial { armed_in, again, armed: false, started: false, ..trial.clone() })?;
+            tell(
+                volume,
+                &Trial { armed_in, again, armed: false, well: false, started: false, ..trial.clone() },
+            )?;
             Ok(Resumed::Again(trial.label))
         }
         Some(_) => {

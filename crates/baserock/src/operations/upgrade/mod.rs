@@ -7,6 +7,7 @@ mod space;
 mod staging;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use delta::apply::{Apply, Stats};
 use delta::hash::Hash;
@@ -27,7 +28,8 @@ pub use self::space::Reserve;
 use self::staging::Staging;
 use super::etc::{EtcMerge, Merged, MergedAgain};
 use super::{
-    Deploy, Prune, Remove, SetDefault, deploy, full, incoming, manifest, menu, prune, remove, set_default,
+    Deploy, Prune, Remove, SetDefault, Try, deploy, full, incoming, manifest, menu, prune, remove,
+    set_default, trial,
 };
 use crate::boot::Parameters;
 use crate::boot::parameters::MenuFormat;
@@ -48,6 +50,9 @@ pub struct Upgrade {
     pub reserve: Reserve,
     /// If it is given, only so many of the newest versions stay, and those that must.
     pub keep: Option<usize>,
+    /// If it is given, the version does not become the default, but is booted once; somebody confirms it by this time after the start of its
+    /// kernel.
+    pub trial: Option<Duration>,
 }
 
 /// The result of an upgrade.
@@ -84,7 +89,7 @@ pub struct Filling<'a> {
     pub have: &'a HashMap<Hash, u64>,
 }
 
-/// Adds the version and makes it the default.
+/// Adds the version and makes it the default, or arms a trial of it.
 ///
 /// While the new tree is filled, only the label's lock is held, so that a slow source does not keep others from changing the volume. The
 /// volume's own lock is taken for the rest, unless the volume was opened with it.
@@ -109,6 +114,9 @@ fn attempt(
     if upgrade.parameters.menu == Some(MenuFormat::None) {
         // The version is going to be the default, and has no kernel for the menu.
         menu::require(volume, &volume.survey()?, label)?;
+    }
+    if upgrade.trial.is_some() {
+        trial::require_one_shot(volume)?;
     }
     let mut present = check(volume, label, digest)?;
     let mut staged = None;
@@ -151,6 +159,9 @@ fn stage(
         Some(manifest) => manifest,
         None => contents.manifest()?,
     };
+    if upgrade.trial.is_some() {
+        trial::require_unit(label, &new)?;
+    }
     let basis = basis(volume, &volume.survey()?)?;
     observer.phase(format!("comparing {label} with {basis}"));
     let version = volume.version_dir(&basis)?;
@@ -229,7 +240,14 @@ fn install(
         let deployment = Deploy { label: upgrade.label.clone(), parameters, etc: etc.clone(), keep: None };
         deploy(volume, &deployment, observer)?.merged
     };
-    let again = set_default(volume, &SetDefault { label: label.clone(), etc }, observer)?;
+    let again = match upgrade.trial {
+        Some(deadline) if volume.default()?.as_ref() != Some(label) => {
+            let label = label.clone();
+            let options = Try { label, etc, deadline, tries: 1, without_units: false, by_hand: true };
+            trial::arm(volume, &options, observer)?
+        }
+        _ => set_default(volume, &SetDefault { label: label.clone(), etc }, observer)?,
+    };
     undo.commit();
     let merged = if let MergedAgain::Merged(again) = again { Some(*again) } else { merged };
     Ok(Upgraded { names, merged })
