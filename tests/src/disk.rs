@@ -48,7 +48,7 @@ impl Disk {
     }
 }
 
-/// Puts the area of extlinux on the disk's volume, as its installer does.
+/// Puts the area of extlinux on the volume of a disk or of a device, as its installer does.
 pub fn put_loader(disk: &Path) {
     let file = File::options().write(true).open(disk).expect("the disk");
     let bytes = Adv::default().to_bytes();

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use baserock_tests::client::Client;
+use baserock_tests::disk::put_loader;
 use baserock_tests::programs::{self, run};
 use baserock_tests::running::Running;
 use baserock_tests::ssh::Target;
@@ -38,6 +39,14 @@ fn what_is_missing_or_wrong_is_named_before_anything_is_sent() {
     run(target.push(&tree, "v2").env("BASE_ROOT", empty.path())).refused(&["BASE_ROOT"]);
     run(target.push(&tree, "v2").env("KERNEL_PATH", "boot/none")).refused(&["boot/none"]);
     run(&mut target.push_to(&tree, "v2", 1)).refused(&["cannot connect to ssh://root@target:1: ", "refused"]);
+    run(target.push(&tree, "v2").env("TRIAL", "yes")).refused(&["set AUTOSTART=yes"]);
+    run(target.check("v2").env("TRIAL_CHECK", "true")).refused(&["set TRIAL=yes"]);
+    let trial = |mut push: Command| run(push.env("TRIAL", "yes").env("AUTOSTART", "yes"));
+    trial(target.check("v2")).refused(&["cannot boot a version just once", "without TRIAL"]);
+    trial(target.push(&tree, "v2")).refused(&["cannot boot a version just once", "without TRIAL"]);
+    put_loader(target.system.device());
+    trial(target.check("v2")).ok();
+    trial(target.push(&tree, "v2")).refused(&["no unit baserock-confirm.service", "TEMP_ROOT"]);
     assert_eq!(target.system.manage(&["list"]).ok(), "factory (running) (default)\n");
     // What a failed deployment has left does not stand in the way of the next try.
     run(&mut target.push(&tree, "v2")).ok();

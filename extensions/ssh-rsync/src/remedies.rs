@@ -23,6 +23,10 @@ pub fn remedies(error: &Error) -> Option<String> {
         }
         Refusal::Unmergeable { paths, .. } => take_by_variable(paths),
         Refusal::NotBaserock { .. } => "make the target's disk with rawdisk.write first".to_owned(),
+        Refusal::NoOneShot { .. } => "push it without TRIAL".to_owned(),
+        Refusal::NoTrialUnit { .. } => {
+            "put the units for trials into TEMP_ROOT, or push it without TRIAL".to_owned()
+        }
         refusal => return boot(refusal),
     })
 }

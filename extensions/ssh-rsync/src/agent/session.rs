@@ -56,6 +56,12 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     let mut contents = Pushed { digest, channel };
     let done = operations::upgrade(&mut volume, &upgrade, &mut contents, &Forward(sender.clone()))?;
     let running = volume.running().filter(|running| **running != *upgrade.label).map(ToString::to_string);
+    if autostart && upgrade.trial.is_none() && trial::require_one_shot(&volume).is_ok() {
+        Forward(sender.clone()).note(format!(
+            "it reboots into {} for good; with TRIAL=yes it would come back by itself if that fails",
+            upgrade.label
+        ));
+    }
     let boot = volume.boot_id()?;
     drop(volume);
     sender.send_json(kind::FINISHED, &Finished { boot, ..finished(done, running) })?;
