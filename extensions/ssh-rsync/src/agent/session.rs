@@ -13,6 +13,7 @@ use baserock::operations::{self, Upgrade, Upgraded, trial};
 use delta::hash::Hash;
 use system::error::{Error, OrCannot, Result};
 use system::lock::Patience;
+use system::observer::Observer;
 use system::restart::restart;
 
 use super::fill::Pushed;
@@ -57,7 +58,8 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     let done = operations::upgrade(&mut volume, &upgrade, &mut contents, &Forward(sender.clone()))?;
     let running = volume.running().filter(|running| **running != *upgrade.label).map(ToString::to_string);
     if autostart && upgrade.trial.is_none() && trial::require_one_shot(&volume).is_ok() {
-        Forward(sender.clone()).note(format!(
+        let observer: &dyn Observer = &Forward(sender.clone());
+        observer.note(format!(
             "it reboots into {} for good; with TRIAL=yes it would come back by itself if that fails",
             upgrade.label
         ));
