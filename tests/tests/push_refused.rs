@@ -173,7 +173,7 @@ fn a_hostile_sender_gets_a_clear_error() {
         frame::write(&mut bytes, HELLO, text.as_bytes()).unwrap();
         bytes
     };
-    let good = r#"{"version":1,"label":"v2","digest":null,"autostart":false,"deployment":{},"known":false}"#;
+    let good = r#"{"version":1,"label":"v2","task":{"check":{"trial":false}},"deployment":{}}"#;
     agent_says(b"").refused(&["the connection to the sender ended"]);
     agent_says(&[0xff; 100]).refused(&["a message of 4294967295 bytes"]);
     agent_says(&hello(good)[..20]).refused(&["the connection to the sender ended"]);

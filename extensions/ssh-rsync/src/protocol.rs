@@ -51,10 +51,10 @@ pub mod kind {
     pub const ASK: u8 = 11;
     /// Sender: an answer like [`ANSWER`], over a link on which signatures take more time than they save.
     pub const QUICK_ANSWER: u8 = 12;
-    /// Agent: [`super::Status`] as JSON. The last frame.
-    pub const STATUS: u8 = 14;
     /// Sender, after [`ASK`]: a byte for each content that was asked for, 1 if the sender has it, else 0.
     pub const KNOWN: u8 = 13;
+    /// Agent: [`super::Status`] as JSON. The last frame.
+    pub const STATUS: u8 = 14;
 }
 
 /// The sender's request for a push or a check.

@@ -187,6 +187,8 @@ mod tests {
             deadline: 600,
             again: 0,
             armed: true,
+            by_hand: false,
+            well: false,
             started: false,
         };
         let (a, b) = (label("a"), label("b"));

@@ -118,10 +118,10 @@ fn check(volume: &Volume, survey: &Survey, options: &Try) -> Result<()> {
     }
     menu::require(volume, survey, label)?;
     require_one_shot(volume)?;
-    if options.without_units || confirms_itself(&volume.version_dir(label)?.dir(RUN)?)? {
+    if options.without_units {
         return Ok(());
     }
-    Err(without_unit(label))
+    require_unit_in(label, &volume.version_dir(label)?.dir(RUN)?)
 }
 
 fn without_unit(label: &ExistingLabel) -> Error {
@@ -150,14 +150,14 @@ fn places() -> impl Iterator<Item = PathBuf> {
     links.chain([SCRIPT.into()])
 }
 
-/// Whether the tree has what confirms a trial.
-fn confirms_itself(run: &Dir) -> Result<bool> {
+/// Fails if this tree of the version has nothing that confirms a trial.
+pub fn require_unit_in(label: &ExistingLabel, tree: &Dir) -> Result<()> {
     for path in places() {
-        if run.stat_beneath(&path)?.is_some() {
-            return Ok(true);
+        if tree.stat_beneath(&path)?.is_some() {
+            return Ok(());
         }
     }
-    Ok(false)
+    Err(without_unit(label))
 }
 
 /// Says if the deadline is shorter than a version has taken to be confirmed.

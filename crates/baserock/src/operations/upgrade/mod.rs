@@ -119,6 +119,9 @@ fn attempt(
         trial::require_one_shot(volume)?;
     }
     let mut present = check(volume, label, digest)?;
+    if upgrade.trial.is_some() && present.has_tree() {
+        trial::require_unit_in(label, &volume.version_dir(label)?.dir(ORIG)?)?;
+    }
     let mut staged = None;
     if !present.has_tree() {
         let staging = Staging::open(volume, label, digest.is_some())?;
