@@ -70,6 +70,8 @@ pub const MOUNTS: &str = "fstab";
 pub const MENU_DIR: &str = "extlinux";
 /// The boot menu. It is in [`MENU_DIR`] for U-Boot, and a link to it is at the top for syslinux.
 pub const MENU: &str = "extlinux.conf";
+/// In [`MENU_DIR`]: the menu of a boot that is a trial, for boot loaders that learn of a trial by a file.
+pub const TRIAL_MENU: &str = "trial.conf";
 /// At the top of a boot filesystem: the names that boot loaders read, in the order in which they are written. The menu is last, because it
 /// names the other files.
 pub const BOOT_NAMES: [&str; 2] = [SYSTEMS, MENU_DIR];

@@ -22,6 +22,11 @@ pub fn sector_size(disk: &File, shown: &Path) -> Result<u64> {
     block::sector_size(disk.as_fd()).or_cannot("examine", shown)
 }
 
+/// The type of an EFI system partition in a GPT, as the table has it, and in an MBR.
+const ESP: [u8; 16] =
+    [0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11, 0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b];
+const MBR_ESP: u8 = 0xef;
+
 /// One partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
@@ -35,6 +40,8 @@ pub struct Partition {
     pub part_uuid: String,
     /// Its name in a GPT, which `PARTLABEL=` gives. An MBR has no names.
     pub label: String,
+    /// Whether UEFI firmware looks for boot loaders on it: it is an EFI system partition.
+    pub is_esp: bool,
 }
 
 /// Reads the partition table of the device or image. A disk without a table has no partitions.
@@ -73,6 +80,7 @@ fn of_gpt(table: &gptman::GPT) -> Vec<Partition> {
         size: (entry.ending_lba + 1).saturating_sub(entry.starting_lba) * table.sector_size,
         part_uuid: guid(&entry.unique_partition_guid),
         label: entry.partition_name.as_str().to_owned(),
+        is_esp: entry.partition_type_guid == ESP,
     })
     .collect()
 }
@@ -113,7 +121,10 @@ mod tests {
         });
         let part_uuid = "1234abcd-02".to_owned();
         let label = String::new();
-        assert_eq!(found, [Partition { number: 2, start: 1 << 20, size: 2 << 20, part_uuid, label }]);
+        assert_eq!(
+            found,
+            [Partition { number: 2, start: 1 << 20, size: 2 << 20, part_uuid, label, is_esp: false }]
+        );
     }
 
     #[test]
@@ -163,7 +174,10 @@ mod tests {
         });
         let part_uuid = "03020100-0504-0706-0809-0a0b0c0d0e0f".to_owned();
         let label = "boot disk".to_owned();
-        assert_eq!(found, [Partition { number: 5, start: 1 << 20, size: 1 << 20, part_uuid, label }]);
+        assert_eq!(
+            found,
+            [Partition { number: 5, start: 1 << 20, size: 1 << 20, part_uuid, label, is_esp: false }]
+        );
     }
 
     #[test]

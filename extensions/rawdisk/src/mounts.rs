@@ -56,6 +56,7 @@ mod tests {
                 size: 0,
                 part_uuid: format!("u{number}"),
                 label: String::new(),
+                is_esp: false,
             })
             .collect();
         let expected = "PARTUUID=u1 /boot vfat defaults,noatime,umask=0077 0 2\n\

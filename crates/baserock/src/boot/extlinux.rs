@@ -51,6 +51,21 @@ pub fn update(before: &Menu, mut versions: Vec<(ExistingLabel, Made)>, default: 
     Update { menu, kept, dropped }
 }
 
+/// The menu of a boot that is a trial: the entry that `once` names, with the arguments behind the label, then the default's, which is for a
+/// boot loader that cannot load the first. `None` if there is no such entry.
+pub fn once(menu: &Menu, once: &str) -> Option<Menu> {
+    let (label, arguments) = once.split_once(' ').unwrap_or((once, ""));
+    let mut entry = menu.entry(label)?.clone();
+    match entry.lines.iter_mut().find(|line| line.key == "append") {
+        Some(line) => line.value = format!("{} {arguments}", line.value),
+        None => entry.lines.push(Directive::new("append", arguments)),
+    }
+    let head = [("default", label), ("prompt", "0"), ("timeout", "1"), ("ontimeout", label)];
+    let head = head.map(|(key, value)| Directive::new(key, value)).into();
+    let entries = std::iter::once(entry).chain(menu.default_entry().cloned()).collect();
+    Some(Menu { head, entries })
+}
+
 /// The label of the version that the menu boots by default. The menus of the original tools name `systems/default` instead of a version;
 /// `linked` is the target of that link.
 pub fn default_version(menu: &Menu, linked: Option<&ExistingLabel>) -> Option<ExistingLabel> {
@@ -173,6 +188,19 @@ append rw init=/sbin/init rootfstype=btrfs rootflags=subvol=systems/a/run root=U
             Update { menu: menu.clone(), kept: vec![], dropped: vec![] }
         );
         assert_eq!(entry::record_from(&menu, &label("b")), Some(versions[1].1.clone()));
+    }
+
+    #[test]
+    fn a_trial_is_before_the_default_and_has_more_arguments() {
+        let menu =
+            Menu::parse("default a\nlabel a\nkernel /a\nlabel b\nkernel /b\nappend x\nlabel 1\nkernel /1\n");
+        let text = |once: &str| super::once(&menu, once).map(|menu| menu.to_string());
+        let head =
+            |label: &str| format!("default {label}\nprompt 0\ntimeout 1\nontimeout {label}\nlabel {label}\n");
+        let b = head("b") + "kernel /b\nappend x panic=30 y=1\nlabel a\nkernel /a\n";
+        assert_eq!(text("b panic=30 y=1"), Some(b));
+        assert_eq!(text("1 z"), Some(head("1") + "kernel /1\nappend z\nlabel a\nkernel /a\n"));
+        assert_eq!(text("c"), None);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 pub mod adv;
 pub mod cmdline;
 pub mod entry;
+pub mod environment;
 pub mod extlinux;
+pub mod grub;
 pub mod menu;
 pub mod names;
 pub mod parameters;

@@ -112,6 +112,29 @@ pub fn write_menu(volume: &Volume, text: &str) -> Result<()> {
     link_menu(boot)
 }
 
+/// Writes the menu of a trial, which is in force once the boot loader is told of it.
+pub fn write_trial_menu(volume: &Volume, text: &str) -> Result<()> {
+    let boot = volume.boot();
+    let dir = boot.dir().ensure_dir(layout::MENU_DIR, 0o755)?;
+    atomic::replace(&dir, layout::TRIAL_MENU, |temporary| {
+        let file = dir.create(temporary, 0o644)?;
+        write_plain(&file, text.as_bytes(), &dir.shown(layout::TRIAL_MENU), boot.kind())
+    })?;
+    commit(boot)
+}
+
+/// Removes the menu of a trial, if there is one.
+pub fn remove_trial_menu(volume: &Volume) -> Result<()> {
+    let boot = volume.boot();
+    match boot.dir().dir_if_exists(layout::MENU_DIR)? {
+        Some(dir) if dir.has(layout::TRIAL_MENU)? => {
+            dir.remove_file(layout::TRIAL_MENU)?;
+            commit(boot)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Calls `make` to make the menu, or the link to it, and replaces the one in `dir` by it. The change is on the disk afterwards.
 ///
 /// A filesystem with a journal copies blocks from the journal to their places one by one, and a boot loader sees only those that have

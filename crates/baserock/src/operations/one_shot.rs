@@ -1,4 +1,4 @@
-//! Tells the boot loader what to boot once.
+//! Tells the boot loaders what to boot once.
 
 use std::fs::File;
 use std::path::Path;
@@ -11,25 +11,65 @@ use system::resolve::Links;
 
 use super::boot_files;
 use crate::boot::adv::Adv;
-use crate::volume::{Extlinux, LOADER, OneShot, Place, Volume};
+use crate::boot::extlinux;
+use crate::volume::{Extlinux, Grub, LOADER, OneShot, Place, Volume, Way};
 
-/// Sets what is booted once, or takes it away. It is on the disk when this returns. Without a boot loader that knows this, nothing is done.
-pub fn set(volume: &Volume, one_shot: &OneShot, once: Option<&str>) -> Result<()> {
-    let OneShot::Extlinux(Extlinux { adv, place }) = one_shot else { return Ok(()) };
-    let adv = adv.clone().with_once(once).ok_or_else(|| {
-        Error::refused(format!(
-            "extlinux on {} has no room for what is to be booted once, {:?}; give the version a shorter label",
-            volume.name().display(),
-            once.unwrap_or_default()
-        ))
-    })?;
-    match place {
+/// Sets what is booted once: a label, and arguments. It is on the disk when this returns.
+pub fn arm(volume: &Volume, once: &str) -> Result<()> {
+    set(volume, &volume.one_shot()?, Some(once))
+}
+
+fn set(volume: &Volume, one_shot: &OneShot, once: Option<&str>) -> Result<()> {
+    for way in one_shot.ways() {
+        match way {
+            Way::Extlinux(extlinux) => in_area(volume, extlinux, once)?,
+            Way::Grub(grub) => in_environment(volume, grub, once)?,
+        }
+    }
+    Ok(())
+}
+
+/// Takes away what a boot loader is still told, and the menu of a trial.
+pub fn clear(volume: &Volume) -> Result<()> {
+    let one_shot = volume.one_shot()?;
+    if one_shot.told().is_some() {
+        set(volume, &one_shot, None)?;
+    }
+    boot_files::remove_trial_menu(volume)
+}
+
+fn in_area(volume: &Volume, extlinux: &Extlinux, once: Option<&str>) -> Result<()> {
+    let adv = extlinux.adv.clone().with_once(once).ok_or_else(|| no_room("extlinux", volume, once))?;
+    match &extlinux.place {
         Place::Device(device, offset) => {
             let file = File::options().read(true).write(true).open(device).or_cannot("open", device)?;
             overwrite(&file, device, *offset, &adv.to_bytes())
         }
         Place::File(offset) => in_file(volume, *offset, &adv),
     }
+}
+
+/// GRUB gets the menu of the trial first, and then the word to use it.
+fn in_environment(volume: &Volume, grub: &Grub, once: Option<&str>) -> Result<()> {
+    let label = once.map(|once| once.split_once(' ').map_or(once, |(label, _)| label));
+    let environment =
+        grub.environment.clone().with_once(label).ok_or_else(|| no_room("GRUB", volume, once))?;
+    if let Some(once) = once {
+        let menu = volume.boot().menu()?.unwrap_or_default();
+        let menu = extlinux::once(&menu, once).ok_or_else(|| {
+            Error::refused(format!("the boot menu of {} has no entry {once}", volume.name().display()))
+        })?;
+        boot_files::write_trial_menu(volume, &menu.to_string())?;
+    }
+    grub.esp.overwrite(&grub.path, &environment.to_bytes())
+}
+
+fn no_room(loader: &str, volume: &Volume, once: Option<&str>) -> Error {
+    Error::refused(format!(
+        "{loader} on {} has no room for what is to be booted once, {:?}; give the version a shorter label",
+        volume.name().display(),
+        once.unwrap_or_default()
+    ))
 }
 
 /// Writes into the loader's own file. The loader knows the blocks of the file, so they must stay where they are.

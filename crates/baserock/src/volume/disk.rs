@@ -16,6 +16,7 @@ use system::partitions::{self, Partition};
 use system::superblock::{self, Uuid};
 
 use super::boot_place::BootPlace;
+use super::esp::Esp;
 use super::filesystem::{self, Filesystem};
 use super::source::{self, Source};
 use super::{Opening, Purpose, Volume};
@@ -43,6 +44,7 @@ pub(super) fn open(source: &Source, shown: &Path, opening: &Opening) -> Result<V
     }
     let disk = Disk { source, shown, partitions: partitions::read(&source.file, shown)?, is_device };
     let mut volume = disk.volume(opening)?;
+    volume.esp = disk.esp()?;
     if let Some(line) = boot_line(&volume)? {
         volume.boot = disk.boot_place(&line, opening)?;
     }
@@ -78,6 +80,14 @@ fn boot_beside(volume: &Volume, line: &Line, device: Option<&Path>, opening: &Op
     Disk { source: &source, shown: &path, partitions, is_device: true }.boot_place(line, opening)
 }
 
+/// The EFI system partition of the disk that has this device as a partition.
+pub(super) fn esp_beside(device: &Path) -> Result<Option<Esp>> {
+    let Some(path) = whole_disk(device) else { return Ok(None) };
+    let source = Source { file: File::open(&path).or_cannot("open", &path)?, is_read_only: false };
+    let partitions = partitions::read(&source.file, &path)?;
+    Disk { source: &source, shown: &path, partitions, is_device: true }.esp()
+}
+
 impl Disk<'_> {
     /// The one partition that holds versions.
     fn volume(&self, opening: &Opening) -> Result<Volume> {
@@ -111,6 +121,17 @@ impl Disk<'_> {
                 self.partitions.len()
             ))
         })
+    }
+
+    /// The EFI system partition, the first one if there are several.
+    fn esp(&self) -> Result<Option<Esp>> {
+        let Some(partition) = self.partitions.iter().find(|partition| partition.is_esp) else {
+            return Ok(None);
+        };
+        let node = self.is_device.then(|| node(self.shown, partition.number)).flatten();
+        let file = self.source.file.try_clone().or_cannot("open", self.shown)?;
+        let (disk, is_read_only) = (self.shown.to_owned(), self.source.is_read_only);
+        Ok(Some(Esp { partition: partition.clone(), node, file, disk, is_read_only }))
     }
 
     /// Opens the boot filesystem that the line of fstab mounts.

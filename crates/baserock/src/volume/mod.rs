@@ -2,6 +2,7 @@
 
 mod boot_place;
 mod disk;
+mod esp;
 mod faults;
 mod filesystem;
 mod live;
@@ -21,9 +22,10 @@ mod version;
 use std::path::PathBuf;
 
 pub use boot_place::{BootPlace, Kind};
+pub use esp::{Esp, OpenEsp};
 pub use location::Location;
 pub use merged::LateChanges;
-pub use one_shot::{Extlinux, LOADER, ON_BTRFS, OneShot, Place};
+pub use one_shot::{Extlinux, GRUB_PLACES, Grub, LOADER, ON_BTRFS, OneShot, Place, Way};
 pub use opening::{Opening, Purpose};
 pub use subvolumes::Subvolume;
 pub use survey::Survey;
@@ -46,6 +48,7 @@ use crate::layout::{self, DEFAULT, SYSTEMS};
 pub struct Volume {
     top: Dir,
     boot: BootPlace,
+    esp: Option<Esp>,
     running: Option<ExistingLabel>,
     uuid: Option<Uuid>,
     part_uuid: Option<String>,
@@ -87,6 +90,15 @@ impl Volume {
     /// The block device with the volume's first superblock, if the volume is btrfs.
     pub fn device(&self) -> Option<&std::path::Path> {
         self.device.as_deref()
+    }
+
+    /// The EFI system partition of the volume's disk, opened; for changes if the volume's lock is held.
+    pub fn esp(&self) -> Result<Option<OpenEsp>> {
+        let beside = match (&self.esp, &self.device) {
+            (None, Some(device)) => disk::esp_beside(device)?,
+            _ => None,
+        };
+        self.esp.as_ref().or(beside.as_ref()).map(|esp| esp.open(self.lock.is_some())).transpose()
     }
 
     /// How the boot loader learns what it is to boot once.

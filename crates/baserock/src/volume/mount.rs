@@ -22,6 +22,7 @@ impl Volume {
         Ok(Volume {
             top,
             boot,
+            esp: None,
             running: None,
             uuid: None,
             part_uuid: None,

@@ -1,28 +1,51 @@
-//! What the boot loader is going to boot once, before it boots the default again.
+//! What the boot loaders are going to boot once, before they boot the default again.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use system::btrfs;
-use system::dir::Dir;
+use system::dir::{Dir, MOST_TEXT};
 use system::error::{OrCannot, Result, if_exists};
 
-use super::{Kind, Volume};
+use super::{Kind, OpenEsp, Volume};
 use crate::boot::adv::{Adv, SIZE};
+use crate::boot::environment::Environment;
+use crate::boot::grub;
 
 /// The place of extlinux's area on a btrfs, in bytes: at the end of what btrfs leaves to boot loaders.
 pub const ON_BTRFS: u64 = (64 << 10) - SIZE as u64;
 /// The file of extlinux on other filesystems. The area is at its end.
 pub const LOADER: &str = "ldlinux.sys";
 
-/// How the boot loader learns what it is to boot once.
+/// The folders on an EFI system partition in which GRUB may be: where firmware looks by itself, and that of the tools.
+pub const GRUB_PLACES: [&str; 2] = ["EFI/BOOT", "EFI/baserock"];
+
+/// How the boot loaders learn what they are to boot once. A disk may have one for BIOS and one for UEFI.
 #[derive(Debug)]
-pub enum OneShot {
+pub struct OneShot {
+    ways: Vec<Way>,
+    why_not: String,
+}
+
+/// How one boot loader learns it.
+#[derive(Debug)]
+pub enum Way {
     /// extlinux, by its area on the volume's device or in its own file.
     Extlinux(Extlinux),
-    /// It cannot, for this reason.
-    None(String),
+    /// GRUB, by its environment block on the EFI system partition.
+    Grub(Grub),
+}
+
+/// The environment block of GRUB.
+#[derive(Debug)]
+pub struct Grub {
+    /// What it has.
+    pub environment: Environment,
+    /// Where it is on the EFI system partition.
+    pub path: PathBuf,
+    /// The EFI system partition.
+    pub esp: OpenEsp,
 }
 
 /// The area of extlinux.
@@ -44,45 +67,100 @@ pub enum Place {
 }
 
 impl OneShot {
-    /// What is going to be booted once.
+    /// The ways; none if no boot loader can boot something just once.
+    pub fn ways(&self) -> &[Way] {
+        &self.ways
+    }
+
+    /// Why there is no way, if there is none.
+    pub fn why_not(&self) -> Option<&str> {
+        self.ways.is_empty().then_some(&self.why_not)
+    }
+
+    /// What is going to be booted once. One boot loader that has forgotten it has booted it.
     pub fn pending(&self) -> Option<String> {
+        let once: Option<Vec<_>> = self.ways.iter().map(Way::once).collect();
+        once?.into_iter().next()
+    }
+
+    /// What at least one boot loader is told to boot once.
+    pub fn told(&self) -> Option<String> {
+        self.ways.iter().find_map(Way::once)
+    }
+}
+
+impl Way {
+    /// What is going to be booted once: a label, and for extlinux also arguments.
+    fn once(&self) -> Option<String> {
         match self {
-            OneShot::Extlinux(area) => area.adv.once(),
-            OneShot::None(_) => None,
+            Way::Extlinux(area) => area.adv.once(),
+            Way::Grub(grub) => grub.environment.once().map(str::to_owned),
         }
     }
 }
 
-/// Finds out how the boot loader of the volume boots something once.
+/// Finds out how the boot loaders of the volume boot something once.
 pub(super) fn find(volume: &Volume) -> Result<OneShot> {
     let boot = volume.boot();
     let found = match boot.kind() {
         Kind::Volume => on_btrfs(volume)?,
-        Kind::Fat if boot.mirror().is_some() => {
-            return Ok(OneShot::None("its /boot is a FAT that is not mounted".into()));
-        }
+        Kind::Fat if boot.mirror().is_some() => None,
         Kind::Separate | Kind::Fat => in_file(boot.dir())?,
     };
-    Ok(found.unwrap_or_else(|| OneShot::None("there is no extlinux on it".into())))
+    let mut why_not = match boot.mirror() {
+        Some(_) => "its /boot is a FAT that is not mounted",
+        None => "there is no extlinux on it",
+    }
+    .to_owned();
+    let mut ways = Vec::from_iter(found);
+    if boot.kind() == Kind::Volume
+        && let Some(esp) = volume.esp()?
+    {
+        match grub_on(volume, esp)? {
+            Ok(grub) => ways.push(Way::Grub(grub)),
+            Err(why) => why_not = format!("{why_not}, and {why}"),
+        }
+    }
+    Ok(OneShot { ways, why_not })
 }
 
-fn on_btrfs(volume: &Volume) -> Result<Option<OneShot>> {
+/// GRUB on the EFI system partition, or why it is none that boots this volume.
+fn grub_on(volume: &Volume, esp: OpenEsp) -> Result<Result<Grub, String>> {
+    let own = volume.uuid().map(|uuid| uuid.to_string());
+    let mut why = "its EFI system partition has no GRUB of ours".to_owned();
+    for place in GRUB_PLACES.map(Path::new) {
+        let Some(script) = esp.dir().read_if_exists(place.join(grub::SCRIPT), MOST_TEXT)? else { continue };
+        let script = String::from_utf8_lossy(&script);
+        match grub::volume_of(&script) {
+            Some(uuid) if own.as_deref() == Some(uuid) => {
+                let path = place.join(grub::ENVIRONMENT);
+                let block = esp.dir().read_if_exists(&path, MOST_TEXT)?.unwrap_or_default();
+                return Ok(Ok(Grub { environment: Environment::parse(&block), path, esp }));
+            }
+            Some(uuid) => why = format!("GRUB on its EFI system partition boots another volume, {uuid}"),
+            None => {}
+        }
+    }
+    Ok(Err(why))
+}
+
+fn on_btrfs(volume: &Volume) -> Result<Option<Way>> {
     let Some(device) = volume.device() else { return Ok(None) };
     if !btrfs::is_btrfs(volume.top())? {
         return Ok(None);
     }
     let file = File::open(device).or_cannot("open", device)?;
     let place = Place::Device(device.to_owned(), ON_BTRFS);
-    Ok(read(&file, device, ON_BTRFS)?.map(|adv| OneShot::Extlinux(Extlinux { adv, place })))
+    Ok(read(&file, device, ON_BTRFS)?.map(|adv| Way::Extlinux(Extlinux { adv, place })))
 }
 
-fn in_file(boot: &Dir) -> Result<Option<OneShot>> {
+fn in_file(boot: &Dir) -> Result<Option<Way>> {
     let Some(file) = if_exists(boot.file(LOADER))? else { return Ok(None) };
     let shown = boot.shown(LOADER);
     let size = file.metadata().or_cannot("examine", &shown)?.len();
     let Some(offset) = size.checked_sub(SIZE as u64) else { return Ok(None) };
     let adv = read(&file, &shown, offset)?;
-    Ok(adv.map(|adv| OneShot::Extlinux(Extlinux { adv, place: Place::File(offset) })))
+    Ok(adv.map(|adv| Way::Extlinux(Extlinux { adv, place: Place::File(offset) })))
 }
 
 fn read(file: &File, shown: &Path, offset: u64) -> Result<Option<Adv>> {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::Partition;
+use super::{MBR_ESP, Partition};
 use crate::error::{OrCannot, Result};
 
 /// The most tables of a chain that are read, because a chain may be a circle. The kernel has a limit, too.
@@ -28,6 +28,7 @@ pub(super) fn read(disk: &File, sector: &[u8; 512], size: u64, shown: &Path) -> 
         size: entry.sectors * size,
         part_uuid: format!("{signature:08x}-{number:02x}"),
         label: String::new(),
+        is_esp: entry.kind == MBR_ESP,
     };
     let primary = entries(sector);
     let used = (1..).zip(&primary).filter(|(_, entry)| entry.is_used());

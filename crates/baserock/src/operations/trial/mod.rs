@@ -24,7 +24,7 @@ use crate::boot::trial::{Outcome, State, Trial};
 use crate::label::ExistingLabel;
 use crate::layout::RUN;
 use crate::refusal::Refusal;
-use crate::volume::{Kind, OneShot, Survey, Volume};
+use crate::volume::{Kind, Survey, Volume};
 
 /// The unit that confirms a trial, and where it is enabled.
 const CONFIRM: &str = "baserock-confirm.service";
@@ -95,11 +95,10 @@ fn attempt(volume: &Volume, options: &Try, observer: &dyn Observer) -> Result<Me
 /// Records the trial, and tells the boot loader.
 fn tell(volume: &Volume, trial: &Trial) -> Result<()> {
     let mut undo = Undo::new();
-    undo.push("remove the record of the trial", || forget(volume));
+    undo.push("call the trial off", || forget(volume));
     record::record(volume, trial)?;
     btrfs::commit(volume.top())?;
-    one_shot::set(volume, &volume.one_shot()?, Some(&trial.command()))?;
-    undo.push("make the boot loader forget the trial", || one_shot::set(volume, &volume.one_shot()?, None));
+    one_shot::arm(volume, &trial.command())?;
     record::record(volume, &Trial { armed: true, ..trial.clone() })?;
     btrfs::commit(volume.top())?;
     undo.commit();
@@ -130,9 +129,9 @@ fn without_unit(label: &ExistingLabel) -> Error {
 
 /// Fails if the boot loader cannot boot something just once.
 pub fn require_one_shot(volume: &Volume) -> Result<()> {
-    match volume.one_shot()? {
-        OneShot::None(why) => Err(Refusal::NoOneShot { volume: volume.name().to_owned(), why }.into()),
-        OneShot::Extlinux(_) => Ok(()),
+    match volume.one_shot()?.why_not() {
+        Some(why) => Err(Refusal::NoOneShot { volume: volume.name().to_owned(), why: why.to_owned() }.into()),
+        None => Ok(()),
     }
 }
 

@@ -26,8 +26,8 @@ pub fn call_off(volume: &Volume, next: Option<&ExistingLabel>, observer: &dyn Ob
         record(volume, &Trial { armed: false, ..trial.clone() })?;
         btrfs::commit(volume.top())?;
     }
-    if let Some(once) = one_shot.pending() {
-        one_shot::set(volume, &one_shot, None)?;
+    if let Some(once) = one_shot.told() {
+        one_shot::clear(volume)?;
         let label = once.split(' ').next().unwrap_or_default();
         if next.is_none_or(|next| next.as_str() != label) {
             observer.note(format!("{label}, which was to be booted once, is not any more"));
@@ -66,11 +66,7 @@ pub fn settle(volume: &Volume, survey: &Survey, observer: &dyn Observer) -> Resu
         State::Confirmed if is_there => {
             end(volume, &trial, &Outcome { confirmed: true, why: String::new(), took: None })
         }
-        State::Armed | State::NotTried => {
-            one_shot::set(volume, &volume.one_shot()?, None)?;
-            forget(volume)
-        }
-        State::Disarmed | State::CameBack | State::Confirmed => forget(volume),
+        _ => forget(volume),
     }
 }
 
@@ -114,10 +110,11 @@ pub fn record(volume: &Volume, trial: &Trial) -> Result<()> {
     atomic::rewrite(&private, TRIAL, 0o600, &json::file(trial))
 }
 
-/// Removes the record. There may be none.
+/// Removes the record, after the boot loaders have forgotten the trial. There may be no record.
 pub fn forget(volume: &Volume) -> Result<()> {
     let path = Path::new(PRIVATE).join(TRIAL);
     if volume.top().has(&path)? {
+        one_shot::clear(volume)?;
         volume.top().remove_file(&path)?;
         btrfs::commit(volume.top())?;
     }
