@@ -36,32 +36,67 @@ enum Does {
     Nothing,
 }
 
-/// Lays a layer over the tree in `dest`. The layer's content was compared with its checksum. `source` is its name for messages.
+/// Lays the layers of an image over each other.
 ///
-/// What the layer removes goes first, so it never removes what the layer itself brings, whatever their order. Folders that the layer only
-/// goes through keep their metadata.
-pub fn unpack_layer(mut layer: File, source: &Path, dest: &Dir, observer: &dyn Observer) -> Result<()> {
-    let size = Some(layer.metadata().or_cannot("examine", source)?.len());
-    let owners = Owners::AsArchived;
-    let options =
-        Options { source, size, owners, devices: true, most: None, strip: 0, whole: true, observer };
-    let silent = Options { observer: &system::observer::Silent, ..options };
+/// One layer can be there many times, so what all of them unpack to together is limited like what one archive unpacks to.
+pub struct Layers<'a> {
+    archive: &'a Path,
+    size: u64,
+    unpacked: u64,
+}
+
+impl<'a> Layers<'a> {
+    /// The layers of the image in this archive, which has `size` bytes. Its name is that of each layer in messages.
+    pub fn of(archive: &'a Path, size: u64) -> Self {
+        Layers { archive, size, unpacked: 0 }
+    }
+
+    /// Lays a layer over the tree in `dest`. The layer's content was compared with its checksum.
+    ///
+    /// What the layer removes goes first, so it never removes what the layer itself brings, whatever their order. Folders that the layer
+    /// only goes through keep their metadata.
+    pub fn lay(&mut self, layer: File, dest: &Dir, observer: &dyn Observer) -> Result<()> {
+        let size = layer.metadata().or_cannot("examine", self.archive)?.len();
+        let options = Options {
+            source: self.archive,
+            size: Some(size),
+            owners: Owners::AsArchived,
+            devices: true,
+            most: None,
+            strip: 0,
+            whole: true,
+            observer,
+        };
+        let arrived = make_room(&layer, dest, &options)?;
+        self.unpacked = self.unpacked.saturating_add(arrived);
+        options.grown(self.unpacked, self.size)?;
+        unpack_layer(layer, dest, &options)
+    }
+}
+
+/// Removes what the layer removes. Returns the bytes that the layer unpacks to, headers included.
+fn make_room(layer: &File, dest: &Dir, options: &Options<'_>) -> Result<u64> {
+    let silent = Options { observer: &system::observer::Silent, ..*options };
     let mut tree = Tree::new(dest.duplicate()?, Links::InRoot)?;
-    each(&layer, &silent, |member, members| {
+    let arrived = each(layer, &silent, |member, members| {
         if let Does::Removes(name) = does(&member.name).map_err(|reason| members.malformed(reason))? {
             remove(&mut tree, &member.name, name.as_deref())?;
         }
         if members.skip(member.stored)? { Ok(()) } else { Err(members.cut_short()) }
     })?;
     tree.restore_times()?;
-    layer.rewind().or_cannot("read", source)?;
-    let mut extractor = Extractor::new(dest.duplicate()?, &options, Below::Layers)?;
-    each(&layer, &options, |member, members| match does(&member.name) {
+    Ok(arrived)
+}
+
+fn unpack_layer(mut layer: File, dest: &Dir, options: &Options<'_>) -> Result<()> {
+    layer.rewind().or_cannot("read", options.source)?;
+    let mut extractor = Extractor::new(dest.duplicate()?, options, Below::Layers)?;
+    each(&layer, options, |member, members| match does(&member.name) {
         Ok(Does::Stays) => extractor.add(member, members),
         _ if members.skip(member.stored)? => Ok(()),
         _ => Err(members.cut_short()),
     })?;
-    tell(&extractor.finish()?, observer);
+    tell(&extractor.finish()?, options.observer);
     Ok(())
 }
 

@@ -47,6 +47,7 @@ mod refusal;
 mod stream;
 mod tree;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::Path;
@@ -59,7 +60,7 @@ use system::observer::Observer;
 use system::signal;
 
 pub use compression::Compression;
-pub use layer::unpack_layer;
+pub use layer::Layers;
 pub use metadata::Owners;
 pub use refusal::Refusal;
 
@@ -144,17 +145,19 @@ pub fn unpack(reader: impl Read + Send, dest: &Dir, options: &Options<'_>) -> Re
     extractor.finish()
 }
 
-/// Calls `act` for each member.
+/// Calls `act` for each member. Returns the bytes that the archive unpacks to, headers included.
 fn each(
     reader: impl Read + Send,
     options: &Options<'_>,
     mut act: impl FnMut(Member, &mut Members<'_>) -> Result<()>,
-) -> Result<()> {
+) -> Result<u64> {
     let (taken, over, ends) = (AtomicU64::new(0), AtomicBool::new(false), Ends::default());
+    let all = Cell::new(0);
     std::thread::scope(|scope| {
         let _over = Over(&over);
         let counted = Counted { reader, taken: &taken, over: &over };
         let grown = |arrived: u64| {
+            all.set(arrived);
             let limit = options.most.map_or(arrived, |most| arrived.saturating_sub(most));
             options.grown(limit, taken.load(Ordering::Relaxed)).map_err(io::Error::other)
         };
@@ -180,7 +183,7 @@ fn each(
             let more = if *members > 1 { format!(" ({members} times)") } else { String::new() };
             options.observer.warn(format!("{}: not understood: {what}{more}", options.source.display()));
         }
-        Ok(())
+        Ok(all.get())
     })
 }
 

@@ -214,7 +214,8 @@ fn lay(tree: &Path, layer: &[u8]) -> Result<(), system::Error> {
     let mut file = tempfile::tempfile().unwrap();
     std::io::Write::write_all(&mut file, layer).unwrap();
     std::io::Seek::rewind(&mut file).unwrap();
-    baserock_archive::unpack_layer(file, Path::new("layer"), &Dir::open(tree)?, &system::observer::Silent)
+    let mut layers = baserock_archive::Layers::of(Path::new("layer"), layer.len() as u64);
+    layers.lay(file, &Dir::open(tree)?, &system::observer::Silent)
 }
 
 #[test]

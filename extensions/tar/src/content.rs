@@ -12,19 +12,24 @@ use system::error::OrCannot;
 use system::resolve::Links;
 use system::{Error, Result, signal};
 
+use crate::bounded::Short;
+
 /// What is known about a file's content.
 #[derive(Clone)]
 pub enum Content {
     /// Its digest.
-    Digest(String),
+    Digest(Short),
     /// The digest of what it unpacks to.
-    Unpacked(String),
+    Unpacked(Short),
     /// Nothing.
     Unknown,
 }
 
 /// The largest index, manifest or configuration that is read, in bytes.
 const LARGEST: u64 = 4 << 20;
+
+/// The most characters of a message of the parser, which may repeat what the file has.
+const MOST_SHOWN: usize = 200;
 
 /// Bytes that are read at once.
 const BUFFER: usize = 1 << 20;
@@ -40,12 +45,18 @@ fn hash(digest: &str, archive: &Path) -> Result<Hash> {
     hash.ok_or_else(|| Error::malformed(archive, format!("{digest:?} is no SHA-256 digest")))
 }
 
+/// The content of a file of JSON.
+pub fn bytes(folder: &Dir, path: &Path) -> Result<Vec<u8>> {
+    signal::check()?;
+    folder.read_with(path, Links::Beneath, LARGEST)
+}
+
 /// A file of JSON.
 pub fn json<T: DeserializeOwned>(folder: &Dir, path: &Path, archive: &Path) -> Result<T> {
-    let bytes = folder.read_with(path, Links::Beneath, LARGEST)?;
-    serde_json::from_slice(&bytes).map_err(|error| {
+    serde_json::from_slice(&bytes(folder, path)?).map_err(|error| {
         let name = path.display();
-        Error::malformed(archive, format!("its {name} is not that of an image: {error}"))
+        let reason: String = error.to_string().chars().take(MOST_SHOWN).collect();
+        Error::malformed(archive, format!("its {name} is not that of an image: {reason}"))
     })
 }
 

@@ -4,9 +4,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use system::dir::Dir;
 use system::{Error, Result};
 
+use crate::bounded::{Few, Short};
 use crate::content::{self, Content};
 
 /// The kind of machine that an image is for.
@@ -14,17 +16,34 @@ use crate::content::{self, Content};
 pub struct Platform {
     /// The operating system.
     #[serde(default)]
-    pub os: String,
+    os: Short,
     /// The processor, by its name in images.
-    pub architecture: String,
+    architecture: Short,
     /// The variant of the processor.
-    pub variant: Option<String>,
+    variant: Option<Short>,
 }
+
+/// What is read of an image's configuration, which can be empty.
+#[derive(Deserialize)]
+pub struct Config {
+    os: Option<Short>,
+    architecture: Option<Short>,
+    variant: Option<Short>,
+    rootfs: Option<Rootfs>,
+}
+
+#[derive(Deserialize)]
+struct Rootfs {
+    diff_ids: Option<Layers<Short>>,
+}
+
+/// Something for each layer of an image. Overlays have at most 500 layers, Docker's images 127.
+pub type Layers<T> = Few<T, 512>;
 
 /// An image.
 pub struct Image {
     /// Its names.
-    pub names: Vec<String>,
+    pub names: Vec<Short>,
     /// What it is for, if it says so.
     pub platform: Option<Platform>,
     /// Images with one id are the same.
@@ -39,6 +58,13 @@ pub struct Layer {
     pub path: PathBuf,
     /// What is known about the file.
     pub content: Content,
+}
+
+/// What an image in the manifest of `docker save` has at least.
+#[derive(Deserialize)]
+struct Saved {
+    #[serde(rename = "Layers")]
+    _layers: IgnoredAny,
 }
 
 /// Which image is wanted.
@@ -71,12 +97,8 @@ impl Kind {
             };
         }
         if has("manifest.json")? {
-            let manifest =
-                content::json::<Vec<serde_json::Map<_, _>>>(folder, Path::new("manifest.json"), archive);
-            let images = |all: &Vec<serde_json::Map<String, serde_json::Value>>| {
-                !all.is_empty() && all.iter().all(|one| one.contains_key("Layers"))
-            };
-            if manifest.is_ok_and(|all| images(&all)) {
+            let bytes = content::bytes(folder, Path::new("manifest.json"))?;
+            if serde_json::from_slice(&bytes).is_ok_and(|images: Vec<Saved>| !images.is_empty()) {
                 return Ok(Some(Kind::Docker));
             }
         }
@@ -96,27 +118,42 @@ impl Kind {
     }
 }
 
+impl Config {
+    /// What the image is for, if it says so.
+    pub fn platform(&self) -> Option<Platform> {
+        let (os, variant) = (self.os.clone().unwrap_or_default(), self.variant.clone());
+        self.architecture.clone().map(|architecture| Platform { os, architecture, variant })
+    }
+
+    /// The sums of the unpacked layers. There may be none.
+    pub fn sums(self) -> Vec<Short> {
+        self.rootfs.and_then(|rootfs| rootfs.diff_ids).map(|sums| sums.0).unwrap_or_default()
+    }
+}
+
 impl Wish {
     /// A platform as it is written: `os/architecture` or `os/architecture/variant`.
     pub fn platform(text: &str) -> Result<Platform> {
         let parts: Vec<&str> = text.split('/').collect();
         let (os, architecture, variant) = match parts.as_slice() {
             [os, architecture] => (os, architecture, None),
-            [os, architecture, variant] => (os, architecture, Some((*variant).to_owned())),
+            [os, architecture, variant] => (os, architecture, Some(*variant)),
             _ => {
                 return Err(Error::refused(format!(
                     "PLATFORM is {text:?}; use an operating system and a processor, such as linux/arm64"
                 )));
             }
         };
-        Ok(Platform { os: (*os).to_owned(), architecture: (*architecture).to_owned(), variant })
+        let short = |text: &str| Short::try_from(text.to_owned()).map_err(Error::refused);
+        let variant = variant.map(short).transpose()?;
+        Ok(Platform { os: short(os)?, architecture: short(architecture)?, variant })
     }
 
     /// Whether an image for this platform may be the wanted one. An image that does not say may be.
     pub fn allows(&self, platform: Option<&Platform>) -> bool {
         let Some(platform) = platform else { return true };
         match &self.platform {
-            None => platform.architecture == architecture() && matches!(platform.os.as_str(), "" | "linux"),
+            None => *platform.architecture == *architecture() && matches!(&*platform.os, "" | "linux"),
             Some(wanted) => {
                 wanted.architecture == platform.architecture
                     && (wanted.os == platform.os || platform.os.is_empty())
@@ -127,7 +164,7 @@ impl Wish {
 
     /// Whether the image has the wanted name.
     pub fn names(&self, image: &Image) -> bool {
-        let is = |wanted: &String, name: &String| {
+        let is = |wanted: &String, name: &Short| {
             name.strip_suffix(wanted.as_str())
                 .is_some_and(|before| before.is_empty() || before.ends_with('/'))
         };
@@ -147,7 +184,7 @@ fn architecture() -> &'static str {
 
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let os = if self.os.is_empty() { "linux" } else { &self.os };
+        let os = if self.os.is_empty() { "linux" } else { &*self.os };
         write!(f, "{}/{}", os.escape_debug(), self.architecture.escape_debug())?;
         self.variant.iter().try_for_each(|variant| write!(f, "/{}", variant.escape_debug()))
     }
@@ -155,7 +192,7 @@ impl fmt::Display for Platform {
 
 impl fmt::Display for Image {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.names.first().unwrap_or(&self.id);
+        let name = self.names.first().map_or(&*self.id, |name| &**name);
         write!(f, "{}", name.escape_debug())?;
         self.platform.iter().try_for_each(|platform| write!(f, " for {platform}"))
     }

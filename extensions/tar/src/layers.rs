@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::path::Path;
 
+use baserock_archive::Layers;
 use system::dir::Dir;
+use system::error::OrCannot;
 use system::inode::{Inode, times};
 use system::observer::Observer;
 use system::{Error, Result, atomic};
@@ -51,6 +53,8 @@ pub fn layers(folder: &Dir, kind: Kind, archive: &Path, wish: &Wish) -> Result<V
 /// Turns the archive of images in `output` into the tree of the wanted image. `archive` is its source, for messages.
 pub fn flatten(output: &Dir, kind: Kind, archive: &Path, wish: &Wish, observer: &dyn Observer) -> Result<()> {
     let layers = layers(output, kind, archive, wish)?;
+    let size = archive.metadata().or_cannot("examine", archive)?.len();
+    let mut over = Layers::of(archive, size);
     let names = output.entries()?;
     let aside = output.ensure_dir(ASIDE, 0o700)?;
     for entry in names {
@@ -60,7 +64,7 @@ pub fn flatten(output: &Dir, kind: Kind, archive: &Path, wish: &Wish, observer: 
     let count = layers.len();
     for (index, layer) in layers.into_iter().enumerate() {
         observer.phase(format!("laying over layer {} of {count}", index + 1));
-        baserock_archive::unpack_layer(layer, archive, &tree, observer)?;
+        over.lay(layer, &tree, observer)?;
     }
     let top = Inode::named(&tree, Path::new(""));
     let stat = top.stat()?;

@@ -1,5 +1,6 @@
 //! Root filesystems as tar archives. A root filesystem is written to an archive, or made from an archive or an archive of images.
 
+mod bounded;
 pub mod build;
 mod content;
 mod docker;
