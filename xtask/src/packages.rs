@@ -40,6 +40,7 @@ pub const TESTS: &[&str] = &[
     "strace",
     "tmux",
     "uidmap",
+    "umoci",
     "util-linux",
     "xz-utils",
     "zstd",

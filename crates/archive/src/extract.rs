@@ -141,7 +141,11 @@ impl<'a> Extractor<'a> {
         }
         for (name, metadata) in std::mem::take(&mut self.folders).into_iter().rev() {
             signal::check()?;
-            let dir = self.tree.open(name.path(), &name)?;
+            let Some(dir) = if_exists(self.tree.open(name.path(), &name))? else {
+                return Err(self.malformed(format!(
+                    "the folder {name} is gone: a later member took the place of a link in its name; refused"
+                )));
+            };
             let mut acls = Vec::new();
             for (attribute, text) in &metadata.acls {
                 acls.push((*attribute, self.list(&name, text, &accounts)?));
@@ -303,6 +307,8 @@ impl<'a> Extractor<'a> {
             Err(error) if error.os_error() == Some(libc::EEXIST) => {}
             other => return other,
         }
+        // What is replaced may be a link that the member's own name goes through, so the folder is not looked up again.
+        let dir = &dir.duplicate()?;
         if self.below == Below::Layers && is_folder(dir, last)? {
             dir.remove_tree(last)?;
             let inside = |other: &Name| other.path().starts_with(name.path());
@@ -318,7 +324,7 @@ impl<'a> Extractor<'a> {
             dir.remove_file(last)?;
         }
         self.tree.forget();
-        make(self.tree.folder_of(name)?)
+        make(dir)
     }
 }
 

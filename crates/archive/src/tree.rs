@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use system::dir::Dir;
-use system::error::{Error, Result, if_exists};
+use system::error::{Error, Result};
 use system::inode::{Inode, times};
 use system::metadata::{Time, Times};
 use system::resolve::Links;
@@ -57,11 +57,18 @@ impl Tree {
     pub fn restore_times(&mut self) -> Result<()> {
         for (number, (folder, modified)) in std::mem::take(&mut self.kept) {
             let dir = if folder.as_os_str().is_empty() {
-                Some(self.root.duplicate()?)
+                self.root.duplicate()?
             } else {
-                if_exists(self.root.dir_with(&folder, self.links))?
+                match self.root.dir_with(&folder, self.links) {
+                    // A later member of the same layer took the folder's place.
+                    Err(error)
+                        if matches!(error.os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)) =>
+                    {
+                        continue;
+                    }
+                    other => other?,
+                }
             };
-            let Some(dir) = dir else { continue };
             let stat = dir.stat()?;
             if (stat.st_dev, stat.st_ino) == number && times(&stat).modified != modified {
                 Inode::named(&dir, Path::new("")).set_times(Times { accessed: None, modified })?;

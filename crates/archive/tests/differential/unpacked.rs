@@ -44,11 +44,17 @@ pub enum Difference {
     Fact { path: String, fact: &'static str, ours: String, theirs: String },
 }
 
+/// A folder in memory, and the time now, in seconds.
+pub fn fresh() -> (TempDir, i64) {
+    let folder = tempfile::tempdir_in("/dev/shm").expect("a folder can be made");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs();
+    (folder, i64::try_from(now).expect("a time") - 1)
+}
+
 impl Place {
     pub fn new() -> Self {
-        let folder = tempfile::tempdir_in("/dev/shm").expect("a folder can be made");
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs();
-        Place { folder, start: i64::try_from(now).expect("a time") - 1 }
+        let (folder, start) = fresh();
+        Place { folder, start }
     }
 
     /// Leaves the folder where it is, and says where.
