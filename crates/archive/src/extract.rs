@@ -310,9 +310,15 @@ impl<'a> Extractor<'a> {
         // What is replaced may be a link that the member's own name goes through, so the folder is not looked up again.
         let dir = &dir.duplicate()?;
         if self.below == Below::Layers && is_folder(dir, last)? {
-            dir.remove_tree(last)?;
             let inside = |other: &Name| other.path().starts_with(name.path());
-            self.folders.retain(|other, _| !inside(other));
+            // Behind a link they would be somewhere else, and stay there without their metadata.
+            if let Some(other) = self.folders.keys().find(|other| *other != name && inside(other)) {
+                return Err(self.malformed(format!(
+                    "member {name} would replace the folder above {other} of the same layer; refused"
+                )));
+            }
+            dir.remove_tree(last)?;
+            self.folders.remove(name);
             self.lists.retain(|(other, _)| !inside(other));
         } else if is_folder(dir, last)? {
             let refused = |_| {

@@ -1,5 +1,6 @@
 //! Images of several layers, unpacked here and with umoci.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::Path;
@@ -137,6 +138,18 @@ impl Image {
         })
     }
 
+    /// Whether a layer may describe this folder by another name too, which goes through a link.
+    fn has_two_names(&self, path: &str) -> bool {
+        let last = |name: &str| name.rsplit('/').next().map(ToOwned::to_owned);
+        self.members().any(|(_, one)| one.kind == b'2')
+            && self.layers.iter().any(|layer| {
+                let folders = layer.iter().filter(|one| one.kind == b'5');
+                let names: BTreeSet<&String> =
+                    folders.map(|one| &one.name).filter(|name| last(name) == last(path)).collect();
+                names.len() > 1
+            })
+    }
+
     /// The name of the reason why a difference is right.
     pub fn reason(&self, difference: &Difference) -> Option<&'static str> {
         if self.removes_late() {
@@ -175,6 +188,12 @@ impl Image {
             {
                 Some("the group of the folder above")
             }
+            // Where they lie is not known any more.
+            Difference::Refused(why) if why.contains("would replace the folder above") => {
+                Some("a folder with folders replaced by its own layer")
+            }
+            // Folders get their metadata at the end, and not in the order of the members.
+            Difference::Fact { path, .. } if self.has_two_names(path) => Some("two names for a folder"),
             // It cannot be given its metadata at the end.
             Difference::Refused(why) if why.contains("took the place of a link in its name") => {
                 Some("a folder behind a link that is gone")
