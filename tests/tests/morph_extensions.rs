@@ -63,6 +63,30 @@ fn every_installed_extension_brings_its_help() {
 }
 
 #[test]
+fn every_extension_tells_its_help_and_its_version() {
+    let definitions = Definitions::with_extensions();
+    let mut asked = 0;
+    for entry in fs::read_dir(definitions.installed()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if path.extension().is_some_and(|kind| kind == "help") {
+            continue;
+        }
+        let ask = |question| Done::from(Command::new(&path).arg(question).output().unwrap());
+        assert_eq!(ask("--version").succeeded().stdout, format!("{name} {}\n", env!("CARGO_PKG_VERSION")));
+        let help = ask("--help").succeeded();
+        assert!(help.stdout.starts_with(&format!("usage: {name} ")), "{}", help.stdout);
+        let file = definitions.installed().join(format!("{}.help", name.replace(".check", ".write")));
+        let text = fs::read_to_string(file).unwrap();
+        for line in text.lines().filter(|line| line.starts_with("  ")) {
+            assert!(help.stdout.contains(line.trim()), "{name}: {line}");
+        }
+        asked += 1;
+    }
+    assert_eq!(asked, 14);
+}
+
+#[test]
 fn the_host_name_is_set() {
     let definitions = configured(&["set-hostname"]);
     deployed(&definitions, &["HOSTNAME=devel-1"]);

@@ -3,10 +3,12 @@
 //! Pace: seconds
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use baserock_tests::definitions::Definitions;
 use baserock_tests::image::Image;
+use baserock_tests::programs::Done;
 use baserock_tests::{inputs, version};
 
 #[test]
@@ -50,4 +52,42 @@ fn what_the_disk_cannot_be_is_told_by_the_deployment() {
         .morph(&["deploy", "clusters/c.morph"])
         .failed(&["disk: failed: ", "rawdisk.check failed with exit code 1: DISK_SIZE is \"lots\""]);
     assert!(!definitions.path("disk.img").exists());
+}
+
+#[test]
+fn what_the_user_is_given_has_the_users_umask() {
+    let definitions = Definitions::with_extensions();
+    definitions.script("extensions/note.write", "umask > written; umask > \"$2\"");
+    definitions.script("extensions/inner.write", "umask > \"$2\"; stat -c %a \"$2\" > inner");
+    definitions.write(
+        "clusters/c.morph",
+        "kind: cluster
+systems:
+- morph: systems/base.morph
+  deploy:
+    archive: {type: extensions/tar, location: base.tar}
+    other: {type: extensions/note, location: out}
+    disk: {type: extensions/rawdisk, location: disk.img, DISK_SIZE: 300M, BOOTLOADER_CONFIG_FORMAT: none}
+  subsystems:
+  - morph: systems/base.morph
+    deploy: {in: {type: extensions/inner, location: etc/inner}}
+",
+    );
+    for (umask, mode, inner) in [("000", "644", "644"), ("027", "640", "644"), ("077", "600", "644")] {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &format!("umask {umask}; exec \"$0\" deploy clusters/c.morph")])
+            .arg(baserock_tests::programs::path("morph"))
+            .current_dir(definitions.root())
+            .env("MORPH_EXTENSIONS", definitions.installed())
+            .env("TMPDIR", definitions.temporary());
+        Done::from(command.output().unwrap()).succeeded().ok();
+        for made in ["base.tar", "disk.img"] {
+            let found = fs::metadata(definitions.path(made)).unwrap().permissions().mode() & 0o7777;
+            assert_eq!(format!("{found:o}"), mode, "{made} with the umask {umask}");
+        }
+        assert_eq!(definitions.read("written").trim(), format!("0{umask}"));
+        assert_eq!(definitions.read("inner").trim(), inner);
+        fs::remove_file(definitions.path("disk.img")).unwrap();
+    }
 }

@@ -10,7 +10,6 @@ mod selection;
 use anyhow::Result;
 use baserock::extension::Environment;
 use clap::{Parser, Subcommand};
-use nix::sys::stat::{Mode, umask};
 
 use crate::settings::Places;
 
@@ -43,8 +42,6 @@ impl Arguments {
     /// Runs the command in this environment.
     pub fn run(self, environment: Environment) -> Result<()> {
         let Arguments { places, command } = self;
-        // A deployment must not depend on the umask of its user: a root filesystem that only root may enter boots, but then fails.
-        umask(Mode::S_IWGRP | Mode::S_IWOTH);
         match command {
             Command::Deploy(command) => command.run(&places, environment),
             Command::Upgrade(command) => command.run(&places, environment),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use baserock::boot::parameters::NAMES;
 use baserock::extension::Environment;
 use baserock::meta::{self, DeploymentMeta};
+use baserock_terminal::help;
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result, if_exists};
 use system::inode::is_link;
@@ -15,7 +16,6 @@ use system::resolve::Links;
 use system::{atomic, folder, signal};
 
 use crate::artifacts::Artifacts;
-use crate::help;
 use crate::output::Lines;
 use crate::parameters::Parameters;
 use crate::prepared::Prepared;
@@ -38,6 +38,15 @@ pub struct Deployer {
     pub verbose: bool,
 }
 
+/// What gets a system.
+#[derive(Clone, Copy)]
+enum Receiver {
+    /// The user, at the location.
+    User,
+    /// The tree of the system that this one is a part of.
+    Tree,
+}
+
 impl Deployer {
     /// Checks that the deployment can be made, and makes it. Working copies are removed.
     pub fn deploy(&self, prepared: &Prepared) -> Result<()> {
@@ -46,7 +55,7 @@ impl Deployer {
         let workspace = Workspace::create(&self.temporary)?;
         let location = Path::new(&prepared.deployment.location);
         self.run_check(prepared, &workspace, location, lines)?;
-        self.make(prepared, location, lines)
+        self.make(prepared, location, Receiver::User, lines)
     }
 
     /// Only checks that the deployment and its subsystems can be made.
@@ -67,7 +76,7 @@ impl Deployer {
         Ok(())
     }
 
-    fn make(&self, prepared: &Prepared, location: &Path, lines: Lines<'_>) -> Result<()> {
+    fn make(&self, prepared: &Prepared, location: &Path, receiver: Receiver, lines: Lines<'_>) -> Result<()> {
         let workspace = Workspace::create(&self.temporary)?;
         let tree = workspace.folder(TREE, 0o755)?;
         self.copy_artifact(prepared, &tree, lines)?;
@@ -76,13 +85,17 @@ impl Deployer {
             let place = place(&tree, &subsystem.deployment.location)?;
             let lines = self.lines(&subsystem.deployment.name);
             self.run_check(subsystem, &workspace, &place, lines)?;
-            self.make(subsystem, &place, lines)?;
+            self.make(subsystem, &place, Receiver::Tree, lines)?;
         }
         let runner = self.runner(&prepared.deployment.parameters, &workspace, lines);
         for extension in &prepared.configure {
             runner.run(extension, &[tree.as_os_str()])?;
         }
-        runner.run(&prepared.write, &[tree.as_os_str(), location.as_os_str()])
+        let arguments = [tree.as_os_str(), location.as_os_str()];
+        match receiver {
+            Receiver::User => runner.hand_over(&prepared.write, &arguments),
+            Receiver::Tree => runner.run(&prepared.write, &arguments),
+        }
     }
 
     fn copy_artifact(&self, prepared: &Prepared, tree: &Path, lines: Lines<'_>) -> Result<()> {

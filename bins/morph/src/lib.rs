@@ -11,7 +11,6 @@ pub mod definition;
 mod deployer;
 mod document;
 mod extensions;
-mod help;
 mod inputs;
 mod nearest;
 mod output;

@@ -6,7 +6,7 @@ use std::path::Path;
 use baserock::extension::Environment;
 use baserock_terminal::report;
 use system::dir::Dir;
-use system::process::Stream;
+use system::process::{Program, Stream};
 use system::{Error, Result};
 
 use crate::extensions;
@@ -40,13 +40,20 @@ const TEMPORARY: &str = "tmp";
 impl Runner<'_> {
     /// Runs the extension with these arguments, in the folder of the repository. It gets a temporary folder of its own.
     pub fn run(&self, extension: &Path, arguments: &[&OsStr]) -> Result<()> {
+        self.follow(extension, extensions::program(extension)?, arguments)
+    }
+
+    /// Runs the extension that gives the system to the user. What it makes is for whom the user's umask lets it be.
+    pub fn hand_over(&self, extension: &Path, arguments: &[&OsStr]) -> Result<()> {
+        self.follow(extension, extensions::program(extension)?.umask_of_caller(), arguments)
+    }
+
+    fn follow(&self, extension: &Path, program: Program, arguments: &[&OsStr]) -> Result<()> {
         let shown = extension.strip_prefix(self.repository).unwrap_or(extension).display().to_string();
         self.lines.say(&format!("running {shown}"));
         let temporary = self.workspace.folder(TEMPORARY, 0o700)?;
-        let program = extensions::program(extension)?
-            .args(arguments)
-            .current_dir(self.repository)
-            .environment(self.variables(&temporary));
+        let program =
+            program.args(arguments).current_dir(self.repository).environment(self.variables(&temporary));
         let (mut expected, mut last) = (None, None);
         let status = program.follow(LOG, &mut |stream, line| {
             self.show(stream, line);

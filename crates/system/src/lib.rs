@@ -49,6 +49,7 @@ pub mod superblock;
 pub mod swap;
 pub mod sys;
 pub mod trail;
+pub mod umask;
 pub mod undo;
 pub mod walk;
 

@@ -21,6 +21,8 @@ pub use interpreter::Interpreter;
 use crate::error::{Error, OrCannot, Result};
 use crate::signal;
 use crate::step;
+use crate::sys;
+use crate::umask;
 
 /// A program to run. It runs in the C locale, its output is kept, and its standard input is empty unless [`Program::input`] gives one.
 pub struct Program {
@@ -131,6 +133,13 @@ impl Program {
     #[must_use]
     pub fn current_dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.command.current_dir(dir);
+        self
+    }
+
+    /// Lets it begin with the umask of the caller of this program.
+    #[must_use]
+    pub fn umask_of_caller(mut self) -> Self {
+        sys::child::begin_with_umask(&mut self.command, umask::of_caller());
         self
     }
 

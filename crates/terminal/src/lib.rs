@@ -20,6 +20,7 @@
 
 mod bar;
 mod harmless;
+pub mod help;
 mod log;
 pub mod remedy;
 pub mod report;
@@ -32,7 +33,6 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use baserock::extension::{Environment, error_line};
-use nix::sys::stat::{Mode, umask};
 
 pub use bar::Bar;
 pub use harmless::harmless;
@@ -42,7 +42,7 @@ pub use volume::VolumeArguments;
 
 /// Runs a program. A signal ends it in order, an error becomes one line with its remedy, and a closed pipe is a quiet success.
 pub fn main(remedies: Remedies, run: impl FnOnce() -> Result<()>) -> ExitCode {
-    begin();
+    system::umask::set_aside();
     log::start(None);
     match system::signal::catch().map_err(anyhow::Error::from).and_then(|()| run()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -60,11 +60,6 @@ pub fn print(text: &str) -> Result<()> {
     stdout.write_all(text.as_bytes())?;
     stdout.flush()?;
     Ok(())
-}
-
-/// Sets the umask, so that new files get the modes in the code, whatever the umask of the caller is.
-fn begin() {
-    umask(Mode::from_bits_truncate(0o022));
 }
 
 fn report(error: &anyhow::Error, remedies: Remedies) {
@@ -98,10 +93,14 @@ pub fn extension<const N: usize>(
     remedies: Remedies,
     run: impl FnOnce([PathBuf; N], &Environment, &Show) -> system::Result<()>,
 ) -> ExitCode {
-    begin();
+    system::umask::set_aside();
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    let usage = format!("usage: {} {} (parameters come from the environment)", program(), names.join(" "));
+    if let Some(code) = answered(&arguments, &usage, remedies) {
+        return code;
+    }
     let Ok(arguments) = <[PathBuf; N]>::try_from(arguments) else {
-        complain(&format!("usage: {} {} (parameters come from the environment)", program(), names.join(" ")));
+        complain(&usage);
         return ExitCode::from(2);
     };
     let environment: Environment = std::env::vars_os().collect();
@@ -114,6 +113,19 @@ pub fn extension<const N: usize>(
     let outcome = system::signal::catch().and_then(|()| run(arguments, &environment, &show));
     drop(show);
     outcome.map_or_else(|error| failed(&error, remedies), |()| ExitCode::SUCCESS)
+}
+
+/// Answers the question for help or the version, which is the only argument; `None` if there is no such question.
+pub fn answered(arguments: &[PathBuf], usage: &str, remedies: Remedies) -> Option<ExitCode> {
+    match help::answer(arguments, usage) {
+        Ok(None) => None,
+        Ok(Some(text)) => {
+            // If nobody reads the answer, nobody misses it.
+            let _gone = print(&text);
+            Some(ExitCode::SUCCESS)
+        }
+        Err(error) => Some(failed(&error, remedies)),
+    }
 }
 
 fn failed(error: &system::Error, remedies: Remedies) -> ExitCode {

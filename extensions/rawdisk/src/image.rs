@@ -13,7 +13,7 @@ use system::dir::Dir;
 use system::error::{Error, Result, if_exists};
 use system::step::change;
 use system::undo::{Undo, tidy};
-use system::{atomic, lock};
+use system::{atomic, lock, umask};
 
 /// An image that is being made. Until it is published it disappears with the process, even after `kill -9`.
 ///
@@ -35,7 +35,9 @@ impl NewImage {
         }
         let dir = Dir::open(directory(place))?;
         let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
-        let made = change("create", place, || openat(&dir, ".", flags, Mode::from_bits_truncate(0o644)));
+        let made = change("create", place, || {
+            openat(&dir, ".", flags, Mode::from_bits_truncate(umask::for_caller(0o644)))
+        });
         let image = match made {
             Ok(file) => NewImage { file: File::from(file), dir, place: place.to_owned(), temporary: None },
             // Kernels that do not know such files say that the directory is one.
@@ -57,7 +59,7 @@ impl NewImage {
             lock::refuse_opened(&left, &dir.shown(&name))?;
             dir.remove_file(&name)?;
         }
-        let file = dir.create(&name, 0o644)?;
+        let file = dir.create(&name, umask::for_caller(0o644))?;
         Ok(NewImage { file, dir, place: place.to_owned(), temporary: Some(name) })
     }
 

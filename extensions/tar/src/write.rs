@@ -8,7 +8,7 @@ use baserock::extension::Environment;
 use system::dir::Dir;
 use system::observer::Observer;
 use system::process::Program;
-use system::{Error, Result, atomic};
+use system::{Error, Result, atomic, umask};
 
 use crate::location::compression;
 
@@ -49,7 +49,7 @@ pub fn write(tree: &Path, location: &Path, environment: &Environment, observer: 
     let name = name.ok_or_else(|| Error::refused(format!("{}: name it in UTF-8", location.display())))?;
     atomic::replace(&folder, name, |temporary| {
         // The file is new and open, so nobody who can write to the folder leads the archive elsewhere.
-        let file = folder.create(temporary, 0o666)?;
+        let file = folder.create(temporary, umask::for_caller(0o644))?;
         archive(tree, location, &file)?;
         atomic::sync(&file, location)
     })

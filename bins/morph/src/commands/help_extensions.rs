@@ -2,10 +2,10 @@ use std::io::{self, Write};
 
 use anyhow::{Result, bail};
 use baserock::extension::Environment;
+use baserock_terminal::help;
 use clap::Args;
 
 use crate::extensions::ListedExtension;
-use crate::help;
 use crate::nearest;
 use crate::repository::Repository;
 use crate::settings::Places;

@@ -132,7 +132,8 @@ impl Image {
                     other.removes().is_none()
                         && (below(&other.name)
                             || (other.kind == b'1' && below(&other.link))
-                            || (other.kind == b'2' && one.name.starts_with(&format!("{}/", other.name))))
+                            || (matches!(other.kind, b'1' | b'2')
+                                && one.name.starts_with(&format!("{}/", other.name))))
                 })
             })
         })
@@ -163,6 +164,10 @@ impl Image {
                     .any(|text| why.contains(text)) =>
             {
                 Some("no folder on the way")
+            }
+            // A whiteout behind a loop of links removes nothing.
+            Difference::Failed(why) if why.contains("too many levels of symbolic links") => {
+                Some("a loop of links")
             }
             // umoci removes the name first, and then finds nothing to link to.
             Difference::Failed(why)

@@ -2,8 +2,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::{ForkResult, Pid};
 
 use super::{Plain, ioctl};
@@ -19,6 +22,17 @@ pub fn fork() -> io::Result<Option<Pid>> {
         ForkResult::Parent { child } => Some(child),
         ForkResult::Child => None,
     })
+}
+
+/// Lets the program begin with this umask. New programs only: it holds for the process that is made.
+pub fn begin_with_umask(command: &mut Command, mask: Mode) {
+    // SAFETY: between fork and exec there is one call of the kernel, which takes a number.
+    unsafe {
+        command.pre_exec(move || {
+            umask(mask);
+            Ok(())
+        });
+    }
 }
 
 /// Ends this process at once. Nothing is dropped: what there is to clean up belongs to the process that was there before.
