@@ -16,6 +16,33 @@ use tempfile::TempDir;
 
 use crate::inputs;
 
+/// The firmware of a machine, and with it the processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firmware {
+    /// BIOS of an x86-64 machine.
+    Bios,
+    /// UEFI of an x86-64 machine.
+    Uefi,
+}
+
+impl Firmware {
+    /// QEMU with this firmware; what the firmware writes stays in `place`.
+    fn machine(self, place: &Path) -> Command {
+        let mut command = Command::new("qemu-system-x86_64");
+        // No device and no instruction that only costs a boot the time to load its driver, nor a processor that kernels must protect from
+        // itself at each call.
+        command.args(["-cpu", "Nehalem,vendor=AuthenticAMD"]);
+        if self == Firmware::Uefi {
+            let variables = place.join("variables");
+            fs::copy("/usr/share/OVMF/OVMF_VARS_4M.fd", &variables).expect("OVMF (Debian package ovmf)");
+            let flash = |unit: u32, rest: &str| format!("if=pflash,format=raw,unit={unit},{rest}");
+            command.args(["-drive", &flash(0, "readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd")]);
+            command.args(["-drive", &flash(1, &format!("file={}", variables.display()))]);
+        }
+        command
+    }
+}
+
 /// A running machine; killed, as by a power cut, when this is dropped.
 pub struct Machine {
     qemu: Child,
@@ -41,11 +68,16 @@ impl Machine {
 
     /// Starts a machine with more options for QEMU.
     pub fn start_with(disk: &Path, options: &[&str]) -> Machine {
+        Machine::start_by(Firmware::Bios, disk, options)
+    }
+
+    /// Starts a machine with this firmware.
+    pub fn start_by(firmware: Firmware, disk: &Path, options: &[&str]) -> Machine {
         let place = tempfile::tempdir().expect("a temporary directory");
         let port = free_port();
         let format = if disk.extension().is_some_and(|end| end == "qcow2") { "qcow2" } else { "raw" };
         // What the machine has flushed need not outlive this machine, only QEMU.
-        let drive = format!("file={},format={format},if=virtio,cache=unsafe", disk.display());
+        let drive = format!("file={},format={format},if=none,id=disk,cache=unsafe", disk.display());
         let serial = format!(
             "socket,id=serial,path={},server=on,wait=off,logappend=on,logfile={}",
             place.path().join("serial").display(),
@@ -53,24 +85,24 @@ impl Machine {
         );
         let network = format!("user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{port}-:22");
         let errors = File::create(place.path().join("errors")).expect("a file for QEMU's words");
-        let mut command = Command::new("qemu-system-x86_64");
+        let mut command = firmware.machine(place.path());
         command
-            // No device and no instruction that only costs a boot the time to load its driver, nor a processor that kernels must protect from
-            // itself at each call.
-            .args([
-                "-accel",
-                "tcg,thread=multi",
-                "-cpu",
-                "Nehalem,vendor=AuthenticAMD",
-                "-m",
-                "1024",
-                "-smp",
-                "1",
-            ])
+            .args(["-accel", "tcg,thread=multi", "-m", "1024", "-smp", "1"])
             .args(["-nodefaults", "-vga", "none", "-display", "none", "-monitor", "none", "-no-user-config"])
             // A machine that resets gets a new process: in the old one, later boots were seen to take up to three times as long.
             .arg("-no-reboot")
-            .args(["-drive", &drive, "-nic", &network, "-chardev", &serial, "-serial", "chardev:serial"])
+            .args([
+                "-drive",
+                &drive,
+                "-device",
+                "virtio-blk-pci,drive=disk,bootindex=0",
+                "-nic",
+                &network,
+                "-chardev",
+                &serial,
+                "-serial",
+                "chardev:serial",
+            ])
             .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

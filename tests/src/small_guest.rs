@@ -8,7 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::inputs::{self, Debian};
-use crate::machine::Machine;
+use crate::machine::{Firmware, Machine};
 use crate::programs::{run, shell};
 
 /// A tree that boots the small guest.
@@ -135,7 +135,12 @@ fn wanted(dependencies: &str) -> Vec<String> {
 
 /// Boots the disk, which the guest changes, until it has said what it finds.
 pub fn boot(disk: &Path) -> Result<Said, String> {
-    let mut machine = Machine::start_with(disk, &["-no-reboot"]);
+    boot_by(Firmware::Bios, disk)
+}
+
+/// Boots the disk by this firmware, until the guest has said what it finds.
+pub fn boot_by(firmware: Firmware, disk: &Path) -> Result<Said, String> {
+    let mut machine = Machine::start_by(firmware, disk, &["-no-reboot"]);
     machine.wait_for_end();
     let serial = machine.serial();
     let said = |line: &str| {

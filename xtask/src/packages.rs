@@ -33,6 +33,8 @@ pub const TESTS: &[&str] = &[
     "libcap2-bin",
     "lz4",
     "lzip",
+    "grub-common",
+    "grub-efi-amd64-bin",
     "minisign",
     "openssl",
     "procps",
@@ -49,6 +51,7 @@ pub const TESTS: &[&str] = &[
     "openssh-client",
     "qemu-system-common",
     "openssh-server",
+    "ovmf",
     "qemu-system-x86",
     "qemu-utils",
 ];

@@ -292,6 +292,12 @@ pub enum Refusal {
         /// The longest possible, in bytes.
         most: usize,
     },
+    /// The disk has no EFI system partition.
+    #[error("the disk of {} has no EFI system partition", volume.display())]
+    NoEsp {
+        /// The volume, as the user names it.
+        volume: PathBuf,
+    },
     /// The machine lacks the boot loader, or a part of it.
     #[error("{what} not installed")]
     NoBootLoader {

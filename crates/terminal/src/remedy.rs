@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use baserock::etc::EtcPath;
+use baserock::operations::boot_loader::grub::Installed;
 use baserock::refusal::BootFile;
 use baserock::{ExistingLabel, Refusal};
 use system::Error;
@@ -158,4 +159,17 @@ mod tests {
             "mkfs.vfat is not installed; install the Debian package dosfstools (apt-get install dosfstools)";
         assert_eq!(line(&error, none), expected);
     }
+}
+
+/// What to say of a loader that firmware does not start by itself, because one of somebody else is in its place.
+pub fn not_started(installed: &Installed) -> Option<String> {
+    let other = installed.other.as_ref()?;
+    let (disk, number) = &installed.disk;
+    Some(format!(
+        "the firmware starts {}, which stays; to have it start GRUB, run on that machine: \
+         efibootmgr --create --disk {} --part {number} --label Baserock --loader '\\{}'",
+        other.display(),
+        disk.display(),
+        installed.path.display().to_string().replace('/', "\\")
+    ))
 }

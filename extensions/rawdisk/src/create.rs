@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use baserock::boot::Parameters;
+use baserock::boot::parameters::MenuFormat;
 use baserock::extension::Environment;
 use baserock::label::Label;
 use baserock::layout::{self, MOUNTS, ORIG, PRIVATE};
-use baserock::operations::{self, Deploy, boot_loader, deploy, loader_limits, manifest};
+use baserock::operations::boot_loader::{extlinux, grub};
+use baserock::operations::{self, Deploy, deploy, loader_limits, manifest};
+use baserock::rootfs::architecture::architecture;
 use baserock::volume::{Location, Opening, Purpose, Volume};
+use baserock_terminal::remedy::not_started;
 use delta::Manifest;
 use delta::scan::{ReadAll, scan_with};
 use system::btrfs;
@@ -24,6 +28,7 @@ use system::partitions::{self, SECTOR};
 use crate::disk::{Disk, Partitioned};
 use crate::identity::Identity;
 use crate::layout::PlacedFile;
+use crate::loader::Loader;
 use crate::options::Options;
 use crate::target::Target;
 use crate::tree::{self, Measure};
@@ -35,6 +40,8 @@ struct Plan<'a> {
     measure: Measure,
     disk: Disk,
     parameters: Parameters,
+    loader: Loader,
+    grub: Option<grub::Parts>,
     raw_files: Vec<PlacedFile>,
     identity: Identity,
     options: &'a Options,
@@ -52,8 +59,8 @@ pub fn create(
     let begun = SystemTime::now();
     let plan = Plan::new(tree, location, options, environment)?;
     let volume = plan.disk.volume();
-    if let Some(limit) =
-        loader_limits::of_size(volume.end - volume.start).filter(|_| plan.disk.extlinux_reads_volume(options))
+    if let Some(limit) = loader_limits::of_size(volume.end - volume.start)
+        .filter(|_| plan.disk.extlinux_reads_volume(plan.loader))
     {
         observer.warn(limit);
     }
@@ -79,9 +86,15 @@ pub fn create(
     if let Some(epoch) = options.epoch {
         clamp::times(&volume, begun, epoch)?;
     }
-    if options.install_extlinux {
+    if plan.loader.has_extlinux() {
         observer.phase("installing extlinux");
-        boot_loader::install(&volume)?;
+        extlinux::install(&volume)?;
+    }
+    if let Some(parts) = &plan.grub {
+        observer.phase("installing GRUB");
+        if let Some(words) = not_started(&grub::install(&volume, parts)?) {
+            observer.warn(words);
+        }
     }
     observer.phase(format!("writing everything to {}", location.display()));
     volume.close()?;
@@ -98,29 +111,45 @@ fn open(path: PathBuf, purpose: Purpose) -> Result<Volume> {
 impl<'a> Plan<'a> {
     fn new(tree: &Path, location: &'a Path, options: &'a Options, environment: &Environment) -> Result<Self> {
         let tree = tree::open(tree)?;
-        let disk = Disk::new(location, options)?;
-        let parameters = Parameters::from_environment(environment)?;
+        let loader = Loader::of(options, &tree)?;
+        let disk = Disk::new(location, options, loader)?;
+        let mut parameters = Parameters::from_environment(environment)?;
+        let grub = loader.has_grub().then(|| grub_parts(&tree)).transpose()?;
+        if grub.is_some() {
+            parameters.menu.get_or_insert(MenuFormat::Extlinux);
+        }
         deploy::check_tree(&tree, &parameters, false)?;
         let raw_files = disk.partitioned.as_ref().map_or(Ok(Vec::new()), |parts| {
             parts.layout.place_files(&parts.file, disk.size, |file| raw::size(&tree, &file.file))
         })?;
-        if let Some(parts) = disk.partitioned.as_ref().filter(|_| options.install_extlinux) {
+        if let Some(parts) = disk.partitioned.as_ref().filter(|_| loader.has_extlinux()) {
             table::boot_code(parts.file.table, &tree)?;
         }
         let measure = tree::measure(&tree)?;
         let volume = disk.volume();
         refuse_too_small(volume.end - volume.start, &measure, disk.partitioned.is_some())?;
         let identity = Identity::new(options.epoch, &measure.digest);
-        Ok(Plan { tree, measure, disk, parameters, raw_files, identity, options, shown: location })
+        Ok(Plan {
+            tree,
+            measure,
+            disk,
+            parameters,
+            loader,
+            grub,
+            raw_files,
+            identity,
+            options,
+            shown: location,
+        })
     }
 
     /// Writes the partition table and the boot code.
     fn partition(&self, target: &Target) -> Result<()> {
         let Some(parts) = &self.disk.partitioned else { return Ok(()) };
-        let bootable = parts.bootable(self.options.install_extlinux);
+        let bootable = parts.bootable(self.loader.has_extlinux());
         let mut file = target.file().try_clone().or_cannot("open", self.shown)?;
         table::write(&mut file, self.shown, &parts.layout, bootable, &self.identity)?;
-        if self.options.install_extlinux {
+        if self.loader.has_extlinux() {
             table::write_boot_code(&file, self.shown, parts.file.table, &self.tree)?;
         }
         // The id of the disk is what the file has in its place, and the names of partitions are made of it.
@@ -177,6 +206,16 @@ impl<'a> Plan<'a> {
         copier.left_out().name(observer);
         Ok(manifest)
     }
+}
+
+fn grub_parts(tree: &Dir) -> Result<grub::Parts> {
+    let architecture = architecture(tree)?.ok_or_else(|| {
+        Error::refused(format!(
+            "cannot tell for which processor {} is: it has no program of its own; set BOOTLOADER_INSTALL=none",
+            tree.shown("").display()
+        ))
+    })?;
+    grub::parts(tree, architecture)
 }
 
 fn refuse_too_small(size: u64, measure: &Measure, partitioned: bool) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use baserock::operations::boot_loader;
+use baserock::operations::boot_loader::extlinux;
 use baserock::volume::Kind;
 use baserock::yaml;
 use system::error::{Error, Result};
@@ -11,6 +11,7 @@ use system::file;
 use system::partitions::SECTOR;
 
 use crate::layout::{Layout, Placed};
+use crate::loader::Loader;
 use crate::options::Options;
 use crate::partition_file::PartitionFile;
 use crate::target;
@@ -35,7 +36,7 @@ pub struct Partitioned {
 
 impl Disk {
     /// The disk at the location. Nothing is changed.
-    pub fn new(location: &Path, options: &Options) -> Result<Self> {
+    pub fn new(location: &Path, options: &Options, loader: Loader) -> Result<Self> {
         let (size, sector) = if target::is_device(location) {
             target::check_device(location, options.force)?;
             target::size_of_device(location)?
@@ -43,17 +44,24 @@ impl Disk {
             refuse_existing(location)?;
             (options.required_size()?, SECTOR)
         };
-        if options.install_extlinux && sector != SECTOR {
+        if loader.has_extlinux() && sector != SECTOR {
             return Err(Error::refused(format!(
                 "{} has sectors of {sector} bytes, and BIOS machines boot only from sectors of {SECTOR} bytes; \
-                 set BOOTLOADER_INSTALL=none, and boot it by other means",
+                 set BOOTLOADER_INSTALL=grub-efi, or none and boot it by other means",
                 location.display()
             )));
         }
-        let partitioned = options.partitioning.then(|| partitioned(options, size, sector)).transpose()?;
+        let is_partitioned = options.partitioning || loader.has_grub();
+        let partitioned = is_partitioned.then(|| partitioned(options, loader, size, sector)).transpose()?;
         let disk = Disk { size, partitioned };
-        if options.install_extlinux {
-            boot_loader::check(disk.loader_kind())?;
+        if loader.has_extlinux() {
+            extlinux::check(disk.loader_kind())?;
+        }
+        if loader.has_grub() && disk.loader_kind() != Kind::Volume {
+            return Err(Error::refused(
+                "GRUB reads the kernels from the volume; leave out the partition of /boot, \
+                 or set BOOTLOADER_INSTALL=extlinux or none",
+            ));
         }
         Ok(disk)
     }
@@ -65,8 +73,8 @@ impl Disk {
     }
 
     /// Whether extlinux has to read the volume itself.
-    pub fn extlinux_reads_volume(&self, options: &Options) -> bool {
-        options.install_extlinux && self.loader_kind() == Kind::Volume
+    pub fn extlinux_reads_volume(&self, loader: Loader) -> bool {
+        loader.has_extlinux() && self.loader_kind() == Kind::Volume
     }
 
     /// The kind of filesystem that the boot loader reads.
@@ -94,10 +102,19 @@ impl Partitioned {
     }
 }
 
-fn partitioned(options: &Options, size: u64, sector: u64) -> Result<Partitioned> {
+fn partitioned(options: &Options, loader: Loader, size: u64, sector: u64) -> Result<Partitioned> {
     let file = match &options.partition_file {
-        None => PartitionFile::default_layout(),
-        Some(path) => PartitionFile::parse(&file::read_text(path, yaml::MOST)?, path)?,
+        None => PartitionFile::default_layout(loader.has_grub()),
+        Some(path) => {
+            let file = PartitionFile::parse(&file::read_text(path, yaml::MOST)?, path)?;
+            if loader.has_grub() && file.esp().is_none() {
+                return Err(Error::malformed(
+                    path,
+                    "GRUB needs an EFI system partition: give one fdisk_type 0xef, filesystem vfat and size 64M",
+                ));
+            }
+            file
+        }
     };
     let layout = Layout::new(&file, size, sector)?;
     Ok(Partitioned { file, layout })

@@ -51,6 +51,7 @@ pub fn make(
             let [a, b, c, d] = identity.serial(&purpose)?;
             let make = Program::new("mkfs.vfat").package("dosfstools");
             let make = if epoch.is_some() { make.arg("--invariant") } else { make };
+            let make = if needs_fat32(placed, sector) { make.args(["-F", "32"]) } else { make };
             let serial = format!("{a:02x}{b:02x}{c:02x}{d:02x}");
             // The boot loader in the partition must know the partition's offset on the disk.
             make.args(["-i", &serial, "-h", &(placed.bytes().start / sector).to_string()])
@@ -59,6 +60,11 @@ pub fn make(
         other => Program::new(format!("mkfs.{other}")),
     };
     program.arg(device).run().map(drop)
+}
+
+/// Some firmware knows no other FAT. A FAT32 has at least 65,525 clusters of a sector.
+fn needs_fat32(placed: &Placed, sector: u64) -> bool {
+    placed.partition.is_esp() && placed.size() >= 65_600 * sector
 }
 
 fn is_boot(placed: &Placed) -> bool {

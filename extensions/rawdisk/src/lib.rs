@@ -9,6 +9,7 @@ mod first_boot;
 mod identity;
 mod image;
 pub mod layout;
+mod loader;
 mod machine;
 mod mounts;
 mod options;
@@ -29,6 +30,7 @@ use system::observer::Observer;
 pub use remedies::remedies;
 
 use disk::Disk;
+use loader::Loader;
 use options::Options;
 
 /// Writes the root filesystem `tree` to `location`, as the environment says.
@@ -45,6 +47,6 @@ pub fn check(location: &Path, environment: &Environment) -> Result<()> {
     let options = Options::new(environment)?;
     match &options.upgrade {
         Some(label) => upgrade::check(location, label),
-        None => Disk::new(location, &options).map(drop),
+        None => Disk::new(location, &options, options.loader.unwrap_or(Loader::Extlinux)).map(drop),
     }
 }

@@ -6,6 +6,8 @@ use baserock::extension::Environment;
 use baserock::label::Label;
 use system::error::{Error, Result};
 
+use crate::loader::Loader;
+
 /// The parameters of rawdisk, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -13,8 +15,8 @@ pub struct Options {
     pub upgrade: Option<Label>,
     /// Size of a new image, bytes.
     pub disk_size: Option<u64>,
-    /// Whether extlinux is installed.
-    pub install_extlinux: bool,
+    /// The boot loaders that are installed; `None` leaves the choice to the tree.
+    pub loader: Option<Loader>,
     /// Whether the disk has partitions.
     pub partitioning: bool,
     /// The path of the partition file.
@@ -43,7 +45,7 @@ impl Options {
         Ok(Options {
             upgrade: upgrade(environment)?,
             disk_size: environment.size("DISK_SIZE")?,
-            install_extlinux: install_extlinux(environment)?,
+            loader: environment.text("BOOTLOADER_INSTALL")?.map(Loader::parse).transpose()?,
             partitioning,
             partition_file,
             force: environment.boolean("FORCE", false)?,
@@ -72,14 +74,6 @@ fn upgrade(environment: &Environment) -> Result<Option<Label>> {
     })
 }
 
-fn install_extlinux(environment: &Environment) -> Result<bool> {
-    match environment.text("BOOTLOADER_INSTALL")? {
-        None | Some("extlinux") => Ok(true),
-        Some("none") => Ok(false),
-        Some(other) => Err(Error::refused(format!("BOOTLOADER_INSTALL is {other:?}; use extlinux or none"))),
-    }
-}
-
 fn epoch(environment: &Environment) -> Result<Option<u64>> {
     let Some(text) = environment.text("SOURCE_DATE_EPOCH")? else { return Ok(None) };
     let bad = || Error::refused(format!("SOURCE_DATE_EPOCH is {text:?}; use seconds since 1970"));
@@ -97,7 +91,7 @@ mod tests {
     #[test]
     fn the_defaults_make_an_unpartitioned_image() {
         let default = options(&[]).unwrap();
-        assert!(default.install_extlinux && !default.partitioning && !default.force && !default.merge_etc);
+        assert!(default.loader.is_none() && !default.partitioning && !default.force && !default.merge_etc);
         assert_eq!((default.upgrade.clone(), default.epoch), (None, None));
         assert!(default.required_size().unwrap_err().to_string().contains("DISK_SIZE"));
         assert_eq!(options(&[("DISK_SIZE", "2g")]).unwrap().required_size().unwrap(), 2 << 30);

@@ -78,6 +78,10 @@ pub struct RawFile {
 pub const ROOT_FILESYSTEM: &str = "btrfs";
 /// The default type of a partition.
 const DEFAULT_KIND: u8 = 0x81;
+/// The type of an EFI system partition in an MBR.
+const ESP_KIND: u8 = 0xef;
+/// The size of an EFI system partition, bytes: a FAT32 with room for several loaders.
+const ESP_SIZE: u64 = 64 << 20;
 /// The default start of the first partition, sectors.
 const DEFAULT_START: u64 = 2048;
 
@@ -89,10 +93,20 @@ impl PartitionFile {
         Ok(file)
     }
 
-    /// The layout without a partition file: one bootable btrfs that fills the disk.
-    pub fn default_layout() -> Self {
-        let root = Partition {
+    /// The layout without a partition file: one bootable btrfs that fills the disk; before it an EFI system partition if GRUB is to be on it.
+    pub fn default_layout(has_esp: bool) -> Self {
+        let esp = Partition {
             number: 1,
+            size: Size::Bytes(ESP_SIZE),
+            kind: Some(ESP_KIND),
+            filesystem: Some("vfat".into()),
+            description: Some("EFI".into()),
+            boot: false,
+            mountpoint: None,
+            raw_files: Vec::new(),
+        };
+        let root = Partition {
+            number: if has_esp { 2 } else { 1 },
             size: Size::Fill,
             kind: Some(DEFAULT_KIND),
             filesystem: Some(ROOT_FILESYSTEM.into()),
@@ -103,8 +117,8 @@ impl PartitionFile {
         };
         PartitionFile {
             start: DEFAULT_START,
-            table: Table::Mbr,
-            partitions: vec![root],
+            table: if has_esp { Table::Gpt } else { Table::Mbr },
+            partitions: if has_esp { vec![esp, root] } else { vec![root] },
             raw_files: Vec::new(),
         }
     }
@@ -122,6 +136,11 @@ impl PartitionFile {
     /// The partition that boot loaders read: `/boot` if there is one, else the root.
     pub fn boot(&self) -> Option<&Partition> {
         self.mounted_at("/boot").or_else(|| self.root())
+    }
+
+    /// The EFI system partition.
+    pub fn esp(&self) -> Option<&Partition> {
+        self.partitions.iter().find(|partition| partition.is_esp())
     }
 
     fn check(&self) -> Result<(), String> {
@@ -189,6 +208,11 @@ impl Partition {
             ));
         }
         Ok(())
+    }
+
+    /// Whether UEFI firmware looks for boot loaders on it.
+    pub fn is_esp(&self) -> bool {
+        self.kind == Some(ESP_KIND) && self.is_fat()
     }
 
     /// Whether its filesystem is FAT.

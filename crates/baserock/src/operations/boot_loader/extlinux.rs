@@ -6,8 +6,8 @@ use std::path::Path;
 use system::error::{Error, Result};
 use system::process::{self, Program};
 
-use super::boot_files;
 use crate::layout::MENU_DIR;
+use crate::operations::boot_files;
 use crate::refusal::Refusal;
 use crate::rootfs::kernel::Found;
 use crate::volume::{Kind, Volume};

@@ -1,0 +1,52 @@
+//! A disk for BIOS and for UEFI. Under UEFI GRUB reads the menu of the volume, and a version on trial is booted once.
+//!
+//! Pace: boots machines
+
+use std::fs;
+use std::path::Path;
+
+use baserock_tests::image::{Mounted, volume_offset};
+use baserock_tests::inputs::Debian;
+use baserock_tests::machine::Firmware;
+use baserock_tests::programs::{command, run};
+use baserock_tests::small_guest::{self, Tree};
+use baserock_tests::trees::memory;
+use baserock_tests::version::manage_at;
+
+const TRY: [&str; 3] = ["try", "devel", "--without-units"];
+
+/// The label of what boots.
+fn boots(disk: &Path, firmware: Firmware) -> String {
+    small_guest::boot_by(firmware, disk).unwrap().label
+}
+
+#[test]
+fn one_disk_boots_by_bios_and_by_uefi_and_comes_back_from_a_trial() {
+    let (factory, devel) = (Tree::new(Debian::Release, "first"), Tree::new(Debian::Updated, "second"));
+    let place = memory();
+    let disk = place.path().join("disk.img");
+    let new = [("DISK_SIZE", "640M"), ("BOOTLOADER_INSTALL", "hybrid")];
+    run(command("rawdisk-write").arg(factory.path()).arg(&disk).envs(new)).ok();
+    assert_eq!(boots(&disk, Firmware::Uefi), "factory");
+    assert_eq!(boots(&disk, Firmware::Bios), "factory");
+    let upgrade = [("UPGRADE", "yes"), ("VERSION_LABEL", "devel")];
+    run(command("rawdisk-write").arg(devel.path()).arg(&disk).envs(upgrade)).ok();
+    assert_eq!(boots(&disk, Firmware::Uefi), "devel");
+    manage_at(&disk, &["set-default", "factory"]).ok();
+
+    manage_at(&disk, &TRY).ok();
+    assert_eq!(boots(&disk, Firmware::Uefi), "devel");
+    assert_eq!(boots(&disk, Firmware::Uefi), "factory", "GRUB has forgotten it");
+    let list = manage_at(&disk, &["list"]).succeeded();
+    assert!(list.stderr.contains("trial of devel: the machine came back from it"), "{}", list.stderr);
+    // The next operation takes from extlinux what GRUB has booted.
+    manage_at(&disk, &["set-default", "factory"]).ok();
+    assert_eq!(boots(&disk, Firmware::Bios), "factory");
+
+    // A kernel that is no kernel: the loader goes on with the default, in the same boot.
+    manage_at(&disk, &TRY).ok();
+    let volume = Mounted::at(&disk, volume_offset(&disk), "subvolid=5");
+    fs::write(volume.path().join("systems/devel/kernel"), vec![0; 1 << 20]).unwrap();
+    drop(volume);
+    assert_eq!(boots(&disk, Firmware::Uefi), "factory");
+}
