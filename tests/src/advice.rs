@@ -39,8 +39,9 @@ fn faults(program: Option<&str>, line: &str) -> Vec<String> {
     // An extension is installed with a dot in its name.
     let program = program.map(|program| program.replace('.', "-"));
     let Some((speaker, text)) = speaker(program.as_deref(), line) else { return Vec::new() };
-    // The words of other programs, and of the runtime after a panic, are not ours.
+    // The words of other programs, what they are to be told, and the words of the runtime after a panic are not ours.
     let text = text.split(" failed (").next().unwrap_or_default();
+    let text = text.split(": efibootmgr ").next().unwrap_or_default();
     let text = text.split("run with `RUST_BACKTRACE=").next().unwrap_or_default();
     let mut faults = Vec::new();
     let mut owner = None;

@@ -1,5 +1,6 @@
 //! The program's arguments, one file for each command. They are a library so that the man page and completions are made from them too.
 
+mod boot_loader;
 mod default;
 mod deploy;
 mod finish;
@@ -56,6 +57,7 @@ enum Command {
     GetDefault(default::GetDefault),
     GetRunning(default::GetRunning),
     Verify(verify::Verify),
+    InstallBootloader(boot_loader::InstallBootloader),
 }
 
 impl Arguments {
@@ -80,6 +82,7 @@ impl Arguments {
             Command::Confirm(confirm) => self.change(|volume| confirm.run(volume)),
             Command::Abandon(abandon) => self.change(|volume| abandon.run(volume)),
             Command::WatchTrial(watch) => watch.run(&|purpose| self.open(purpose)),
+            Command::InstallBootloader(install) => self.change(|volume| install.run(volume)),
             Command::Finish(finish) => self.change(|volume| finish.run(volume)),
         }
     }

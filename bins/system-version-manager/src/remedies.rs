@@ -20,7 +20,13 @@ pub fn remedies(error: &Error) -> Option<String> {
         Refusal::TrialNotRunning { .. } => {
             "restart the machine, or call it off (system-version-manager abandon)".to_owned()
         }
-        Refusal::NoOneShot { .. } => "use set-default, and stay at the console when it boots".to_owned(),
+        Refusal::NoOneShot { .. } => {
+            "install one (system-version-manager install-bootloader), or use set-default and stay at the console when it boots".to_owned()
+        }
+        Refusal::NoEsp { .. } => {
+            "make one: a partition of the type EFI system, of 64 MiB, with mkfs.vfat -F 32".to_owned()
+        }
+        Refusal::NoBootLoader { package, .. } => remedy::install(package),
         Refusal::NoTrialUnit { .. } => {
             "install the units for trials in its tree, or use --without-units and confirm it yourself"
                 .to_owned()

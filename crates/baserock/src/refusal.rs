@@ -298,6 +298,16 @@ pub enum Refusal {
         /// The volume, as the user names it.
         volume: PathBuf,
     },
+    /// The EFI system partition has no room for a loader.
+    #[error("the EFI system partition of {} has {} KiB free, and the loader needs {} KiB", disk.display(), free >> 10, needed >> 10)]
+    EspFull {
+        /// The disk.
+        disk: PathBuf,
+        /// The bytes that are needed.
+        needed: u64,
+        /// The free bytes.
+        free: u64,
+    },
     /// The machine lacks the boot loader, or a part of it.
     #[error("{what} not installed")]
     NoBootLoader {

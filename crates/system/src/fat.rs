@@ -103,6 +103,17 @@ impl Mirror {
         change("sync", &self.device, || File::open(&self.device).and_then(|device| device.sync_all()))
     }
 
+    /// The free bytes of the FAT.
+    pub fn room(&self) -> Result<u64> {
+        let output = self.tool("mdir").arg("::/").run()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let free = text.lines().find_map(|line| line.trim().strip_suffix("bytes free"));
+        let digits = free.map(|free| free.chars().filter(char::is_ascii_digit).collect::<String>());
+        digits
+            .and_then(|digits| digits.parse().ok())
+            .ok_or_else(|| Error::malformed(&self.device, "mdir does not say how much is free"))
+    }
+
     /// The error, or the kernel's one for a lack of space if that is what mtools say.
     fn or_full(&self, error: Error) -> Error {
         match error {

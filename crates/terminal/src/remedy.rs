@@ -1,9 +1,8 @@
 //! Remedies for errors. Libraries tell what happened. Only a program knows its options, commands and variables, and adds a remedy.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use baserock::etc::EtcPath;
-use baserock::operations::boot_loader::grub::Installed;
 use baserock::refusal::BootFile;
 use baserock::{ExistingLabel, Refusal};
 use system::Error;
@@ -53,6 +52,9 @@ pub fn boot(refusal: &Refusal) -> Option<String> {
         }
         Refusal::OwnArgument { .. } => "leave it out of KERNEL_ARGS".to_owned(),
         Refusal::Unnameable { label } => format!("rename its folder, /systems/{label}"),
+        Refusal::EspFull { .. } => {
+            "remove from it what no machine boots any more, or make it larger".to_owned()
+        }
         Refusal::NoEntry { .. } => {
             "deploy it with BOOTLOADER_CONFIG_FORMAT=extlinux, or remove the versions that have one"
                 .to_owned()
@@ -161,15 +163,13 @@ mod tests {
     }
 }
 
-/// What to say of a loader that firmware does not start by itself, because one of somebody else is in its place.
-pub fn not_started(installed: &Installed) -> Option<String> {
-    let other = installed.other.as_ref()?;
-    let (disk, number) = &installed.disk;
-    Some(format!(
+/// What to say of a loader on partition `number` of the disk, that firmware does not start, because that of somebody else is in its place.
+pub fn not_started(loader: &Path, other: &Path, (disk, number): (&Path, u32)) -> String {
+    format!(
         "the firmware starts {}, which stays; to have it start GRUB, run on that machine: \
          efibootmgr --create --disk {} --part {number} --label Baserock --loader '\\{}'",
         other.display(),
         disk.display(),
-        installed.path.display().to_string().replace('/', "\\")
-    ))
+        loader.display().to_string().replace('/', "\\")
+    )
 }

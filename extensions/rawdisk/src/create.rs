@@ -9,7 +9,8 @@ use baserock::boot::parameters::MenuFormat;
 use baserock::extension::Environment;
 use baserock::label::Label;
 use baserock::layout::{self, MOUNTS, ORIG, PRIVATE};
-use baserock::operations::boot_loader::{extlinux, grub};
+use baserock::operations::boot_loader::extlinux;
+use baserock::operations::boot_loader::grub::{self, Installed};
 use baserock::operations::{self, Deploy, deploy, loader_limits, manifest};
 use baserock::rootfs::architecture::architecture;
 use baserock::volume::{Location, Opening, Purpose, Volume};
@@ -92,8 +93,9 @@ pub fn create(
     }
     if let Some(parts) = &plan.grub {
         observer.phase("installing GRUB");
-        if let Some(words) = not_started(&grub::install(&volume, parts)?) {
-            observer.warn(words);
+        let Installed { path, other, disk: (disk, number) } = grub::install(&volume, parts)?;
+        if let Some(other) = other {
+            observer.warn(not_started(&path, &other, (&disk, number)));
         }
     }
     observer.phase(format!("writing everything to {}", location.display()));
@@ -111,7 +113,7 @@ fn open(path: PathBuf, purpose: Purpose) -> Result<Volume> {
 impl<'a> Plan<'a> {
     fn new(tree: &Path, location: &'a Path, options: &'a Options, environment: &Environment) -> Result<Self> {
         let tree = tree::open(tree)?;
-        let loader = Loader::of(options, &tree)?;
+        let loader = Loader::of(options.loader, &tree)?;
         let disk = Disk::new(location, options, loader)?;
         let mut parameters = Parameters::from_environment(environment)?;
         let grub = loader.has_grub().then(|| grub_parts(&tree)).transpose()?;

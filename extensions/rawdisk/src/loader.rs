@@ -5,8 +5,6 @@ use baserock::rootfs::architecture::architecture;
 use system::dir::Dir;
 use system::error::{Error, Result};
 
-use crate::options::Options;
-
 /// The boot loaders that a new disk gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loader {
@@ -37,8 +35,8 @@ impl Loader {
     }
 
     /// The loader that was asked for, or else the usual one for this tree.
-    pub fn of(options: &Options, tree: &Dir) -> Result<Self> {
-        if let Some(loader) = options.loader {
+    pub fn of(asked: Option<Loader>, tree: &Dir) -> Result<Self> {
+        if let Some(loader) = asked {
             return Ok(loader);
         }
         Ok(match architecture(tree)? {

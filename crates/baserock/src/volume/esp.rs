@@ -7,7 +7,7 @@ use nix::fcntl::OFlag;
 use nix::mount::MsFlags;
 use system::atomic;
 use system::dir::Dir;
-use system::error::Result;
+use system::error::{OrCannot, Result};
 use system::fat::Mirror;
 use system::loopdev::LoopDevice;
 use system::mount::PrivateMount;
@@ -101,6 +101,17 @@ impl OpenEsp {
     /// Its number in the partition table.
     pub fn number(&self) -> u32 {
         self.number
+    }
+
+    /// The free bytes.
+    pub fn room(&self) -> Result<u64> {
+        match &self.access {
+            Access::Mirrored(mirror) => mirror.room(),
+            Access::Mounted { .. } => {
+                let stat = nix::sys::statvfs::fstatvfs(&self.dir).or_cannot("examine", self.dir.shown(""))?;
+                Ok(stat.blocks_available() * stat.fragment_size())
+            }
+        }
     }
 
     /// Writes a file of a fixed size into the place of the old one, if there is one of this size. It is on the disk when this returns.

@@ -22,6 +22,9 @@ const PACKAGE: &str = "grub-common";
 /// Where distributions have the modules of GRUB, a folder for each platform.
 const PLACES: [&str; 3] = ["usr/lib/grub", "usr/share/grub2", "usr/share/grub"];
 
+/// What the sizes of files grow by on a FAT: by their last clusters and their folders, in bytes.
+const ROUNDED: usize = 128 << 10;
+
 /// A platform that GRUB is made for.
 #[derive(Debug)]
 struct Platform {
@@ -123,6 +126,11 @@ pub fn install(volume: &Volume, parts: &Parts) -> Result<Installed> {
     let (place, other) = place(&esp, parts.platform.file)?;
     let script = grub::script(&uuid.to_string());
     let loader = make(parts, place)?;
+    // An old loader stays until the new one is whole.
+    let (needed, free) = ((loader.len() + script.len() + ROUNDED) as u64, esp.room()?);
+    if free < needed {
+        return Err(Refusal::EspFull { disk: esp.disk().to_owned(), needed, free }.into());
+    }
     // The loader is last. It has what it needs when it is there.
     if !esp.dir().has(place.join(ENVIRONMENT))? {
         esp.write(&place.join(ENVIRONMENT), &Environment::default().to_bytes())?;
