@@ -129,6 +129,26 @@ pub const UNPIN: Operation =
 /// Writing a note beside a version that is pinned.
 pub const NOTE: Operation =
     Operation { name: "note", action: Action::Manage(&["note", LABEL, "before the move"]), ..SET_DEFAULT };
+/// The label that a version gets.
+pub const MOVED: &str = "moved";
+/// Giving a version another label.
+pub const RENAME: Operation = Operation {
+    name: "rename",
+    edited: false,
+    action: Action::Manage(&["rename", LABEL, MOVED]),
+    touched: &[LABEL, MOVED],
+    ..REMOVE
+};
+/// Giving the default another label.
+pub const RENAME_DEFAULT: Operation = Operation { name: "rename-default", ..RENAME };
+/// Copying a version.
+pub const COPY: Operation = Operation {
+    name: "copy",
+    before: Extent::None,
+    action: Action::Manage(&["copy", "factory", LABEL]),
+    refusal: Some("version devel exists"),
+    ..DEPLOY
+};
 /// Trying a version. The boot loader is extlinux.
 pub const TRY: Operation =
     Operation { name: "try", action: Action::Manage(&["try", LABEL, "--without-units"]), ..SET_DEFAULT };
@@ -173,7 +193,7 @@ pub const SET_DEFAULT_BOOT: Operation = SET_DEFAULT.with_boot("set-default-boot"
 pub const REMOVE_BOOT: Operation = REMOVE.with_boot("remove-boot");
 
 /// All operations on a disk that has a version: on a volume, and with a `/boot` beside it.
-pub static ALL: [Operation; 24] = [
+pub static ALL: [Operation; 30] = [
     DEPLOY,
     DEPLOY_BOOT,
     SET_DEFAULT,
@@ -186,6 +206,12 @@ pub static ALL: [Operation; 24] = [
     ABANDON,
     REMOVE,
     REMOVE_BOOT,
+    RENAME,
+    RENAME.with_boot("rename-boot"),
+    RENAME_DEFAULT,
+    RENAME_DEFAULT.with_boot("rename-default-boot"),
+    COPY,
+    COPY.with_boot("copy-boot"),
     PRUNE,
     PIN,
     UNPIN,
@@ -239,9 +265,14 @@ impl Operation {
         (self.before, self.after) == (Extent::Whole, Extent::None)
     }
 
+    /// Whether it gives a version another label. It can stop while both are there, with the same content.
+    pub fn renames(&self) -> bool {
+        self.action == RENAME.action
+    }
+
     /// Whether it adds a version and then chooses it. It can stop between the two.
     pub fn chooses_what_it_adds(&self) -> bool {
-        (self.before, self.after) == (Extent::None, Extent::Whole)
+        [UPGRADE.action, PUSH.action].contains(&self.action)
     }
 
     /// Makes the disk that it begins with.
@@ -259,7 +290,7 @@ impl Operation {
             Extent::Part => disk::put(trees, path, LABEL),
             Extent::Whole => disk::deploy(trees, path, LABEL),
         }
-        if self.action == FINISH.action {
+        if self.action == FINISH.action || self.name.starts_with(RENAME_DEFAULT.name) {
             manage_at(path, &["set-default", LABEL]).ok();
         }
         if [TRY.action, ABANDON.action].contains(&self.action) {

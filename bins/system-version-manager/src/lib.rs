@@ -4,6 +4,7 @@ mod boot_loader;
 mod default;
 mod deploy;
 mod finish;
+mod label;
 mod list;
 mod prune;
 mod remark;
@@ -44,6 +45,8 @@ enum Command {
     List(list::List),
     Deploy(deploy::Deploy),
     Remove(remove::Remove),
+    Rename(label::Rename),
+    Copy(label::Copy),
     Prune(prune::PruneVersions),
     Pin(remark::Pin),
     Unpin(remark::Unpin),
@@ -71,6 +74,8 @@ impl Arguments {
             Command::Verify(verify) => verify.run(&self.open(Purpose::Look)?),
             Command::Deploy(deploy) => self.change(|volume| deploy.run(volume)),
             Command::Remove(remove) => self.change(|volume| remove.run(volume)),
+            Command::Rename(rename) => self.change(|volume| rename.run(volume)),
+            Command::Copy(copy) => self.change(|volume| copy.run(volume)),
             Command::Prune(prune) if prune.dry_run => prune.look(&self.open(Purpose::Look)?),
             Command::Prune(prune) => self.change(|volume| prune.run(volume)),
             Command::Pin(pin) => self.change(|volume| pin.run(volume)),

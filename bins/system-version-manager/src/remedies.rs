@@ -33,6 +33,9 @@ pub fn remedies(error: &Error) -> Option<String> {
         }
         Refusal::Recorded { label } => format!("use verify {label}"),
         Refusal::AlwaysBoots { .. } => "if you are sure, use --force".to_owned(),
+        Refusal::Exists { label, .. } => {
+            format!("choose another label, or remove it first (system-version-manager remove {label})")
+        }
         Refusal::Deployed { label } => {
             format!("remove it first (system-version-manager remove {label}), or choose another label")
         }

@@ -59,6 +59,8 @@ pub const LOCK: &str = "lock";
 pub const BALLAST: &str = "ballast";
 /// In [`PRIVATE`]: reserved metadata space.
 pub const METADATA_BALLAST: &str = "metadata-ballast";
+/// In [`PRIVATE`]: the rename that was begun.
+pub const RENAMING: &str = "renaming.json";
 /// In [`PRIVATE`]: a folder for each label that is being filled.
 pub const INCOMING: &str = "incoming";
 /// In [`PRIVATE`]: the prefix for the name of a snapshot from which `/etc` is merged.

@@ -38,6 +38,7 @@ pub mod naming;
 pub mod operations;
 pub mod refusal;
 pub mod remarks;
+pub mod renaming;
 pub mod rootfs;
 pub mod volume;
 pub mod yaml;

@@ -82,6 +82,25 @@ pub fn version_of(entry: &Entry) -> Option<&str> {
     version_in(entry.kernel()?)
 }
 
+/// The menu with a version that has got another label: in its entries, and as the default.
+pub fn renamed(menu: &Menu, old: &ExistingLabel, new: &ExistingLabel) -> Menu {
+    let label = |text: &str| if text == old.as_str() { new.to_string() } else { text.to_owned() };
+    let (from, to) = (format!("{SYSTEMS}/{old}/"), format!("{SYSTEMS}/{new}/"));
+    let mut menu = menu.clone();
+    for line in menu.head.iter_mut().filter(|line| ["ontimeout", "default"].contains(&&*line.key)) {
+        line.value = label(&line.value);
+    }
+    for entry in &mut menu.entries {
+        if version_of(entry) == Some(old.as_str()) {
+            entry.label = label(&entry.label);
+            for line in &mut entry.lines {
+                line.value = line.value.replace(&from, &to);
+            }
+        }
+    }
+    menu
+}
+
 fn version_in(path: &str) -> Option<&str> {
     let path = path.trim_start_matches('/').strip_prefix(SYSTEMS)?.strip_prefix('/')?;
     // Menus of the original tools name a kernel in the version or in its `run`.

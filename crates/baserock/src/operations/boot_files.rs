@@ -12,6 +12,7 @@ use system::atomic;
 use system::btrfs;
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result, if_exists};
+use system::inode;
 use system::signal;
 use system::step::change;
 use system::sys;
@@ -82,6 +83,31 @@ pub fn put(boot: &BootPlace, dir: &Dir, name: &str, found: &Found) -> Result<()>
     atomic::replace(dir, name, |temporary| {
         finish(&copy(found, dir, temporary.as_ref(), boot.kind())?, &dir.shown(temporary), boot.kind())
     })
+}
+
+/// Gives a version the boot files of another one. On filesystems that can, these are the same files.
+pub fn duplicate(volume: &Volume, from: &ExistingLabel, to: &ExistingLabel) -> Result<()> {
+    let (boot, source) = (volume.boot(), layout::version(from));
+    let target = boot.dir().ensure_dir(SYSTEMS, 0o755)?.ensure_dir(to, 0o755)?;
+    for path in boot.files(from)? {
+        signal::check()?;
+        if boot.dir().stat_beneath(&path)?.is_some_and(|stat| inode::is_directory(&stat)) {
+            continue;
+        }
+        let inner = path.strip_prefix(&source).unwrap_or(&path);
+        let mut dir = target.duplicate()?;
+        for name in inner.parent().unwrap_or(Path::new("")) {
+            dir = dir.ensure_dir(name, 0o755)?;
+        }
+        if boot.kind() == Kind::Fat && boot.mirror().is_none() {
+            let (file, shown) = (boot.dir().file(&path)?, boot.dir().shown(&path));
+            let name = Path::new(inner.file_name().unwrap_or_default());
+            begin_copy(&Found { path: path.clone(), shown, file }, &dir, name, boot.kind())?;
+        } else {
+            boot.dir().hard_link(&path, layout::version(to).join(inner))?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes the files that [`install`] made. Some or all may be missing.
@@ -171,6 +197,29 @@ fn link_menu(boot: &BootPlace) -> Result<()> {
         return Ok(());
     }
     switch(boot, boot.dir(), |temporary| boot.dir().symlink(&target, temporary))
+}
+
+/// Commits the boot filesystem, then the volume: a version must not be on the disk before its boot files.
+pub fn commit_all(volume: &Volume) -> Result<()> {
+    if volume.boot().kind() != Kind::Volume {
+        commit(volume.boot())?;
+    }
+    btrfs::commit(volume.top())
+}
+
+/// Refuses a label that differs from another only in case if the boot files are on FAT, where both would be one name.
+pub fn refuse_case_clash(volume: &Volume, label: &ExistingLabel) -> Result<()> {
+    if volume.boot().kind() != Kind::Fat {
+        return Ok(());
+    }
+    let clash = |other: &ExistingLabel| other != label && other.as_str().eq_ignore_ascii_case(label.as_str());
+    match volume.versions()?.into_iter().map(|version| version.label).find(clash) {
+        Some(other) => Err(Error::refused(format!(
+            "version {label} differs from {other} only in upper and lower case, which /boot (FAT) cannot tell apart; \
+             choose another label"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Writes everything to the disk in a form that needs no log, because boot loaders do not replay logs.

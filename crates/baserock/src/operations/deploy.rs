@@ -29,7 +29,7 @@ use crate::rootfs::databases;
 use crate::rootfs::deployment;
 use crate::rootfs::kernel::{BootFiles, DeviceTrees, boot_files as find_boot_files};
 use crate::rootfs::shared::{Shared, shared_of};
-use crate::volume::{Kind, Survey, Volume};
+use crate::volume::{Survey, Volume};
 
 /// The options of a deployment.
 #[derive(Clone, Debug)]
@@ -97,7 +97,7 @@ fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result
     let deployed = build(volume, options, &plan, &version, &mut undo, observer)?;
     // A version that was left without a merge may have edits that nobody thinks of any more.
     etc::name_forgotten(volume, &survey.complete, plan.old.as_ref(), label, observer)?;
-    commit(volume)?;
+    boot_files::commit_all(volume)?;
     boot_files::check(volume, label)?;
     signal::check()?;
 
@@ -185,7 +185,7 @@ fn take_back(volume: &Volume, label: &ExistingLabel, version: &Dir) -> Result<()
         atomic::exchange(version, ORIG, version, marker::FROZEN)?;
     }
     marker::delete_covered(version)?;
-    commit(volume)
+    boot_files::commit_all(volume)
 }
 
 /// Fails if the tree cannot be deployed with these parameters: a kernel, initramfs or device tree is missing, or a value is wrong.
@@ -215,7 +215,7 @@ fn find_files(orig: &Dir, parameters: &Parameters, has_menu: bool) -> Result<Opt
 /// Decides about the boot files, the boot parameters, and the version from which `/etc` is merged.
 fn plan(volume: &Volume, survey: &Survey, options: &Deploy, orig: &Dir) -> Result<Plan> {
     let label = &options.label;
-    refuse_case_clash(volume, label)?;
+    boot_files::refuse_case_clash(volume, label)?;
     let old = survey.running.clone().or_else(|| survey.default.clone());
     let has_menu = survey.menu.is_some();
     let menu = survey.menu.clone().unwrap_or_default();
@@ -270,21 +270,6 @@ fn root_device(
 
 fn running_root() -> Option<String> {
     cmdline::take_apart(&std::fs::read_to_string("/proc/cmdline").ok()?).0
-}
-
-/// Refuses a label that differs from another only in case if the boot files are on FAT, where both would be one name.
-fn refuse_case_clash(volume: &Volume, label: &ExistingLabel) -> Result<()> {
-    if volume.boot().kind() != Kind::Fat {
-        return Ok(());
-    }
-    let clash = |other: &ExistingLabel| other != label && other.as_str().eq_ignore_ascii_case(label.as_str());
-    match volume.versions()?.into_iter().map(|version| version.label).find(clash) {
-        Some(other) => Err(Error::refused(format!(
-            "version {label} differs from {other} only in upper and lower case, which /boot (FAT) cannot tell apart; \
-             choose another label"
-        ))),
-        None => Ok(()),
-    }
 }
 
 /// Makes all parts of the version, including boot files and shared state. The menu does not name it yet.
@@ -369,12 +354,4 @@ fn prepare_run(volume: &Volume, orig: &Dir, run: &Dir) -> Result<Vec<Shared>> {
     state::empty_mount_points(run, places.filter_map(|line| line.target.as_deref()))?;
     databases::make_places(orig, run)?;
     Ok(shared)
-}
-
-/// Commits the boot filesystem, then the volume: a version must not be on the disk before its boot files.
-fn commit(volume: &Volume) -> Result<()> {
-    if volume.boot().kind() != Kind::Volume {
-        boot_files::commit(volume.boot())?;
-    }
-    btrfs::commit(volume.top())
 }

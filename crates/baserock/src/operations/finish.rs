@@ -5,7 +5,7 @@ use system::error::Result;
 use system::observer::Observer;
 
 use super::etc::{self, EtcMerge, MergedAgain};
-use super::{full, sweep};
+use super::{full, renaming, sweep};
 use crate::boot::trial::State;
 use crate::label::ExistingLabel;
 use crate::refusal::Refusal;
@@ -21,6 +21,7 @@ pub fn finish(volume: &Volume, observer: &dyn Observer) -> Result<MergedAgain> {
 }
 
 fn attempt(volume: &Volume, observer: &dyn Observer) -> Result<MergedAgain> {
+    renaming::settle(volume, observer)?;
     let survey = volume.survey()?;
     if let Some((_, State::Running)) = volume.trial()? {
         // What is edited during a trial stays in it until it is confirmed.

@@ -38,7 +38,7 @@ pub fn write(
         require_in(volume, survey, &versions, default)?;
         let before = survey.menu.clone().unwrap_or_default();
         let update = extlinux::update(&before, versions, default);
-        if update.menu != before || volume.boot().menu_is_detached()? {
+        if Some(&update.menu) != volume.boot().menu()?.as_ref() || volume.boot().menu_is_detached()? {
             boot_files::write_menu(volume, &update.menu.to_string())?;
         }
         for line in update.dropped {

@@ -3,6 +3,8 @@
 pub mod ballast;
 pub mod boot_files;
 pub mod boot_loader;
+pub mod copy;
+mod deletion;
 pub mod deploy;
 pub mod etc;
 pub mod finish;
@@ -19,11 +21,14 @@ mod reclaim;
 pub mod remark;
 mod removable;
 pub mod remove;
+pub mod rename;
+mod renaming;
 pub mod repair;
 pub mod set_default;
 pub mod state;
 mod sweep;
 pub mod trial;
+mod twin;
 pub mod upgrade;
 pub mod verify;
 
@@ -31,10 +36,12 @@ use system::observer::Event;
 
 use crate::json::Format;
 
+pub use copy::{Copy, copy};
 pub use deploy::{Deploy, Deployed, deploy};
 pub use finish::finish;
 pub use prune::{Prune, prune};
 pub use remove::{Remove, remove};
+pub use rename::{Rename, rename};
 pub use set_default::{SetDefault, set_default};
 pub use trial::Try;
 pub use upgrade::{Upgrade, Upgraded, upgrade};

@@ -4,13 +4,10 @@ use std::time::Duration;
 
 use system::btrfs;
 use system::error::Result;
-use system::inode;
 use system::observer::Observer;
-use system::remove;
 
-use super::{ballast, boot_files, etc, full, incoming, menu, reclaim, removable, repair};
+use super::{ballast, deletion, etc, full, menu, reclaim, removable, repair};
 use crate::label::ExistingLabel;
-use crate::layout::{BOOT_RECORD, ORIG, RUN, SYSTEMS};
 use crate::volume::Volume;
 
 /// The options of a removal.
@@ -49,22 +46,7 @@ fn attempt(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result
         menu::write(volume, &survey, default, Some(label), observer)?;
     }
     observer.phase(format!("deleting {label}"));
-    let version = volume.version_dir(label)?;
-    let mut deleted = Vec::new();
-    // Without its `run` the version is not complete. From here on it does not come back after a crash.
-    deleted.extend(remove::tree(&version, RUN)?);
-    boot_files::uninstall(volume, label)?;
-    // A damaged version can have something else in its place.
-    if version.stat_of(ORIG)?.is_some_and(|stat| inode::is_directory(&stat)) {
-        incoming::discard_made_from(volume, &version.dir(ORIG)?, &mut deleted)?;
-    }
-    // The record goes last: a version that has it and no `run` is half removed.
-    for entry in version.entries()?.iter().filter(|entry| entry.name != BOOT_RECORD) {
-        deleted.extend(remove::tree(&version, &entry.name)?);
-    }
-    deleted.extend(remove::tree(&version, BOOT_RECORD)?);
-    drop(version);
-    volume.top().dir(SYSTEMS)?.remove_dir(label)?;
+    let deleted = deletion::delete(volume, label)?;
     if !btrfs::wait_until_freed(volume.top(), &deleted, PATIENCE)? {
         observer.note(format!(
             "{label} is removed; its space will be free when nothing has its files open any more"

@@ -3,7 +3,7 @@
 use system::error::Result;
 use system::observer::Observer;
 
-use super::{ballast, menu, sweep, trial};
+use super::{ballast, menu, renaming, sweep, trial};
 use crate::boot::cmdline;
 use crate::label::ExistingLabel;
 use crate::refusal::Refusal;
@@ -12,6 +12,8 @@ use crate::volume::{Survey, Volume};
 /// Brings menu, link and ballast into order, and removes unfinished work. Every operation begins with this. Returns the survey of the
 /// volume after that.
 pub fn repair(volume: &Volume, survey: &Survey, observer: &dyn Observer) -> Result<Survey> {
+    let again = if renaming::settle(volume, observer)? { Some(volume.survey()?) } else { None };
+    let survey = again.as_ref().unwrap_or(survey);
     sweep::sweep(volume, &survey.complete)?;
     if let Some(default) = survey.default.as_ref().filter(|default| is_beyond_menus(survey, default)) {
         // The volume boots it by the link. The menu stays as it is until another one is chosen.
