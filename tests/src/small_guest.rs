@@ -1,5 +1,5 @@
 //! A guest that boots in seconds: Debian's kernel, and an initramfs that mounts the root of its command line, says on the serial line
-//! what it finds, and powers off. Kernel, modules, initramfs and root all tell their version.
+//! what it finds, and powers off, or starts the init of the root. Kernel, modules, initramfs and root all tell their version.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::inputs::{self, Debian};
 use crate::machine::{Firmware, Machine};
-use crate::programs::{run, shell};
+use crate::programs::{command, run, shell};
 
 /// A tree that boots the small guest.
 pub struct Tree {
@@ -27,8 +27,8 @@ pub struct Said {
     pub parts: [String; 3],
 }
 
-/// The modules without which there is no disk and no root.
-const MODULES: [&str; 4] = ["crc32c_generic", "virtio_pci", "virtio_blk", "btrfs"];
+/// The modules without which there is no disk, no root, and no `/boot`.
+const MODULES: [&str; 5] = ["crc32c_generic", "virtio_pci", "virtio_blk", "btrfs", "ext4"];
 /// Finds the root by the command line, and looks whether it is whole: as built, but for what deployments change.
 const INIT: &str = r#"#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -49,13 +49,36 @@ label=${flags#subvol=systems/}; label=${label%/run}
 version=/top/systems/$label
 [ -e $version/.incomplete ] && fail "$label is not complete"
 for part in bin baserock usr; do diff -r $version/orig/$part /root/$part || fail "$part is not whole"; done
-cmp $version/kernel $version/orig/boot/vmlinuz || fail "another kernel"
-cmp $version/initramfs $version/orig/boot/initramfs || fail "another initramfs"
+booted=$version
+[ -e /top/extlinux ] || { mount -o ro -t ext4 /dev/vda1 /boot || fail "mount /boot"; booted=/boot/systems/$label; }
+cmp $booted/kernel $version/orig/boot/vmlinuz || fail "another kernel"
+cmp $booted/initramfs $version/orig/boot/initramfs || fail "another initramfs"
 cmp /top/state/var/lib/thing/state /root/shipped-state || fail "the shared state"
 [ -s /root/etc/passwd ] && [ -s /root/etc/fstab ] || fail "/etc is not whole"
 say $label $(uname -r) $(cat /version) $(cat /root/usr/version) end
-umount /top /root
+umount /top
+umount /boot 2>/dev/null
+[ -e /root/etc/inittab ] && exec switch_root /root /sbin/init
+umount /root
 poweroff -f
+"#;
+
+/// What a root does that has an init: it does as its `/etc` says, and powers off once the version that runs is the default.
+const RC: &str = r#"#!/bin/sh
+mount -t proc proc /proc
+mount -t devtmpfs dev /dev
+mount -t tmpfs run /run
+mount -a
+# What fstab has for it is PARTUUID=, which busybox does not know.
+[ -b /dev/vda1 ] && mount -t ext4 /dev/vda1 /boot
+[ -e /etc/panics ] && echo c >/proc/sysrq-trigger
+true
+"#;
+const END: &str = r#"#!/bin/sh
+sleep 1
+while ps | grep -q '[b]aserock-trial confirm'; do sleep 1; done
+until [ "$(system-version-manager get-default)" = "$(system-version-manager get-running)" ]; do sleep 1; done
+exec poweroff
 "#;
 
 impl Tree {
@@ -81,6 +104,26 @@ impl Tree {
         tree
     }
 
+    /// Gives it an init of its own, and what the extension `baserock-tools` installs. Its trials are confirmed if it has `/etc/healthy`;
+    /// with `/etc/panics` it panics.
+    #[must_use]
+    pub fn with_init(self) -> Tree {
+        self.write("etc/inittab", "::sysinit:/etc/init.d/rcS\n::respawn:/etc/init.d/end\n");
+        let check = "#!/bin/sh\ntest -e /etc/healthy\n";
+        for (name, script) in
+            [("init.d/rcS", RC), ("init.d/end", END), ("baserock/trial-checks.d/health", check)]
+        {
+            self.write(&format!("etc/{name}"), script);
+            shell("chmod", &["755", text(&self.path().join("etc").join(name))]);
+        }
+        let tree = text(&self.path()).to_owned();
+        shell("chroot", &[&tree, "/bin/busybox", "--install", "-s", "/bin"]);
+        run(command("baserock-tools-configure").arg(&tree)).ok();
+        // What only debuggers read is most of it.
+        shell("sh", &["-ec", &format!("strip {tree}/usr/bin/*")]);
+        self
+    }
+
     /// Where it is.
     pub fn path(&self) -> PathBuf {
         self.place.path().join("tree")
@@ -94,7 +137,7 @@ impl Tree {
 
     fn initramfs(&self, debian: &Path, version: &str) {
         let root = self.place.path().join("initramfs");
-        for folder in ["bin", "modules", "proc", "dev", "root", "top"] {
+        for folder in ["bin", "boot", "modules", "proc", "dev", "root", "top"] {
             fs::create_dir_all(root.join(folder)).expect("a folder");
         }
         fs::copy(self.path().join("bin/busybox"), root.join("bin/busybox")).expect("busybox");
@@ -158,9 +201,9 @@ pub fn boot_by(firmware: Firmware, disk: &Path) -> Result<Said, String> {
     })
 }
 
-/// Has the menu wait a moment only for a key.
-pub fn hurry(volume: &Path) {
-    let menu = volume.join("extlinux/extlinux.conf");
+/// Has the menu wait a moment only for a key. `boot` is where it is: the top level of the volume, or a `/boot` of its own.
+pub fn hurry(boot: &Path) {
+    let menu = boot.join("extlinux/extlinux.conf");
     let text = fs::read_to_string(&menu).expect("the menu");
     assert!(text.contains("\ntimeout 50\n"), "{text}");
     fs::write(&menu, text.replace("\ntimeout 50\n", "\ntimeout 1\n")).expect("the menu");
@@ -177,7 +220,7 @@ mod tests {
     #[test]
     fn what_a_module_needs_comes_first() {
         let lines = "k/a/btrfs.ko: k/xor.ko k/libcrc32c.ko\nk/xor.ko:\nk/libcrc32c.ko:\nk/crc32c_generic.ko:\n\
-                     k/virtio_blk.ko: k/virtio_ring.ko k/virtio.ko\nk/virtio_pci.ko: k/virtio_ring.ko k/virtio.ko\n";
+                     k/virtio_blk.ko: k/virtio_ring.ko k/virtio.ko\nk/virtio_pci.ko: k/virtio_ring.ko k/virtio.ko\nk/ext4.ko: k/jbd2.ko\nk/jbd2.ko:\n";
         let order = wanted(lines).join(" ");
         assert_eq!(
             order,

@@ -5,12 +5,12 @@
 use std::fs;
 use std::path::Path;
 
-use baserock_tests::image::Mounted;
+use baserock_tests::image::{Image, Mounted, volume_offset};
 use baserock_tests::inputs::Debian;
 use baserock_tests::programs::{Done, command, run};
 use baserock_tests::small_guest::{self, Tree};
 use baserock_tests::trees::memory;
-use baserock_tests::version::manage_at;
+use baserock_tests::version::{manage, manage_at};
 
 const TRY: [&str; 3] = ["try", "devel", "--without-units"];
 
@@ -66,4 +66,73 @@ fn extlinux_boots_a_trial_once() {
     fs::write(volume.path().join("systems/devel/kernel"), vec![0; 1 << 20]).unwrap();
     drop(volume);
     assert_eq!(boots(&disk), "factory");
+}
+
+const PARTITIONS: &str = "\
+partition_table_format: mbr
+partitions:
+  - {size: 128M, fdisk_type: 0x83, filesystem: ext4, mountpoint: /boot, boot: yes}
+  - {size: fill, filesystem: btrfs, mountpoint: /}
+";
+
+/// The loader's area is in its file on ext4. The versions have busybox for an init, which runs the script for trials.
+#[test]
+fn trials_of_versions_with_a_script_and_extlinux_on_ext4() {
+    let place = memory();
+    let file = place.path().join("disk.yaml");
+    fs::write(&file, PARTITIONS).unwrap();
+    let image = Image::to_be();
+    let write = |tree: &Tree, variables: &[(&str, &str)]| {
+        let partitions = [("USE_PARTITIONING", "yes"), ("PARTITION_FILE", file.to_str().unwrap())];
+        let mut write = command("rawdisk-write");
+        run(write.args([tree.path(), image.path()]).envs(partitions).envs(variables.iter().copied())).ok();
+    };
+    write(&Tree::new(Debian::Release, "first").with_init(), &[("DISK_SIZE", "640M")]);
+    write(
+        &Tree::new(Debian::Updated, "second").with_init(),
+        &[("UPGRADE", "yes"), ("VERSION_LABEL", "devel")],
+    );
+    manage(&image, &["set-default", "factory"]).ok();
+    small_guest::hurry(image.mount_boot().unwrap().path());
+    image.wait_until_detached();
+    let etc = |change: &dyn Fn(&Path)| {
+        change(
+            &Mounted::at(&image.path(), volume_offset(&image.path()), "subvolid=5")
+                .path()
+                .join("systems/devel/run/etc"),
+        );
+        image.wait_until_detached();
+    };
+    let tries = |deadline: &str| {
+        manage(&image, &["try", "devel", "--deadline", deadline]).ok();
+        image.wait_until_detached();
+    };
+    let says_of_list = |words: &str| says(&manage(&image, &["list"]).succeeded(), words);
+
+    // A panic. The version has come up so far that its script could say so, or it has not.
+    etc(&|etc| fs::write(etc.join("panics"), "").unwrap());
+    tries("10m");
+    assert_eq!(boots(&image.path()), "devel");
+    assert_eq!(boots(&image.path()), "factory");
+    says_of_list("trial of devel: came back: it ");
+
+    // Nobody confirms it, because its check fails. The script restarts the machine at the deadline.
+    etc(&|etc| fs::remove_file(etc.join("panics")).unwrap());
+    tries("45s");
+    assert_eq!(boots(&image.path()), "devel");
+    says_of_list("trial of devel: the machine came back from it");
+
+    etc(&|etc| fs::write(etc.join("healthy"), "").unwrap());
+    tries("10m");
+    assert_eq!(boots(&image.path()), "devel");
+    assert_eq!(manage(&image, &["list"]).succeeded().stderr, "");
+    assert_eq!(manage(&image, &["get-default"]).ok(), "devel\n", "the script has confirmed it");
+    image.wait_until_detached();
+    assert_eq!(boots(&image.path()), "devel");
+
+    manage(&image, &["set-default", "factory"]).ok();
+    tries("10m");
+    fs::write(image.mount_boot().unwrap().path().join("systems/devel/kernel"), vec![0; 1 << 20]).unwrap();
+    image.wait_until_detached();
+    assert_eq!(boots(&image.path()), "factory");
 }
