@@ -15,8 +15,8 @@ use super::shape::{BOOT, Loaded, Shape};
 pub struct Expected {
     /// Where everything is.
     pub shape: Shape,
-    /// Whether the disk has extlinux.
-    pub has_loader: bool,
+    /// What extlinux was told before and after to boot once; `None` if the disk has no extlinux.
+    pub once: Option<[Option<String>; 2]>,
     /// What was on the disk before.
     pub before: Content,
     /// And after.
@@ -36,14 +36,9 @@ impl Expected {
     pub fn new(before: &Path, after: &Path) -> Result<Expected, String> {
         let shape = Shape::of(before);
         let defaults = [default(&shape.menu(before)?)?, default(&shape.menu(after)?)?];
-        let has_loader = shape.loader(before).is_some();
-        Ok(Expected {
-            has_loader,
-            before: shape.content(before)?,
-            after: shape.content(after)?,
-            defaults,
-            shape,
-        })
+        let once = |disk| shape.loader(disk).map(|area| area.once());
+        let once = once(before).zip(once(after)).map(<[_; 2]>::from);
+        Ok(Expected { once, before: shape.content(before)?, after: shape.content(after)?, defaults, shape })
     }
 
     /// Checks a disk as the power cut left it. It is mounted, so what stands in logs is replayed. Returns what it holds then.
@@ -57,8 +52,8 @@ impl Expected {
         if let Some(menu) = note(self.shape.menu(disk), faults) {
             self.menu("the menu after replay", &menu, &found, faults);
         }
-        if self.has_loader {
-            once(self.shape.loader(disk), &found, faults);
+        if let Some(told) = &self.once {
+            once(self.shape.loader(disk), told, &found, faults);
         }
         self.running(&found, faults);
         self.state(&found, faults);
@@ -141,10 +136,15 @@ impl Expected {
     }
 }
 
-/// What is booted once is a complete version, and the trial of it is recorded.
-fn once(loader: Option<Adv>, found: &Content, faults: &mut Vec<String>) {
+/// What is booted once is what was to be before or is to be after, so that no trial is booted a second time. It is a complete version, and
+/// its trial is recorded.
+fn once(loader: Option<Adv>, told: &[Option<String>; 2], found: &Content, faults: &mut Vec<String>) {
     let Some(loader) = loader else { return faults.push("extlinux would not find its area".into()) };
-    let Some(once) = loader.once() else { return };
+    let once = loader.once();
+    if !told.contains(&once) {
+        faults.push(format!("{once:?} is booted once, and not one of {told:?}"));
+    }
+    let Some(once) = once else { return };
     let label = once.split(' ').next().unwrap_or_default();
     for path in [".baserock/trial.json".to_owned(), format!("systems/{label}/boot.json")] {
         if !found.contains_key(&path) {

@@ -24,6 +24,8 @@ pub struct Node {
 const SUBVOLUME: u64 = 256;
 /// Files whose content is the tools' own and differs each time: only that they are there counts.
 const OPAQUE: [&str; 2] = ["manifest", "lock"];
+/// The record of a trial.
+const TRIAL: &str = "trial.json";
 
 /// Reads everything below `top`, which is not left.
 pub fn read(top: &Path) -> io::Result<Content> {
@@ -57,12 +59,19 @@ fn describe(place: &Path, name: &str, found: &Metadata) -> io::Result<String> {
         format!("{what} {owner}")
     } else if kind.is_file() && OPAQUE.contains(&name) {
         format!("file {owner}")
+    } else if kind.is_file() && name == TRIAL {
+        format!("file {owner} {}", without_time(&fs::read_to_string(place)?))
     } else if kind.is_file() {
         format!("file {owner} {:?}", Hash::of(&fs::read(place)?))
     } else {
         let what = if kind.is_char_device() || kind.is_block_device() { "device" } else { "special" };
         format!("{what} {owner} {}", found.rdev())
     })
+}
+
+/// The record of a trial, without the time that a boot took.
+fn without_time(record: &str) -> String {
+    record.lines().filter(|line| !line.contains("\"took\":")).collect()
 }
 
 /// The part of a content below `path`, that itself included, with the paths as they are.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use baserock::boot::Menu;
 use baserock::boot::adv::{Adv, SIZE};
-use baserock::volume::ON_BTRFS;
+use baserock::volume::{LOADER, ON_BTRFS};
 use delta::hash::Hash;
 use nix::mount::MsFlags;
 use system::loopdev::LoopDevice;
@@ -90,13 +90,15 @@ impl Shape {
         Ok(content)
     }
 
-    /// What extlinux is told. `None`: the disk has no extlinux.
+    /// What extlinux is told, as it reads that: without what stands in logs. `None`: the disk has no extlinux.
     pub fn loader(&self, disk: &Path) -> Option<Adv> {
-        let mut area = [0; SIZE];
-        File::open(disk)
-            .and_then(|file| file.read_exact_at(&mut area, self.volume + ON_BTRFS))
-            .expect("the disk");
-        Adv::parse(&area)
+        let Some(place) = self.boot else {
+            return area(&File::open(disk).expect("the disk"), self.volume + ON_BTRFS);
+        };
+        let boot = Mounted::new(disk, place, "ext4", "noload", true).ok()?;
+        let file = File::open(boot.mount.path().join(LOADER)).ok()?;
+        let size = file.metadata().expect("the loader").len();
+        area(&file, size.checked_sub(SIZE as u64)?)
     }
 
     /// The menu that a kernel sees.
@@ -121,6 +123,12 @@ impl Shape {
             None => Ok(()),
         }
     }
+}
+
+fn area(file: &File, offset: u64) -> Option<Adv> {
+    let mut area = [0; SIZE];
+    file.read_exact_at(&mut area, offset).expect("the area of extlinux");
+    Adv::parse(&area)
 }
 
 fn run(program: &str, arguments: &[&str], device: &LoopDevice) -> Result<(), String> {

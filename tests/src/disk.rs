@@ -5,11 +5,11 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
-use baserock::boot::adv::Adv;
-use baserock::volume::ON_BTRFS;
+use baserock::boot::adv::{Adv, SIZE};
+use baserock::volume::{LOADER, ON_BTRFS};
 use system::btrfs::{self, Access};
 
-use crate::image::{Mounted, volume_offset};
+use crate::image::{self, Mounted, volume_offset};
 use crate::programs::{command, run};
 use crate::trees::Trees;
 use crate::version::manage_at;
@@ -48,11 +48,51 @@ impl Disk {
     }
 }
 
-/// Puts the area of extlinux on the volume of a disk or of a device, as its installer does.
+/// Puts the area of extlinux on a disk or a device, as its installer does: on the volume, or at the end of its file in a `/boot`.
 pub fn put_loader(disk: &Path) {
-    let file = File::options().write(true).open(disk).expect("the disk");
-    let bytes = Adv::default().to_bytes();
-    file.write_all_at(&bytes, volume_offset(disk) + ON_BTRFS).expect("the area of extlinux");
+    if let Some(boot) = image::boot_at(disk) {
+        let file = boot.path().join(LOADER);
+        fs::write(&file, [7; 5000 + SIZE]).expect("the loader");
+        change_flags("+i", &file);
+    }
+    write_area(disk, &Adv::default());
+}
+
+/// What extlinux does: it takes what it is to boot once.
+pub fn boot_once(disk: &Path) -> String {
+    let area = read_area(disk);
+    write_area(disk, &area.clone().with_once(None).expect("room"));
+    area.once().unwrap_or_default()
+}
+
+/// What extlinux is told.
+pub fn read_area(disk: &Path) -> Adv {
+    with_area(disk, |file, offset| {
+        let mut area = [0; SIZE];
+        file.read_exact_at(&mut area, offset).expect("the area of extlinux");
+        Adv::parse(&area).expect("an area of extlinux")
+    })
+}
+
+fn write_area(disk: &Path, adv: &Adv) {
+    with_area(disk, |file, offset| file.write_all_at(&adv.to_bytes(), offset).expect("the area of extlinux"));
+}
+
+/// Does something with the file that has the area, and with the area's place there.
+fn with_area<T>(disk: &Path, work: impl FnOnce(&File, u64) -> T) -> T {
+    let open = |path: &Path| File::options().read(true).write(true).open(path).expect("the loader");
+    let Some(boot) = image::boot_at(disk) else { return work(&open(disk), volume_offset(disk) + ON_BTRFS) };
+    let path = boot.path().join(LOADER);
+    change_flags("-i", &path);
+    let file = open(&path);
+    let size = file.metadata().expect("the loader").len();
+    let outcome = work(&file, size - SIZE as u64);
+    change_flags("+i", &path);
+    outcome
+}
+
+fn change_flags(how: &str, path: &Path) {
+    run(Command::new("chattr").arg(how).arg(path)).ok();
 }
 
 /// The top level of the disk's volume.

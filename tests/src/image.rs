@@ -94,19 +94,23 @@ impl Image {
 
     /// Mounts the ext4 in its first partition, where it has partitions.
     pub fn mount_boot(&self) -> Option<Mounted> {
-        let file = File::options().read(true).write(true).open(self.path()).expect("the image");
-        let partitions = partitions::read(&file, &self.path()).expect("a table");
-        let boot = partitions.first()?;
-        let device = LoopDevice::attach(&file, &self.path(), boot.start, boot.size, false);
-        let device = device.expect("a loop device");
-        let mount = PrivateMount::new(device.path(), "ext4", MsFlags::empty(), "").expect("a mount");
-        Some(Mounted { mount, _device: Some(device) })
+        boot_at(&self.path())
     }
 
     /// Mounts the btrfs that begins `offset` bytes into the image.
     pub fn mount_at(&self, offset: u64, options: &str) -> Mounted {
         Mounted::at(&self.path(), offset, options)
     }
+}
+
+/// The ext4 for `/boot` of the disk at this path, which is its first partition; `None` if it has no partitions.
+pub fn boot_at(disk: &Path) -> Option<Mounted> {
+    let file = File::options().read(true).write(true).open(disk).expect("the disk");
+    let partitions = partitions::read(&file, disk).expect("a table");
+    let boot = partitions.first()?;
+    let device = LoopDevice::attach(&file, disk, boot.start, boot.size, false).expect("a loop device");
+    let mount = PrivateMount::new(device.path(), "ext4", MsFlags::empty(), "").expect("a mount");
+    Some(Mounted { mount, _device: Some(device) })
 }
 
 /// The loop device that has the disk.

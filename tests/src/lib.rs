@@ -15,6 +15,7 @@ pub mod disk;
 pub mod extensions;
 pub mod image;
 pub mod inputs;
+pub mod inside;
 pub mod machine;
 pub mod next;
 pub mod operations;

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use crate::disk::{self, Disk};
 use crate::image::{self, Image};
+use crate::inside;
 use crate::programs::{Done, command, run};
 use crate::running::Running;
 use crate::ssh::Target;
@@ -19,6 +20,19 @@ use crate::version::manage_at;
 pub const LABEL: &str = "devel";
 /// One more version beside it.
 pub const SPARE: &str = "spare";
+
+/// What has become of a trial of [`LABEL`] before an operation. The boot loader is extlinux.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trial {
+    /// There was none, and there is no boot loader.
+    None,
+    /// There was none.
+    Possible,
+    /// The next boot is the trial.
+    Armed,
+    /// The boot loader has booted it, and it is to be tried once more if it comes back.
+    Booted,
+}
 
 /// How much of a version is on a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +58,8 @@ pub struct Operation {
     pub spare: bool,
     /// Whether the administrator edited `/etc` after [`LABEL`] was made, so that there is something to merge, or to merge again.
     pub edited: bool,
+    /// What has become of a trial of [`LABEL`].
+    trial: Trial,
     /// The program that does it.
     action: Action,
     /// How much of [`LABEL`] is on the disk after it.
@@ -59,6 +75,8 @@ pub struct Operation {
 enum Action {
     /// `system-version-manager` with these arguments.
     Manage(&'static [&'static str]),
+    /// The same in [`LABEL`], which runs.
+    Inside(&'static [&'static str]),
     /// `baserock-system-config-sync` with these arguments.
     ConfigSync(&'static [&'static str]),
     /// `rawdisk.write` of the first tree to a new disk.
@@ -76,6 +94,7 @@ pub const DEPLOY: Operation = Operation {
     before: Extent::Part,
     spare: false,
     edited: true,
+    trial: Trial::None,
     action: Action::Manage(&["deploy", "/systems/devel/orig"]),
     after: Extent::Whole,
     touched: &[LABEL],
@@ -149,12 +168,27 @@ pub const COPY: Operation = Operation {
     refusal: Some("version devel exists"),
     ..DEPLOY
 };
-/// Trying a version. The boot loader is extlinux.
-pub const TRY: Operation =
-    Operation { name: "try", action: Action::Manage(&["try", LABEL, "--without-units"]), ..SET_DEFAULT };
+/// Trying a version.
+pub const TRY: Operation = Operation {
+    name: "try",
+    trial: Trial::Possible,
+    action: Action::Manage(&["try", LABEL, "--without-units"]),
+    ..SET_DEFAULT
+};
+/// Trying one that came back.
+pub const TRY_BACK: Operation = Operation { name: "try-back", trial: Trial::Booted, ..TRY };
 /// Calling a trial off.
 pub const ABANDON: Operation =
-    Operation { name: "abandon", action: Action::Manage(&["abandon"]), ..SET_DEFAULT };
+    Operation { name: "abandon", trial: Trial::Armed, action: Action::Manage(&["abandon"]), ..SET_DEFAULT };
+/// Calling off what came back, and was to be tried again.
+pub const ABANDON_BACK: Operation = Operation { name: "abandon-back", trial: Trial::Booted, ..ABANDON };
+/// Confirming a trial.
+pub const CONFIRM: Operation = Operation {
+    name: "confirm",
+    trial: Trial::Booted,
+    action: Action::Inside(&["confirm", "--at-boot"]),
+    ..SET_DEFAULT
+};
 /// Copying one `/etc` to all versions.
 pub const SYNC: Operation = Operation {
     name: "sync",
@@ -193,7 +227,7 @@ pub const SET_DEFAULT_BOOT: Operation = SET_DEFAULT.with_boot("set-default-boot"
 pub const REMOVE_BOOT: Operation = REMOVE.with_boot("remove-boot");
 
 /// All operations on a disk that has a version: on a volume, and with a `/boot` beside it.
-pub static ALL: [Operation; 30] = [
+pub static ALL: [Operation; 36] = [
     DEPLOY,
     DEPLOY_BOOT,
     SET_DEFAULT,
@@ -203,7 +237,13 @@ pub static ALL: [Operation; 30] = [
     FINISH,
     FINISH.with_boot("finish-boot"),
     TRY,
+    TRY.with_boot("try-boot"),
+    TRY_BACK,
     ABANDON,
+    ABANDON.with_boot("abandon-boot"),
+    ABANDON_BACK,
+    CONFIRM,
+    CONFIRM.with_boot("confirm-boot"),
     REMOVE,
     REMOVE_BOOT,
     RENAME,
@@ -241,7 +281,9 @@ pub const CREATE_PARTITIONS: Operation =
     Operation { name: "create-partitions", disk: Disk::EveryKind, ..CREATE };
 
 impl Operation {
-    const fn with_boot(self, name: &'static str) -> Operation {
+    /// The same where `/boot` is a filesystem of its own.
+    #[must_use]
+    pub const fn with_boot(self, name: &'static str) -> Operation {
         Operation { name, disk: Disk::WithBoot, ..self }
     }
 
@@ -253,6 +295,11 @@ impl Operation {
     /// Whether it is a push. A push takes seconds, and needs a running system.
     pub fn is_push(&self) -> bool {
         self.action == Action::Push
+    }
+
+    /// Whether it looks at nothing but the trial when it is done a second time.
+    pub fn is_idle_again(&self) -> bool {
+        self.action == CONFIRM.action
     }
 
     /// The versions that have only a tree before it, and again when it was undone.
@@ -293,11 +340,14 @@ impl Operation {
         if self.action == FINISH.action || self.name.starts_with(RENAME_DEFAULT.name) {
             manage_at(path, &["set-default", LABEL]).ok();
         }
-        if [TRY.action, ABANDON.action].contains(&self.action) {
+        if self.trial != Trial::None {
             disk::put_loader(path);
         }
-        if self.action == ABANDON.action {
-            manage_at(path, &["try", LABEL, "--without-units"]).ok();
+        if [Trial::Armed, Trial::Booted].contains(&self.trial) {
+            manage_at(path, &["try", LABEL, "--without-units", "--tries", "2"]).ok();
+        }
+        if self.trial == Trial::Booted {
+            disk::boot_once(path);
         }
         if [UNPIN.action, NOTE.action].contains(&self.action) {
             manage_at(path, &["pin", LABEL]).ok();
@@ -333,6 +383,7 @@ impl Operation {
         };
         match self.action {
             Action::Manage(arguments) => tool("system-version-manager", arguments),
+            Action::Inside(arguments) => inside::manage(path, LABEL, arguments),
             Action::ConfigSync(arguments) => tool("baserock-system-config-sync", arguments),
             Action::Create => self.disk.write(trees, path, self.megabytes()),
             Action::Upgrade => {
@@ -361,6 +412,11 @@ impl Operation {
     /// Does it again to its end after an interruption that left this much of [`LABEL`].
     pub fn again(&self, trees: &Trees, path: &Path, there: Extent) -> Result<(), String> {
         let done = self.run(trees, path, &[]);
+        if self.is_idle_again() {
+            succeeded(&done)?;
+            image::wait_until_free(path);
+            return succeeded(&manage_at(path, &["set-default", LABEL]));
+        }
         let refusal = self.refusal.filter(|_| there == self.after);
         let Some(refusal) = refusal else { return succeeded(&done) };
         // It was complete already, so it refuses.

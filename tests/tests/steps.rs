@@ -108,8 +108,8 @@ fn try_one(operation: &Operation, expected: &Expected, step: &Step, how: How) ->
     if again.code != 0 && !is_refused {
         faults.push(format!("the same again: {}", again.stderr.trim()));
     }
-    // What was done already is refused, without repairing anything: the next operation does.
-    if is_refused {
+    // What was done already is refused or needs nothing, and nothing is repaired: the next operation does.
+    if is_refused || operation.is_idle_again() {
         let default = manage(&image, &["get-default"]).ok();
         manage(&image, &["set-default", default.trim()]).ok();
     }
@@ -201,8 +201,28 @@ fn try_once() {
 }
 
 #[test]
+fn try_what_came_back() {
+    try_all(&operations::TRY_BACK, 1);
+}
+
+#[test]
 fn abandon() {
     try_all(&operations::ABANDON, 1);
+}
+
+#[test]
+fn abandon_what_came_back() {
+    try_all(&operations::ABANDON_BACK, 1);
+}
+
+#[test]
+fn confirm() {
+    try_all(&operations::CONFIRM, 1);
+}
+
+#[test]
+fn confirm_with_a_boot() {
+    try_all(&operations::CONFIRM.with_boot("confirm-boot"), 1);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use baserock::boot::adv::{Adv, SIZE};
 use baserock::volume::ON_BTRFS;
+use baserock_tests::disk;
 use baserock_tests::image::Image;
 use baserock_tests::operations::TRY;
 use baserock_tests::programs::Done;
@@ -27,20 +28,15 @@ fn volume() -> Image {
     image
 }
 
-fn area(image: &Image) -> Adv {
-    let mut area = [0; SIZE];
-    File::open(image.path()).unwrap().read_exact_at(&mut area, ON_BTRFS).unwrap();
-    Adv::parse(&area).unwrap()
-}
-
 /// What a boot loader does: it takes what it is to boot once.
 fn boot(image: &Image) -> String {
     image.wait_until_detached();
-    let adv = area(image);
-    let once = adv.once().unwrap_or_default();
-    let file = File::options().write(true).open(image.path()).unwrap();
-    file.write_all_at(&adv.with_once(None).unwrap().to_bytes(), ON_BTRFS).unwrap();
-    once
+    disk::boot_once(&image.path())
+}
+
+/// What it is told.
+fn once(image: &Image) -> Option<String> {
+    disk::read_area(&image.path()).once()
 }
 
 #[track_caller]
@@ -72,7 +68,7 @@ fn what_cannot_be_tried_is_refused() {
     fs::remove_dir_all(version.join("run/usr/lib/systemd/system/multi-user.target.wants")).unwrap();
     drop(top);
     manage(&image, &["try", "devel"]).refused(&["no unit baserock-confirm.service", "--without-units"]);
-    assert_eq!(area(&image).once(), None);
+    assert_eq!(once(&image), None);
     assert!(!image.mount("subvolid=5").path().join(".baserock/trial.json").exists());
 
     // The loader's area is damaged, as if there was none.
@@ -151,7 +147,7 @@ fn what_came_back_is_named_and_tried_again_as_often_as_asked() {
     says(&done, "devel came back from its trial: it did not come up");
     says(&done, "during");
     says(&system.manage(&["list"]).succeeded(), "trial of devel: came back: it did not come up");
-    assert_eq!(area(&image).once(), None);
+    assert_eq!(once(&image), None);
     says(&system.manage(&["set-default", "devel"]).succeeded(), "devel came back from its last trial");
 }
 
@@ -199,7 +195,7 @@ fn records_that_cannot_be_read_stop_nothing() {
     let done = manage(&image, &["set-default", "devel"]).succeeded();
     says(&done, "no version is on trial any more");
     says(&done, "/systems/devel/trial.json: ");
-    assert_eq!(area(&image).once(), None);
+    assert_eq!(once(&image), None);
     assert!(!image.mount("subvolid=5").path().join(".baserock/trial.json").exists());
     image.wait_until_detached();
     manage(&image, &["set-default", "factory"]).ok();

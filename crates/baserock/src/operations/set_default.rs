@@ -33,12 +33,12 @@ fn attempt(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Re
     survey.require(volume, &options.label)?;
     menu::require(volume, &survey, &options.label)?;
     let survey = repair::repair(volume, &survey, observer)?;
+    trial::record::call_off(volume, Some(&options.label), observer)?;
     if let Some(Outcome { confirmed: false, why, .. }) =
         trial::record::outcome(volume, &options.label, observer)?
     {
         observer.warn(format!("{} came back from its last trial: {why}", options.label));
     }
-    trial::record::call_off(volume, Some(&options.label), observer)?;
     let merged = merge_late(volume, &survey, options, observer)?;
     if matches!(merged, MergedAgain::Merged(_)) && volume.boot().kind() != Kind::Volume {
         // The menu is on another filesystem. The version must be on the disk before the menu names it.

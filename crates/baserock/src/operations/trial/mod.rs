@@ -204,10 +204,11 @@ fn keep(volume: &Volume, trial: &Trial, took: Option<Duration>, observer: &dyn O
     end(volume, trial, &Outcome { confirmed: true, why: String::new(), took })
 }
 
-/// Ends the trial, whether it is armed or running. Returns its label and whether it is running; `None` if there is none.
+/// Ends the trial, whether it is armed or running, or to be tried again. Returns its label and whether it is running; `None` if there is none,
+/// or if it has ended already.
 pub fn abandon(volume: &Volume, observer: &dyn Observer) -> Result<Option<(ExistingLabel, bool)>> {
-    let Some((trial, state)) = volume.trial()? else { return Ok(None) };
     repair::repair(volume, &volume.survey()?, observer)?;
+    let Some((trial, state)) = volume.trial()? else { return Ok(None) };
     let is_running = state == State::Running;
     if is_running {
         let why = "somebody abandoned it".to_owned();

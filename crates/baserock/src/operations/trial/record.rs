@@ -38,6 +38,7 @@ pub fn call_off(volume: &Volume, next: Option<&ExistingLabel>, observer: &dyn Ob
             let why = format!("{next} was chosen instead");
             end(volume, &trial, &Outcome { confirmed: false, why, took: None })
         }
+        (Some((trial, State::CameBack)), _) => came_back(volume, &trial),
         (Some((_, State::Running)) | None, _) => Ok(()),
         (Some(_), _) => forget(volume),
     }
@@ -61,7 +62,7 @@ pub fn settle(volume: &Volume, survey: &Survey, observer: &dyn Observer) -> Resu
             {
                 etc::name_missing(volume, &trial.label, default, observer)?;
             }
-            end(volume, &trial, &Outcome { confirmed: false, why: trial.reason().into(), took: None })
+            came_back(volume, &trial)
         }
         State::Confirmed if is_there => {
             end(volume, &trial, &Outcome { confirmed: true, why: String::new(), took: None })
@@ -89,6 +90,11 @@ pub fn outcome(volume: &Volume, label: &ExistingLabel, observer: &dyn Observer) 
         }
         outcome => outcome,
     }
+}
+
+/// Ends the trial as one from which the machine came back.
+fn came_back(volume: &Volume, trial: &Trial) -> Result<()> {
+    end(volume, trial, &Outcome { confirmed: false, why: trial.reason().into(), took: None })
 }
 
 /// Writes how the trial ended beside the version, and removes its record.
