@@ -186,7 +186,8 @@ pub const ABANDON_BACK: Operation = Operation { name: "abandon-back", trial: Tri
 pub const CONFIRM: Operation = Operation {
     name: "confirm",
     trial: Trial::Booted,
-    action: Action::Inside(&["confirm", "--at-boot"]),
+    action: Action::Inside(&["confirm"]),
+    refusal: Some("no version is on trial"),
     ..SET_DEFAULT
 };
 /// Copying one `/etc` to all versions.
@@ -295,11 +296,6 @@ impl Operation {
     /// Whether it is a push. A push takes seconds, and needs a running system.
     pub fn is_push(&self) -> bool {
         self.action == Action::Push
-    }
-
-    /// Whether it looks at nothing but the trial when it is done a second time.
-    pub fn is_idle_again(&self) -> bool {
-        self.action == CONFIRM.action
     }
 
     /// The versions that have only a tree before it, and again when it was undone.
@@ -412,8 +408,11 @@ impl Operation {
     /// Does it again to its end after an interruption that left this much of [`LABEL`].
     pub fn again(&self, trees: &Trees, path: &Path, there: Extent) -> Result<(), String> {
         let done = self.run(trees, path, &[]);
-        if self.is_idle_again() {
-            succeeded(&done)?;
+        if self.action == CONFIRM.action {
+            // It may have been confirmed. What is left then is tidied up by the next operation.
+            if done.code != 1 || !self.refusal.is_some_and(|words| done.stderr.contains(words)) {
+                succeeded(&done)?;
+            }
             image::wait_until_free(path);
             return succeeded(&manage_at(path, &["set-default", LABEL]));
         }

@@ -64,7 +64,7 @@ poweroff -f
 "#;
 
 /// What a root does that has an init: it does as its `/etc` says, and powers off once the version that runs is the default.
-const RC: &str = r#"#!/bin/sh
+const RC: &str = r"#!/bin/sh
 mount -t proc proc /proc
 mount -t devtmpfs dev /dev
 mount -t tmpfs run /run
@@ -73,7 +73,7 @@ mount -a
 [ -b /dev/vda1 ] && mount -t ext4 /dev/vda1 /boot
 [ -e /etc/panics ] && echo c >/proc/sysrq-trigger
 true
-"#;
+";
 const END: &str = r#"#!/bin/sh
 sleep 1
 while ps | grep -q '[b]aserock-trial confirm'; do sleep 1; done

@@ -108,8 +108,8 @@ fn try_one(operation: &Operation, expected: &Expected, step: &Step, how: How) ->
     if again.code != 0 && !is_refused {
         faults.push(format!("the same again: {}", again.stderr.trim()));
     }
-    // What was done already is refused or needs nothing, and nothing is repaired: the next operation does.
-    if is_refused || operation.is_idle_again() {
+    // What was done already is refused, without repairing anything: the next operation does.
+    if is_refused {
         let default = manage(&image, &["get-default"]).ok();
         manage(&image, &["set-default", default.trim()]).ok();
     }
