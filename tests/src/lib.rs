@@ -22,6 +22,7 @@ pub mod operations;
 pub mod programs;
 pub mod proxy;
 pub mod running;
+pub mod schema;
 pub mod small_guest;
 pub mod soundness;
 pub mod ssh;

@@ -10,10 +10,15 @@ mod prune;
 mod remark;
 mod remedies;
 mod remove;
+mod show;
+mod status;
 mod time;
 mod trial;
 mod verify;
 mod watch;
+mod words;
+
+use std::process::ExitCode;
 
 use anyhow::Result;
 use baserock::volume::{Purpose, Volume};
@@ -43,6 +48,8 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     List(list::List),
+    Status(status::ShowStatus),
+    Show(show::ShowVersion),
     Deploy(deploy::Deploy),
     Remove(remove::Remove),
     Rename(label::Rename),
@@ -64,9 +71,11 @@ enum Command {
 }
 
 impl Arguments {
-    /// Runs the command.
-    pub fn run(&self) -> Result<()> {
+    /// Runs the command. Returns the exit code.
+    pub fn run(&self) -> Result<ExitCode> {
         match &self.command {
+            Command::Status(status) => return status.run(&self.open(Purpose::Look)?),
+            Command::Show(show) => show.run(&self.open(Purpose::Look)?),
             Command::List(list) => list.run(&self.open(Purpose::Look)?),
             Command::GetDefault(get) => get.run(&self.open(Purpose::Look)?),
             Command::GetRunning(get) => get.run(&self.open(Purpose::Look)?),
@@ -90,6 +99,7 @@ impl Arguments {
             Command::InstallBootloader(install) => self.change(|volume| install.run(volume)),
             Command::Finish(finish) => self.change(|volume| finish.run(volume)),
         }
+        .map(|()| ExitCode::SUCCESS)
     }
 
     /// Most boots have nothing to record, and must not keep others from changing the volume.

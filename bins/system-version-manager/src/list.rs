@@ -1,50 +1,102 @@
 //! `list`: lists the versions.
 
+use std::cmp::Reverse;
+use std::io::{IsTerminal, stdout};
+
 use anyhow::Result;
-use baserock::boot::trial::Outcome;
 use baserock::etc::left::named;
 use baserock::json;
-use baserock::volume::{LateChanges, Version, Volume};
-use baserock_terminal::print;
+use baserock::volume::{Details, LateChanges, Version, Volume};
+use baserock_terminal::{print, table};
+use clap::ValueEnum;
+
+use crate::words::{marks, minutes, revision, trial_of};
 
 /// List the versions: LABEL, then (running), then (default), if they apply
 ///
-/// There is one line for each version, sorted by label. Incomplete versions are named only on standard error, and with --json. If /etc of the
-/// running version has changed since it was merged into the default, that is said on standard error, and with --json.
+/// There is one line for each version, sorted by label. On a terminal, and with --long, there is a table instead: marks (running, default, next,
+/// trial, pinned, good, or how many conflicts are open), when it was deployed, the system, its kernel, revision and note. A version is good
+/// if it is known to have come up.
+///
+/// Incomplete versions are named only on standard error, and with --json. If /etc of the running version has changed since it was merged into
+/// the default, that is said on standard error, and with --json.
 #[derive(Debug, clap::Args)]
 pub struct List {
-    /// Print a JSON array with all versions, complete or not
-    #[arg(long)]
+    /// Print a JSON array with all versions, complete or not, and all that is known of them
+    #[arg(long, conflicts_with_all = ["long", "quiet", "no_header"])]
     json: bool,
+    /// Print the table, wherever it goes
+    #[arg(long)]
+    long: bool,
+    /// Print the labels alone
+    #[arg(short, long, conflicts_with_all = ["long", "no_header"])]
+    quiet: bool,
+    /// Leave out the headings of the table
+    #[arg(long)]
+    no_header: bool,
+    /// The order: by label, or the latest deployment first
+    #[arg(long, value_name = "KEY", default_value = "label")]
+    sort: Sort,
 }
+
+/// An order of versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Sort {
+    Label,
+    Deployed,
+}
+
+/// The headings of the table.
+const HEADINGS: [&str; 7] = ["LABEL", "MARKS", "DEPLOYED (UTC)", "SYSTEM", "KERNEL", "REVISION", "NOTE"];
 
 impl List {
     /// Prints the versions of the volume.
     pub fn run(&self, volume: &Volume) -> Result<()> {
         let mut versions = volume.versions()?;
-        for version in versions.iter_mut().filter(|version| version.default && !version.running) {
-            match volume.late_changes(&version.label) {
-                Ok(None) => {}
-                Ok(Some(late)) => {
-                    eprintln!("{}", changed_since(version, &late));
-                    version.changed_since = Some(late.old);
-                }
-                // A record that cannot be read must not hide the versions.
-                Err(error) => eprintln!("{}: {error}", version.label),
-            }
+        if !self.quiet {
+            look_closely(volume, &mut versions)?;
         }
-        mark_trials(volume, &mut versions)?;
+        if self.sort == Sort::Deployed {
+            sort_by_deployment(volume, &mut versions);
+        }
         if self.json {
-            return print(&json::array(&versions)?);
+            return print(&json::array(&volume.details(versions)?)?);
         }
-        for version in &versions {
+        for version in versions.iter().filter(|_| !self.quiet) {
             if let Some(missing) = &version.missing {
                 eprintln!("{} is not complete: {missing}", version.label);
             }
         }
-        let complete = versions.iter().filter(|version| version.is_complete());
-        print(&complete.map(line).collect::<String>())
+        versions.retain(Version::is_complete);
+        if self.quiet {
+            return print(&versions.iter().map(label).collect::<String>());
+        }
+        if !self.long && !stdout().is_terminal() {
+            return print(&versions.iter().map(line).collect::<String>());
+        }
+        let details = volume.details(versions)?;
+        for fault in details.iter().flat_map(|details| &details.faults) {
+            eprintln!("{fault}");
+        }
+        let headings = (!self.no_header).then_some(&HEADINGS[..]);
+        print(&table(headings, &details.iter().map(row).collect::<Vec<_>>()))
     }
+}
+
+/// Says what is to be said of versions beside the list, and notes it for JSON.
+fn look_closely(volume: &Volume, versions: &mut [Version]) -> Result<()> {
+    for version in versions.iter_mut().filter(|version| version.default && !version.running) {
+        match volume.late_changes(&version.label) {
+            Ok(None) => {}
+            Ok(Some(late)) => {
+                eprintln!("{}", changed_since(version, &late));
+                version.changed_since = Some(late.old);
+            }
+            // A record that cannot be read must not hide the versions.
+            Err(error) => eprintln!("{}: {error}", version.label),
+        }
+    }
+    mark_trials(volume, versions)
 }
 
 /// Says how trials stand, on standard error and in the versions.
@@ -52,23 +104,38 @@ fn mark_trials(volume: &Volume, versions: &mut [Version]) -> Result<()> {
     if let Some(fault) = volume.trial_fault()? {
         eprintln!("{fault}");
     }
-    let trial = volume.trial()?;
     for version in versions {
-        let words = match &trial {
-            Some((trial, state)) if trial.label == version.label => state.to_string(),
-            // A record that cannot be read must not hide the versions.
-            _ => match volume.trial_outcome(&version.label) {
-                Ok(Some(Outcome { confirmed: false, why, .. })) => format!("came back: {why}"),
-                Ok(_) => continue,
-                Err(error) => error.to_string(),
-            },
-        };
-        if version.is_complete() {
+        version.trial = trial_of(volume, &version.label)?;
+        if let (Some(words), true) = (&version.trial, version.is_complete()) {
             eprintln!("trial of {}: {words}", version.label);
         }
-        version.trial = Some(words);
     }
     Ok(())
+}
+
+/// The latest first. What is not known to have been deployed comes last.
+fn sort_by_deployment(volume: &Volume, versions: &mut [Version]) {
+    versions.sort_by_cached_key(|version| {
+        let deployed = volume.deployed(&version.label).ok().flatten();
+        Reverse(deployed.map(|(transaction, _)| transaction))
+    });
+}
+
+fn row(details: &Details) -> Vec<String> {
+    let deployed = details.deployed.as_deref().map(minutes).unwrap_or_default();
+    vec![
+        details.version.label.to_string(),
+        marks(details).join(","),
+        deployed,
+        details.system.pretty_name.clone(),
+        details.kernel.clone().unwrap_or_default(),
+        revision(details),
+        details.remarks.note.clone(),
+    ]
+}
+
+fn label(version: &Version) -> String {
+    format!("{}\n", version.label)
 }
 
 fn line(version: &Version) -> String {

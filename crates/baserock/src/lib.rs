@@ -36,6 +36,7 @@ pub mod layout;
 pub mod meta;
 pub mod naming;
 pub mod operations;
+pub mod os_release;
 pub mod refusal;
 pub mod remarks;
 pub mod renaming;

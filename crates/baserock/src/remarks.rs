@@ -19,6 +19,9 @@ pub struct Remarks {
     /// A note: one line, or nothing.
     #[serde(default)]
     pub note: String,
+    /// Which revision it was made from, as the deployer says: one line, or nothing.
+    #[serde(default)]
+    pub revision: String,
 }
 
 impl Format for Remarks {}
@@ -56,7 +59,7 @@ mod tests {
 
     #[test]
     fn remarks_are_written_and_read_and_a_newer_format_is_refused() {
-        let remarks = Remarks { pinned: true, note: "before the move".into() };
+        let remarks = Remarks { pinned: true, note: "before the move".into(), revision: "v1-3-gabc".into() };
         let shown = Path::new("remarks.json");
         let text = String::from_utf8(remarks.render()).unwrap();
         assert_eq!(Remarks::parse(text.as_bytes(), shown).unwrap(), remarks);

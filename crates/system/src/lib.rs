@@ -51,6 +51,7 @@ pub mod sys;
 pub mod trail;
 pub mod umask;
 pub mod undo;
+pub mod utc;
 pub mod walk;
 
 pub use error::{Error, Result};

@@ -25,11 +25,12 @@ mod log;
 pub mod remedy;
 pub mod report;
 mod show;
+mod table;
 pub mod volume;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{ExitCode, Termination};
 
 use anyhow::Result;
 use baserock::extension::{Environment, error_line};
@@ -38,14 +39,16 @@ pub use bar::Bar;
 pub use harmless::harmless;
 pub use remedy::Remedies;
 pub use show::{Output, Show};
+pub use table::table;
 pub use volume::VolumeArguments;
 
-/// Runs a program. A signal ends it in order, an error becomes one line with its remedy, and a closed pipe is a quiet success.
-pub fn main(remedies: Remedies, run: impl FnOnce() -> Result<()>) -> ExitCode {
+/// Runs a program. A signal ends it in order, an error becomes one line with its remedy, and a closed pipe is a quiet success. A
+/// program that succeeds may have an exit code of its own.
+pub fn main<T: Termination>(remedies: Remedies, run: impl FnOnce() -> Result<T>) -> ExitCode {
     system::umask::set_aside();
     log::start(None);
     match system::signal::catch().map_err(anyhow::Error::from).and_then(|()| run()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(done) => done.report(),
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             report(&error, remedies);

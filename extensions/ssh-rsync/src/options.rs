@@ -45,7 +45,7 @@ pub struct Trial {
 }
 
 /// The variables that a deployment on the target reads.
-const FORWARDED: [&str; 11] = [
+const FORWARDED: [&str; 12] = [
     "KERNEL_PATH",
     "INITRAMFS_PATH",
     "DTB_PATH",
@@ -56,6 +56,7 @@ const FORWARDED: [&str; 11] = [
     "HOSTNAME",
     "MERGE_TAKE",
     "VERSION_NOTE",
+    "VERSION_REVISION",
     "KEEP_VERSIONS",
 ];
 

@@ -25,6 +25,8 @@ pub struct Parameters {
     pub menu: Option<MenuFormat>,
     /// A note about the version.
     pub note: Option<String>,
+    /// Which revision the version is made from.
+    pub revision: Option<String>,
 }
 
 /// The format of the boot menu.
@@ -37,7 +39,7 @@ pub enum MenuFormat {
 }
 
 /// The variables of the parameters.
-pub const NAMES: [&str; 7] = [
+pub const NAMES: [&str; 8] = [
     "KERNEL_PATH",
     "INITRAMFS_PATH",
     "DTB_PATH",
@@ -45,6 +47,7 @@ pub const NAMES: [&str; 7] = [
     "ROOT_DEVICE",
     "BOOTLOADER_CONFIG_FORMAT",
     "VERSION_NOTE",
+    "VERSION_REVISION",
 ];
 
 impl Parameters {
@@ -57,7 +60,8 @@ impl Parameters {
             kernel_args: environment.text("KERNEL_ARGS")?.map(str::to_owned),
             root_device: environment.text("ROOT_DEVICE")?.map(root_device).transpose()?,
             menu: environment.text("BOOTLOADER_CONFIG_FORMAT")?.map(menu_format).transpose()?,
-            note: environment.text("VERSION_NOTE")?.map(note).transpose()?,
+            note: line(environment, "VERSION_NOTE")?,
+            revision: line(environment, "VERSION_REVISION")?,
         })
     }
 
@@ -71,6 +75,7 @@ impl Parameters {
             self.root_device.is_some(),
             self.menu.is_some(),
             self.note.is_some(),
+            self.revision.is_some(),
         ];
         let missing = NAMES.iter().zip(given).filter(|(_, given)| !given);
         let said: Environment = missing.filter_map(|(&name, _)| Some((name, meta.get(name)?))).collect();
@@ -83,6 +88,7 @@ impl Parameters {
             root_device: self.root_device.or(said.root_device),
             menu: self.menu.or(said.menu),
             note: self.note.or(said.note),
+            revision: self.revision.or(said.revision),
         })
     }
 
@@ -110,9 +116,11 @@ fn root_device(text: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
-fn note(text: &str) -> Result<String> {
-    check_note(text).map_err(|error| Error::refused(format!("VERSION_NOTE: {error}")))?;
-    Ok(text.to_owned())
+/// A variable with one line of text.
+fn line(environment: &Environment, name: &str) -> Result<Option<String>> {
+    let Some(text) = environment.text(name)? else { return Ok(None) };
+    check_note(text).map_err(|error| Error::refused(format!("{name}: {error}")))?;
+    Ok(Some(text.to_owned()))
 }
 
 fn menu_format(text: &str) -> Result<MenuFormat> {

@@ -241,7 +241,8 @@ fn plan(volume: &Volume, survey: &Survey, options: &Deploy, orig: &Dir) -> Resul
     {
         etc::require(volume, old)?;
     }
-    let remarks = Remarks { note: parameters.note.unwrap_or_default(), ..Remarks::default() };
+    let (note, revision) = (parameters.note.unwrap_or_default(), parameters.revision.unwrap_or_default());
+    let remarks = Remarks { pinned: false, note, revision };
     Ok(Plan { old, files, record, etc: options.etc.clone(), remarks })
 }
 

@@ -26,6 +26,7 @@ mod renaming;
 pub mod repair;
 pub mod set_default;
 pub mod state;
+pub mod status;
 mod sweep;
 pub mod trial;
 mod twin;

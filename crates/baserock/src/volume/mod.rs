@@ -1,6 +1,7 @@
 //! An opened volume: its top-level directory, its boot files and its versions. It answers questions and changes nothing.
 
 mod boot_place;
+mod details;
 mod disk;
 mod esp;
 mod faults;
@@ -22,6 +23,7 @@ mod version;
 use std::path::PathBuf;
 
 pub use boot_place::{BootPlace, Kind};
+pub use details::Details;
 pub use esp::{Esp, OpenEsp};
 pub use location::Location;
 pub use merged::LateChanges;

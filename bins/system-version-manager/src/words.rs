@@ -1,0 +1,55 @@
+//! What lists and pages about versions have in common.
+
+use anyhow::Result;
+use baserock::ExistingLabel;
+use baserock::boot::trial::Outcome;
+use baserock::volume::{Details, Volume};
+
+/// How the trial of a version stands, in words; `None` if there is nothing to say.
+pub fn trial_of(volume: &Volume, label: &ExistingLabel) -> Result<Option<String>> {
+    if let Some((trial, state)) = volume.trial()?
+        && trial.label == *label
+    {
+        return Ok(Some(state.to_string()));
+    }
+    Ok(match volume.trial_outcome(label) {
+        Ok(Some(Outcome { confirmed: false, why, .. })) => Some(format!("came back: {why}")),
+        Ok(_) => None,
+        // A record that cannot be read must not hide the versions.
+        Err(error) => Some(error.to_string()),
+    })
+}
+
+/// What distinguishes a version, in words.
+pub fn marks(details: &Details) -> Vec<String> {
+    let version = &details.version;
+    let open = details.conflicts.len();
+    [
+        (version.running, "running".to_owned()),
+        (version.default, "default".to_owned()),
+        (details.next && !version.default, "next".to_owned()),
+        (version.trial.is_some(), "trial".to_owned()),
+        (details.remarks.pinned, "pinned".to_owned()),
+        (details.good == Some(true), "good".to_owned()),
+        (details.good == Some(false), "came-back".to_owned()),
+        (open == 1, "1-conflict".to_owned()),
+        (open > 1, format!("{open}-conflicts")),
+    ]
+    .into_iter()
+    .filter_map(|(is, mark)| is.then_some(mark))
+    .collect()
+}
+
+/// Which revision a version was made from: as the deployer said, or as its system says.
+pub fn revision(details: &Details) -> String {
+    [&details.remarks.revision, &details.system.build]
+        .into_iter()
+        .find(|text| !text.is_empty())
+        .cloned()
+        .unwrap_or_default()
+}
+
+/// A moment in UTC without its seconds: `2026-11-23 22:17`.
+pub fn minutes(moment: &str) -> String {
+    moment.get(..16).unwrap_or(moment).replace('T', " ")
+}
