@@ -53,6 +53,30 @@ pub fn debian(build: Debian) -> Result<PathBuf> {
     })
 }
 
+/// Parts of a Debian for ARM64: kernel and modules, busybox, and GRUB. It is unpacked only, so that no program of it has to run here.
+pub fn arm_parts() -> Result<PathBuf> {
+    let mirror = Mirror::of_this_machine()?;
+    let options = [
+        "--variant=extract",
+        "--architectures=arm64",
+        "--include=linux-image-arm64,busybox-static,grub-efi-arm64-bin",
+        r#"--extract-hook=depmod -b "$1" "$(ls "$1/lib/modules")""#,
+        r#"--extract-hook=rm -r "$1/usr/share/doc""#,
+    ];
+    cached("debian-arm64", &format!("{} {}", mirror.suite, options.join("\n")), |place| {
+        Program::new("mmdebstrap")
+            .package("mmdebstrap")
+            .args(["--mode=root", "--format=directory"])
+            .args(options)
+            .arg(&mirror.suite)
+            .arg(place)
+            .arg("-")
+            .input(mirror.sources(Debian::Updated).join("\n"))
+            .run()
+            .map(drop)
+    })
+}
+
 /// A tree of a few files around a static busybox, with a kernel that boots nothing: for tests that only look at disks.
 pub fn busybox() -> Result<PathBuf> {
     cached(

@@ -23,11 +23,25 @@ pub enum Firmware {
     Bios,
     /// UEFI of an x86-64 machine.
     Uefi,
+    /// UEFI of an ARM64 machine.
+    UefiArm,
+    /// U-Boot of an ARM64 board; it starts EFI programs too.
+    UbootArm,
 }
 
 impl Firmware {
     /// QEMU with this firmware; what the firmware writes stays in `place`.
     fn machine(self, place: &Path) -> Command {
+        let arm = |firmware: &str| {
+            let mut command = Command::new("qemu-system-aarch64");
+            command.args(["-machine", "virt", "-cpu", "cortex-a57", "-bios", firmware]);
+            command
+        };
+        match self {
+            Firmware::UefiArm => return arm("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"),
+            Firmware::UbootArm => return arm("/usr/lib/u-boot/qemu_arm64/u-boot.bin"),
+            Firmware::Bios | Firmware::Uefi => {}
+        }
         let mut command = Command::new("qemu-system-x86_64");
         // No device and no instruction that only costs a boot the time to load its driver, nor a processor that kernels must protect from
         // itself at each call.
@@ -286,7 +300,7 @@ impl Drop for Machine {
 }
 
 fn spawn(command: &mut Command) -> Child {
-    command.spawn().expect("qemu-system-x86_64 (Debian package qemu-system-x86)")
+    command.spawn().expect("QEMU (Debian packages qemu-system-x86, qemu-system-arm)")
 }
 
 /// A disk that begins as `base`, which must not change meanwhile, and keeps its own changes: `place/NAME.qcow2`.

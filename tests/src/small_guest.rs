@@ -50,7 +50,10 @@ version=/top/systems/$label
 [ -e $version/.incomplete ] && fail "$label is not complete"
 for part in bin baserock usr; do diff -r $version/orig/$part /root/$part || fail "$part is not whole"; done
 booted=$version
-[ -e /top/extlinux ] || { mount -o ro -t ext4 /dev/vda1 /boot || fail "mount /boot"; booted=/boot/systems/$label; }
+if [ ! -e /top/extlinux ]; then
+    mount -o ro -t ext4 /dev/vda1 /boot || mount -o ro -t ext4 /dev/vda2 /boot || fail "mount /boot"
+    booted=/boot/systems/$label
+fi
 cmp $booted/kernel $version/orig/boot/vmlinuz || fail "another kernel"
 cmp $booted/initramfs $version/orig/boot/initramfs || fail "another initramfs"
 cmp /top/state/var/lib/thing/state /root/shipped-state || fail "the shared state"
@@ -81,26 +84,56 @@ until [ "$(system-version-manager get-default)" = "$(system-version-manager get-
 exec poweroff
 "#;
 
+/// What a tree is made around.
+struct Parts {
+    /// A tree with kernel and modules.
+    system: PathBuf,
+    /// A static busybox of the same processor.
+    busybox: PathBuf,
+    /// Folders of `system` that the tree gets too.
+    folders: &'static [&'static str],
+    console: &'static str,
+}
+
 impl Tree {
     /// Makes it around the kernel of a Debian build.
     pub fn new(build: Debian, version: &str) -> Tree {
-        let debian = inputs::debian(build).expect("a Debian");
+        let system = inputs::debian(build).expect("a Debian");
+        let busybox = inputs::busybox().expect("the small tree").join("bin/busybox");
+        Tree::of(&Parts { system, busybox, folders: &[], console: "ttyS0" }, version)
+    }
+
+    /// Makes it for ARM64, with GRUB's modules.
+    pub fn for_arm(version: &str) -> Tree {
+        let system = inputs::arm_parts().expect("parts of a Debian for ARM64");
+        let busybox = system.join("bin/busybox");
+        Tree::of(&Parts { system, busybox, folders: &["usr/lib/grub"], console: "ttyAMA0" }, version)
+    }
+
+    fn of(parts: &Parts, version: &str) -> Tree {
         let place = TempDir::new().expect("a folder");
-        let releases = fs::read_dir(debian.join("lib/modules")).expect("modules");
+        let releases = fs::read_dir(parts.system.join("lib/modules")).expect("modules");
         let names = releases.map(|entry| entry.expect("a name").file_name().to_string_lossy().into_owned());
         let kernel = names.max().expect("a kernel");
         let tree = Tree { place, kernel };
         let small = inputs::busybox().expect("the small tree");
         shell("cp", &["-a", text(&small), text(&tree.path())]);
-        fs::copy(debian.join(format!("boot/vmlinuz-{}", tree.kernel)), tree.path().join("boot/vmlinuz"))
-            .expect("the kernel");
+        fs::copy(&parts.busybox, tree.path().join("bin/busybox")).expect("busybox");
+        let vmlinuz = parts.system.join(format!("boot/vmlinuz-{}", tree.kernel));
+        fs::copy(vmlinuz, tree.path().join("boot/vmlinuz")).expect("the kernel");
+        for folder in parts.folders.iter().map(Path::new) {
+            fs::create_dir_all(tree.path().join(folder)).expect("a folder");
+            let (from, to) = (parts.system.join(folder).join("."), tree.path().join(folder));
+            shell("cp", &["-a", text(&from), text(&to)]);
+        }
         tree.write("usr/version", version);
         fs::copy(small.join("var/lib/thing/state"), tree.path().join("shipped-state")).expect("a file");
-        tree.write(
-            "baserock/deployment.meta",
-            r#"{"configuration": {"INITRAMFS_PATH": "boot/initramfs", "KERNEL_ARGS": "console=ttyS0 quiet panic=-1"}}"#,
+        let arguments = format!("console={} quiet panic=-1", parts.console);
+        let meta = format!(
+            r#"{{"configuration": {{"INITRAMFS_PATH": "boot/initramfs", "KERNEL_ARGS": "{arguments}"}}}}"#
         );
-        tree.initramfs(&debian, version);
+        tree.write("baserock/deployment.meta", &meta);
+        tree.initramfs(&parts.system, version);
         tree
     }
 
@@ -164,7 +197,8 @@ fn wanted(dependencies: &str) -> Vec<String> {
     let mut order: Vec<String> = Vec::new();
     for name in MODULES {
         let file = format!("/{name}.ko:");
-        let line = dependencies.lines().find(|line| line.contains(&file)).expect("the module");
+        // What is not there is in the kernel itself.
+        let Some(line) = dependencies.lines().find(|line| line.contains(&file)) else { continue };
         let (own, needed) = line.split_once(':').expect("a line of modules.dep");
         // The last of what it depends on depends on nothing.
         for path in needed.split_whitespace().rev().chain([own]) {

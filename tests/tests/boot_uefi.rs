@@ -21,6 +21,24 @@ fn boots(disk: &Path, firmware: Firmware) -> String {
 }
 
 #[test]
+fn an_arm_disk_made_here_boots_by_uefi_and_by_u_boot() {
+    let place = memory();
+    let disk = place.path().join("disk.img");
+    run(command("rawdisk-write").arg(Tree::for_arm("first").path()).arg(&disk).env("DISK_SIZE", "640M")).ok();
+    assert_eq!(boots(&disk, Firmware::UefiArm), "factory");
+    let upgrade = [("UPGRADE", "yes"), ("VERSION_LABEL", "devel")];
+    run(command("rawdisk-write").arg(Tree::for_arm("second").path()).arg(&disk).envs(upgrade)).ok();
+    manage_at(&disk, &["set-default", "factory"]).ok();
+    for firmware in [Firmware::UefiArm, Firmware::UbootArm] {
+        manage_at(&disk, &TRY).ok();
+        assert_eq!(boots(&disk, firmware), "devel");
+        assert_eq!(boots(&disk, firmware), "factory", "GRUB has forgotten it");
+    }
+    manage_at(&disk, &["set-default", "devel"]).ok();
+    assert_eq!(boots(&disk, Firmware::UefiArm), "devel");
+}
+
+#[test]
 fn one_disk_boots_by_bios_and_by_uefi_and_comes_back_from_a_trial() {
     let (factory, devel) = (Tree::new(Debian::Release, "first"), Tree::new(Debian::Updated, "second"));
     let place = memory();

@@ -51,7 +51,11 @@ pub const TESTS: &[&str] = &[
     "openssh-client",
     "qemu-system-common",
     "openssh-server",
+    "kmod",
     "ovmf",
+    "qemu-efi-aarch64",
+    "qemu-system-arm",
+    "u-boot-qemu",
     "qemu-system-x86",
     "qemu-utils",
 ];

@@ -128,6 +128,17 @@ fn usual(error: &Error) -> Option<String> {
     })
 }
 
+/// What to say of a loader on partition `number` of the disk, that firmware does not start, because that of somebody else is in its place.
+pub fn not_started(loader: &Path, other: &Path, (disk, number): (&Path, u32)) -> String {
+    format!(
+        "the firmware starts {}, which stays; to have it start GRUB, run on that machine: \
+         efibootmgr --create --disk {} --part {number} --label Baserock --loader '\\{}'",
+        other.display(),
+        disk.display(),
+        loader.display().to_string().replace('/', "\\")
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,15 +172,4 @@ mod tests {
             "mkfs.vfat is not installed; install the Debian package dosfstools (apt-get install dosfstools)";
         assert_eq!(line(&error, none), expected);
     }
-}
-
-/// What to say of a loader on partition `number` of the disk, that firmware does not start, because that of somebody else is in its place.
-pub fn not_started(loader: &Path, other: &Path, (disk, number): (&Path, u32)) -> String {
-    format!(
-        "the firmware starts {}, which stays; to have it start GRUB, run on that machine: \
-         efibootmgr --create --disk {} --part {number} --label Baserock --loader '\\{}'",
-        other.display(),
-        disk.display(),
-        loader.display().to_string().replace('/', "\\")
-    )
 }
