@@ -163,12 +163,23 @@ fn what_is_missing_is_named() {
         let asked = [("USE_PARTITIONING", "yes"), ("PARTITION_FILE", file.to_str().unwrap())];
         write(&image, &[&grub[..], &asked].concat()).refused(&[words]);
     }
-    // A machine without the program.
-    let hide = "mount --bind /dev/null /usr/bin/grub-mkimage && exec \"$0\" \"$@\"";
-    let mut without = Command::new("unshare");
-    without.args(["-m", "sh", "-ec", hide]).arg(command("rawdisk-write").get_program());
-    run(without.args([&inputs::busybox().unwrap(), &image.path()]).envs(grub))
-        .refused(&["grub-mkimage is not installed", "package grub-common"]);
+    // A machine without the programs.
+    for (loader, program, package) in
+        [("grub-efi", "grub-mkimage", "grub-common"), ("uboot", "mkimage", "u-boot-tools")]
+    {
+        let hide = format!("mount --bind /dev/null /usr/bin/{program} && exec \"$0\" \"$@\"");
+        let mut without = Command::new("unshare");
+        without.args(["-m", "sh", "-ec", &hide]).arg(command("rawdisk-write").get_program());
+        without
+            .args([&inputs::busybox().unwrap(), &image.path()])
+            .envs(grub)
+            .env("BOOTLOADER_INSTALL", loader);
+        run(&mut without).refused(&[&format!("{program} is not installed"), &format!("package {package}")]);
+    }
+    fs::write(&file, "partitions: [{size: 64M, filesystem: vfat, fdisk_type: 0xef}, {size: fill, filesystem: btrfs, mountpoint: /}]\n").unwrap();
+    let asked = [("USE_PARTITIONING", "yes"), ("PARTITION_FILE", file.to_str().unwrap())];
+    write(&image, &[&grub[..1], &asked, &[("BOOTLOADER_INSTALL", "uboot")]].concat())
+        .refused(&["add a partition with filesystem ext4 and mountpoint /boot"]);
 
     // A tree for a processor whose GRUB is not here.
     let tree = image.place().join("tree");

@@ -39,6 +39,22 @@ fn an_arm_disk_made_here_boots_by_uefi_and_by_u_boot() {
 }
 
 #[test]
+fn a_board_without_uefi_comes_back_from_a_trial() {
+    let place = memory();
+    let disk = place.path().join("disk.img");
+    let new = [("DISK_SIZE", "1G"), ("BOOTLOADER_INSTALL", "uboot")];
+    run(command("rawdisk-write").arg(Tree::for_arm("first").path()).arg(&disk).envs(new)).ok();
+    assert_eq!(boots(&disk, Firmware::UbootArm), "factory");
+    let upgrade = [("UPGRADE", "yes"), ("VERSION_LABEL", "devel")];
+    run(command("rawdisk-write").arg(Tree::for_arm("second").path()).arg(&disk).envs(upgrade)).ok();
+    assert_eq!(boots(&disk, Firmware::UbootArm), "devel");
+    manage_at(&disk, &["set-default", "factory"]).ok();
+    manage_at(&disk, &TRY).ok();
+    assert_eq!(boots(&disk, Firmware::UbootArm), "devel");
+    assert_eq!(boots(&disk, Firmware::UbootArm), "factory", "U-Boot has forgotten it");
+}
+
+#[test]
 fn one_disk_boots_by_bios_and_by_uefi_and_comes_back_from_a_trial() {
     let (factory, devel) = (Tree::new(Debian::Release, "first"), Tree::new(Debian::Updated, "second"));
     let place = memory();

@@ -56,6 +56,7 @@ pub const TESTS: &[&str] = &[
     "qemu-efi-aarch64",
     "qemu-system-arm",
     "u-boot-qemu",
+    "u-boot-tools",
     "qemu-system-x86",
     "qemu-utils",
 ];

@@ -5,7 +5,7 @@ use baserock::layout::RUN;
 use baserock::operations::boot_loader::extlinux;
 use baserock::operations::boot_loader::grub::{self, Installed};
 use baserock::rootfs::architecture::architecture;
-use baserock::volume::{Volume, Way};
+use baserock::volume::{Kind, Volume, Way};
 use baserock_terminal::remedy::not_started;
 use baserock_terminal::{Output, Show};
 use clap::ValueEnum;
@@ -68,7 +68,7 @@ impl InstallBootloader {
 fn there(volume: &Volume) -> Result<Vec<Loader>> {
     let one_shot = volume.one_shot()?;
     let has_extlinux = one_shot.ways().iter().any(|way| matches!(way, Way::Extlinux(_)));
-    let has_esp = volume.esp()?.is_some();
+    let has_esp = volume.boot().kind() == Kind::Volume && volume.esp()?.is_some();
     let candidates = [(Loader::Extlinux, has_extlinux), (Loader::GrubEfi, has_esp)];
     Ok(candidates.into_iter().filter_map(|(loader, is_there)| is_there.then_some(loader)).collect())
 }

@@ -9,8 +9,8 @@ use baserock::boot::parameters::MenuFormat;
 use baserock::extension::Environment;
 use baserock::label::Label;
 use baserock::layout::{self, MOUNTS, ORIG, PRIVATE};
-use baserock::operations::boot_loader::extlinux;
 use baserock::operations::boot_loader::grub::{self, Installed};
+use baserock::operations::boot_loader::{extlinux, uboot};
 use baserock::operations::{self, Deploy, deploy, loader_limits, manifest};
 use baserock::rootfs::architecture::architecture;
 use baserock::volume::{Location, Opening, Purpose, Volume};
@@ -98,6 +98,10 @@ pub fn create(
             observer.warn(not_started(&path, &other, (&disk, number)));
         }
     }
+    if let (Loader::Uboot, Some(parts)) = (plan.loader, &plan.disk.partitioned) {
+        let boot = parts.file.boot().map(|boot| boot.number).unwrap_or_default();
+        uboot::install(&volume, boot)?;
+    }
     observer.phase(format!("writing everything to {}", location.display()));
     volume.close()?;
     for file in plan.raw_files.iter().filter(|file| file.start >= SECTOR) {
@@ -117,7 +121,7 @@ impl<'a> Plan<'a> {
         let disk = Disk::new(location, options, loader)?;
         let mut parameters = Parameters::from_environment(environment)?;
         let grub = loader.has_grub().then(|| grub_parts(&tree)).transpose()?;
-        if grub.is_some() {
+        if loader.has_esp() {
             parameters.menu.get_or_insert(MenuFormat::Extlinux);
         }
         deploy::check_tree(&tree, &parameters, false)?;

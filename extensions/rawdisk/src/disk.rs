@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use baserock::operations::boot_loader::extlinux;
+use baserock::operations::boot_loader::{extlinux, uboot};
 use baserock::volume::Kind;
 use baserock::yaml;
 use system::error::{Error, Result};
@@ -51,11 +51,19 @@ impl Disk {
                 location.display()
             )));
         }
-        let is_partitioned = options.partitioning || loader.has_grub();
+        let is_partitioned = options.partitioning || loader.has_esp();
         let partitioned = is_partitioned.then(|| partitioned(options, loader, size, sector)).transpose()?;
         let disk = Disk { size, partitioned };
         if loader.has_extlinux() {
             extlinux::check(disk.loader_kind())?;
+        }
+        if loader == Loader::Uboot {
+            uboot::check()?;
+        }
+        if loader == Loader::Uboot && disk.loader_kind() != Kind::Separate {
+            return Err(Error::refused(
+                "U-Boot reads the kernels from an ext4; add a partition with filesystem ext4 and mountpoint /boot",
+            ));
         }
         if loader.has_grub() && disk.loader_kind() != Kind::Volume {
             return Err(Error::refused(
@@ -104,13 +112,13 @@ impl Partitioned {
 
 fn partitioned(options: &Options, loader: Loader, size: u64, sector: u64) -> Result<Partitioned> {
     let file = match &options.partition_file {
-        None => PartitionFile::default_layout(loader.has_grub()),
+        None => PartitionFile::default_layout(loader),
         Some(path) => {
             let file = PartitionFile::parse(&file::read_text(path, yaml::MOST)?, path)?;
-            if loader.has_grub() && file.esp().is_none() {
+            if loader.has_esp() && file.esp().is_none() {
                 return Err(Error::malformed(
                     path,
-                    "GRUB needs an EFI system partition: give one fdisk_type 0xef, filesystem vfat and size 64M",
+                    "the boot loader needs an EFI system partition: give one fdisk_type 0xef, filesystem vfat and size 64M",
                 ));
             }
             file

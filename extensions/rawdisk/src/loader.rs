@@ -14,6 +14,8 @@ pub enum Loader {
     GrubEfi,
     /// Both, on one disk.
     Hybrid,
+    /// The script for a U-Boot that is there.
+    Uboot,
     /// None: the machine has one of its own.
     None,
 }
@@ -25,10 +27,11 @@ impl Loader {
             "extlinux" => Loader::Extlinux,
             "grub-efi" => Loader::GrubEfi,
             "hybrid" => Loader::Hybrid,
+            "uboot" => Loader::Uboot,
             "none" => Loader::None,
             other => {
                 return Err(Error::refused(format!(
-                    "BOOTLOADER_INSTALL is {other:?}; use extlinux, grub-efi, hybrid or none"
+                    "BOOTLOADER_INSTALL is {other:?}; use extlinux, grub-efi, hybrid, uboot or none"
                 )));
             }
         })
@@ -59,5 +62,10 @@ impl Loader {
     /// Whether GRUB is one of them.
     pub fn has_grub(self) -> bool {
         matches!(self, Loader::GrubEfi | Loader::Hybrid)
+    }
+
+    /// Whether one of them is on an EFI system partition.
+    pub fn has_esp(self) -> bool {
+        self.has_grub() || self == Loader::Uboot
     }
 }

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use system::error::{Error, Result};
 
+use crate::loader::Loader;
+
 /// The disk that the file describes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionFile {
@@ -82,6 +84,8 @@ const DEFAULT_KIND: u8 = 0x81;
 const ESP_KIND: u8 = 0xef;
 /// The size of an EFI system partition, bytes: a FAT32 with room for several loaders.
 const ESP_SIZE: u64 = 64 << 20;
+/// The size of a `/boot`, bytes: for five versions of a kernel and an initramfs of a Debian.
+const BOOT_SIZE: u64 = 512 << 20;
 /// The default start of the first partition, sectors.
 const DEFAULT_START: u64 = 2048;
 
@@ -93,34 +97,25 @@ impl PartitionFile {
         Ok(file)
     }
 
-    /// The layout without a partition file: one bootable btrfs that fills the disk; before it an EFI system partition if GRUB is to be on it.
-    pub fn default_layout(has_esp: bool) -> Self {
-        let esp = Partition {
-            number: 1,
-            size: Size::Bytes(ESP_SIZE),
-            kind: Some(ESP_KIND),
-            filesystem: Some("vfat".into()),
-            description: Some("EFI".into()),
-            boot: false,
-            mountpoint: None,
-            raw_files: Vec::new(),
-        };
-        let root = Partition {
-            number: if has_esp { 2 } else { 1 },
-            size: Size::Fill,
-            kind: Some(DEFAULT_KIND),
-            filesystem: Some(ROOT_FILESYSTEM.into()),
-            description: None,
-            boot: true,
-            mountpoint: Some("/".into()),
-            raw_files: Vec::new(),
-        };
-        PartitionFile {
-            start: DEFAULT_START,
-            table: if has_esp { Table::Gpt } else { Table::Mbr },
-            partitions: if has_esp { vec![esp, root] } else { vec![root] },
-            raw_files: Vec::new(),
+    /// The layout without a partition file: one bootable btrfs that fills the disk; before it what the loader needs.
+    pub fn default_layout(loader: Loader) -> Self {
+        let mut partitions = Vec::new();
+        if loader.has_esp() {
+            let esp =
+                Partition { kind: Some(ESP_KIND), description: Some("EFI".into()), ..filesystem("vfat") };
+            partitions.push(Partition { size: Size::Bytes(ESP_SIZE), boot: loader == Loader::Uboot, ..esp });
         }
+        if loader == Loader::Uboot {
+            let boot = Partition { mountpoint: Some("/boot".into()), ..filesystem("ext4") };
+            partitions.push(Partition { size: Size::Bytes(BOOT_SIZE), ..boot });
+        }
+        let root = Partition { mountpoint: Some("/".into()), ..filesystem(ROOT_FILESYSTEM) };
+        partitions.push(Partition { size: Size::Fill, boot: loader != Loader::Uboot, ..root });
+        for (partition, number) in partitions.iter_mut().zip(1..) {
+            partition.number = number;
+        }
+        let table = if loader.has_esp() { Table::Gpt } else { Table::Mbr };
+        PartitionFile { start: DEFAULT_START, table, partitions, raw_files: Vec::new() }
     }
 
     /// The partition that holds the versions.
@@ -185,6 +180,20 @@ impl PartitionFile {
             None | Some(ROOT_FILESYSTEM) => Ok(()),
             Some(other) => Err(format!("the partition of / has filesystem {other}; versions need btrfs")),
         }
+    }
+}
+
+/// A partition with this filesystem.
+fn filesystem(kind: &str) -> Partition {
+    Partition {
+        number: 0,
+        size: Size::Fill,
+        kind: Some(DEFAULT_KIND),
+        filesystem: Some(kind.into()),
+        description: None,
+        boot: false,
+        mountpoint: None,
+        raw_files: Vec::new(),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod names;
 pub mod parameters;
 pub mod record;
 pub mod trial;
+pub mod uboot;
 
 pub use menu::Menu;
 pub use parameters::Parameters;

@@ -12,7 +12,7 @@ use system::resolve::Links;
 use super::boot_files;
 use crate::boot::adv::Adv;
 use crate::boot::extlinux;
-use crate::volume::{Extlinux, Grub, LOADER, OneShot, Place, Volume, Way};
+use crate::volume::{Block, Extlinux, LOADER, OneShot, Place, Volume, Way};
 
 /// Sets what is booted once: a label, and arguments. It is on the disk when this returns.
 pub fn arm(volume: &Volume, once: &str) -> Result<()> {
@@ -23,7 +23,7 @@ fn set(volume: &Volume, one_shot: &OneShot, once: Option<&str>) -> Result<()> {
     for way in one_shot.ways() {
         match way {
             Way::Extlinux(extlinux) => in_area(volume, extlinux, once)?,
-            Way::Grub(grub) => in_environment(volume, grub, once)?,
+            Way::Block(block) => in_environment(volume, block, once)?,
         }
     }
     Ok(())
@@ -49,11 +49,11 @@ fn in_area(volume: &Volume, extlinux: &Extlinux, once: Option<&str>) -> Result<(
     }
 }
 
-/// GRUB gets the menu of the trial first, and then the word to use it.
-fn in_environment(volume: &Volume, grub: &Grub, once: Option<&str>) -> Result<()> {
+/// The loader gets the menu of the trial first, and then the word to use it.
+fn in_environment(volume: &Volume, block: &Block, once: Option<&str>) -> Result<()> {
     let label = once.map(|once| once.split_once(' ').map_or(once, |(label, _)| label));
     let environment =
-        grub.environment.clone().with_once(label).ok_or_else(|| no_room("GRUB", volume, once))?;
+        block.environment.clone().with_once(label).ok_or_else(|| no_room("the environment", volume, once))?;
     if let Some(once) = once {
         let menu = volume.boot().menu()?.unwrap_or_default();
         let menu = extlinux::once(&menu, once).ok_or_else(|| {
@@ -61,7 +61,7 @@ fn in_environment(volume: &Volume, grub: &Grub, once: Option<&str>) -> Result<()
         })?;
         boot_files::write_trial_menu(volume, &menu.to_string())?;
     }
-    grub.esp.overwrite(&grub.path, &environment.to_bytes())
+    block.esp.overwrite(&block.path, &environment.to_bytes())
 }
 
 fn no_room(loader: &str, volume: &Volume, once: Option<&str>) -> Error {

@@ -16,8 +16,10 @@ use system::partitions::Partition;
 use system::resolve::Links;
 use system::step::change;
 
-/// The name at the top of the partition below which all loaders are.
-const TOP: [&str; 1] = ["EFI"];
+use crate::boot::uboot;
+
+/// The names at the top of the partition that belong to loaders.
+const TOP: [&str; 2] = ["EFI", uboot::SCRIPT];
 
 /// Where the partition is.
 #[derive(Debug)]

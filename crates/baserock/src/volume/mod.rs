@@ -27,7 +27,7 @@ pub use details::Details;
 pub use esp::{Esp, OpenEsp};
 pub use location::Location;
 pub use merged::LateChanges;
-pub use one_shot::{Extlinux, GRUB_PLACES, Grub, LOADER, ON_BTRFS, OneShot, Place, Way};
+pub use one_shot::{Block, Extlinux, GRUB_PLACES, LOADER, ON_BTRFS, OneShot, Place, Way};
 pub use opening::{Opening, Purpose};
 pub use subvolumes::Subvolume;
 pub use survey::Survey;

@@ -11,7 +11,7 @@ use system::error::{OrCannot, Result, if_exists};
 use super::{Kind, OpenEsp, Volume};
 use crate::boot::adv::{Adv, SIZE};
 use crate::boot::environment::Environment;
-use crate::boot::grub;
+use crate::boot::{grub, uboot};
 
 /// The place of extlinux's area on a btrfs, in bytes: at the end of what btrfs leaves to boot loaders.
 pub const ON_BTRFS: u64 = (64 << 10) - SIZE as u64;
@@ -33,13 +33,13 @@ pub struct OneShot {
 pub enum Way {
     /// extlinux, by its area on the volume's device or in its own file.
     Extlinux(Extlinux),
-    /// GRUB, by its environment block on the EFI system partition.
-    Grub(Grub),
+    /// GRUB or U-Boot, by an environment block on the EFI system partition.
+    Block(Block),
 }
 
-/// The environment block of GRUB.
+/// The environment block of a boot loader that reads the trial's own menu.
 #[derive(Debug)]
-pub struct Grub {
+pub struct Block {
     /// What it has.
     pub environment: Environment,
     /// Where it is on the EFI system partition.
@@ -94,7 +94,7 @@ impl Way {
     fn once(&self) -> Option<String> {
         match self {
             Way::Extlinux(area) => area.adv.once(),
-            Way::Grub(grub) => grub.environment.once().map(str::to_owned),
+            Way::Block(block) => block.environment.once().map(str::to_owned),
         }
     }
 }
@@ -113,35 +113,48 @@ pub(super) fn find(volume: &Volume) -> Result<OneShot> {
     }
     .to_owned();
     let mut ways = Vec::from_iter(found);
-    if boot.kind() == Kind::Volume
+    if boot.kind() != Kind::Fat
         && let Some(esp) = volume.esp()?
     {
-        match grub_on(volume, esp)? {
-            Ok(grub) => ways.push(Way::Grub(grub)),
+        match block_on(volume, esp)? {
+            Ok(block) => ways.push(Way::Block(block)),
             Err(why) => why_not = format!("{why_not}, and {why}"),
         }
     }
     Ok(OneShot { ways, why_not })
 }
 
-/// GRUB on the EFI system partition, or why it is none that boots this volume.
-fn grub_on(volume: &Volume, esp: OpenEsp) -> Result<Result<Grub, String>> {
+/// The block of the loader on the EFI system partition, or why there is none that boots this volume.
+fn block_on(volume: &Volume, esp: OpenEsp) -> Result<Result<Block, String>> {
     let own = volume.uuid().map(|uuid| uuid.to_string());
-    let mut why = "its EFI system partition has no GRUB of ours".to_owned();
-    for place in GRUB_PLACES.map(Path::new) {
-        let Some(script) = esp.dir().read_if_exists(place.join(grub::SCRIPT), MOST_TEXT)? else { continue };
-        let script = String::from_utf8_lossy(&script);
-        match grub::volume_of(&script) {
-            Some(uuid) if own.as_deref() == Some(uuid) => {
-                let path = place.join(grub::ENVIRONMENT);
-                let block = esp.dir().read_if_exists(&path, MOST_TEXT)?.unwrap_or_default();
-                return Ok(Ok(Grub { environment: Environment::parse(&block), path, esp }));
-            }
-            Some(uuid) => why = format!("GRUB on its EFI system partition boots another volume, {uuid}"),
-            None => {}
+    let mut why = "its EFI system partition has no loader of ours".to_owned();
+    for (found, place) in scripts(&esp, volume.boot().kind())? {
+        if own.as_ref() != Some(&found) {
+            why = format!("the loader on its EFI system partition boots another volume, {found}");
+            continue;
         }
+        let path = place.join(grub::ENVIRONMENT);
+        let block = esp.dir().read_if_exists(&path, MOST_TEXT)?.unwrap_or_default();
+        return Ok(Ok(Block { environment: Environment::parse(&block), path, esp }));
     }
     Ok(Err(why))
+}
+
+/// The scripts of loaders: the volume that each one boots, and the folder of its block. GRUB reads the volume, and U-Boot another filesystem.
+fn scripts(esp: &OpenEsp, kind: Kind) -> Result<Vec<(String, &'static Path)>> {
+    let [usual, own] = GRUB_PLACES.map(Path::new);
+    if kind == Kind::Separate {
+        let script = esp.dir().read_if_exists(uboot::SCRIPT, MOST_TEXT)?;
+        let found = script.and_then(|script| uboot::volume_of(&script));
+        return Ok(found.map(|found| (found, own)).into_iter().collect());
+    }
+    let mut scripts = Vec::new();
+    for place in [usual, own] {
+        let script = esp.dir().read_if_exists(place.join(grub::SCRIPT), MOST_TEXT)?.unwrap_or_default();
+        let found = grub::volume_of(&String::from_utf8_lossy(&script)).map(str::to_owned);
+        scripts.extend(found.map(|found| (found, place)));
+    }
+    Ok(scripts)
 }
 
 fn on_btrfs(volume: &Volume) -> Result<Option<Way>> {

@@ -55,7 +55,7 @@ fn the_defaults_are_as_documented() {
     assert_eq!((file.start, file.table), (2048, Table::Gpt));
     let partition = &file.partitions[0];
     assert_eq!((partition.number, partition.kind, partition.boot), (1, Some(0x81), false));
-    let default = PartitionFile::default_layout(false);
+    let default = PartitionFile::default_layout(Loader::Extlinux);
     assert_eq!((default.start, default.table), (2048, Table::Mbr));
     assert_eq!(default.check(), Ok(()));
 }

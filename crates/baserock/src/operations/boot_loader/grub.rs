@@ -1,16 +1,13 @@
 //! Installs GRUB on the EFI system partition: the loader, its script, and its environment block. Loaders of others stay.
 
-use std::fs::File;
-use std::io::Read;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{MemfdFlags, memfd_create};
 use system::dir::{Dir, MOST_TEXT};
-use system::error::{Error, OrCannot, Result, if_exists};
+use system::error::{Error, Result, if_exists};
 use system::process::{self, Program};
 use system::resolve::Links;
 
+use super::Scratch;
 use crate::boot::environment::Environment;
 use crate::boot::grub::{self, ENVIRONMENT, MODULES, SCRIPT};
 use crate::refusal::Refusal;
@@ -153,19 +150,15 @@ fn place(esp: &OpenEsp, file: &str) -> Result<(&'static Path, Option<PathBuf>)> 
 
 /// Makes the loader, which looks for its script in this place.
 fn make(parts: &Parts, place: &Path) -> Result<Vec<u8>> {
-    // The program syncs what it makes, and so takes no pipe.
-    let mut made = memfd_create("loader", MemfdFlags::CLOEXEC).map(File::from).or_cannot("make", "GRUB")?;
-    Program::new(&parts.program)
+    let made = Scratch::new()?;
+    let program = Program::new(&parts.program)
         .package(PACKAGE)
         .args(["-O", parts.platform.name, "-p"])
         .arg(Path::new("/").join(place))
         .arg("-d")
         .arg(parts.modules.proc_path())
         .arg("-o")
-        .arg(format!("/proc/{}/fd/{}", std::process::id(), made.as_raw_fd()))
-        .args(MODULES)
-        .run()?;
-    let mut loader = Vec::new();
-    made.read_to_end(&mut loader).or_cannot("read", "GRUB")?;
-    Ok(loader)
+        .arg(made.path())
+        .args(MODULES);
+    made.filled_by(program)
 }
