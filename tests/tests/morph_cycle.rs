@@ -6,6 +6,7 @@
 //! Pace: seconds
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use baserock_tests::client::Client;
@@ -14,7 +15,7 @@ use baserock_tests::image::Image;
 use baserock_tests::programs::{Done, run};
 use baserock_tests::ssh::Target;
 use baserock_tests::version::{factory_image, put_tree};
-use baserock_tests::{extensions, inputs, programs};
+use baserock_tests::{disk, extensions, inputs, programs};
 
 /// A machine that runs `factory`, which is its default, and a repository with a system that a tarball becomes.
 struct Machine {
@@ -29,11 +30,22 @@ const SYSTEM: &str = "name: trial\nkind: system\nconfiguration-extensions: [exte
 
 impl Machine {
     fn new() -> Self {
+        Machine::prepared(|_| ())
+    }
+
+    /// One with extlinux.
+    fn with_loader() -> Self {
+        Machine::prepared(|image| disk::put_loader(&image.path()))
+    }
+
+    fn prepared(prepare: impl FnOnce(&Image)) -> Self {
         let definitions = Definitions::example();
         definitions.write("systems/trial.morph", SYSTEM);
         definitions.write("images/files/built", "first\n");
         let image = factory_image(1536);
         put_tree(&image, "TESTING", |_| ());
+        image.wait_until_detached();
+        prepare(&image);
         let mut machine = Machine { definitions, image, target: None };
         machine.pack();
         machine.boot("factory");
@@ -73,13 +85,18 @@ impl Machine {
     }
 
     fn cycle(&self, arguments: &[&str]) -> Done {
+        self.run(&extensions::source("cycle/cycle.sh"), arguments)
+    }
+
+    /// Runs a program beside the machine, as if it was in it.
+    fn run(&self, program: &Path, arguments: &[&str]) -> Done {
         let target = self.target();
         let client = Client::new().knows("localhost", target.sshd.listens(), "");
         let root = target.system.path("");
         let manage = format!("exec chroot {} /tmp/system-version-manager \"$@\"", root.display());
         client.program("system-version-manager", &format!("#!/bin/sh\nPATH=$PATH:/bin\n{manage}\n"));
         client.program("morph", &format!("#!/bin/sh\nexec {} \"$@\"\n", programs::path("morph").display()));
-        let mut command = Command::new(extensions::source("cycle/cycle.sh"));
+        let mut command = Command::new(program);
         command.args(arguments).current_dir(self.definitions.root());
         run(client.own(&mut command).env("MORPH_EXTENSIONS", self.definitions.installed()))
     }
@@ -133,6 +150,42 @@ fn an_earlier_trial_that_is_not_the_default_is_only_removed() {
     );
     assert_eq!(machine.manage(&["list"]), "TESTING (default)\nfactory (running)\n");
     assert_eq!(machine.built("TESTING"), "first\n");
+}
+
+const IS_DEFAULT: &str = "TEST\nTESTING\nfactory (running) (default)\n";
+
+#[test]
+fn a_version_is_tried_where_the_boot_loader_can() {
+    let machine = Machine::with_loader();
+    let without = machine.cycle(&TRIAL).succeeded();
+    assert!(without.stdout.contains("keep it with: system-version-manager confirm\n"), "{}", without.stdout);
+    assert!(without.stderr.contains("no unit baserock-confirm.service"), "{}", without.stderr);
+    assert_eq!(machine.manage(&["list"]), IS_DEFAULT);
+
+    // The tree has what a trial needs. The earlier version, which waits for its trial, is replaced.
+    let tools = SYSTEM.replace('[', "[extensions/baserock-tools, ");
+    machine.definitions.write("systems/trial.morph", &tools);
+    let with = machine.cycle(&TRIAL).succeeded();
+    let words =
+        "TEST is deployed; reboot to try it: the machine comes back to factory unless TEST confirms itself\n";
+    assert!(with.stdout.contains("cycle.sh: removing the earlier TEST\n"), "{}", with.stdout);
+    assert!(with.stdout.ends_with(words), "{}", with.stdout);
+    assert_eq!(machine.manage(&["list"]), IS_DEFAULT);
+    let listed = machine.target().system.manage(&["list"]);
+    assert!(listed.stderr.contains("trial of TEST: it boots next, once"), "{}", listed.stderr);
+}
+
+#[test]
+fn an_upgrade_gets_the_parameters_of_a_trial() {
+    let machine = Machine::new();
+    machine.cycle(&[&TRIAL[..], &["TEST"]].concat()).ok();
+    let upgrade = |parameters: &[&str]| {
+        let arguments = ["upgrade", "--system", TRIAL[0], TRIAL[1], "self", "self.VERSION_LABEL=v2"];
+        machine.run(&programs::path("morph"), &[&arguments[..], parameters].concat())
+    };
+    upgrade(&["self.TRIAL=yes"]).failed(&["TRIAL is set and AUTOSTART is not"]);
+    upgrade(&["self.TRIAL=yes", "self.AUTOSTART=yes"]).failed(&["cannot boot a version just once"]);
+    assert_eq!(machine.manage(&["list"]), FACTORY_RUNS);
 }
 
 #[test]
