@@ -179,6 +179,58 @@ fn another_choice_calls_a_trial_off() {
 }
 
 #[test]
+fn a_deadline_that_a_usual_boot_does_not_meet_is_named() {
+    let image = volume();
+    let system = Running::start(&image, "factory");
+    // As the unit does when the machine has come up; it has been up for longer than a second.
+    assert_eq!(system.manage(&["confirm", "--at-boot"]).succeeded().stderr, "");
+    let done = system.manage(&["try", "devel", "--deadline", "1s"]).succeeded();
+    says(&done, "warning: the deadline is 1 s, and a version of this machine took ");
+}
+
+#[test]
+fn what_runs_or_has_no_kernel_is_not_tried() {
+    let image = volume();
+    let system = Running::start(&image, "devel");
+    system.manage(&["try", "devel"]).refused(&["version devel is running"]);
+    drop(system);
+    image.wait_until_detached();
+    fs::remove_file(image.mount("subvolid=5").path().join("systems/devel/kernel")).unwrap();
+    image.wait_until_detached();
+    manage(&image, &["try", "devel"]).refused(&["version devel is not complete"]);
+    assert_eq!(once(&image), None);
+}
+
+#[test]
+fn a_trial_needs_no_factory_and_a_label_may_be_a_number() {
+    let image = volume();
+    manage(&image, &["rename", "factory", "one"]).ok();
+    manage(&image, &["rename", "devel", "1"]).ok();
+    manage(&image, &["try", "1"]).ok();
+    assert_eq!(boot(&image), "1 panic=30 baserock.trial=600");
+    let system = Running::start(&image, "1");
+    system.manage(&["confirm"]).ok();
+    assert_eq!(system.manage(&["list"]).ok(), "1 (running) (default)\none\n");
+}
+
+#[test]
+fn a_second_trial_replaces_the_first_and_says_so() {
+    let trees = Trees::new();
+    let image = TRY.image(&trees);
+    disk::deploy(&trees, &image.path(), "spare");
+    let tries = |label| manage(&image, &["try", label, "--without-units"]).succeeded();
+    tries("devel");
+    says(&tries("spare"), "devel, which was to be booted once, is not any more");
+    says(&manage(&image, &["list"]).succeeded(), "trial of spare: it boots next, once");
+    assert_eq!(boot(&image), "spare panic=30 baserock.trial=600");
+    let system = Running::start(&image, "spare");
+    // The version on trial runs, and another is to be tried from it.
+    says(&system.manage(&["try", "devel", "--without-units"]).succeeded(), "the next boot is devel");
+    says(&system.manage(&["list"]).succeeded(), "trial of spare: came back: devel was chosen instead");
+    assert_eq!(system.manage(&["get-default"]).ok(), "factory\n");
+}
+
+#[test]
 fn records_that_cannot_be_read_stop_nothing() {
     let image = volume();
     manage(&image, &["try", "devel"]).ok();

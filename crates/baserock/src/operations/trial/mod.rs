@@ -159,16 +159,18 @@ pub fn require_unit_in(label: &ExistingLabel, tree: &Dir) -> Result<()> {
     Err(without_unit(label))
 }
 
-/// Says if the deadline is shorter than a version has taken to be confirmed.
+/// Says if the deadline is shorter than a version has taken to come up. A record that cannot be read tells nothing.
 fn warn_of_deadline(volume: &Volume, survey: &Survey, options: &Try, observer: &dyn Observer) -> Result<()> {
     let mut longest = 0;
     for label in &survey.complete {
         let outcome = record::outcome(volume, label, observer)?;
-        longest = longest.max(outcome.and_then(|outcome| outcome.took).unwrap_or(0));
+        let came_up = volume.came_up(label).ok().flatten();
+        let took = outcome.and_then(|outcome| outcome.took).max(came_up.and_then(|came_up| came_up.took));
+        longest = longest.max(took.unwrap_or(0));
     }
     if longest > options.deadline.as_secs() {
         observer.warn(format!(
-            "the deadline is {} s, and a version of this machine took {longest} s to be confirmed",
+            "the deadline is {} s, and a version of this machine took {longest} s to come up",
             options.deadline.as_secs()
         ));
     }
