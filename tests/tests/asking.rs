@@ -26,7 +26,7 @@ fn volume() -> Image {
 }
 
 #[track_caller]
-fn json(name: &str, done: Done) -> Value {
+fn json(name: &str, done: &Done) -> Value {
     assert!(done.code == 0 || done.code == 3, "{}", done.stderr);
     let faults = schema::faults(name, &done.stdout);
     assert!(faults.is_empty(), "{faults:?} in {}", done.stdout);
@@ -71,7 +71,7 @@ fn a_list_for_people_is_a_table() {
 #[test]
 fn json_has_all_that_is_known_as_the_schemas_say() {
     let image = volume();
-    let list = json("list", manage(&image, &["list", "--json"]));
+    let list = json("list", &manage(&image, &["list", "--json"]));
     let devel = &list[0];
     for (field, value) in
         [("label", "devel"), ("note", "ticket 12"), ("revision", "v2-3-gabc"), ("kernel", "6.1.0-9-test")]
@@ -81,7 +81,7 @@ fn json_has_all_that_is_known_as_the_schemas_say() {
     assert_eq!(devel["system"]["pretty_name"], "Example 2 (second)");
     assert_eq!((&devel["next"], &list[1]["next"]), (&Value::Bool(false), &Value::Bool(true)));
     assert_eq!(devel["good"], Value::Null);
-    let show = json("show", manage(&image, &["show", "devel", "--json"]));
+    let show = json("show", &manage(&image, &["show", "devel", "--json"]));
     assert_eq!(show["merged_from"], "factory");
     assert_eq!(show["kernel_args"], "");
     manage(&image, &["show", "none"]).refused(&["version none does not exist"]);
@@ -90,7 +90,7 @@ fn json_has_all_that_is_known_as_the_schemas_say() {
     let mounted = image.mount("subvolid=5");
     fs::write(mounted.path().join("systems/devel/remarks.json"), "{").unwrap();
     drop(mounted);
-    let list = json("list", manage(&image, &["list", "--json"]));
+    let list = json("list", &manage(&image, &["list", "--json"]));
     assert!(list[0]["faults"][0].as_str().unwrap().contains("remarks.json"), "{list}");
     let done = manage(&image, &["list", "--long"]).succeeded();
     assert!(
@@ -133,14 +133,14 @@ fn all_is_well_or_somebody_should_look() {
         well.stdout
     );
     assert_eq!(manage(&image, &["status", "--line"]).ok(), "system versions: factory boots next\n");
-    let status = json("status", manage(&image, &["status", "--json"]));
+    let status = json("status", &manage(&image, &["status", "--json"]));
     assert_eq!(status["attention"], Value::Array(Vec::new()));
 
     // A conflict in what boots next, a late change, and a version that is not complete.
     let attention = |words: &[&str]| {
         let done = manage(&image, &["status", "--json"]);
         assert_eq!(done.code, 3, "{}", done.stdout);
-        let status = json("status", done);
+        let status = json("status", &done);
         for words in words {
             let all = status["attention"].as_array().unwrap();
             assert!(
@@ -160,7 +160,7 @@ fn all_is_well_or_somebody_should_look() {
     manage(&image, &["set-default", "third"]).ok();
     let status = attention(&["/etc of third has open conflicts: os-release"]);
     assert_eq!(status["conflicts"][0]["label"], "third");
-    let list = json("list", manage(&image, &["list", "--json"]));
+    let list = json("list", &manage(&image, &["list", "--json"]));
     assert_eq!(list[2]["conflicts"][0], "os-release");
     assert!(manage(&image, &["list", "--long"]).ok().contains("default,1-conflict"));
     // Whoever removes the rejected change has resolved the conflict.

@@ -3,6 +3,7 @@
 mod boot_loader;
 mod default;
 mod deploy;
+mod diff;
 mod finish;
 mod label;
 mod list;
@@ -50,6 +51,7 @@ enum Command {
     List(list::List),
     Status(status::ShowStatus),
     Show(show::ShowVersion),
+    Diff(diff::ShowDiff),
     Deploy(deploy::Deploy),
     Remove(remove::Remove),
     Rename(label::Rename),
@@ -75,6 +77,7 @@ impl Arguments {
     pub fn run(&self) -> Result<ExitCode> {
         match &self.command {
             Command::Status(status) => return status.run(&self.open(Purpose::Look)?),
+            Command::Diff(diff) => diff.run(&self.open(Purpose::Look)?),
             Command::Show(show) => show.run(&self.open(Purpose::Look)?),
             Command::List(list) => list.run(&self.open(Purpose::Look)?),
             Command::GetDefault(get) => get.run(&self.open(Purpose::Look)?),

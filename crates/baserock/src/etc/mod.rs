@@ -11,6 +11,7 @@ pub mod content;
 pub mod diff;
 pub mod fingerprint;
 pub mod fstab;
+pub mod git;
 pub mod identity;
 pub mod left;
 pub mod links;

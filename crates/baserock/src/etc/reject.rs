@@ -15,10 +15,17 @@ const CONTEXT: usize = 3;
 
 /// The change from `v1` to `user`, with the headers `--- PATH` and `+++ PATH`. `None` if either is binary or too large.
 pub fn unified_diff(path: &EtcPath, v1: &[u8], user: &[u8]) -> Option<Vec<u8>> {
+    let mut diff = format!("--- {path}\n+++ {path}\n").into_bytes();
+    diff.extend(hunks(v1, user)?);
+    Some(diff)
+}
+
+/// The same without headers.
+pub fn hunks(v1: &[u8], user: &[u8]) -> Option<Vec<u8>> {
     if !is_text(v1) || !is_text(user) {
         return None;
     }
-    let mut diff = format!("--- {path}\n+++ {path}\n").into_bytes();
+    let mut diff = Vec::new();
     let found = DiffOptions::new().set_context_len(CONTEXT).create_patch_bytes(v1, user);
     // Other programs that write diffs join hunks with adjacent context.
     for hunks in found.hunks().chunk_by(|one, next| one.old_range().end() == next.old_range().start()) {

@@ -6,6 +6,7 @@ pub mod boot_loader;
 pub mod copy;
 mod deletion;
 pub mod deploy;
+pub mod diff;
 pub mod etc;
 pub mod finish;
 pub mod full;

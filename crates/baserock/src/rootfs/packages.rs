@@ -1,6 +1,6 @@
 //! The packages that a database lists.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use system::dir::{Dir, MOST_TEXT};
@@ -9,8 +9,8 @@ use system::error::Result;
 /// The content of a package database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Packages {
-    /// The names of the installed packages.
-    Names(BTreeSet<String>),
+    /// The installed packages: names and versions.
+    Names(BTreeMap<String, String>),
     /// The files with the packages, in a format that is not read here, and their sizes and times.
     Opaque(Vec<(String, i64, i64)>),
 }
@@ -47,40 +47,62 @@ fn folders(database: &Dir, name: &str) -> Result<Option<Vec<String>>> {
 }
 
 /// The installed packages of a file such as dpkg's `status`. It has an empty line after each package.
-fn stanzas(text: &str) -> BTreeSet<String> {
-    let (mut names, mut name) = (BTreeSet::new(), None);
-    for line in text.lines() {
+fn stanzas(text: &str) -> BTreeMap<String, String> {
+    let mut packages = BTreeMap::new();
+    let (mut name, mut version, mut is_installed) = ("", "", false);
+    for line in text.lines().chain([""]) {
         match line.split_once(": ") {
-            Some(("Package", value)) => name = Some(value.trim()),
-            Some(("Status", value)) if value.trim().ends_with(" installed") => {
-                names.extend(name.map(str::to_owned));
+            Some(("Package", value)) => name = value.trim(),
+            Some(("Version", value)) => version = value.trim(),
+            Some(("Status", value)) => is_installed = value.trim().ends_with(" installed"),
+            None if line.trim().is_empty() => {
+                if is_installed && !name.is_empty() {
+                    packages.insert(name.to_owned(), version.to_owned());
+                }
+                (name, version, is_installed) = ("", "", false);
             }
-            None if line.trim().is_empty() => name = None,
             _ => {}
         }
     }
-    names
+    packages
 }
 
-fn apk(text: &str) -> BTreeSet<String> {
-    text.lines().filter_map(|line| line.strip_prefix("P:")).map(str::to_owned).collect()
+fn apk(text: &str) -> BTreeMap<String, String> {
+    let (mut packages, mut name) = (BTreeMap::new(), String::new());
+    for line in text.lines() {
+        if let Some(found) = line.strip_prefix("P:") {
+            found.clone_into(&mut name);
+            packages.entry(name.clone()).or_default();
+        } else if let Some(version) = line.strip_prefix("V:") {
+            version.clone_into(packages.entry(name.clone()).or_default());
+        } else if line.is_empty() {
+            name.clear();
+        }
+    }
+    packages.remove("");
+    packages
 }
 
-/// Names such as `NAME-VERSION-RELEASE` without that number of fields at their end.
-fn without_fields(found: &[String], fields: usize) -> BTreeSet<String> {
-    found.iter().filter_map(|name| name.rsplitn(fields + 1, '-').nth(fields)).map(str::to_owned).collect()
+/// Names such as `NAME-VERSION-RELEASE`, whose version has that number of fields.
+fn without_fields(found: &[String], fields: usize) -> BTreeMap<String, String> {
+    let split = |name: &String| {
+        let package = name.rsplitn(fields + 1, '-').nth(fields)?;
+        Some((package.to_owned(), name[package.len() + 1..].to_owned()))
+    };
+    found.iter().filter_map(split).collect()
 }
 
 /// The folders `CATEGORY/NAME-VERSION`. A version begins with a digit.
-fn portage(database: &Dir) -> Result<BTreeSet<String>> {
-    let mut names = BTreeSet::new();
+fn portage(database: &Dir) -> Result<BTreeMap<String, String>> {
+    let mut names = BTreeMap::new();
     for category in database.entries()?.into_iter().filter(|entry| entry.is_dir == Some(true)) {
         let category = category.name.to_string_lossy().into_owned();
         for package in folders(database, &category)?.unwrap_or_default() {
             let is_version =
                 |&(at, _): &(usize, &str)| package[at + 1..].starts_with(|c: char| c.is_ascii_digit());
             let end = package.match_indices('-').filter(is_version).map(|(at, _)| at).next();
-            names.insert(format!("{category}/{}", &package[..end.unwrap_or(package.len())]));
+            let (name, version) = package.split_at(end.unwrap_or(package.len()));
+            names.insert(format!("{category}/{name}"), version.trim_start_matches('-').to_owned());
         }
     }
     Ok(names)
@@ -110,25 +132,27 @@ mod tests {
             write(path, content).unwrap();
         }
         match read(&Dir::open(place.path()).unwrap(), name).unwrap() {
-            Some(Packages::Names(names)) => names.into_iter().collect(),
+            Some(Packages::Names(names)) => {
+                names.iter().map(|(name, version)| format!("{name} {version}").trim().to_owned()).collect()
+            }
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn packages_are_read_from_every_kind_of_database() {
-        let status = "Package: a\nStatus: install ok installed\nDescription: x\n Package: no\n\nPackage: gone\nStatus: deinstall ok config-files\n\n\
+        let status = "Package: a\nStatus: install ok installed\nVersion: 1:2-3\nDescription: x\n Package: no\n\nPackage: gone\nStatus: deinstall ok config-files\n\n\
                       Package: held\nStatus: hold ok installed\n";
-        assert_eq!(names("dpkg", &[("status", status)]), ["a", "held"]);
+        assert_eq!(names("dpkg", &[("status", status)]), ["a 1:2-3", "held"]);
         assert_eq!(names("opkg", &[("status", "Package: b\nStatus: install user installed\n")]), ["b"]);
-        assert_eq!(names("apk", &[("installed", "C:x\nP:busybox\nV:1\n\nP:musl\n")]), ["busybox", "musl"]);
+        assert_eq!(names("apk", &[("installed", "C:x\nP:busybox\nV:1\n\nP:musl\n")]), ["busybox 1", "musl"]);
         assert_eq!(
             names("pacman", &[("local/gcc-libs-13.2-1/desc", ""), ("local/ALPM_DB_VERSION", "")]),
-            ["gcc-libs"]
+            ["gcc-libs 13.2-1"]
         );
         let portage = [("sys-apps/foo-bar-1.2-r3/PF", ""), ("app/x-9/PF", "")];
-        assert_eq!(names("portage", &portage), ["app/x", "sys-apps/foo-bar"]);
-        assert_eq!(names("pkgtools", &[("packages/gtk+-3-1.0-x86_64-1", "")]), ["gtk+-3"]);
+        assert_eq!(names("portage", &portage), ["app/x 9", "sys-apps/foo-bar 1.2-r3"]);
+        assert_eq!(names("pkgtools", &[("packages/gtk+-3-1.0-x86_64-1", "")]), ["gtk+-3 1.0-x86_64-1"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use system::observer::Observer;
 use super::deployed_fstab;
 use crate::etc::changes::differing;
 use crate::etc::left::{Version, left_behind, named};
+use crate::etc::tree::Tree;
 use crate::etc::{EtcPath, fstab};
 use crate::label::ExistingLabel;
 use crate::layout::{BOOT_RECORD, ORIG, RUN};
@@ -111,6 +112,26 @@ fn know_source(
         record.old_run.clone_from(&source.id);
     }
     Ok(())
+}
+
+/// What people have edited in `/etc` of a version since it was deployed.
+#[derive(Clone, Debug)]
+pub struct Edited {
+    /// The paths, without files that only programs write.
+    pub paths: Vec<EtcPath>,
+    /// `/etc` as the deployment put it there from the tree as built, without what it merged.
+    pub built: Tree,
+    /// `/etc` now.
+    pub now: Tree,
+}
+
+/// Looks for the edits in a version's `/etc`, its own and those that were merged into it.
+pub fn edits(volume: &Volume, label: &ExistingLabel) -> Result<Edited> {
+    let version = read(volume, label)?;
+    let paths = left_behind(&version, &[]);
+    let Version { built: [_, mut built], now, record, .. } = version;
+    built.apply_moves(&record.map(|record| record.moves).unwrap_or_default());
+    Ok(Edited { paths, built, now })
 }
 
 fn read(volume: &Volume, label: &ExistingLabel) -> Result<Version> {

@@ -8,7 +8,7 @@ mod sync;
 use std::path::{Path, PathBuf};
 
 pub use external::{INHERITED_LOCK, MOUNTED_VOLUME};
-pub(super) use left::{name_forgotten, name_last, name_missing};
+pub(super) use left::{edits, name_forgotten, name_last, name_missing};
 pub use sync::sync;
 
 use crate::etc::{EtcPath, Options, Record};

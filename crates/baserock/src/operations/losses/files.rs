@@ -15,14 +15,14 @@ use super::Trees;
 use crate::operations::state::same;
 use crate::rootfs::shared::shared_of;
 
-/// The changes that the new version does not have. Of a directory that was added or removed only its own path is given.
-#[derive(Debug, Default)]
-pub struct Lost {
-    /// Paths that were added.
+/// The names in which trees differ.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Those that were added.
     pub added: BTreeSet<PathBuf>,
-    /// Files and links that were changed.
+    /// Those that are there before and after, and have changed.
     pub changed: BTreeSet<PathBuf>,
-    /// Paths that were removed, and that the new version has again.
+    /// Those that were removed.
     pub removed: BTreeSet<PathBuf>,
 }
 
@@ -32,16 +32,17 @@ const APART: [&str; 7] = ["dev", "etc", "lost+found", "proc", "run", "sys", "tmp
 /// Names of files and directories that programs make again by themselves.
 const MADE_AGAIN: [&str; 3] = ["__pycache__", "ld.so.cache", ".updated"];
 
-/// Finds the changes. Paths in `apart` and below them do not count.
+/// Finds the changes that the new version does not have. Of a directory that was added or removed only its own path is given. What was removed
+/// counts if the new version has it again. Paths in `apart` and below them do not count.
 ///
 /// `run` began as a snapshot of `orig`, so btrfs tells what was written to it since. If it is no snapshot of it, everything is compared.
-pub fn lost(trees: &Trees, apart: &[PathBuf]) -> Result<Lost> {
+pub fn lost(trees: &Trees, apart: &[PathBuf]) -> Result<Names> {
     let mut apart = apart.to_vec();
     apart.extend(APART.map(PathBuf::from));
     apart.extend(shared_of(&trees.old_orig)?.into_iter().map(|shared| shared.place));
     let (parent, made) = btrfs::origin(&trees.old_run)?;
     let since = if parent == btrfs::identity(&trees.old_orig)?.uuid { made } else { 0 };
-    let mut search = Search { trees, apart: &apart, lost: Lost::default() };
+    let mut search = Search { trees, apart: &apart, lost: Names::default() };
     for path in btrfs::changed_since(&trees.old_run, since)? {
         signal::check()?;
         search.one(&path)?;
@@ -52,7 +53,7 @@ pub fn lost(trees: &Trees, apart: &[PathBuf]) -> Result<Lost> {
 struct Search<'a> {
     trees: &'a Trees,
     apart: &'a [PathBuf],
-    lost: Lost,
+    lost: Names,
 }
 
 impl Search<'_> {

@@ -1,10 +1,11 @@
 //! Names what an upgrade loses: packages that somebody installed in the old version, and changes outside `/etc` and the shared directories.
 
 mod files;
-mod packages;
+pub(super) mod packages;
 
 use std::path::PathBuf;
 
+pub use files::Names;
 use system::btrfs;
 use system::dir::Dir;
 use system::error::{Error, Result};
@@ -69,13 +70,7 @@ fn find(volume: &Volume, old: &ExistingLabel, new: &ExistingLabel, observer: &dy
             }
         });
     }
-    let mut apart: Vec<PathBuf> =
-        databases::kept(&trees.old_orig, &trees.old_run)?.iter().map(|kept| kept.kept()).collect();
-    apart.extend(packages::IN_TREE.map(|(path, _)| path.into()));
-    let others = state::disk_mounts(volume)?;
-    let mounted = others.lines().iter().filter_map(|line| line.target.as_deref());
-    apart.extend(mounted.filter_map(|target| target.strip_prefix("/").ok()).map(PathBuf::from));
-    let lost = files::lost(&trees, &apart)?;
+    let lost = files::lost(&trees, &apart(volume, &trees)?)?;
     for (names, words, rest) in [
         (lost.added, "somebody added", "not in"),
         (lost.changed, "somebody changed", "as built in"),
@@ -88,4 +83,29 @@ fn find(volume: &Volume, old: &ExistingLabel, new: &ExistingLabel, observer: &dy
         }
     }
     Ok(())
+}
+
+/// What somebody has changed in a version since it was built, outside `/etc`, the shared directories and package databases.
+pub fn edited(volume: &Volume, label: &ExistingLabel) -> Result<Names> {
+    let version = volume.version_dir(label)?;
+    let (Some(orig), Some(run)) = (version.dir_if_exists(ORIG)?, version.dir_if_exists(RUN)?) else {
+        return Ok(Names::default());
+    };
+    if !btrfs::is_subvolume(&orig)? || !btrfs::is_subvolume(&run)? {
+        return Ok(Names::default());
+    }
+    // Against the tree as it was built, everything that was changed is a loss.
+    let trees = Trees { new_orig: orig.duplicate()?, old_orig: orig, old_run: run };
+    files::lost(&trees, &apart(volume, &trees)?)
+}
+
+/// The paths in the old version that are no files of its own: package databases, and where other filesystems are mounted.
+fn apart(volume: &Volume, trees: &Trees) -> Result<Vec<PathBuf>> {
+    let mut apart: Vec<PathBuf> =
+        databases::kept(&trees.old_orig, &trees.old_run)?.iter().map(|kept| kept.kept()).collect();
+    apart.extend(packages::IN_TREE.map(|(path, _)| path.into()));
+    let others = state::disk_mounts(volume)?;
+    let mounted = others.lines().iter().filter_map(|line| line.target.as_deref());
+    apart.extend(mounted.filter_map(|target| target.strip_prefix("/").ok()).map(PathBuf::from));
+    Ok(apart)
 }

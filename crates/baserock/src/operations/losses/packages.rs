@@ -31,7 +31,7 @@ pub enum Lost {
 
 /// The packages of each kind of database that the old version has now, that were not there when it was built, and that are not in the new
 /// version.
-pub fn lost(volume: &Volume, trees: &Trees) -> Result<Vec<(&'static str, Lost)>> {
+pub(super) fn lost(volume: &Volume, trees: &Trees) -> Result<Vec<(&'static str, Lost)>> {
     let mut lost = Vec::new();
     for (path, kind) in IN_TREE {
         lost.extend(of_kind(
@@ -80,7 +80,7 @@ fn of_kind(
         (Some(Packages::Names(mut names)), Some(Packages::Names(built))) => {
             let mut gone = |packages: Option<Packages>| {
                 if let Some(Packages::Names(known)) = packages {
-                    names.retain(|name| !known.contains(name));
+                    names.retain(|name, _| !known.contains_key(name));
                 }
             };
             gone(Some(Packages::Names(built)));
@@ -88,7 +88,7 @@ fn of_kind(
             for other in others {
                 gone(read(other, kind)?);
             }
-            (!names.is_empty()).then_some((kind, Lost::Names(names)))
+            (!names.is_empty()).then_some((kind, Lost::Names(names.into_keys().collect())))
         }
         (Some(now @ Packages::Opaque(_)), Some(built))
             if others.is_empty() && now != built && Some(&now) != new.as_ref() =>
@@ -99,7 +99,8 @@ fn of_kind(
     })
 }
 
-fn open(tree: &Dir, path: &Path) -> Result<Option<Dir>> {
+/// A directory in a tree; `None` if it is not there, or is none.
+pub fn open(tree: &Dir, path: &Path) -> Result<Option<Dir>> {
     let is_directory =
         tree.stat_beneath(path)?.is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFDIR);
     is_directory.then(|| tree.dir(path)).transpose()
