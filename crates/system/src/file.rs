@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::fcntl::{OFlag, open as open_path};
@@ -30,13 +30,17 @@ pub fn read_text(path: &Path, most: u64) -> Result<String> {
 
 /// Opens for reading what was found with `O_PATH`, if it is a regular file.
 pub(crate) fn regular(found: &OwnedFd, shown: &Path) -> Result<File> {
+    refuse_other(found, shown)?;
+    let same = format!("/proc/self/fd/{}", found.as_raw_fd());
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+    open_path(same.as_str(), flags, Mode::empty()).map(File::from).or_cannot("open", shown)
+}
+
+/// Refuses what is no regular file.
+pub(crate) fn refuse_other(found: impl AsFd, shown: &Path) -> Result<()> {
     let stat = fstat(found).or_cannot("examine", shown)?;
     match SFlag::from_bits_truncate(stat.st_mode & libc::S_IFMT) {
-        SFlag::S_IFREG => {
-            let same = format!("/proc/self/fd/{}", found.as_raw_fd());
-            let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
-            open_path(same.as_str(), flags, Mode::empty()).map(File::from).or_cannot("open", shown)
-        }
+        SFlag::S_IFREG => Ok(()),
         kind => Err(Error::malformed(shown, format!("is {}, not a file", in_words(kind)))),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
 
 use crate::error::{Error, OrCannot, Result};
+use crate::file;
 use crate::signal;
 use crate::step::change;
 
@@ -23,9 +24,19 @@ pub enum Patience {
     Wait,
 }
 
-/// Opens a file to lock it. A missing file is made.
+/// Opens a file to lock it. A missing file is made. A link is not followed, and anything else that is no file is an error.
 pub fn open(path: &Path) -> Result<File> {
-    change("lock", path, || File::options().create(true).truncate(false).write(true).open(path))
+    // A FIFO that is opened in this way is not waited for.
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = change("lock", path, || {
+        File::options().create(true).truncate(false).read(true).write(true).custom_flags(flags).open(path)
+    })
+    .map_err(|error| match error.os_error() {
+        Some(libc::ELOOP) => Error::malformed(path, "is a link, not a file; remove it"),
+        _ => error,
+    })?;
+    file::refuse_other(&file, path)?;
+    Ok(file)
 }
 
 /// A lock that is held until this is dropped.
@@ -166,4 +177,29 @@ fn fds_on(process: &Path, wanted: &std::fs::Metadata) -> Vec<PathBuf> {
     };
     let paths = fds.filter_map(Result::ok).map(|entry| entry.path()).filter(same);
     paths.filter_map(|path| path.file_name().map(PathBuf::from)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
+    use super::*;
+
+    #[test]
+    fn only_a_file_is_locked() {
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        mkfifo(&path("fifo"), Mode::S_IRUSR).unwrap();
+        symlink("elsewhere", path("link")).unwrap();
+        for (name, why) in [("fifo", "is a FIFO"), ("link", "is a link"), ("", "directory")] {
+            let told = open(&path(name)).unwrap_err().to_string();
+            assert!(told.contains(why), "{told}");
+        }
+        assert!(!path("elsewhere").exists());
+        open(&path("new")).unwrap();
+        open(&path("new")).unwrap();
+    }
 }
