@@ -80,7 +80,11 @@ impl Deployer {
         let workspace = Workspace::create(&self.temporary)?;
         let tree = workspace.folder(TREE, 0o755)?;
         self.copy_artifact(prepared, &tree, lines)?;
-        write_meta(&tree, prepared)?;
+        for name in write_meta(&tree, prepared)? {
+            lines.complain(&format!(
+                "note: {name} is not recorded in the system: its value has a URL with a password or a query, which may be a secret"
+            ));
+        }
         for subsystem in &prepared.subsystems {
             let place = place(&tree, &subsystem.deployment.location)?;
             let lines = self.lines(&subsystem.deployment.name);
@@ -151,24 +155,26 @@ impl Deployer {
 /// The name of the tree in the workspace.
 const TREE: &str = "tree";
 
-/// Records in the tree the parameters of its deployment that the format names or an extension declares, without secrets.
-fn write_meta(tree: &Path, prepared: &Prepared) -> Result<()> {
+/// Records in the tree the parameters of its deployment that the format names or an extension declares, without secrets. Returns the names of
+/// those that only their values keep out.
+fn write_meta(tree: &Path, prepared: &Prepared) -> Result<Vec<String>> {
     let mut declared: Vec<String> = NAMES.iter().chain(&meta::NAMES).map(|&name| name.to_owned()).collect();
     for extension in prepared.configure.iter().chain([&prepared.write]) {
         declared.extend(help::recorded(extension)?);
     }
     let parameters = prepared.deployment.parameters.iter();
-    let told = parameters.filter(|(name, value)| {
-        declared.iter().any(|declared| declared == name) && !is_secret(name) && !has_password(value)
-    });
+    let named =
+        parameters.filter(|(name, _)| declared.iter().any(|declared| declared == name) && !is_secret(name));
+    let (kept_out, told): (Vec<_>, Vec<_>) = named.partition(|(_, value)| may_have_secret(value));
     let text = |value: &str| serde_json::Value::from(value);
     let meta = DeploymentMeta {
-        configuration: told.map(|(name, value)| (name.to_owned(), text(value))).collect(),
+        configuration: told.into_iter().map(|(name, value)| (name.to_owned(), text(value))).collect(),
         other: [("system-artifact-name".to_owned(), text(&prepared.definition.name))].into(),
     };
     let (folder, name) = meta::PATH.rsplit_once('/').unwrap_or(("", meta::PATH));
     let folder = Dir::open(tree)?.ensure_dir(folder, 0o755)?;
-    atomic::write(&folder, name, 0o600, &meta.render())
+    atomic::write(&folder, name, 0o600, &meta.render())?;
+    Ok(kept_out.into_iter().map(|(name, _)| name.to_owned()).collect())
 }
 
 /// The place of a subsystem in the tree. Links on the way are followed as if the tree were booted, so that none leads out of it.
@@ -199,14 +205,19 @@ fn place(tree: &Path, location: &str) -> Result<PathBuf> {
 /// Whether the name of a variable tells that its value is a secret.
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    ["PASSWORD", "SECRET", "TOKEN"].iter().any(|word| name.contains(word)) || name.ends_with("_KEY")
+    ["PASSWORD", "PASSPHRASE", "PASSWD", "SECRET", "TOKEN", "CREDENTIAL"]
+        .iter()
+        .any(|word| name.contains(word))
+        || ["_KEY", "APIKEY", "PSK"].iter().any(|end| name.ends_with(end))
 }
 
-/// Whether the value has a URL with a password.
-fn has_password(value: &str) -> bool {
+/// Whether the value has a URL with a password, or with a query, which is often a key to a file.
+fn may_have_secret(value: &str) -> bool {
     value.split("://").skip(1).any(|rest| {
+        let url = rest.split(char::is_whitespace).next().unwrap_or_default();
+        let query = url.split_once('?').is_some_and(|(_, query)| !query.is_empty());
         let authority = rest.split(|c: char| c == '/' || c.is_whitespace()).next().unwrap_or_default();
-        authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+        query || authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
     })
 }
 
@@ -215,9 +226,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwords_are_seen_in_urls() {
-        assert!(has_password("http://u:p@h/x") && has_password("x https://h y ftp://u:p@h"));
-        assert!(!has_password("http://u@h:80/a:b@c") && !has_password("root@host:/x"));
+    fn secrets_are_seen_in_urls_and_names() {
+        for secret in ["http://u:p@h/x", "x https://h y ftp://u:p@h", "s=http://h/x?token=1", "http://h?1 b"]
+        {
+            assert!(may_have_secret(secret), "{secret}");
+        }
+        for open in ["http://u@h:80/a:b@c", "root@host:/x", "really?", "http://h/x what?", "http://h/x?"] {
+            assert!(!may_have_secret(open), "{open}");
+        }
+        assert!(is_secret("WIFI_PSK") && is_secret("Apikey") && is_secret("SSH_KEY") && !is_secret("KEYMAP"));
     }
 
     #[test]

@@ -39,15 +39,15 @@ impl Request {
             target.rsplit_once('.').filter(|(name, key)| !name.is_empty() && !key.is_empty())
         else {
             return Err(Error::refused(format!(
-                "{target}={value} names no deployment; write DEPLOYMENT.{}=VALUE",
+                "{target}=… names no deployment; write DEPLOYMENT.{}=VALUE",
                 target.trim_matches('.')
             )));
         };
         let parameters = self.overrides.entry(name.to_owned()).or_default();
         match parameters.get(key) {
-            Some(other) if other != value => Err(Error::refused(format!(
-                "{name}.{key} is defined twice, as {other:?} and as {value:?}; keep one"
-            ))),
+            Some(other) if other != value => {
+                Err(Error::refused(format!("{name}.{key} is defined twice, with different values; keep one")))
+            }
             _ => {
                 parameters.set(key, value);
                 Ok(())
@@ -75,13 +75,14 @@ mod tests {
     #[test]
     fn a_key_needs_its_deployment_and_one_value() {
         for (arguments, why) in [
-            (&["HOSTNAME=x"][..], "HOSTNAME=x names no deployment; write DEPLOYMENT.HOSTNAME=VALUE"),
+            (&["HOSTNAME=x"][..], "HOSTNAME=… names no deployment; write DEPLOYMENT.HOSTNAME=VALUE"),
             (&[".HOSTNAME=x"], "names no deployment"),
             (&["self.=x"], "names no deployment"),
             (&["self.K=1", "self.K=2"], "self.K is defined twice"),
         ] {
             let error = parse(arguments).unwrap_err().to_string();
             assert!(error.contains(why), "{arguments:?}: {error}");
+            assert!(!error.contains("=x") && !error.contains('1'), "a value may be a secret: {error}");
         }
     }
 }
