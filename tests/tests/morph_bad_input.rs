@@ -98,7 +98,7 @@ fn arguments_that_mean_nothing() {
     let definitions = with_copy();
     for (arguments, why) in [
         (&["self.HOSTNAME"][..], "self.HOSTNAME has no value; write self.HOSTNAME=VALUE"),
-        (&["HOSTNAME=x"], "HOSTNAME=x names no deployment; write DEPLOYMENT.HOSTNAME=VALUE"),
+        (&["HOSTNAME=x"], "HOSTNAME=… names no deployment; write DEPLOYMENT.HOSTNAME=VALUE"),
         (&["slef"], "did you mean self?"),
         (&["slef.K=1"], "did you mean self?"),
         (&["self.K=1", "self.K=2"], "self.K is defined twice"),

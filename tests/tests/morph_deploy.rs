@@ -32,13 +32,19 @@ fn a_deployment_is_configured_and_written_and_the_artifact_stays_as_it_was() {
     definitions
         .installed_script("two.configure", "echo two >>\"$1/etc/made\"; echo x >\"$1/etc/os-release\"");
     definitions.script("extensions/copy.write", COPY);
-    definitions.write("extensions/copy.write.help", "help: copies\nrecorded: [WORD, API_TOKEN, LINK]\n");
+    definitions.write(
+        "extensions/copy.write.help",
+        "help: copies\nrecorded: [WORD, API_TOKEN, LINK, SIGNED, WIFI_PSK]\n",
+    );
     definitions.cluster(&[
-        "self: {type: extensions/copy, location: out, WORD: 1.10, API_TOKEN: hush, WIFI_PSK: hush, LINK: 'http://u:hush@h'}",
+        "self: {type: extensions/copy, location: out, WORD: 1.10, API_TOKEN: hush, WIFI_PSK: hush, LINK: 'http://u:hush@h', SIGNED: 'http://h/?hush'}",
     ]);
     let ended = definitions.morph(&["deploy", "clusters/c.morph"]).succeeded();
     assert!(ended.stdout.lines().all(|line| line.starts_with("self: ")), "{}", ended.stdout);
     assert!(ended.stdout.ends_with("self: deployed\n"), "{}", ended.stdout);
+    for name in ["LINK", "SIGNED"] {
+        assert!(ended.stderr.contains(&format!("note: {name} is not recorded")), "{}", ended.stderr);
+    }
     assert_eq!(definitions.read("out/etc/made"), "one:1.10\ntwo\n");
     assert_eq!(definitions.read("artifacts/base/etc/os-release"), "ID=base\n");
     assert_eq!(definitions.read("out.pwd").trim_end(), definitions.root().to_str().unwrap());

@@ -25,6 +25,13 @@ impl Destination {
             |how: &str| Error::refused(format!("invalid location {:?}; {how}", location.to_string_lossy()));
         let usual = "give it as ssh takes it, root@HOST, or as ssh://root@HOST:PORT";
         let text = location.to_str().ok_or_else(|| refused(usual))?;
+        // It is not repeated, because messages are kept where others read them.
+        let authority = text.split_once("://").map_or(text, |(_, rest)| rest);
+        if split_user(authority).0.is_some_and(|user| user.contains(':')) {
+            return Err(Error::refused(
+                "the location has a password, which ssh does not take; give root@HOST, and use a key",
+            ));
+        }
         let is_uri = text.get(..SCHEME.len()).is_some_and(|start| start.eq_ignore_ascii_case(SCHEME));
         let (host, port) = if is_uri {
             let parsed = uri(&text[SCHEME.len()..]);
@@ -129,6 +136,14 @@ mod tests {
         let destination = Destination::parse(location.as_ref()).map_err(|error| error.to_string())?;
         assert_eq!(destination.to_string(), location);
         Ok(destination.arguments())
+    }
+
+    #[test]
+    fn a_password_is_refused_and_not_repeated() {
+        for location in ["ssh://root:hush@host", "root:hush@host", "SSH://me:hush@host:22"] {
+            let told = parsed(location).unwrap_err();
+            assert!(told.contains("has a password") && !told.contains("hush"), "{told}");
+        }
     }
 
     #[test]
