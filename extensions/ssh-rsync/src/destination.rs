@@ -29,7 +29,7 @@ impl Destination {
         let authority = text.split_once("://").map_or(text, |(_, rest)| rest);
         if split_user(authority).0.is_some_and(|user| user.contains(':')) {
             return Err(Error::refused(
-                "the location has a password, which ssh does not take; give root@HOST, and use a key",
+                "the location has a password, which ssh does not take; give root@HOST or ssh://root@HOST:PORT, and use a key",
             ));
         }
         let is_uri = text.get(..SCHEME.len()).is_some_and(|start| start.eq_ignore_ascii_case(SCHEME));
