@@ -83,7 +83,7 @@ fn every_extension_tells_its_help_and_its_version() {
         }
         asked += 1;
     }
-    assert_eq!(asked, 14);
+    assert!(asked >= 14, "{asked}");
 }
 
 #[test]
