@@ -61,7 +61,13 @@ impl Tree {
             None => self.root.duplicate()?,
         };
         let name = path.file_name().unwrap_or_default();
-        parent.make_dir(name, 0o700)?;
+        parent.make_dir(name, 0o700).map_err(|error| match error.os_error() {
+            Some(errno) if errno == nix::libc::EEXIST => Error::refused(format!(
+                "{} is a link that leads to no folder in the tree; make that folder, or remove the link",
+                parent.shown(name).display()
+            )),
+            _ => error,
+        })?;
         let folder = parent.dir(name)?;
         set_access(&folder, Access::root(mode))?;
         Ok(folder)
@@ -92,4 +98,18 @@ pub fn set_access(folder: &Dir, access: Access) -> Result<()> {
     let (user, group) = (Uid::from_raw(access.user), Gid::from_raw(access.group));
     change("change owner of", folder.shown(""), || nix::unistd::fchown(folder, Some(user), Some(group)))?;
     change("change mode of", folder.shown(""), || fchmod(folder, Mode::from_bits_truncate(access.mode)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_to_nothing_is_named() {
+        let (place, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::os::unix::fs::symlink(outside.path(), place.path().join("etc")).unwrap();
+        let tree = Tree::open(place.path()).unwrap();
+        let told = tree.ensure_folder(Path::new("etc/network"), 0o755).unwrap_err().to_string();
+        assert!(told.contains("etc is a link that leads to no folder in the tree"), "{told}");
+    }
 }
