@@ -1,5 +1,7 @@
 //! `cargo xtask demo`: shows the main job on real input, step by step.
 
+mod trial;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,13 +13,13 @@ use baserock_tests::running::Running;
 
 use crate::{build, packages, root};
 
-/// Show the main job: a Debian becomes a machine that is upgraded, keeps its /etc, and rolls back
+/// Show the main job: a Debian becomes a machine that is upgraded, keeps its /etc, rolls back, and comes back from a version that fails
 ///
 /// Installs the Debian packages that it needs first. The first run takes some minutes, because it makes two Debian root filesystems; later
-/// runs take seconds. The disk image is kept, to play with.
+/// runs take a minute or two, in which a small machine is booted. The disk image is kept, to play with.
 #[derive(clap::Args)]
 pub struct Demo {
-    /// Use small root filesystems around busybox instead of two Debians
+    /// Use small root filesystems around busybox instead of two Debians, and boot nothing
     #[arg(long)]
     quick: bool,
 }
@@ -42,7 +44,17 @@ impl Demo {
             fs::remove_file(&image).context("cannot remove the image of the last demo")?;
         }
         write(&programs, &trees[0], &image, self.quick)?;
-        play(&image, &trees[1])
+        play(&image, &trees[1])?;
+        if !self.quick {
+            trial::play(&programs, &place)?;
+        }
+        say("That was all. The image is kept:");
+        println!("$ system-version-manager --volume {} list", image.display());
+        println!(
+            "$ qemu-system-x86_64 -m 1G -nographic -drive file={},format=raw,if=virtio",
+            image.display()
+        );
+        Ok(())
     }
 
     fn trees(&self, place: &Path) -> Result<[PathBuf; 2]> {
@@ -127,10 +139,6 @@ fn play(image: &Path, second: &Path) -> Result<()> {
     let system = Running::start_at(image, "factory");
     manage(&system, &["remove", "devel"])?;
     manage(&system, &["list"])?;
-    drop(system);
-    say("That was all. The image is kept:");
-    println!("$ system-version-manager --volume {} list", image.display());
-    println!("$ qemu-system-x86_64 -m 1G -nographic -drive file={},format=raw,if=virtio", image.display());
     Ok(())
 }
 
