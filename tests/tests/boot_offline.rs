@@ -75,6 +75,14 @@ fn trials(machine: &mut Machine) {
         listed.contains("it is running, and is not confirmed") && listed.contains("factory (default)"),
         "{listed}"
     );
+    // Everything is killed but systemd, which starts the watcher again.
+    let watcher = machine.run("systemctl show -P MainPID baserock-trial");
+    machine.run_failing("kill -9 -1");
+    machine.wait_until_up("");
+    machine.run(&format!(
+        "until systemctl -q is-active baserock-trial && [ \"$(systemctl show -P MainPID baserock-trial)\" != {watcher} ]; \
+         do sleep 1; done"
+    ));
     // A crash. Whatever ends a trial, the next boot is the default.
     machine.run(
         "echo trial >/etc/edited-in-trial; sync; (sleep 1; echo b >/proc/sysrq-trigger) >/dev/null 2>&1 &",
@@ -89,12 +97,34 @@ fn trials(machine: &mut Machine) {
     assert!(said.contains("edited-in-trial"), "{said}");
 
     in_devel(machine, "touch usr/healthy");
+    for (name, text) in CHECKS {
+        in_devel(machine, &unit(name, text, "boot-complete.target.requires"));
+    }
     let before = boot_id(machine);
     machine.run("system-version-manager --wait try devel --reboot");
     machine.wait_until_up(&before);
     machine.run("until [ \"$(system-version-manager get-default)\" = devel ]; do sleep 1; done");
     assert_eq!(machine.run("system-version-manager get-running"), "devel");
+    for (name, _) in CHECKS {
+        machine.run(&format!("test $(systemctl show -P ExecMainExitTimestampMonotonic {name}) -gt 0"));
+    }
 }
+
+/// The checks of `docs/booting.md`.
+const CHECKS: [(&str, &str); 3] = [
+    (
+        "network-is-up.service",
+        r"[Unit]\nAfter=network-online.target\nWants=network-online.target\nBefore=boot-complete.target\n[Service]\nType=oneshot\nExecStart=/usr/bin/ping -c 1 -w 60 10.0.2.2\n",
+    ),
+    (
+        "ssh-is-active.service",
+        r"[Unit]\nAfter=ssh.service\nBefore=boot-complete.target\n[Service]\nType=oneshot\nExecStart=/usr/bin/systemctl is-active ssh.service\n",
+    ),
+    (
+        "space-is-left.service",
+        r#"[Unit]\nBefore=boot-complete.target\n[Service]\nType=oneshot\nExecStart=/bin/sh -c "[ $(df --output=avail / | tail -n 1) -gt 100000 ]"\n"#,
+    ),
+];
 
 /// The commands that add a unit to the tree, as what this target needs.
 fn unit(name: &str, text: &str, needed_by: &str) -> String {
