@@ -53,19 +53,20 @@ fn a_list_for_people_is_a_table() {
     let table = manage(&image, &["list", "--long"]).ok();
     let lines: Vec<&str> = table.lines().collect();
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
-    assert_eq!(words(lines[0]), "LABEL MARKS DEPLOYED (UTC) SYSTEM KERNEL REVISION NOTE");
+    assert_eq!(words(lines[0]), "LABEL MARKS DEPLOYED (UTC) SYSTEM KERNEL SIZE EXCLUSIVE REVISION NOTE");
     assert!(lines[1].starts_with("devel    pinned   20"), "{table}");
-    assert!(words(lines[1]).ends_with("Example 2 (second) 6.1.0-9-test v2-3-gabc ticket 12"), "{table}");
+    assert!(words(lines[1]).contains("Example 2 (second) 6.1.0-9-test"), "{table}");
+    assert!(words(lines[1]).ends_with("MiB v2-3-gabc ticket 12"), "{table}");
     assert!(lines[2].starts_with("factory  default  20"), "{table}");
-    assert_eq!(
-        manage(&image, &["list", "--long", "--no-header"]).ok(),
-        format!("{}\n{}\n", lines[1], lines[2])
-    );
-    // On a terminal it is the same.
+    let bare = manage(&image, &["list", "--long", "--no-header"]).ok();
+    assert_eq!(bare.lines().map(words).collect::<Vec<_>>(), [words(lines[1]), words(lines[2])]);
+    // On a terminal it is the same, without sizes.
     let program = programs::path("system-version-manager");
     let line = format!("{} --volume {} list", program.display(), image.path().display());
     let shown = programs::shell("script", &["-qec", &line, "/dev/null"]).replace("\r\n", "\n");
-    assert_eq!(shown, table);
+    let shown: Vec<String> = shown.lines().map(words).collect();
+    assert_eq!(shown[0], "LABEL MARKS DEPLOYED (UTC) SYSTEM KERNEL REVISION NOTE");
+    assert!(shown[1].ends_with("6.1.0-9-test v2-3-gabc ticket 12"), "{shown:?}");
 }
 
 #[test]
@@ -193,4 +194,49 @@ fn a_running_system_says_what_runs_and_what_boots_next() {
     fs::remove_file(top.path().join("systems/factory/kernel")).unwrap();
     let done = system.manage(&["status"]);
     assert!(done.code == 3 && done.stdout.contains("factory is not complete: it has no kernel"), "{done:?}");
+}
+
+#[test]
+fn sizes_tell_what_becomes_free() {
+    let image = volume();
+    let mebibytes = |count: usize| -> Vec<u8> {
+        let mut random = vec![0; count << 20];
+        std::io::Read::read_exact(&mut fs::File::open("/dev/urandom").unwrap(), &mut random).unwrap();
+        random
+    };
+    put_tree(&image, "large", |orig| fs::write(orig.join("built"), mebibytes(8)).unwrap());
+    manage(&image, &["deploy", "/systems/large/orig"]).ok();
+    fs::write(image.mount("subvolid=5").path().join("systems/large/run/own"), mebibytes(3)).unwrap();
+    let sizes = || {
+        let list = json("list", &manage(&image, &["list", "--json"]));
+        let of = |label: &str, field: &str| {
+            let versions = list.as_array().unwrap();
+            versions.iter().find(|version| version["label"] == label).unwrap()[field].as_u64().unwrap()
+        };
+        (of("large", "size"), of("large", "exclusive"), of("factory", "exclusive"))
+    };
+    let (size, exclusive, of_factory) = sizes();
+    assert!((11 << 20..12 << 20).contains(&exclusive) && size > exclusive, "{size} {exclusive}");
+    assert!(of_factory < 1 << 20, "what versions share is no one's own: {of_factory}");
+    let order = manage(&image, &["list", "-q", "--sort", "size"]).ok();
+    assert!(order.starts_with("large\n"), "{order}");
+    let table = manage(&image, &["list", "--long"]).ok();
+    assert!(table.contains("EXCLUSIVE") && table.contains("12 MiB"), "{table}");
+    assert!(manage(&image, &["show", "large"]).ok().contains("exclusive  12 MiB"));
+
+    // A copy shares all of it.
+    manage(&image, &["copy", "large", "twin"]).ok();
+    assert!(sizes().1 < 1 << 20);
+    manage(&image, &["remove", "twin"]).ok();
+    assert_eq!(sizes().1, exclusive);
+
+    // So much becomes free.
+    let available = || {
+        let status = json("status", &manage(&image, &["status", "--json"]));
+        status["space"]["available"].as_u64().unwrap()
+    };
+    let before = available();
+    manage(&image, &["remove", "large"]).ok();
+    let freed = available() - before;
+    assert!(freed.abs_diff(exclusive) < 1 << 20, "{freed} became free, and {exclusive} were promised");
 }

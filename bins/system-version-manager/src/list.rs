@@ -10,13 +10,13 @@ use baserock::volume::{Details, LateChanges, Version, Volume};
 use baserock_terminal::{print, table};
 use clap::ValueEnum;
 
-use crate::words::{marks, minutes, revision, trial_of};
+use crate::words::{add_sizes, marks, mebibytes, minutes, revision, trial_of};
 
 /// List the versions: LABEL, then (running), then (default), if they apply
 ///
 /// There is one line for each version, sorted by label. On a terminal, and with --long, there is a table instead: marks (running, default, next,
 /// trial, pinned, good, or how many conflicts are open), when it was deployed, the system, its kernel, revision and note. A version is good
-/// if it is known to have come up.
+/// if it is known to have come up. With --long, it has the size of the data too, and how much of it becomes free if the version is removed.
 ///
 /// Incomplete versions are named only on standard error, and with --json. If /etc of the running version has changed since it was merged into
 /// the default, that is said on standard error, and with --json.
@@ -34,7 +34,7 @@ pub struct List {
     /// Leave out the headings of the table
     #[arg(long)]
     no_header: bool,
-    /// The order: by label, or the latest deployment first
+    /// The order: by label, the latest deployment first, or first the one whose removal gives back most
     #[arg(long, value_name = "KEY", default_value = "label")]
     sort: Sort,
 }
@@ -44,10 +44,12 @@ pub struct List {
 enum Sort {
     Label,
     Deployed,
+    Size,
 }
 
 /// The headings of the table.
-const HEADINGS: [&str; 7] = ["LABEL", "MARKS", "DEPLOYED (UTC)", "SYSTEM", "KERNEL", "REVISION", "NOTE"];
+const HEADINGS: [&str; 9] =
+    ["LABEL", "MARKS", "DEPLOYED (UTC)", "SYSTEM", "KERNEL", "SIZE", "EXCLUSIVE", "REVISION", "NOTE"];
 
 impl List {
     /// Prints the versions of the volume.
@@ -60,7 +62,7 @@ impl List {
             sort_by_deployment(volume, &mut versions);
         }
         if self.json {
-            return print(&json::array(&volume.details(versions)?)?);
+            return print(&json::array(&self.details(volume, versions)?)?);
         }
         for version in versions.iter().filter(|_| !self.quiet) {
             if let Some(missing) = &version.missing {
@@ -68,18 +70,38 @@ impl List {
             }
         }
         versions.retain(Version::is_complete);
-        if self.quiet {
+        if self.sort != Sort::Size && self.quiet {
             return print(&versions.iter().map(label).collect::<String>());
         }
-        if !self.long && !stdout().is_terminal() {
+        if self.sort != Sort::Size && !self.long && !stdout().is_terminal() {
             return print(&versions.iter().map(line).collect::<String>());
         }
-        let details = volume.details(versions)?;
+        let details = self.details(volume, versions)?;
+        if self.quiet {
+            return print(&details.iter().map(|details| label(&details.version)).collect::<String>());
+        }
+        if !self.long && !stdout().is_terminal() {
+            return print(&details.iter().map(|details| line(&details.version)).collect::<String>());
+        }
         for fault in details.iter().flat_map(|details| &details.faults) {
             eprintln!("{fault}");
         }
         let headings = (!self.no_header).then_some(&HEADINGS[..]);
         print(&table(headings, &details.iter().map(row).collect::<Vec<_>>()))
+    }
+}
+
+impl List {
+    /// All that is known of the versions. Sizes take a look at all extents of the volume, so they are looked for only where they are asked for.
+    fn details(&self, volume: &Volume, versions: Vec<Version>) -> Result<Vec<Details>> {
+        let mut details = volume.details(versions)?;
+        if self.json || self.long || self.sort == Sort::Size {
+            add_sizes(volume, &mut details);
+        }
+        if self.sort == Sort::Size {
+            details.sort_by_key(|details| Reverse(details.exclusive));
+        }
+        Ok(details)
     }
 }
 
@@ -129,6 +151,8 @@ fn row(details: &Details) -> Vec<String> {
         deployed,
         details.system.pretty_name.clone(),
         details.kernel.clone().unwrap_or_default(),
+        mebibytes(details.size),
+        mebibytes(details.exclusive),
         revision(details),
         details.remarks.note.clone(),
     ]

@@ -8,7 +8,7 @@ use baserock::volume::{Details, Volume};
 use baserock_terminal::{print, table};
 use serde::Serialize;
 
-use crate::words::{marks, minutes, revision, trial_of};
+use crate::words::{add_sizes, marks, mebibytes, minutes, revision, trial_of};
 
 /// Show everything that is known about a version
 #[derive(Debug, clap::Args)]
@@ -46,7 +46,9 @@ impl ShowVersion {
         for version in &mut versions {
             version.trial = trial_of(volume, &version.label)?;
         }
-        let Some(details) = volume.details(versions)?.pop() else { return Ok(volume.require(&self.label)?) };
+        let mut found = volume.details(versions)?;
+        add_sizes(volume, &mut found);
+        let Some(details) = found.pop() else { return Ok(volume.require(&self.label)?) };
         let menu = volume.boot().menu()?.unwrap_or_else(Menu::default);
         let mut faults = Vec::new();
         let record = known(volume.boot_record(&self.label, &menu), &mut faults).flatten();
@@ -81,6 +83,8 @@ fn rows(shown: &Shown) -> Vec<Vec<String>> {
         ("system", Some(details.system.pretty_name.clone())),
         ("revision", Some(revision(details))),
         ("kernel", details.kernel.clone()),
+        ("size", Some(mebibytes(details.size))),
+        ("exclusive", Some(mebibytes(details.exclusive))),
         ("root", shown.root.clone()),
         ("arguments", shown.kernel_args.clone()),
         ("/etc from", shown.merged_from.clone()),

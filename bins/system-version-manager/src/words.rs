@@ -3,6 +3,7 @@
 use anyhow::Result;
 use baserock::ExistingLabel;
 use baserock::boot::trial::Outcome;
+use baserock::operations::sizes::sizes;
 use baserock::volume::{Details, Volume};
 
 /// How the trial of a version stands, in words; `None` if there is nothing to say.
@@ -52,4 +53,23 @@ pub fn revision(details: &Details) -> String {
 /// A moment in UTC without its seconds: `2026-11-23 22:17`.
 pub fn minutes(moment: &str) -> String {
     moment.get(..16).unwrap_or(moment).replace('T', " ")
+}
+
+/// Adds how large the versions are. What cannot be read is named, and left out.
+pub fn add_sizes(volume: &Volume, versions: &mut [Details]) {
+    match sizes(volume) {
+        Ok(sizes) => {
+            for details in versions {
+                let share = sizes.get(&details.version.label);
+                details.size = share.map(|share| share.stored);
+                details.exclusive = share.map(|share| share.exclusive);
+            }
+        }
+        Err(error) => eprintln!("the sizes of versions are not known: {error}"),
+    }
+}
+
+/// A size for people, rounded up, so that a small one is not shown as 0.
+pub fn mebibytes(bytes: Option<u64>) -> String {
+    bytes.map(|bytes| format!("{} MiB", bytes.div_ceil(1 << 20))).unwrap_or_default()
 }

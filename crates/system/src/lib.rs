@@ -42,6 +42,7 @@ pub mod process;
 pub mod remove;
 pub mod resolve;
 pub mod restart;
+pub mod sharing;
 pub mod signal;
 pub mod snapshot;
 pub mod step;

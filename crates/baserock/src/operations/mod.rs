@@ -26,6 +26,7 @@ pub mod rename;
 mod renaming;
 pub mod repair;
 pub mod set_default;
+pub mod sizes;
 pub mod state;
 pub mod status;
 mod sweep;

@@ -49,6 +49,10 @@ pub struct Details {
     pub good: Option<bool>,
     /// The paths below `/etc` at which the last merge into it left conflicts that nobody has resolved.
     pub conflicts: Vec<EtcPath>,
+    /// Bytes of data of the version. [`Volume::details`] leaves it empty, because it takes a look at all extents.
+    pub size: Option<u64>,
+    /// Bytes of it that become free if the version is removed. The same counts for it.
+    pub exclusive: Option<u64>,
     /// What could not be read, in words.
     pub faults: Vec<String>,
 }
@@ -99,6 +103,8 @@ fn details(volume: &Volume, version: Version, next: Option<&ExistingLabel>) -> D
         remarks,
         good,
         conflicts,
+        size: None,
+        exclusive: None,
         faults,
     }
 }

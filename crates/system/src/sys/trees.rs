@@ -92,8 +92,20 @@ pub struct FilePart {
 
 /// Calls `found` for each part of each file of the tree, in the order of inodes and offsets. Holes, and files that are kept in an item, have no
 /// parts.
-pub fn file_parts(any: BorrowedFd<'_>, tree: u64, mut found: impl FnMut(FilePart)) -> io::Result<()> {
-    search(any, objects(tree, NUMBERS), |header, item| {
+pub fn file_parts(any: BorrowedFd<'_>, tree: u64, found: impl FnMut(FilePart)) -> io::Result<()> {
+    file_parts_since(any, tree, 0, found)
+}
+
+/// The same for a part of the tree: all that was written in this transaction or later, and what is near that.
+pub fn file_parts_since(
+    any: BorrowedFd<'_>,
+    tree: u64,
+    since: u64,
+    mut found: impl FnMut(FilePart),
+) -> io::Result<()> {
+    let mut key = objects(tree, NUMBERS);
+    key.min_transid = since;
+    search(any, key, |header, item| {
         if header.type_ == raw::BTRFS_EXTENT_DATA_KEY {
             file_part(header, item).into_iter().for_each(&mut found);
         }
