@@ -106,3 +106,30 @@ fn what_people_changed_in_a_version() {
         "{stat}"
     );
 }
+
+#[test]
+fn conflicts_are_shown_with_both_sides_until_they_are_resolved() {
+    let image = volume();
+    let conflicts = |label: &str| manage(&image, &["conflicts", label]).ok();
+    assert_eq!(conflicts("one"), "");
+    manage(&image, &["conflicts", "none"]).refused(&["version none does not exist"]);
+    manage(&image, &["set-default", "one"]).ok();
+    fs::write(image.mount("subvolid=5").path().join("systems/one/run/etc/app.conf"), "a\nmine\n").unwrap();
+    put_tree(&image, "three", |orig| fs::write(orig.join("etc/app.conf"), "a\ntheirs\n").unwrap());
+    manage(&image, &["deploy", "/systems/three/orig"]).ok();
+    assert_eq!(
+        conflicts("three"),
+        "/etc/app.conf of three\nyour change, in /etc/app.conf.rej:\n--- app.conf\n+++ app.conf\n@@ -1,2 +1,2 @@\n a\n-b\n+mine\n\
+         the change of the new version:\n@@ -1,2 +1,2 @@\n a\n-b\n+theirs\n"
+    );
+    manage(&image, &["set-default", "three"]).ok();
+    assert!(
+        manage(&image, &["conflicts"]).ok().starts_with("/etc/app.conf of three\n"),
+        "it is the default now"
+    );
+    // Without the old version, its change is all that is known.
+    manage(&image, &["remove", "one"]).ok();
+    assert!(conflicts("three").ends_with("it cannot be shown by lines, or the old version is gone\n"));
+    fs::remove_file(image.mount("subvolid=5").path().join("systems/three/run/etc/app.conf.rej")).unwrap();
+    assert_eq!(conflicts("three"), "");
+}

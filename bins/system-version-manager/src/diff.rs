@@ -12,6 +12,8 @@ use baserock::volume::Volume;
 use baserock_terminal::{Output, Show, harmless};
 use clap::ValueEnum;
 
+use crate::words::tamed;
+
 /// Show what differs between two versions: packages, names, and /etc as git diff does
 ///
 /// Names and contents are those of the trees as they were built; packages and /etc are compared as they are now. A name that was added has an A
@@ -155,14 +157,6 @@ fn numbers(found: &Diff) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The text without what would change the state of a terminal.
-fn tamed(text: &[u8]) -> Vec<u8> {
-    let text = String::from_utf8_lossy(text);
-    text.lines()
-        .flat_map(|line| format!("{}\n", harmless(&line.replace('\t', "    "))).into_bytes())
-        .collect()
-}
-
 /// The text with colours by what its lines mean: green is new, red is gone.
 fn colored(text: &[u8]) -> Vec<u8> {
     let mut colored = Vec::with_capacity(text.len() * 2);
@@ -192,6 +186,5 @@ mod tests {
             shown,
             "^[1mdiff --git a b^[m\n^[36m@@ -1 +1 @@^[m\n^[31m-a^[m\n^[32m+b^[m\n c\nM /usr\n^[32mA /bin^[m\n"
         );
-        assert_eq!(tamed(b"\xff\x1b[0m\ta\n"), "\u{fffd}\\x1b[0m    a\n".as_bytes());
     }
 }

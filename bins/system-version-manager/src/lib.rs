@@ -1,6 +1,7 @@
 //! The program's arguments, one file for each command. They are a library so that the man page and completions are made from them too.
 
 mod boot_loader;
+mod conflicts;
 mod default;
 mod deploy;
 mod diff;
@@ -52,6 +53,7 @@ enum Command {
     Status(status::ShowStatus),
     Show(show::ShowVersion),
     Diff(diff::ShowDiff),
+    Conflicts(conflicts::ShowConflicts),
     Deploy(deploy::Deploy),
     Remove(remove::Remove),
     Rename(label::Rename),
@@ -77,6 +79,7 @@ impl Arguments {
     pub fn run(&self) -> Result<ExitCode> {
         match &self.command {
             Command::Status(status) => return status.run(&self.open(Purpose::Look)?),
+            Command::Conflicts(conflicts) => conflicts.run(&self.open(Purpose::Look)?),
             Command::Diff(diff) => diff.run(&self.open(Purpose::Look)?),
             Command::Show(show) => show.run(&self.open(Purpose::Look)?),
             Command::List(list) => list.run(&self.open(Purpose::Look)?),

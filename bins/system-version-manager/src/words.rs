@@ -5,6 +5,7 @@ use baserock::ExistingLabel;
 use baserock::boot::trial::Outcome;
 use baserock::operations::sizes::sizes;
 use baserock::volume::{Details, Volume};
+use baserock_terminal::harmless;
 
 /// How the trial of a version stands, in words; `None` if there is nothing to say.
 pub fn trial_of(volume: &Volume, label: &ExistingLabel) -> Result<Option<String>> {
@@ -72,4 +73,22 @@ pub fn add_sizes(volume: &Volume, versions: &mut [Details]) {
 /// A size for people, rounded up, so that a small one is not shown as 0.
 pub fn mebibytes(bytes: Option<u64>) -> String {
     bytes.map(|bytes| format!("{} MiB", bytes.div_ceil(1 << 20))).unwrap_or_default()
+}
+
+/// The text without what would change the state of a terminal.
+pub fn tamed(text: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(text);
+    text.lines()
+        .flat_map(|line| format!("{}\n", harmless(&line.replace('\t', "    "))).into_bytes())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_change_the_state_of_a_terminal_is_shown() {
+        assert_eq!(tamed(b"\xff\x1b[0m\ta\n"), "\u{fffd}\\x1b[0m    a\n".as_bytes());
+    }
 }

@@ -65,21 +65,6 @@ impl Volume {
         let next = self.next()?;
         Ok(versions.into_iter().map(|version| details(self, version, next.as_ref())).collect())
     }
-
-    /// The conflicts of the last merge into a version, as far as their files are still there.
-    pub fn open_conflicts(&self, label: &ExistingLabel) -> Result<Vec<EtcPath>> {
-        let Some(record) = self.merge_record(label)? else { return Ok(Vec::new()) };
-        let etc = self.version_dir(label)?.dir(layout::RUN)?.dir_if_exists("etc")?;
-        let Some(etc) = etc else { return Ok(Vec::new()) };
-        let mut open = Vec::new();
-        for conflict in record.conflicts {
-            // Whoever resolves a conflict removes the file with the change that did not merge.
-            if etc.stat_beneath(conflict.rej.as_path())?.is_some() {
-                open.push(conflict.path);
-            }
-        }
-        Ok(open)
-    }
 }
 
 fn details(volume: &Volume, version: Version, next: Option<&ExistingLabel>) -> Details {

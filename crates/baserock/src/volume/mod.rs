@@ -1,6 +1,7 @@
 //! An opened volume: its top-level directory, its boot files and its versions. It answers questions and changes nothing.
 
 mod boot_place;
+mod conflicts;
 mod details;
 mod disk;
 mod esp;
@@ -23,6 +24,7 @@ mod version;
 use std::path::PathBuf;
 
 pub use boot_place::{BootPlace, Kind};
+pub use conflicts::OpenConflict;
 pub use details::Details;
 pub use esp::{Esp, OpenEsp};
 pub use location::Location;
