@@ -1,7 +1,7 @@
 //! Images of Debian that boot, with the project's programs installed in them.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -13,6 +13,7 @@ use system::mount::PrivateMount;
 use tempfile::TempDir;
 
 use crate::image::{Image, volume_offset};
+use crate::initramfs;
 use crate::inputs::{self, Debian};
 use crate::machine::Machine;
 use crate::programs::{self, Done};
@@ -33,20 +34,39 @@ pub struct Tree {
 impl Tree {
     /// The tree of this build.
     pub fn new(build: Debian) -> Tree {
-        let input = inputs::debian(build).expect("the input tree");
+        let tree = Tree::over(&inputs::debian(build).expect("the input tree"));
+        programs::shell(
+            "cp",
+            &["-a", "--remove-destination", &format!("{}/.", text(installed())), text(tree.path())],
+        );
+        tree.leave_out();
+        tree
+    }
+
+    /// A tree with a layer over it.
+    fn over(input: &Path) -> Tree {
         // Not a tree of links: each would change the times of files that other tests read.
         let differences = TempDir::new_in(inputs::folder()).expect("a folder beside the inputs");
         let [upper, work] = ["upper", "work"].map(|name| differences.path().join(name));
         for folder in [&upper, &work] {
             fs::create_dir(folder).expect("a folder");
         }
-        let options = format!("lowerdir={},upperdir={},workdir={}", text(&input), text(&upper), text(&work));
+        let options = format!("lowerdir={},upperdir={},workdir={}", text(input), text(&upper), text(&work));
         let mount = PrivateMount::new(Path::new("overlay"), "overlay", MsFlags::empty(), &options);
-        let tree = Tree { mount: mount.expect("the input with an overlay"), _differences: differences };
-        programs::shell(
-            "cp",
-            &["-a", "--remove-destination", &format!("{}/.", text(installed())), text(tree.path())],
-        );
+        Tree { mount: mount.expect("the input with an overlay"), _differences: differences }
+    }
+
+    /// The second build for ARM64. The programs and units come from `baserock-tools`, and its initramfs is a small one.
+    pub fn for_arm() -> Tree {
+        let system = inputs::debian_arm().expect("the input tree");
+        let tree = Tree::over(&system);
+        let mut tools = programs::command("baserock-tools-configure");
+        programs::run(tools.arg(tree.path()).env("BASEROCK_AGENTS", agents())).ok();
+        let releases = fs::read_dir(tree.path().join("usr/lib/modules")).expect("modules");
+        let release = releases.map(|entry| entry.expect("a name").file_name()).next().expect("a kernel");
+        let release = release.to_str().expect("text");
+        let into = tree.path().join(format!("boot/initrd.img-{release}"));
+        initramfs::make(tree.path(), release, &tree.path().join("bin/busybox"), &[("init", INIT)], &into);
         tree.leave_out();
         tree
     }
@@ -70,19 +90,45 @@ impl Tree {
 /// What `cargo xtask install` installs.
 fn installed() -> &'static Path {
     static INSTALLED: OnceLock<TempDir> = OnceLock::new();
-    let place = INSTALLED.get_or_init(|| {
-        let place = TempDir::new_in(inputs::folder()).expect("a folder beside the inputs");
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let mut install = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        install.current_dir(root).args(["xtask", "install", "--debug", "--destdir"]).arg(place.path());
-        programs::run(&mut install).ok();
-        // What only debuggers read is most of their size, and machines are slow.
-        let large = ["-type", "f", "-size", "+1M", "-exec", "strip", "{}", "+"];
-        programs::shell("find", &[&[text(place.path())], &large[..]].concat());
-        place
-    });
-    place.path()
+    INSTALLED.get_or_init(|| install(&[])).path()
 }
+
+/// The folder with the programs for machines with ARM64.
+pub fn agents() -> PathBuf {
+    static INSTALLED: OnceLock<TempDir> = OnceLock::new();
+    let place = INSTALLED.get_or_init(|| install(&["--agent", "aarch64"]));
+    place.path().join("usr/lib/baserock/extensions/agents")
+}
+
+fn install(more: &[&str]) -> TempDir {
+    let place = TempDir::new_in(inputs::folder()).expect("a folder beside the inputs");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut install = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    install.current_dir(root).args(["xtask", "install", "--debug", "--destdir"]).arg(place.path()).args(more);
+    programs::run(&mut install).ok();
+    // What only debuggers read is most of their size, and machines are slow.
+    let large = ["-type", "f", "-size", "+1M", "-exec", "sh", "-c", STRIP, "sh", "{}", "+"];
+    programs::shell("find", &[&[text(place.path())], &large[..]].concat());
+    place
+}
+
+/// Strips programs of any processor that this machine has tools for.
+const STRIP: &str =
+    r#"for program; do strip "$program" 2>/dev/null || aarch64-linux-gnu-strip "$program"; done"#;
+/// Finds the root by the command line, and starts its init.
+const INIT: &str = r#"#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t devtmpfs dev /dev
+for module in $(cat /modules/order); do insmod /modules/$module; done
+for word in $(cat /proc/cmdline); do
+    case $word in root=UUID=*) uuid=${word#root=} ;; rootflags=*) flags=${word#rootflags=} ;; esac
+done
+for try in 1 2 3 4 5 6 7 8 9; do device=$(findfs $uuid) && break; sleep 1; done
+mount -t btrfs -o $flags $device /root
+umount /proc /dev
+exec switch_root /root /sbin/init
+"#;
 
 /// Writes a tree to a new image as the extension does, with these variables beside the kernel's arguments.
 pub fn write(tree: &Path, image: &Path, variables: &[(&str, &str)]) -> Done {

@@ -53,29 +53,45 @@ pub fn debian(build: Debian) -> Result<PathBuf> {
     })
 }
 
-/// Parts of a Debian for ARM64: kernel and modules, busybox, and GRUB. It is unpacked only, so that no program of it has to run here.
-pub fn arm_parts() -> Result<PathBuf> {
+/// The second Debian for ARM64, with GRUB, made without running a program of it: the packages are only unpacked, and what their scripts would do
+/// is taken from the tree for x86-64. It has no initramfs.
+pub fn debian_arm() -> Result<PathBuf> {
+    let base = debian(Debian::Updated)?;
     let mirror = Mirror::of_this_machine()?;
-    let options = [
-        "--variant=extract",
-        "--architectures=arm64",
-        "--include=linux-image-arm64,busybox-static,grub-efi-arm64-bin",
-        r#"--extract-hook=depmod -b "$1" "$(ls "$1/lib/modules")""#,
-        r#"--extract-hook=rm -r "$1/usr/share/doc""#,
-    ];
-    cached("debian-arm64", &format!("{} {}", mirror.suite, options.join("\n")), |place| {
+    let installed =
+        Program::new("chroot").arg(&base).args(["dpkg-query", "-W", "-f", "${Package}\\n"]).run()?;
+    let text = String::from_utf8_lossy(&installed.stdout);
+    let names = text.lines().filter(|name| !name.contains("amd64")).chain(ARM_PACKAGES);
+    let include = format!("--include={}", names.collect::<Vec<_>>().join(","));
+    let recipe = [&mirror.sources(Debian::Updated).join("\n"), &include, ARM].join("\n");
+    cached("debian-arm64", &recipe, |place| {
+        let parts = place.with_extension("parts");
+        Program::new("rm").arg("-rf").arg(&parts).run()?;
         Program::new("mmdebstrap")
             .package("mmdebstrap")
-            .args(["--mode=root", "--format=directory"])
-            .args(options)
+            .args(["--mode=root", "--format=directory", "--variant=extract", "--architectures=arm64"])
+            .arg(&include)
             .arg(&mirror.suite)
-            .arg(place)
+            .arg(&parts)
             .arg("-")
             .input(mirror.sources(Debian::Updated).join("\n"))
-            .run()
-            .map(drop)
+            .run()?;
+        let outcome = Program::new("sh").args(["-ec", ARM]).arg(&base).args([&parts, place]).run();
+        Program::new("rm").arg("-rf").arg(&parts).run()?;
+        outcome.map(drop)
     })
 }
+
+/// What it has that the other does not.
+const ARM_PACKAGES: [&str; 3] = ["linux-image-arm64", "busybox-static", "grub-efi-arm64-bin"];
+/// Makes it of the tree for x86-64 and the unpacked packages.
+const ARM: &str = r#"
+    cp -a "$0" "$2"
+    cd "$2"
+    rm -r vmlinuz* initrd.img* boot/* usr/lib/modules usr/lib/x86_64-linux-gnu usr/lib64 etc/ld.so.cache
+    tar -C "$1" --exclude=./etc --exclude=./var --exclude=./root -cf - . | tar -xf - --keep-directory-symlink
+    depmod -b . "$(ls usr/lib/modules)"
+"#;
 
 /// A tree of a few files around a static busybox, with a kernel that boots nothing: for tests that only look at disks.
 pub fn busybox() -> Result<PathBuf> {

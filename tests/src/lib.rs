@@ -14,6 +14,7 @@ pub mod definitions;
 pub mod disk;
 pub mod extensions;
 pub mod image;
+pub mod initramfs;
 pub mod inputs;
 pub mod inside;
 pub mod machine;

@@ -3,10 +3,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::initramfs;
 use crate::inputs::{self, Debian};
 use crate::machine::{Firmware, Machine};
 use crate::programs::{command, run, shell};
@@ -27,8 +27,6 @@ pub struct Said {
     pub parts: [String; 3],
 }
 
-/// The modules without which there is no disk, no root, and no `/boot`.
-const MODULES: [&str; 5] = ["crc32c_generic", "virtio_pci", "virtio_blk", "btrfs", "ext4"];
 /// Finds the root by the command line, and looks whether it is whole: as built, but for what deployments change.
 const INIT: &str = r#"#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -105,7 +103,7 @@ impl Tree {
 
     /// Makes it for ARM64, with GRUB's modules.
     pub fn for_arm(version: &str) -> Tree {
-        let system = inputs::arm_parts().expect("parts of a Debian for ARM64");
+        let system = inputs::debian_arm().expect("a Debian for ARM64");
         let busybox = system.join("bin/busybox");
         Tree::of(&Parts { system, busybox, folders: &["usr/lib/grub"], console: "ttyAMA0" }, version)
     }
@@ -133,7 +131,14 @@ impl Tree {
             r#"{{"configuration": {{"INITRAMFS_PATH": "boot/initramfs", "KERNEL_ARGS": "{arguments}"}}}}"#
         );
         tree.write("baserock/deployment.meta", &meta);
-        tree.initramfs(&parts.system, version);
+        let files = [("init", INIT), ("version", version)];
+        initramfs::make(
+            &parts.system,
+            &tree.kernel,
+            &parts.busybox,
+            &files,
+            &tree.path().join("boot/initramfs"),
+        );
         tree
     }
 
@@ -167,47 +172,6 @@ impl Tree {
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         fs::write(path, content).expect("a file");
     }
-
-    fn initramfs(&self, debian: &Path, version: &str) {
-        let root = self.place.path().join("initramfs");
-        for folder in ["bin", "boot", "modules", "proc", "dev", "root", "top"] {
-            fs::create_dir_all(root.join(folder)).expect("a folder");
-        }
-        fs::copy(self.path().join("bin/busybox"), root.join("bin/busybox")).expect("busybox");
-        fs::write(root.join("init"), INIT).expect("init");
-        fs::write(root.join("version"), version).expect("a file");
-        let modules = debian.join("lib/modules").join(&self.kernel);
-        let mut order = Vec::new();
-        for path in wanted(&fs::read_to_string(modules.join("modules.dep")).expect("modules.dep")) {
-            let name = path.rsplit('/').next().expect("a name").to_owned();
-            fs::copy(modules.join(&path), root.join("modules").join(&name)).expect("a module");
-            order.push(name);
-        }
-        fs::write(root.join("modules/order"), order.join("\n")).expect("a file");
-        let pack = format!(
-            "chmod 755 init && find . | busybox cpio -o -H newc > {}",
-            text(&self.path().join("boot/initramfs"))
-        );
-        run(Command::new("sh").args(["-ec", &pack]).current_dir(&root)).ok();
-    }
-}
-
-/// The modules and all that they depend on, in an order in which they can be loaded, by `modules.dep`.
-fn wanted(dependencies: &str) -> Vec<String> {
-    let mut order: Vec<String> = Vec::new();
-    for name in MODULES {
-        let file = format!("/{name}.ko:");
-        // What is not there is in the kernel itself.
-        let Some(line) = dependencies.lines().find(|line| line.contains(&file)) else { continue };
-        let (own, needed) = line.split_once(':').expect("a line of modules.dep");
-        // The last of what it depends on depends on nothing.
-        for path in needed.split_whitespace().rev().chain([own]) {
-            if !order.iter().any(|known| known == path) {
-                order.push(path.to_owned());
-            }
-        }
-    }
-    order
 }
 
 /// Boots the disk, which the guest changes, until it has said what it finds.
@@ -245,20 +209,4 @@ pub fn hurry(boot: &Path) {
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_module_needs_comes_first() {
-        let lines = "k/a/btrfs.ko: k/xor.ko k/libcrc32c.ko\nk/xor.ko:\nk/libcrc32c.ko:\nk/crc32c_generic.ko:\n\
-                     k/virtio_blk.ko: k/virtio_ring.ko k/virtio.ko\nk/virtio_pci.ko: k/virtio_ring.ko k/virtio.ko\nk/ext4.ko: k/jbd2.ko\nk/jbd2.ko:\n";
-        let order = wanted(lines).join(" ");
-        assert_eq!(
-            order,
-            "k/crc32c_generic.ko k/virtio.ko k/virtio_ring.ko k/virtio_pci.ko k/virtio_blk.ko k/libcrc32c.ko k/xor.ko k/a/btrfs.ko"
-        );
-    }
 }

@@ -173,7 +173,7 @@ fn what_is_missing_is_named() {
         without
             .args([&inputs::busybox().unwrap(), &image.path()])
             .envs(grub)
-            .env("BOOTLOADER_INSTALL", loader);
+            .envs([("DISK_SIZE", "1G"), ("BOOTLOADER_INSTALL", loader)]);
         run(&mut without).refused(&[&format!("{program} is not installed"), &format!("package {package}")]);
     }
     fs::write(&file, "partitions: [{size: 64M, filesystem: vfat, fdisk_type: 0xef}, {size: fill, filesystem: btrfs, mountpoint: /}]\n").unwrap();

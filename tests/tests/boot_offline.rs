@@ -1,20 +1,22 @@
-//! An image upgraded while the machine is off boots into the new version; the menu on the serial line boots any other;
-//! and a version that is tried comes back by itself, or is confirmed.
+//! An image upgraded while the machine is off boots into the new version; the menu on the serial line boots any other; and in a machine with
+//! UEFI a version that is tried comes back by itself, or is confirmed.
 //!
 //! Pace: boots machines
 
 use baserock_tests::bootable::{self, Tree};
 use baserock_tests::image::Image;
 use baserock_tests::inputs::Debian;
-use baserock_tests::machine::Machine;
+use baserock_tests::machine::{Firmware, Machine};
 
+/// A disk for BIOS and UEFI.
+const NEW: [(&str, &str); 2] = [("DISK_SIZE", "4G"), ("BOOTLOADER_INSTALL", "hybrid")];
 /// What moves the menu's bar down and takes the entry there.
 const DOWN_AND_ENTER: &[u8] = b"\x0e\r";
 
 #[test]
 fn booted_after_an_upgrade_of_the_image() {
     let image = Image::to_be();
-    bootable::write(Tree::new(Debian::Release).path(), &image.path(), &[("DISK_SIZE", "4G")]).ok();
+    bootable::write(Tree::new(Debian::Release).path(), &image.path(), &NEW).ok();
     let upgrade = [("UPGRADE", "yes"), ("VERSION_LABEL", "devel"), ("MERGE_ETC", "yes")];
     bootable::write(Tree::new(Debian::Updated).path(), &image.path(), &upgrade).ok();
 
@@ -33,13 +35,17 @@ fn booted_after_an_upgrade_of_the_image() {
     machine.wait_until_up(&boot);
     assert_eq!(machine.run("system-version-manager get-running"), "factory");
     assert_eq!(machine.run("system-version-manager get-default"), "devel");
+    machine.run("system-version-manager --wait set-default factory");
+    machine.power_off();
+    let mut machine = Machine::start_by(Firmware::Uefi, &image.path(), &[]);
+    machine.wait_until_up("");
     trials(&mut machine);
     machine.power_off();
 }
 
 /// The machine runs factory. devel is tried: it does not come up, then its check fails, then it is well.
 fn trials(machine: &mut Machine) {
-    machine.run("system-version-manager --wait set-default factory");
+    assert_eq!(machine.run("system-version-manager get-running"), "factory");
     let in_devel = |machine: &Machine, script: &str| {
         let device = "$(findmnt -no SOURCE / | sed 's/\\[.*//')";
         machine.run(&format!(
