@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use baserock::boot::Menu;
-use baserock::boot::adv::Adv;
 use baserock::boot::menu::Entry;
 use delta::hash::Hash;
 
@@ -15,7 +14,7 @@ use super::shape::{BOOT, Loaded, Shape};
 pub struct Expected {
     /// Where everything is.
     pub shape: Shape,
-    /// What extlinux was told before and after to boot once; `None` if the disk has no extlinux.
+    /// What the boot loader was told before and after to boot once; `None` if the disk has none.
     pub once: Option<[Option<String>; 2]>,
     /// What was on the disk before.
     pub before: Content,
@@ -36,8 +35,7 @@ impl Expected {
     pub fn new(before: &Path, after: &Path) -> Result<Expected, String> {
         let shape = Shape::of(before);
         let defaults = [default(&shape.menu(before)?)?, default(&shape.menu(after)?)?];
-        let once = |disk| shape.loader(disk).map(|area| area.once());
-        let once = once(before).zip(once(after)).map(<[_; 2]>::from);
+        let once = shape.once(before).zip(shape.once(after)).map(<[_; 2]>::from);
         Ok(Expected { once, before: shape.content(before)?, after: shape.content(after)?, defaults, shape })
     }
 
@@ -53,7 +51,7 @@ impl Expected {
             self.menu("the menu after replay", &menu, &found, faults);
         }
         if let Some(told) = &self.once {
-            once(self.shape.loader(disk), told, &found, faults);
+            once(self.shape.once(disk), told, &found, faults);
         }
         self.running(&found, faults);
         self.state(&found, faults);
@@ -138,15 +136,17 @@ impl Expected {
 
 /// What is booted once is what was to be before or is to be after, so that no trial is booted a second time. It is a complete version, and
 /// its trial is recorded.
-fn once(loader: Option<Adv>, told: &[Option<String>; 2], found: &Content, faults: &mut Vec<String>) {
-    let Some(loader) = loader else { return faults.push("extlinux would not find its area".into()) };
-    let once = loader.once();
+fn once(once: Option<Option<String>>, told: &[Option<String>; 2], found: &Content, faults: &mut Vec<String>) {
+    let Some(once) = once else { return faults.push("the boot loader has lost what it is told".into()) };
     if !told.contains(&once) {
         faults.push(format!("{once:?} is booted once, and not one of {told:?}"));
     }
     let Some(once) = once else { return };
     let label = once.split(' ').next().unwrap_or_default();
-    for path in [".baserock/trial.json".to_owned(), format!("systems/{label}/boot.json")] {
+    // For extlinux the arguments are there too; GRUB has them in a menu of its own.
+    let menu = (once == label).then(|| "extlinux/trial.conf".to_owned());
+    let records = [".baserock/trial.json".to_owned(), format!("systems/{label}/boot.json")];
+    for path in records.into_iter().chain(menu) {
         if !found.contains_key(&path) {
             faults.push(format!("{once:?} is booted once, and there is no {path}"));
         }

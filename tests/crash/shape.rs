@@ -15,6 +15,7 @@ use system::mount::PrivateMount;
 use system::partitions;
 
 use super::content::{self, Content};
+use crate::esp::Esp;
 use crate::image::volume_offset;
 
 /// What is where on a disk.
@@ -22,6 +23,8 @@ use crate::image::volume_offset;
 pub struct Shape {
     /// Where the volume begins, bytes.
     volume: u64,
+    /// Whether there is an EFI system partition, with GRUB.
+    has_esp: bool,
     /// Where the ext4 `/boot` is and how large, bytes; `None` where the volume has the boot files.
     boot: Option<(u64, u64)>,
 }
@@ -44,11 +47,13 @@ struct Mounted {
 }
 
 impl Shape {
-    /// Of this disk, which has partitions exactly where it has a `/boot` of its own: the first.
+    /// Of this disk. If it has partitions, the first one is a `/boot` or an EFI system partition.
     pub fn of(disk: &Path) -> Shape {
         let file = File::open(disk).expect("the disk");
         let first = partitions::read(&file, disk).expect("a table").into_iter().next();
-        Shape { volume: volume_offset(disk), boot: first.map(|boot| (boot.start, boot.size)) }
+        let has_esp = first.as_ref().is_some_and(|first| first.is_esp);
+        let boot = first.filter(|_| !has_esp).map(|boot| (boot.start, boot.size));
+        Shape { volume: volume_offset(disk), has_esp, boot }
     }
 
     /// Whether `/boot` is a filesystem of its own.
@@ -90,8 +95,17 @@ impl Shape {
         Ok(content)
     }
 
-    /// What extlinux is told, as it reads that: without what stands in logs. `None`: the disk has no extlinux.
-    pub fn loader(&self, disk: &Path) -> Option<Adv> {
+    /// What the boot loader is told to boot once, as it reads that: without what stands in logs. `None`: the disk has no boot loader, or not
+    /// any more.
+    pub fn once(&self, disk: &Path) -> Option<Option<String>> {
+        if self.has_esp {
+            // Without the block GRUB boots the default.
+            return Esp::of(disk).map(|esp| esp.once());
+        }
+        self.area(disk).map(|area| area.once())
+    }
+
+    fn area(&self, disk: &Path) -> Option<Adv> {
         let Some(place) = self.boot else {
             return area(&File::open(disk).expect("the disk"), self.volume + ON_BTRFS);
         };

@@ -76,7 +76,7 @@ impl Tree {
         const MODULES: &str = "usr/lib/modules/*/kernel";
         let script = format!(
             "cd \"$0\"; rm -r usr/share/doc usr/share/man usr/share/locale var/cache/apt var/lib/apt/lists {MODULES}/sound; \
-             for name in gpu media infiniband scsi iio staging usb mmc hwmon isdn net/wireless net/ethernet; do rm -r {MODULES}/drivers/$name; done"
+             for name in gpu media infiniband scsi iio staging usb mmc hwmon isdn net/wireless net/ethernet; do rm -rf {MODULES}/drivers/$name; done"
         );
         programs::shell("sh", &["-ec", &script, text(self.path())]);
     }

@@ -9,6 +9,7 @@ use baserock::boot::adv::{Adv, SIZE};
 use baserock::volume::{LOADER, ON_BTRFS};
 use system::btrfs::{self, Access};
 
+use crate::esp::Esp;
 use crate::image::{self, Mounted, volume_offset};
 use crate::programs::{command, run};
 use crate::trees::Trees;
@@ -21,16 +22,19 @@ pub enum Disk {
     Volume,
     /// A `/boot` and a volume.
     WithBoot,
+    /// An EFI system partition with GRUB, and a volume.
+    WithEsp,
     /// Partitions of every kind.
     EveryKind,
 }
 
 impl Disk {
-    /// `rawdisk.write` of the first tree to a new disk of this size. No boot loader is installed.
+    /// `rawdisk.write` of the first tree to a new disk of this size. No boot loader is installed but GRUB where there is a place for it.
     pub fn write(self, trees: &Trees, path: &Path, megabytes: u32) -> Command {
         let mut write = command("rawdisk-write");
         write.arg(trees.first()).arg(path);
-        write.env("DISK_SIZE", format!("{megabytes}M")).env("BOOTLOADER_INSTALL", "none");
+        let loader = if self == Disk::WithEsp { "grub-efi" } else { "none" };
+        write.env("DISK_SIZE", format!("{megabytes}M")).env("BOOTLOADER_INSTALL", loader);
         if let Some(name) = self.partitions() {
             let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("partitions").join(name);
             write.env("USE_PARTITIONING", "yes").env("PARTITION_FILE", file);
@@ -41,15 +45,19 @@ impl Disk {
     /// The file that lists its partitions.
     fn partitions(self) -> Option<&'static str> {
         match self {
-            Disk::Volume => None,
+            Disk::Volume | Disk::WithEsp => None,
             Disk::WithBoot => Some("boot.yaml"),
             Disk::EveryKind => Some("every-kind.yaml"),
         }
     }
 }
 
-/// Puts the area of extlinux on a disk or a device, as its installer does: on the volume, or at the end of its file in a `/boot`.
+/// Puts the area of extlinux on a disk or a device, as its installer does: on the volume, or at the end of its file in a `/boot`. A disk for UEFI
+/// has GRUB already.
 pub fn put_loader(disk: &Path) {
+    if Esp::of(disk).is_some() {
+        return;
+    }
     if let Some(boot) = image::boot_at(disk) {
         let file = boot.path().join(LOADER);
         fs::write(&file, [7; 5000 + SIZE]).expect("the loader");
@@ -58,8 +66,11 @@ pub fn put_loader(disk: &Path) {
     write_area(disk, &Adv::default());
 }
 
-/// What extlinux does: it takes what it is to boot once.
+/// What the boot loader does: it takes what it is to boot once.
 pub fn boot_once(disk: &Path) -> String {
+    if let Some(esp) = Esp::of(disk) {
+        return esp.take_once().unwrap_or_default();
+    }
     let area = read_area(disk);
     write_area(disk, &area.clone().with_once(None).expect("room"));
     area.once().unwrap_or_default()

@@ -92,7 +92,7 @@ impl Image {
         self.mount_at(volume_offset(&self.path()), options)
     }
 
-    /// Mounts the ext4 in its first partition, where it has partitions.
+    /// Mounts the ext4 for `/boot`, where it has one.
     pub fn mount_boot(&self) -> Option<Mounted> {
         boot_at(&self.path())
     }
@@ -103,11 +103,12 @@ impl Image {
     }
 }
 
-/// The ext4 for `/boot` of the disk at this path, which is its first partition; `None` if it has no partitions.
+/// The ext4 for `/boot` of the disk at this path, which is its first partition; `None` if it has no partitions, or begins with an EFI system
+/// partition.
 pub fn boot_at(disk: &Path) -> Option<Mounted> {
     let file = File::options().read(true).write(true).open(disk).expect("the disk");
     let partitions = partitions::read(&file, disk).expect("a table");
-    let boot = partitions.first()?;
+    let boot = partitions.first().filter(|first| !first.is_esp)?;
     let device = LoopDevice::attach(&file, disk, boot.start, boot.size, false).expect("a loop device");
     let mount = PrivateMount::new(device.path(), "ext4", MsFlags::empty(), "").expect("a mount");
     Some(Mounted { mount, _device: Some(device) })

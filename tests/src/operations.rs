@@ -25,7 +25,7 @@ pub const LABEL: &str = "devel";
 /// One more version beside it.
 pub const SPARE: &str = "spare";
 
-/// What has become of a trial of [`LABEL`] before an operation. The boot loader is extlinux.
+/// What has become of a trial of [`LABEL`] before an operation. The boot loader is extlinux, or GRUB where there is an EFI system partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trial {
     /// There was none, and there is no boot loader.
@@ -96,6 +96,12 @@ impl Operation {
     #[must_use]
     pub const fn with_boot(self, name: &'static str) -> Operation {
         Operation { name, disk: Disk::WithBoot, ..self }
+    }
+
+    /// The same on a disk for UEFI.
+    #[must_use]
+    pub const fn with_esp(self, name: &'static str) -> Operation {
+        Operation { name, disk: Disk::WithEsp, ..self }
     }
 
     /// The operation of this name.

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use baserock::boot::environment::Environment;
+use baserock_tests::esp::{BLOCK, Esp};
 use baserock_tests::image::{Image, volume_offset};
 use baserock_tests::inputs;
 use baserock_tests::programs::{Done, command, run, shell};
 use baserock_tests::version::manage;
 
 const TRY: [&str; 3] = ["try", "devel", "--without-units"];
-const BLOCK: &str = "EFI/BOOT/grubenv";
 
 /// A disk with GRUB, that has factory, the default, and devel.
 fn disk() -> Image {
@@ -31,32 +31,12 @@ fn write(image: &Image, variables: &[(&str, &str)]) -> Done {
     run(write.env("ROOT_DEVICE", "/dev/vda2").envs(variables.iter().copied()))
 }
 
-/// The EFI system partition, which begins at 1 MiB, for mtools.
-fn esp(image: &Image) -> String {
-    format!("{}@@1M", image.path().display())
-}
-
-fn on_esp(image: &Image, path: &str) -> Vec<u8> {
-    let copy = image.place().join("copy");
-    shell("mcopy", &["-n", "-o", "-i", &esp(image), &format!("::/{path}"), copy.to_str().unwrap()]);
-    fs::read(copy).unwrap()
-}
-
-fn put_on_esp(image: &Image, path: &str, content: &[u8]) {
-    let file = image.place().join("copy");
-    fs::write(&file, content).unwrap();
-    shell("mcopy", &["-o", "-i", &esp(image), file.to_str().unwrap(), &format!("::/{path}")]);
-}
-
-fn names_on_esp(image: &Image) -> Vec<String> {
-    let said = shell("mdir", &["-b", "-s", "-i", &esp(image), "::/EFI"]);
-    let mut names: Vec<_> = said.lines().map(|line| line.trim_start_matches("::/").to_owned()).collect();
-    names.sort();
-    names
+fn esp(image: &Image) -> Esp {
+    Esp::of(&image.path()).expect("an EFI system partition")
 }
 
 fn once(image: &Image) -> Option<String> {
-    Environment::parse(&on_esp(image, BLOCK)).once().map(str::to_owned)
+    esp(image).once()
 }
 
 fn trial_menu(image: &Image) -> Option<String> {
@@ -72,8 +52,8 @@ fn says(done: &Done, words: &str) {
 #[test]
 fn a_trial_is_a_word_on_the_esp_and_a_menu_on_the_volume() {
     let image = disk();
-    assert_eq!(names_on_esp(&image), ["EFI/BOOT/", "EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/grub.cfg", BLOCK]);
-    assert!(on_esp(&image, "EFI/BOOT/BOOTX64.EFI").starts_with(b"MZ"));
+    assert_eq!(esp(&image).names(), ["EFI/BOOT/", "EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/grub.cfg", BLOCK]);
+    assert!(esp(&image).read("EFI/BOOT/BOOTX64.EFI").unwrap().starts_with(b"MZ"));
     assert_eq!((once(&image), trial_menu(&image)), (None, None));
     manage(&image, &TRY).ok();
     assert_eq!(once(&image).as_deref(), Some("devel"));
@@ -86,21 +66,21 @@ fn a_trial_is_a_word_on_the_esp_and_a_menu_on_the_volume() {
 
     // The boot loader has taken the word: the machine is back.
     manage(&image, &TRY).ok();
-    put_on_esp(&image, BLOCK, &Environment::default().to_bytes());
+    assert_eq!(esp(&image).take_once().as_deref(), Some("devel"));
     says(&manage(&image, &["list"]).succeeded(), "trial of devel: the machine came back from it");
     manage(&image, &["set-default", "factory"]).ok();
     assert_eq!(trial_menu(&image), None);
 
     // A block that is torn, or gone, boots the default, and serves again.
     for torn in [&[0; 1024][..], b"", b"# GRUB Environment Block\n"] {
-        put_on_esp(&image, BLOCK, torn);
+        esp(&image).write(BLOCK, torn);
         let list = manage(&image, &["list"]).succeeded();
         assert!(!list.stderr.contains("boots next"), "{}", list.stderr);
         manage(&image, &TRY).ok();
         assert_eq!(once(&image).as_deref(), Some("devel"));
         manage(&image, &["abandon"]).ok();
     }
-    shell("mdel", &["-i", &esp(&image), &format!("::/{BLOCK}")]);
+    esp(&image).tool("mdel", BLOCK);
     manage(&image, &TRY).ok();
     assert_eq!(once(&image).as_deref(), Some("devel"));
 }
@@ -108,37 +88,37 @@ fn a_trial_is_a_word_on_the_esp_and_a_menu_on_the_volume() {
 #[test]
 fn a_loader_that_boots_another_volume_is_named_and_installed_again() {
     let image = disk();
-    let script = String::from_utf8(on_esp(&image, "EFI/BOOT/grub.cfg")).unwrap();
+    let script = String::from_utf8(esp(&image).read("EFI/BOOT/grub.cfg").unwrap()).unwrap();
     let uuid = script.lines().next().unwrap().rsplit(' ').next().unwrap().trim_end_matches('.').to_owned();
     let other = "11111111-2222-3333-4444-555555555555";
-    put_on_esp(&image, "EFI/BOOT/grub.cfg", script.replace(&uuid, other).as_bytes());
+    esp(&image).write("EFI/BOOT/grub.cfg", script.replace(&uuid, other).as_bytes());
     manage(&image, &TRY).refused(&["just once", "boots another volume", other, "install-bootloader"]);
     manage(&image, &["install-bootloader"]).ok();
-    assert_eq!(String::from_utf8(on_esp(&image, "EFI/BOOT/grub.cfg")).unwrap(), script);
+    assert_eq!(String::from_utf8(esp(&image).read("EFI/BOOT/grub.cfg").unwrap()).unwrap(), script);
     manage(&image, &TRY).ok();
 }
 
 #[test]
 fn loaders_of_others_stay() {
     let image = disk();
-    shell("mdeltree", &["-i", &esp(&image), "::/EFI/BOOT"]);
-    shell("mmd", &["-i", &esp(&image), "::/EFI/BOOT"]);
-    put_on_esp(&image, "EFI/BOOT/BOOTX64.EFI", b"another loader");
+    esp(&image).tool("mdeltree", "EFI/BOOT");
+    esp(&image).tool("mmd", "EFI/BOOT");
+    esp(&image).write("EFI/BOOT/BOOTX64.EFI", b"another loader");
     let said = manage(&image, &["install-bootloader", "grub-efi"]).succeeded();
     says(&said, "the firmware starts EFI/BOOT/BOOTX64.EFI, which stays");
     says(&said, r"--part 1 --label Baserock --loader '\EFI\baserock\BOOTX64.EFI'");
-    assert_eq!(on_esp(&image, "EFI/BOOT/BOOTX64.EFI"), b"another loader");
+    assert_eq!(esp(&image).read("EFI/BOOT/BOOTX64.EFI").unwrap(), b"another loader");
     manage(&image, &TRY).ok();
-    assert_eq!(Environment::parse(&on_esp(&image, "EFI/baserock/grubenv")).once(), Some("devel"));
+    assert_eq!(Environment::parse(&esp(&image).read("EFI/baserock/grubenv").unwrap()).once(), Some("devel"));
 }
 
 #[test]
 fn a_full_esp_is_left_as_it_is() {
     let image = disk();
-    put_on_esp(&image, "EFI/large", &vec![1; 62 << 20]);
-    let (names, loader) = (names_on_esp(&image), on_esp(&image, "EFI/BOOT/BOOTX64.EFI"));
+    esp(&image).write("EFI/large", &vec![1; 62 << 20]);
+    let (names, loader) = (esp(&image).names(), esp(&image).read("EFI/BOOT/BOOTX64.EFI").unwrap());
     manage(&image, &["install-bootloader"]).refused(&["the EFI system partition of", "KiB free", "needs"]);
-    assert_eq!((names_on_esp(&image), on_esp(&image, "EFI/BOOT/BOOTX64.EFI")), (names, loader));
+    assert_eq!((esp(&image).names(), esp(&image).read("EFI/BOOT/BOOTX64.EFI").unwrap()), (names, loader));
 }
 
 #[test]

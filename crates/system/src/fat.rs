@@ -2,22 +2,30 @@
 //!
 //! A [`Mirror`] is a directory in memory. It has the files that the FAT has below some names. Operations work on the directory, and
 //! [`Mirror::push`] copies its changes to the FAT. FAT has no rename that replaces, so a power cut during a push may leave a changed
-//! file missing.
+//! file missing, or the FAT damaged. [`Mirror::overwrite`] has no such risk.
+
+mod place;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
 use nix::mount::MsFlags;
 
 use crate::dir::Dir;
-use crate::error::{Error, Result};
+use crate::error::{Error, OrCannot, Result};
 use crate::loopdev::LoopDevice;
 use crate::mount::PrivateMount;
+use crate::overwrite::overwrite;
 use crate::process::Program;
+use crate::resolve::Links;
 use crate::step::change;
 use crate::walk::{Visit, Walk};
+
+use self::place::Layout;
 
 /// The Debian package of mtools.
 const PACKAGE: &str = "mtools";
@@ -101,6 +109,32 @@ impl Mirror {
         }
         self.known.replace(now);
         change("sync", &self.device, || File::open(&self.device).and_then(|device| device.sync_all()))
+    }
+
+    /// Overwrites a file of the same size in its place, so that nothing else of the FAT changes, and waits until it is on the disk. Does nothing,
+    /// and returns false, if the FAT has the file in pieces.
+    pub fn overwrite(&self, path: &Path, content: &[u8]) -> Result<bool> {
+        let said = self.tool("mshowfat").arg(inside(path)).run()?;
+        let device =
+            File::options().read(true).write(true).open(&self.device).or_cannot("open", &self.device)?;
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        let Some(offset) = Layout::read(&device, &self.device)?.offset(&said, &inside(path)) else {
+            return Ok(false);
+        };
+        let dir = Dir::open(self.path())?;
+        let mut there = vec![0; content.len()];
+        device.read_exact_at(&mut there, offset).or_cannot("read", &self.device)?;
+        if dir.read(path, content.len() as u64)? != there {
+            return Err(Error::malformed(
+                &self.device,
+                format!("{} is not where it seems to be", inside(path)),
+            ));
+        }
+        overwrite(&device, &self.device, offset, content)?;
+        let copy = File::from(dir.open_with(path, OFlag::O_RDWR, 0, Links::Beneath)?);
+        copy.write_all_at(content, 0).or_cannot("write", dir.shown(path))?;
+        self.known.replace(self.tree()?);
+        Ok(true)
     }
 
     /// The free bytes of the FAT.

@@ -144,7 +144,7 @@ pub const SET_DEFAULT_BOOT: Operation = SET_DEFAULT.with_boot("set-default-boot"
 pub const REMOVE_BOOT: Operation = REMOVE.with_boot("remove-boot");
 
 /// All operations on a disk that has a version: on a volume, and with a `/boot` beside it.
-pub static ALL: [Operation; 36] = [
+pub static ALL: [Operation; 38] = [
     DEPLOY,
     DEPLOY_BOOT,
     SET_DEFAULT,
@@ -158,6 +158,8 @@ pub static ALL: [Operation; 36] = [
     TRY_BACK,
     ABANDON,
     ABANDON.with_boot("abandon-boot"),
+    TRY.with_esp("try-esp"),
+    ABANDON.with_esp("abandon-esp"),
     ABANDON_BACK,
     CONFIRM,
     CONFIRM.with_boot("confirm-boot"),

@@ -122,9 +122,14 @@ impl OpenEsp {
         if there.is_none_or(|stat| stat.st_size.cast_unsigned() != content.len() as u64) {
             return self.write(path, content);
         }
-        let file = File::from(self.dir.open_with(path, OFlag::O_RDWR, 0, Links::Beneath)?);
-        overwrite(&file, &self.dir.shown(path), 0, content)?;
-        self.commit()
+        match &self.access {
+            Access::Mirrored(mirror) if mirror.overwrite(path, content)? => Ok(()),
+            Access::Mirrored(_) => self.write(path, content),
+            Access::Mounted { .. } => {
+                let file = File::from(self.dir.open_with(path, OFlag::O_RDWR, 0, Links::Beneath)?);
+                overwrite(&file, &self.dir.shown(path), 0, content)
+            }
+        }
     }
 
     /// Replaces a file. It is on the disk when this returns.

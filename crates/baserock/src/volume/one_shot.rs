@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use system::btrfs;
 use system::dir::{Dir, MOST_TEXT};
-use system::error::{OrCannot, Result, if_exists};
+use system::error::{Error, OrCannot, Result, if_exists};
 
 use super::{Kind, OpenEsp, Volume};
 use crate::boot::adv::{Adv, SIZE};
@@ -113,19 +113,25 @@ pub(super) fn find(volume: &Volume) -> Result<OneShot> {
     }
     .to_owned();
     let mut ways = Vec::from_iter(found);
-    if boot.kind() != Kind::Fat
-        && let Some(esp) = volume.esp()?
-    {
-        match block_on(volume, esp)? {
+    if boot.kind() != Kind::Fat {
+        match esp(volume)? {
             Ok(block) => ways.push(Way::Block(block)),
-            Err(why) => why_not = format!("{why_not}, and {why}"),
+            Err(Some(why)) => why_not = format!("{why_not}, and {why}"),
+            Err(None) => {}
         }
     }
     Ok(OneShot { ways, why_not })
 }
 
-/// The block of the loader on the EFI system partition, or why there is none that boots this volume.
-fn block_on(volume: &Volume, esp: OpenEsp) -> Result<Result<Block, String>> {
+/// The block of the loader on the EFI system partition, or why there is none that boots this volume. A partition that cannot be read has
+/// none, since it must not stop other operations.
+fn esp(volume: &Volume) -> Result<Result<Block, Option<String>>> {
+    let esp = match volume.esp() {
+        Ok(None) => return Ok(Err(None)),
+        Ok(Some(esp)) => esp,
+        Err(error @ Error::Interrupted(_)) => return Err(error),
+        Err(error) => return Ok(Err(Some(format!("its EFI system partition cannot be read ({error})")))),
+    };
     let own = volume.uuid().map(|uuid| uuid.to_string());
     let mut why = "its EFI system partition has no loader of ours".to_owned();
     for (found, place) in scripts(&esp, volume.boot().kind())? {
@@ -137,7 +143,7 @@ fn block_on(volume: &Volume, esp: OpenEsp) -> Result<Result<Block, String>> {
         let block = esp.dir().read_if_exists(&path, MOST_TEXT)?.unwrap_or_default();
         return Ok(Ok(Block { environment: Environment::parse(&block), path, esp }));
     }
-    Ok(Err(why))
+    Ok(Err(Some(why)))
 }
 
 /// The scripts of loaders: the volume that each one boots, and the folder of its block. GRUB reads the volume, and U-Boot another filesystem.
