@@ -35,7 +35,7 @@ impl Expected {
     pub fn new(before: &Path, after: &Path) -> Result<Expected, String> {
         let shape = Shape::of(before);
         let defaults = [default(&shape.menu(before)?)?, default(&shape.menu(after)?)?];
-        let once = shape.once(before).zip(shape.once(after)).map(<[_; 2]>::from);
+        let once = shape.once(before).ok().zip(shape.once(after).ok()).map(<[_; 2]>::from);
         Ok(Expected { once, before: shape.content(before)?, after: shape.content(after)?, defaults, shape })
     }
 
@@ -136,8 +136,13 @@ impl Expected {
 
 /// What is booted once is what was to be before or is to be after, so that no trial is booted a second time. It is a complete version, and
 /// its trial is recorded.
-fn once(once: Option<Option<String>>, told: &[Option<String>; 2], found: &Content, faults: &mut Vec<String>) {
-    let Some(once) = once else { return faults.push("the boot loader has lost what it is told".into()) };
+fn once(
+    once: Result<Option<String>, String>,
+    told: &[Option<String>; 2],
+    found: &Content,
+    faults: &mut Vec<String>,
+) {
+    let Some(once) = note(once, faults) else { return };
     if !told.contains(&once) {
         faults.push(format!("{once:?} is booted once, and not one of {told:?}"));
     }

@@ -95,14 +95,16 @@ impl Shape {
         Ok(content)
     }
 
-    /// What the boot loader is told to boot once, as it reads that: without what stands in logs. `None`: the disk has no boot loader, or not
-    /// any more.
-    pub fn once(&self, disk: &Path) -> Option<Option<String>> {
+    /// What the boot loader is told to boot once, as it reads that: without what stands in logs. Fails if the disk has no boot loader, or not any
+    /// more.
+    pub fn once(&self, disk: &Path) -> Result<Option<String>, String> {
         if self.has_esp {
             // Without the block GRUB boots the default.
-            return Esp::of(disk).map(|esp| esp.once());
+            return Esp::of(disk)
+                .map(|esp| esp.once())
+                .ok_or_else(|| "there is no EFI system partition".into());
         }
-        self.area(disk).map(|area| area.once())
+        self.area(disk).map(|area| area.once()).ok_or_else(|| "extlinux has no area".into())
     }
 
     fn area(&self, disk: &Path) -> Option<Adv> {

@@ -116,7 +116,7 @@ fn install(more: &[&str]) -> TempDir {
 const STRIP: &str =
     r#"for program; do strip "$program" 2>/dev/null || aarch64-linux-gnu-strip "$program"; done"#;
 /// Finds the root by the command line, and starts its init.
-const INIT: &str = r#"#!/bin/busybox sh
+const INIT: &str = r"#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
 mount -t devtmpfs dev /dev
@@ -128,7 +128,7 @@ for try in 1 2 3 4 5 6 7 8 9; do device=$(findfs $uuid) && break; sleep 1; done
 mount -t btrfs -o $flags $device /root
 umount /proc /dev
 exec switch_root /root /sbin/init
-"#;
+";
 
 /// Writes a tree to a new image as the extension does, with these variables beside the kernel's arguments.
 pub fn write(tree: &Path, image: &Path, variables: &[(&str, &str)]) -> Done {

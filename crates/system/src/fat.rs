@@ -132,7 +132,7 @@ impl Mirror {
         }
         overwrite(&device, &self.device, offset, content)?;
         let copy = File::from(dir.open_with(path, OFlag::O_RDWR, 0, Links::Beneath)?);
-        copy.write_all_at(content, 0).or_cannot("write", dir.shown(path))?;
+        overwrite(&copy, &dir.shown(path), 0, content)?;
         self.known.replace(self.tree()?);
         Ok(true)
     }
