@@ -1,4 +1,5 @@
-//! A booted machine is pushed the next point release from outside, boots it, is rolled back, and is pushed again.
+//! A booted machine is pushed the next point release from outside, boots it, is rolled back, and is pushed again. `boot_arm` has
+//! pushes on trial.
 //!
 //! Pace: boots machines
 
@@ -49,29 +50,5 @@ fn booted_machine_is_pushed_to_from_outside() {
     machine.run("system-version-manager remove next");
     machine.reboot();
     assert_eq!(machine.run("system-version-manager list"), "again (running) (default)\nfactory");
-
-    // On trial: the check of the deployer fails, and the machine is back in the version before; then it succeeds. It boots that often.
-    let trial = |machine: &mut Machine, label: &str, boots: u32| {
-        let mut push = client.push(updated.path(), "root@machine", label);
-        push.env("AUTOSTART", "yes").env("TRIAL", "yes").env("TRIAL_CHECK", "test -e /srv/healthy");
-        push.env("KERNEL_ARGS", KERNEL_ARGS).env("BASE_ROOT", updated.path());
-        std::thread::scope(|scope| {
-            let pushing = scope.spawn(move || run(&mut push));
-            for _ in 0..boots {
-                let before = machine.run("cat /proc/sys/kernel/random/boot_id");
-                machine.wait_until_up(&before);
-            }
-            pushing.join().unwrap()
-        })
-    };
-    let failed = trial(&mut machine, "tried", 2);
-    failed.refused(&[
-        "tried is not confirmed, and root@machine reboots into its old version: the check failed",
-    ]);
-    assert_eq!(machine.run("system-version-manager get-running"), "again");
-    machine.run("touch /srv/healthy; system-version-manager --wait remove tried");
-    let said = trial(&mut machine, "tried", 1).ok();
-    assert!(said.contains("tried is confirmed: it is the default of root@machine now"), "{said}");
-    assert_eq!(machine.run("system-version-manager list"), "again\nfactory\ntried (running) (default)");
     machine.power_off();
 }

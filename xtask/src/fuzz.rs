@@ -16,7 +16,7 @@ use crate::{packages, root};
 /// Inputs that reach new code are kept in target/fuzz/corpus, and inputs that break a reader in target/fuzz/artifacts.
 #[derive(clap::Args)]
 pub struct Fuzz {
-    /// How long each target runs [default: 20 seconds; a minute for targets that strangers can reach over a network]
+    /// How long each target runs [default: 10 seconds; 30 for targets that strangers can reach over a network]
     #[arg(long)]
     seconds: Option<u64>,
     /// How many targets run at a time
@@ -43,8 +43,8 @@ const FLAGS: [&str; 7] = [
 ];
 /// Targets that strangers can reach, and the seconds for these and for other targets.
 const EXPOSED: [&str; 2] = ["manifest", "stream"];
-const LONGER: u64 = 60;
-const USUAL: u64 = 20;
+const LONGER: u64 = 30;
+const USUAL: u64 = 10;
 /// Limits for one input: seconds, and MiB of the whole process.
 const LIMITS: [&str; 2] = ["-timeout=20", "-rss_limit_mb=1024"];
 /// Targets that read archives, and their limit in MiB: the largest dictionary is 256 of it, and the fuzzer itself needs up to 130.
