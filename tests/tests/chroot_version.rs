@@ -5,6 +5,7 @@
 use std::fs;
 use std::process::Command;
 
+use baserock_tests::chroot::Place;
 use baserock_tests::image::Image;
 use baserock_tests::programs::{Done, command, run};
 use baserock_tests::soundness::Existing;
@@ -122,4 +123,44 @@ fn an_unknown_version_is_refused_with_those_that_are_there() {
     let done = run(command("enter-baserock").args(["--version", "factory", "--", "true"]));
     assert_eq!(done.code, 125, "{}", done.stderr);
     assert!(done.stderr.contains("not a Baserock system"), "{}", done.stderr);
+}
+
+#[test]
+fn a_chroot_is_made_from_a_version() {
+    let image = factory_image(512);
+    put_tree(&image, "next", |orig| {
+        fs::create_dir_all(orig.join("var/lib/dpkg")).unwrap();
+        fs::write(orig.join("var/lib/dpkg/status"), "as built\n").unwrap();
+    });
+    manage(&image, &["deploy", "/systems/next/orig"]).ok();
+    let mounted = image.mount("subvolid=5");
+    let tree = mounted.path().join("systems/next/run");
+    fs::write(tree.join("etc/mine"), "mine\n").unwrap();
+    fs::write(tree.join("usr/lib/sysimage/dpkg/status"), "as it is now\n").unwrap();
+    fs::write(mounted.path().join("state/var/live"), "shared\n").unwrap();
+    drop(mounted);
+
+    let place = Place::new();
+    let add = |arguments: &[&str]| {
+        run(place.manage_command().arg("add").args(arguments).arg("--volume").arg(image.path()))
+    };
+    assert_eq!(add(&["next", "--from-version"]).ok(), "added next, the default\n");
+    assert_eq!(add(&["other", "--from-version", "next"]).ok(), "added other\n");
+    let read = |path: &str| fs::read_to_string(place.tree("other").join(path)).unwrap();
+    assert_eq!(
+        (read("etc/mine"), read("var/lib/thing/state"), read("var/lib/dpkg/status")),
+        ("mine\n".into(), "as shipped\n".into(), "as it is now\n".into())
+    );
+    assert!(!place.tree("other").join("var/live").exists(), "what versions share is not a part of one");
+    let record = fs::read_to_string(place.store().join("other/chroot.json")).unwrap();
+    assert!(record.contains("version next of ") && record.contains("\"sha256\": null"), "{record}");
+    let entered = place.enter(["next", "--", "sh", "-c", "busybox cat /etc/mine"]);
+    assert_eq!(entered.ok(), "mine\n");
+
+    let names = place.names();
+    add(&["none", "--from-version"]).refused(&["version none does not exist"]);
+    add(&["next", "--from-version"]).refused(&["next", "use another label"]);
+    assert_eq!(add(&["x", "/a.tar", "--from-version", "next"]).code, 2);
+    assert_eq!(add(&["x", "--from-version", "next", "--sha256", &"0".repeat(64)]).code, 2);
+    assert_eq!(place.names(), names, "nothing is left");
 }

@@ -6,22 +6,37 @@ use std::time::Duration;
 
 use anyhow::Result;
 use baserock::extension::parse_size;
-use baserock::label::Label;
-use baserock_chroots::{Adding, Archive, Checked, Signed, Store, add};
+use baserock::label::{ExistingLabel, Label};
+use baserock::volume::{Location, Opening, Purpose, Volume};
+use baserock_chroots::{Adding, Archive, Checked, Signed, Store, add, add_version};
 use baserock_fetch::{Checksum, Patience, Source};
 use baserock_signatures::Keyring;
 use baserock_terminal::{Output, Show};
 use clap::Args;
 use system::error::Error;
+use system::lock;
 use system::observer::Observer;
 
-/// Add a chroot from a tarball (plain, gz, xz, zst, bz2) or a directory
+/// Add a chroot from a tarball (plain, gz, xz, zst, bz2), a directory, or a version of the system
 #[derive(Debug, Args)]
 pub struct Add {
     /// A name for it: letters, digits, . _ -
     label: Label,
     /// A path, a URL of http, https or file, or - for the standard input
-    source: OsString,
+    #[arg(required_unless_present = "from_version", conflicts_with = "from_version")]
+    source: Option<OsString>,
+    /// Add a copy of this version of the system instead, as it is now; /var and the other shared directories are as they were built. Without a
+    /// value, it is the version that has the label
+    #[arg(
+        long,
+        value_name = "VERSION",
+        num_args = 0..=1,
+        conflicts_with_all = ["sha256", "verify", "signature", "max_size", "strip_components", "timeout"]
+    )]
+    from_version: Option<Vec<ExistingLabel>>,
+    /// The version's volume: a device, image or mounted volume [default: the running system's]
+    #[arg(long, value_name = "PATH", requires = "from_version")]
+    volume: Option<PathBuf>,
     /// The expected SHA-256 sum of the archive [default: the sum in SOURCE.sha256, if that exists]
     #[arg(long, value_name = "HEX")]
     sha256: Option<Checksum>,
@@ -50,22 +65,33 @@ pub struct Add {
 impl Add {
     /// Adds it.
     pub fn run(&self, store: &Store) -> Result<()> {
+        let show = Show::new(Output::Errors);
+        if let Some(version) = &self.from_version {
+            let location = self.volume.clone().map_or(Location::Running, Location::Path);
+            let opening = Opening { location, purpose: Purpose::Look, patience: lock::Patience::Refuse };
+            let version = version.first().unwrap_or(&self.label);
+            return self.say(add_version(store, &self.label, &Volume::open(&opening)?, version, &show)?);
+        }
+        let Some(source) = &self.source else { return Ok(()) };
         let signature = self.signature.as_deref().map(Source::parse).transpose()?;
         let keyring = self.verify.as_deref().map(keyring).transpose()?;
         let signed = keyring.as_ref().map(|keyring| Signed { keyring, signature: signature.as_ref() });
         let adding = Adding {
             label: &self.label,
-            source: &Source::parse(&self.source)?,
+            source: &Source::parse(source)?,
             sha256: self.sha256,
             most: self.max_size,
             strip: self.strip_components,
             signed,
             patience: Patience(self.timeout),
         };
-        let show = Show::new(Output::Errors);
         let added = add(store, &adding, &show)?;
         (&show as &dyn Observer).note(words(added.archive.as_ref()));
-        let default = if added.is_default { ", the default" } else { "" };
+        self.say(added.is_default)
+    }
+
+    fn say(&self, is_default: bool) -> Result<()> {
+        let default = if is_default { ", the default" } else { "" };
         baserock_terminal::print(&format!("added {}{default}\n", self.label))
     }
 }

@@ -14,6 +14,9 @@ pub fn remedies(error: &Error) -> Option<String> {
     if let Some(refusal) = error.kind() {
         return signatures(refusal);
     }
+    if let Some(refusal) = error.kind() {
+        return baserock_terminal::volume::remedy(refusal);
+    }
     let words = match error.kind()? {
         baserock_fetch::Refusal::NotInList { .. } | baserock_fetch::Refusal::Ambiguous { .. } => {
             "give the right one with --sha256, or remove it"

@@ -71,16 +71,28 @@ pub fn add(store: &Store, adding: &Adding<'_>, observer: &dyn Observer) -> Resul
         }
         source => Some(unpacked(store, source, staging.dir(), &tree, adding, observer)?),
     };
-    require_shell(&tree, adding.source)?;
+    require_shell(&tree, &adding.source.to_string())?;
     let known = archive.as_ref();
     let mut record = Record::new(shown(adding.source), known.map(|archive| archive.sha256.to_string()));
     record.checked = known.map(|archive| archive.checked);
     record.signed_by = known.and_then(|archive| archive.signer.as_ref()).map(ToString::to_string);
+    let is_default = finish(store, staging, adding.label, &record, observer)?;
+    Ok(Added { is_default, archive })
+}
+
+/// Writes the record, and makes the chroot one of the store. Returns whether it became the default.
+pub fn finish(
+    store: &Store,
+    staging: Staging<'_>,
+    label: &Label,
+    record: &Record,
+    observer: &dyn Observer,
+) -> Result<bool> {
     record.write(staging.dir())?;
     observer.phase("writing to the disk");
     let is_default = store.default()?.is_none();
-    staging.publish(|| if is_default { store.set_first_default(adding.label) } else { Ok(()) })?;
-    Ok(Added { is_default, archive })
+    staging.publish(|| if is_default { store.set_first_default(label) } else { Ok(()) })?;
+    Ok(is_default)
 }
 
 fn unpacked(
@@ -186,21 +198,22 @@ fn refuse_store_inside(store: &Store, path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn require_shell(tree: &Dir, source: &Source) -> Result<()> {
+/// Fails unless the tree has a shell. `source` is what the tree is from.
+pub fn require_shell(tree: &Dir, source: &str) -> Result<()> {
     if has_shell(tree) {
         return Ok(());
     }
     let entries = tree.entries()?;
     for entry in entries.iter().filter(|entry| entry.is_dir != Some(false)) {
         if tree.dir_if_exists(&entry.name)?.is_some_and(|inner| has_shell(&inner)) {
-            let (from, folder) = (source.to_string(), entry.name.clone().into());
+            let (from, folder) = (source.to_owned(), entry.name.clone().into());
             return Err(Refusal::InFolder { from, folder }.into());
         }
     }
     let top: Vec<String> =
         entries.iter().take(5).map(|entry| entry.name.to_string_lossy().into_owned()).collect();
     Err(Error::malformed(
-        source.to_string(),
+        source,
         format!("has no /bin/sh, so it is not a system to enter; at its top are: {}", top.join(", ")),
     ))
 }
@@ -209,7 +222,8 @@ fn has_shell(tree: &Dir) -> bool {
     SHELLS.iter().any(|shell| tree.open_with(shell, OFlag::O_PATH, 0, Links::InRoot).is_ok())
 }
 
-fn no_space(error: Error, store: &Store) -> Error {
+/// The error, with the store in which there is no space.
+pub fn no_space(error: Error, store: &Store) -> Error {
     if error.is_no_space() {
         return Error::refused(format!("no space left in {}; nothing was added", store.shown()));
     }

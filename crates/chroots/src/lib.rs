@@ -44,6 +44,7 @@ mod remove;
 mod signed;
 mod staging;
 mod store;
+mod version;
 
 pub use add::{Added, Adding, Archive, add};
 pub use checked::Checked;
@@ -56,3 +57,4 @@ pub use refusal::Refusal;
 pub use remove::{Force, remove};
 pub use signed::Signed;
 pub use store::{Chroot, Store, location};
+pub use version::add_version;
