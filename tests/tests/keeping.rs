@@ -49,7 +49,14 @@ fn a_note_is_one_line_beside_the_version_and_leaves_the_pin() {
     };
     manage(&image, &["pin", "devel"]).ok();
     manage(&image, &["note", "devel", "before the move"]).ok();
-    assert_eq!(record(), "{\n  \"format\": 1,\n  \"pinned\": true,\n  \"note\": \"before the move\"\n}\n");
+    let written = "{
+  \"format\": 1,
+  \"pinned\": true,
+  \"note\": \"before the move\",
+  \"revision\": \"\"
+}
+";
+    assert_eq!(record(), written);
     manage(&image, &["note", "devel", "two\nlines"]).refused(&["more than one line"]);
     manage(&image, &["note", "devel", ""]).ok();
     assert!(record().contains("\"note\": \"\"") && record().contains("\"pinned\": true"), "{}", record());
