@@ -103,12 +103,13 @@ impl Image {
     }
 }
 
-/// The ext4 for `/boot` of the disk at this path, which is its first partition; `None` if it has no partitions, or begins with an EFI system
-/// partition.
+/// The ext4 for `/boot` of the disk at this path, which is its first partition but for an EFI system partition; `None` if there is only the
+/// volume.
 pub fn boot_at(disk: &Path) -> Option<Mounted> {
     let file = File::options().read(true).write(true).open(disk).expect("the disk");
     let partitions = partitions::read(&file, disk).expect("a table");
-    let boot = partitions.first().filter(|first| !first.is_esp)?;
+    let volume = volume_offset(disk);
+    let boot = partitions.iter().find(|partition| !partition.is_esp).filter(|boot| boot.start != volume)?;
     let device = LoopDevice::attach(&file, disk, boot.start, boot.size, false).expect("a loop device");
     let mount = PrivateMount::new(device.path(), "ext4", MsFlags::empty(), "").expect("a mount");
     Some(Mounted { mount, _device: Some(device) })

@@ -172,6 +172,13 @@ fn what_is_missing_is_named() {
     };
     write(&grub).refused(&["GRUB for aarch64 (arm64-efi) is not installed", "package grub-efi-arm64-bin"]);
     assert!(!image.path().exists());
+    // Nor is a kernel that cannot run its programs.
+    let mut kernel = vec![0; 0x1000];
+    kernel[0x202..0x206].copy_from_slice(b"HdrS");
+    fs::write(tree.join("boot/vmlinuz"), kernel).unwrap();
+    write(&[("DISK_SIZE", "512M"), ("BOOTLOADER_CONFIG_FORMAT", "extlinux")])
+        .refused(&["runs programs for x86_64, i686, and those of the tree are for aarch64", "KERNEL_PATH"]);
+    fs::write(tree.join("boot/vmlinuz"), "a kernel").unwrap();
     // Without a word, nothing is installed that does not boot there.
     write(&[("DISK_SIZE", "512M")]).ok();
     assert_eq!(partitions(&image.path()), 0);

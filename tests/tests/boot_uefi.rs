@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use baserock_tests::image::{Mounted, volume_offset};
+use baserock_tests::image::{Mounted, boot_at, volume_offset};
 use baserock_tests::inputs::Debian;
 use baserock_tests::machine::Firmware;
 use baserock_tests::programs::{command, run};
@@ -14,6 +14,16 @@ use baserock_tests::trees::memory;
 use baserock_tests::version::manage_at;
 
 const TRY: [&str; 3] = ["try", "devel", "--without-units"];
+
+/// A disk with an EFI system partition.
+const PARTITIONS: &str = "partitions: [{size: 64M, filesystem: vfat, fdisk_type: 0xef}, \
+                          {size: fill, filesystem: btrfs, mountpoint: /, boot: yes}]\n";
+
+/// Makes the kernel of devel one that no loader starts.
+fn put_no_kernel(disk: &Path) {
+    let place = boot_at(disk).unwrap_or_else(|| Mounted::at(disk, volume_offset(disk), "subvolid=5"));
+    fs::write(place.path().join("systems/devel/kernel"), vec![0; 1 << 20]).unwrap();
+}
 
 /// The label of what boots.
 fn boots(disk: &Path, firmware: Firmware) -> String {
@@ -36,6 +46,11 @@ fn an_arm_disk_made_here_boots_by_uefi_and_by_u_boot() {
     }
     manage_at(&disk, &["set-default", "devel"]).ok();
     assert_eq!(boots(&disk, Firmware::UefiArm), "devel");
+    // A kernel that is no kernel: the loader goes on with the default, in the same boot.
+    manage_at(&disk, &["set-default", "factory"]).ok();
+    manage_at(&disk, &TRY).ok();
+    put_no_kernel(&disk);
+    assert_eq!(boots(&disk, Firmware::UbootArm), "factory");
 }
 
 #[test]
@@ -52,6 +67,10 @@ fn a_board_without_uefi_comes_back_from_a_trial() {
     manage_at(&disk, &TRY).ok();
     assert_eq!(boots(&disk, Firmware::UbootArm), "devel");
     assert_eq!(boots(&disk, Firmware::UbootArm), "factory", "U-Boot has forgotten it");
+    // A kernel that is no kernel: U-Boot goes on with the default, in the same boot.
+    manage_at(&disk, &TRY).ok();
+    put_no_kernel(&disk);
+    assert_eq!(boots(&disk, Firmware::UbootArm), "factory");
 }
 
 #[test]
@@ -59,8 +78,13 @@ fn one_disk_boots_by_bios_and_by_uefi_and_comes_back_from_a_trial() {
     let (factory, devel) = (Tree::new(Debian::Release, "first"), Tree::new(Debian::Updated, "second"));
     let place = memory();
     let disk = place.path().join("disk.img");
-    let new = [("DISK_SIZE", "640M"), ("BOOTLOADER_INSTALL", "hybrid")];
-    run(command("rawdisk-write").arg(factory.path()).arg(&disk).envs(new)).ok();
+    // It boots by BIOS, and is converted.
+    let partitions = place.path().join("disk.yaml");
+    fs::write(&partitions, PARTITIONS).unwrap();
+    let mut write = command("rawdisk-write");
+    write.envs([("DISK_SIZE", "640M"), ("USE_PARTITIONING", "yes")]).env("PARTITION_FILE", &partitions);
+    run(write.arg(factory.path()).arg(&disk)).ok();
+    manage_at(&disk, &["install-bootloader", "grub-efi"]).ok();
     assert_eq!(boots(&disk, Firmware::Uefi), "factory");
     assert_eq!(boots(&disk, Firmware::Bios), "factory");
     let upgrade = [("UPGRADE", "yes"), ("VERSION_LABEL", "devel")];
@@ -79,8 +103,6 @@ fn one_disk_boots_by_bios_and_by_uefi_and_comes_back_from_a_trial() {
 
     // A kernel that is no kernel: the loader goes on with the default, in the same boot.
     manage_at(&disk, &TRY).ok();
-    let volume = Mounted::at(&disk, volume_offset(&disk), "subvolid=5");
-    fs::write(volume.path().join("systems/devel/kernel"), vec![0; 1 << 20]).unwrap();
-    drop(volume);
+    put_no_kernel(&disk);
     assert_eq!(boots(&disk, Firmware::Uefi), "factory");
 }

@@ -1,5 +1,7 @@
 //! `install-bootloader`.
 
+use std::fs;
+
 use anyhow::{Context, Result};
 use baserock::layout::RUN;
 use baserock::operations::boot_loader::extlinux;
@@ -54,6 +56,13 @@ impl InstallBootloader {
             extlinux::install(volume)?;
         }
         if let Some(parts) = parts {
+            if volume.running().is_some() && secure_boot() {
+                show.warn(
+                    "Secure Boot is on: the firmware starts only signed loaders, and this one is not signed; \
+                     turn it off in the firmware's setup before the next boot"
+                        .to_owned(),
+                );
+            }
             show.phase("installing GRUB");
             let Installed { path, other, disk: (disk, number) } = grub::install(volume, &parts)?;
             if let Some(other) = other {
@@ -62,6 +71,14 @@ impl InstallBootloader {
         }
         Ok(())
     }
+}
+
+/// Where the kernel shows the variable of the firmware: four bytes of attributes, and 1 if Secure Boot is on (UEFI specification, 3.3).
+const SECURE_BOOT: &str = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+
+/// Whether this machine's firmware starts only signed loaders. One without the variable starts any.
+fn secure_boot() -> bool {
+    fs::read(SECURE_BOOT).is_ok_and(|variable| variable.get(4) == Some(&1))
 }
 
 /// The loaders that the disk has, or has a place for.

@@ -253,6 +253,16 @@ pub enum Refusal {
         /// The usual places.
         looked: String,
     },
+    /// The kernel is for another kind of processor than the programs.
+    #[error("the kernel {} runs programs for {runs}, and those of the tree are for {own}", kernel.display())]
+    OtherProcessor {
+        /// The kernel.
+        kernel: PathBuf,
+        /// The architectures whose programs it runs.
+        runs: String,
+        /// The architecture of the tree.
+        own: &'static str,
+    },
     /// The kernel's command line would have several lines.
     #[error("the kernel command line contains a newline")]
     CommandLineBroken,

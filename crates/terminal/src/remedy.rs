@@ -44,6 +44,7 @@ pub fn boot(refusal: &Refusal) -> Option<String> {
                                      starts this system"
                 .to_owned()
         }
+        Refusal::OtherProcessor { .. } => "install the kernel for that, or name it by KERNEL_PATH".to_owned(),
         Refusal::CommandLineBroken => "KERNEL_ARGS must be one line of words separated by spaces".to_owned(),
         Refusal::CommandLineUnclosed => "close it in KERNEL_ARGS, or leave it out".to_owned(),
         Refusal::CommandLineTooLong { .. } => "shorten KERNEL_ARGS".to_owned(),

@@ -12,6 +12,7 @@ use system::walk::{Visit, Walk};
 
 use crate::boot::{Parameters, names};
 use crate::refusal::{BootFile, Refusal};
+use crate::rootfs::architecture;
 
 /// The extensions of device trees, and of overlays for them.
 const DEVICE_TREES: [&str; 2] = ["dtb", "dtbo"];
@@ -63,6 +64,7 @@ pub fn boot_files(tree: &Dir, parameters: &Parameters) -> Result<BootFiles> {
         Some(path) if !path.as_os_str().is_empty() => (named(tree, path, BootFile::Kernel)?, path.clone()),
         _ => find_kernel(tree)?,
     };
+    refuse_other_processor(tree, &kernel)?;
     let (initramfs, others) = match &parameters.initramfs_path {
         Some(path) if path.as_os_str().is_empty() => (None, Vec::new()),
         Some(path) => (Some(named(tree, path, BootFile::Initramfs)?), Vec::new()),
@@ -73,6 +75,18 @@ pub fn boot_files(tree: &Dir, parameters: &Parameters) -> Result<BootFiles> {
         _ => None,
     };
     Ok(BootFiles { kernel, initramfs, dtb, others })
+}
+
+/// Fails if the kernel cannot run the programs of the tree.
+fn refuse_other_processor(tree: &Dir, kernel: &Found) -> Result<()> {
+    let Some(runs) = architecture::runs(&kernel.file, &kernel.shown)? else { return Ok(()) };
+    match architecture::architecture(tree)? {
+        Some(own) if !runs.contains(&own) => {
+            let (kernel, runs) = (kernel.shown.clone(), runs.join(", "));
+            Err(Refusal::OtherProcessor { kernel, runs, own }.into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn named(tree: &Dir, path: &Path, file: BootFile) -> Result<Found> {
