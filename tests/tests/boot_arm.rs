@@ -2,6 +2,9 @@
 //!
 //! Pace: boots machines
 
+use std::fs;
+use std::os::unix::fs::symlink;
+
 use baserock_tests::bootable::{self, Tree};
 use baserock_tests::client::Client;
 use baserock_tests::image::Image;
@@ -24,10 +27,12 @@ fn a_board_is_pushed_to_on_trial() {
     assert_eq!(machine.run("system-version-manager list"), "factory (running) (default)");
     let client = Client::new().knows("board", machine.listens(), "");
 
-    // The check of the deployer fails, and the machine is back in the version before; then it succeeds. It boots that often.
-    let trial = |machine: &mut Machine, boots: u32| {
+    let trial = |machine: &mut Machine, check: &str, boots: u32| {
         let mut push = client.push(tree.path(), "root@board", "tried");
-        push.env("AUTOSTART", "yes").env("TRIAL", "yes").env("TRIAL_CHECK", "test -e /srv/healthy");
+        push.env("AUTOSTART", "yes")
+            .env("TRIAL", "yes")
+            .env("TRIAL_CHECK", check)
+            .env("TRIAL_DEADLINE", "3m");
         push.env("KERNEL_ARGS", KERNEL_ARGS).env("BASEROCK_AGENTS", bootable::agents());
         std::thread::scope(|scope| {
             let pushing = scope.spawn(move || run(&mut push));
@@ -38,13 +43,36 @@ fn a_board_is_pushed_to_on_trial() {
             pushing.join().unwrap()
         })
     };
-    std::fs::write(tree.path().join("etc/second"), "").unwrap();
-    trial(&mut machine, 2)
+    let again = |machine: &Machine| {
+        assert_eq!(machine.run("system-version-manager get-running"), "factory");
+        machine.run("system-version-manager --wait remove tried");
+    };
+    // It does not find itself well: a check of its own fails.
+    add_check(&tree);
+    let came_back = trial(&mut machine, "true", 2);
+    assert!(came_back.stderr.contains("the journal of tried: "), "{}", came_back.stderr);
+    came_back.refused(&[
+        "root@board came back from tried and runs factory: it came up, and the machine restarted",
+    ]);
+    again(&machine);
+    // The check of the deployer fails.
+    machine.run("touch /srv/healthy");
+    trial(&mut machine, "test -e /srv/none", 2)
         .refused(&["tried is not confirmed, and root@board reboots into its old version: the check failed"]);
-    assert_eq!(machine.run("system-version-manager get-running"), "factory");
-    machine.run("touch /srv/healthy; system-version-manager --wait remove tried");
-    let said = trial(&mut machine, 1).ok();
+    again(&machine);
+    let said = trial(&mut machine, "test -e /srv/healthy", 1).ok();
     assert!(said.contains("tried is confirmed: it is the default of root@board now"), "{said}");
     assert_eq!(machine.run("system-version-manager list"), "factory\ntried (running) (default)");
     machine.power_off();
+}
+
+/// Adds a unit that fails without `/srv/healthy`, and that a version needs to find itself well.
+fn add_check(tree: &Tree) {
+    let units = tree.path().join("usr/lib/systemd/system");
+    let text =
+        "[Unit]\nBefore=boot-complete.target\n[Service]\nType=oneshot\nExecStart=/bin/test -e /srv/healthy\n";
+    fs::write(units.join("check.service"), text).unwrap();
+    let needed = units.join("boot-complete.target.requires");
+    fs::create_dir_all(&needed).unwrap();
+    symlink("../check.service", needed.join("check.service")).unwrap();
 }
