@@ -12,8 +12,8 @@ use baserock_tests::proxy::{Fault, Proxy};
 use baserock_tests::ssh::Target;
 use baserock_tests::version::factory_image;
 
-/// Pushes in all, shared between two machines that are pushed to at once.
-const PUSHES: u64 = 200;
+/// Pushes in all, shared between two machines that are pushed to at once. In each run the cuts are at other bytes.
+const PUSHES: u64 = 100;
 /// Bytes of new content that cannot be compressed, in each tree.
 const NEW: u32 = 300_000;
 /// Bytes of three more files in one of the trees: more than travels in one unit.
