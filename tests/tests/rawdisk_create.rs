@@ -274,7 +274,7 @@ fn a_disk_with_large_sectors_has_a_table_in_its_own() {
         let variables = [("USE_PARTITIONING", "yes"), ("PARTITION_FILE", yaml.to_str().unwrap())];
         let tree = inputs::busybox().unwrap();
         write(&tree, Path::new(device), &[&variables[..], &[("BOOTLOADER_INSTALL", "extlinux")]].concat())
-            .refused(&["sectors of 4096 bytes", "BOOTLOADER_INSTALL=none"]);
+            .refused(&["sectors of 4096 bytes", "BOOTLOADER_INSTALL=grub-efi, or none"]);
         write(&tree, Path::new(device), &variables).ok();
         let list =
             |volume: &str| run(command("system-version-manager").args(["--volume", volume, "list"])).ok();
