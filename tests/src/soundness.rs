@@ -121,7 +121,11 @@ impl<'a> Place<'a> {
         });
         only(self.top.join(".baserock/incoming"), &|_| false);
         only(self.top.join("state"), &|name| SHARED.contains(&name));
-        only(self.boot.join("extlinux"), &|name| !name.starts_with('.'));
+        // A trial's menu belongs to a trial.
+        let is_on_trial = self.top.join(".baserock/trial.json").exists();
+        only(self.boot.join("extlinux"), &|name| {
+            !name.starts_with('.') && (is_on_trial || name != "trial.conf")
+        });
         let mut half_made = Vec::new();
         for label in self.labels() {
             let version = self.top.join("systems").join(&label);

@@ -216,6 +216,12 @@ fn abandon() {
 }
 
 #[test]
+fn try_and_abandon_with_grub() {
+    try_some(&operations::TRY.with_esp("try-esp"), 1, 2);
+    try_some(&operations::ABANDON.with_esp("abandon-esp"), 1, 2);
+}
+
+#[test]
 fn abandon_what_came_back() {
     try_some(&operations::ABANDON_BACK, 1, 4);
 }

@@ -13,6 +13,7 @@ use baserock_tests::image::Image;
 use baserock_tests::operations::TRY;
 use baserock_tests::programs::Done;
 use baserock_tests::running::Running;
+use baserock_tests::soundness::Place;
 use baserock_tests::trees::Trees;
 use baserock_tests::version::manage;
 
@@ -252,6 +253,24 @@ fn records_that_cannot_be_read_stop_nothing() {
     image.wait_until_detached();
     manage(&image, &["set-default", "factory"]).ok();
     says(&manage(&image, &["try", "devel"]).succeeded(), "/systems/devel/trial.json: ");
+}
+
+#[test]
+fn what_a_killed_program_leaves_beside_records_is_swept() {
+    let image = volume();
+    manage(&image, &["try", "devel"]).ok();
+    let top = image.mount("subvolid=5");
+    let place = Place::new(top.path());
+    let debris = [".baserock/.trial.json.new", ".baserock/.renaming.json.new", "extlinux/.trial.conf.new"];
+    for path in debris {
+        fs::write(top.path().join(path), "half").unwrap();
+    }
+    assert_eq!(place.debris(&[]).len(), debris.len(), "{:?}", place.debris(&[]));
+    drop(top);
+    image.wait_until_detached();
+    manage(&image, &["abandon"]).ok();
+    let top = image.mount("subvolid=5");
+    assert_eq!(Place::new(top.path()).debris(&[]), Vec::<String>::new());
 }
 
 /// What the boot loader of a running system is told.

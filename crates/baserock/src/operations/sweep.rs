@@ -9,7 +9,7 @@ use super::{incoming, marker, state};
 use crate::label::ExistingLabel;
 use crate::layout::{
     BOOT_RECORD, CAME_UP, DEFAULT, ETC_BEFORE_SYNC, MANIFEST, MENU, MENU_DIR, MERGE_RECORD, MERGED_FROM,
-    MERGING, PRIVATE, REMARKS, RUN, STATE, SYSTEMS, TRIAL,
+    MERGING, PRIVATE, REMARKS, RENAMING, RUN, STATE, SYSTEMS, TRIAL, TRIAL_MENU,
 };
 use crate::rootfs::etc::merge::BEFORE_MERGE;
 use crate::rootfs::etc::{pending, staged::ETC};
@@ -18,6 +18,10 @@ use crate::volume::Volume;
 /// The names in a complete version's directory that operations replace.
 const REPLACED: [&str; 9] =
     [BOOT_RECORD, MANIFEST, MERGE_RECORD, MERGING, ETC_BEFORE_SYNC, BEFORE_MERGE, TRIAL, CAME_UP, REMARKS];
+/// Those in the tools' own directory.
+const OWN: [&str; 2] = [TRIAL, RENAMING];
+/// Those in the directory of the menu.
+const MENUS: [&str; 2] = [MENU, TRIAL_MENU];
 
 /// Finishes or removes all unfinished work in complete versions, the shared state and the menu. In incomplete versions the marker covers it.
 pub fn sweep(volume: &Volume, complete: &[ExistingLabel]) -> Result<()> {
@@ -28,9 +32,10 @@ pub fn sweep(volume: &Volume, complete: &[ExistingLabel]) -> Result<()> {
     top.dir(SYSTEMS)?.remove_tree(temporary_name(DEFAULT))?;
     boot.remove_tree(temporary_name(MENU))?;
     if let Some(menus) = boot.dir_if_exists(MENU_DIR)? {
-        menus.remove_tree(temporary_name(MENU))?;
+        remove_temporaries(&menus, &MENUS)?;
     }
     if let Some(private) = top.dir_if_exists(PRIVATE)? {
+        remove_temporaries(&private, &OWN)?;
         snapshots(&private)?;
         // After a power cut there may be a folder of a version that has become complete.
         let mut deleted = Vec::new();
@@ -47,10 +52,12 @@ pub fn sweep(volume: &Volume, complete: &[ExistingLabel]) -> Result<()> {
 fn version(dir: &Dir) -> Result<()> {
     pending::settle(dir)?;
     marker::discard_thawed(dir)?;
-    for name in REPLACED {
-        dir.remove_tree(temporary_name(name))?;
-    }
+    remove_temporaries(dir, &REPLACED)?;
     dir.dir(RUN)?.remove_tree(temporary_name(ETC))
+}
+
+fn remove_temporaries(dir: &Dir, replaced: &[&str]) -> Result<()> {
+    replaced.iter().try_for_each(|name| dir.remove_tree(temporary_name(name)))
 }
 
 fn snapshots(private: &Dir) -> Result<()> {
