@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use baserock::extension::Environment;
 use baserock::rootfs::architecture::architecture;
+use baserock::rootfs::init::has_systemd;
 use system::dir::{Dir, MOST_TEXT};
 use system::error::{OrCannot, if_exists};
 use system::observer::Observer;
@@ -27,8 +28,6 @@ const UNITS: [(&str, &str); 3] = [
     ),
     ("baserock-finish.service", include_str!("../../../bins/system-version-manager/baserock-finish.service")),
 ];
-/// systemd's own program, by which a tree is known to have it.
-const SYSTEMD: [&str; 2] = ["usr/lib/systemd/systemd", "lib/systemd/systemd"];
 
 /// The script for other init systems, and its folder.
 const SCRIPT: (&str, &str) =
@@ -95,15 +94,6 @@ impl Places {
             ))
         })
     }
-}
-
-fn has_systemd(top: &Dir) -> Result<bool> {
-    for path in SYSTEMD {
-        if if_exists(top.file_with(path, Links::InRoot))?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Installs the units where the tree's own are, and enables them.

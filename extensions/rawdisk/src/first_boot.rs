@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
+use baserock::rootfs::init::has_systemd;
 use nix::libc;
 use system::dir::{Dir, MOST_TEXT};
 use system::error::{Error, Result, if_exists};
 use system::resolve::Links;
 
-/// The folders of systemd's programs.
-const PROGRAMS: [&str; 2] = ["usr/lib/systemd", "lib/systemd"];
-/// The folders of its units. The administrator's is the first.
+/// The folders of systemd's units. The administrator's is the first.
 const UNITS: [&str; 3] = ["etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"];
 /// The units of sshd by the names that distributions give them.
 const SSHD: [&str; 4] = ["ssh.service", "sshd.service", "ssh@.service", "sshd@.service"];
@@ -17,18 +16,6 @@ const SSHD: [&str; 4] = ["ssh.service", "sshd.service", "ssh@.service", "sshd@.s
 const SCRIPTS: &str = "etc/init.d";
 /// The program that makes keys, and part of the names of all units that run it for sshd: `sshd-keygen.target`, `sshdgenkeys.service`.
 const MAKERS: [&str; 3] = ["ssh-keygen", "sshd-keygen", "sshdgenkeys"];
-
-/// Whether the system starts with systemd.
-pub fn has_systemd(root: &Dir) -> Result<bool> {
-    for folder in PROGRAMS {
-        if let Some(folder) = if_exists(root.dir_with(folder, Links::InRoot))?
-            && folder.has("systemd")?
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
 
 /// Whether the system makes ssh host keys that are missing: before sshd starts, or by an enabled unit of its own.
 pub fn makes_host_keys(root: &Dir) -> Result<bool> {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use baserock::label::Label;
 use baserock::layout::{RUN, STATE};
+use baserock::rootfs::init::has_systemd;
 use baserock::volume::Volume;
 use system::atomic;
 use system::dir::{Dir, MOST_TEXT};
@@ -57,7 +58,7 @@ pub fn renew(volume: &Volume, label: &Label, identity: &Identity, observer: &dyn
 /// systemd makes an id when it finds the file empty, and does not take the boot for a first one, which would undo what is enabled and what is
 /// not. Without systemd nobody may make one.
 fn renew_id(run: &Dir, etc: &Dir, state: Option<&Dir>, identity: &Identity) -> Result<()> {
-    let id = if first_boot::has_systemd(run)? {
+    let id = if has_systemd(run)? {
         String::new()
     } else {
         format!("{}\n", identity.uuid(MACHINE_ID)?.to_string().replace('-', ""))

@@ -6,7 +6,7 @@ pub mod entry;
 pub mod environment;
 pub mod extlinux;
 pub mod grub;
-pub mod kernel_version;
+pub mod kernel_image;
 pub mod menu;
 pub mod names;
 pub mod parameters;

@@ -1,6 +1,5 @@
-//! Tells for which kind of processor a root filesystem is, by its programs, and a kernel, by its image.
+//! Tells for which kind of processor a root filesystem is, by its programs.
 
-use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -25,31 +24,6 @@ pub fn architecture(tree: &Dir) -> Result<Option<&'static str>> {
         }
     }
     Ok(None)
-}
-
-/// A kind of kernel: what its image has, and the architectures whose programs it runs.
-struct Kind {
-    /// Where the image has its mark, and the mark (Linux, Documentation/arch: x86/boot, arm64/booting; ARM's zImage).
-    mark: (usize, [u8; 4]),
-    runs: &'static [&'static str],
-}
-
-const KINDS: [Kind; 3] = [
-    Kind { mark: (0x202, *b"HdrS"), runs: &["x86_64", "i686"] },
-    Kind { mark: (0x38, *b"ARMd"), runs: &["aarch64", "armv7l"] },
-    Kind { mark: (0x24, [0x18, 0x28, 0x6f, 0x01]), runs: &["armv7l"] },
-];
-
-/// The bytes of a kernel that have the marks.
-const KERNEL_HEAD: usize = 0x206;
-
-/// The architectures whose programs this kernel runs, as `uname -m` prints them; `None` if its image does not tell.
-pub fn runs(kernel: &File, shown: &Path) -> Result<Option<&'static [&'static str]>> {
-    let mut head = [0; KERNEL_HEAD];
-    let count = kernel.read_at(&mut head, 0).or_cannot("read", shown)?;
-    let kind =
-        KINDS.iter().find(|Kind { mark: (at, mark), .. }| head[..count].get(*at..at + 4) == Some(mark));
-    Ok(kind.map(|kind| kind.runs))
 }
 
 /// The processor of a program whose file begins with these bytes.
@@ -108,21 +82,5 @@ mod tests {
         assert_eq!(architecture(&tree).unwrap(), None);
         std::fs::write(bin.join("busybox"), header(2, 1, [183, 0])).unwrap();
         assert_eq!(architecture(&tree).unwrap(), Some("aarch64"));
-    }
-
-    #[test]
-    fn kernels_are_told_by_their_marks() {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("kernel");
-        let found = |at: usize, mark: &[u8]| {
-            let image = [&vec![0; at], mark, &[0; 100]].concat();
-            std::fs::write(&path, image).unwrap();
-            runs(&File::open(&path).unwrap(), &path).unwrap()
-        };
-        assert_eq!(found(0x202, b"HdrS"), Some(&["x86_64", "i686"][..]));
-        assert_eq!(found(0x38, b"ARMd"), Some(&["aarch64", "armv7l"][..]));
-        assert_eq!(found(0x24, &[0x18, 0x28, 0x6f, 0x01]), Some(&["armv7l"][..]));
-        assert_eq!(found(0x203, b"HdrS"), None);
-        assert_eq!(found(0, b""), None);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
@@ -10,9 +11,9 @@ use system::error::{OrCannot, Result, if_exists};
 use system::resolve::Links;
 use system::walk::{Visit, Walk};
 
-use crate::boot::{Parameters, names};
+use crate::boot::{Parameters, kernel_image, names};
 use crate::refusal::{BootFile, Refusal};
-use crate::rootfs::architecture;
+use crate::rootfs::architecture::architecture;
 
 /// The extensions of device trees, and of overlays for them.
 const DEVICE_TREES: [&str; 2] = ["dtb", "dtbo"];
@@ -79,14 +80,22 @@ pub fn boot_files(tree: &Dir, parameters: &Parameters) -> Result<BootFiles> {
 
 /// Fails if the kernel cannot run the programs of the tree.
 fn refuse_other_processor(tree: &Dir, kernel: &Found) -> Result<()> {
-    let Some(runs) = architecture::runs(&kernel.file, &kernel.shown)? else { return Ok(()) };
-    match architecture::architecture(tree)? {
+    let Some(runs) = kernel_image::runs(&head(&kernel.file, &kernel.shown)?) else { return Ok(()) };
+    match architecture(tree)? {
         Some(own) if !runs.contains(&own) => {
             let (kernel, runs) = (kernel.shown.clone(), runs.join(", "));
             Err(Refusal::OtherProcessor { kernel, runs, own }.into())
         }
         _ => Ok(()),
     }
+}
+
+/// The beginning of a kernel, as far as it tells of itself.
+pub fn head(kernel: &File, shown: &Path) -> Result<Vec<u8>> {
+    let mut head = vec![0; kernel_image::HEAD];
+    let count = kernel.read_at(&mut head, 0).or_cannot("read", shown)?;
+    head.truncate(count);
+    Ok(head)
 }
 
 fn named(tree: &Dir, path: &Path, file: BootFile) -> Result<Found> {

@@ -5,6 +5,7 @@ pub mod architecture;
 pub mod databases;
 pub mod deployment;
 pub mod etc;
+pub mod init;
 pub mod kernel;
 pub mod packages;
 pub mod shared;

@@ -1,24 +1,23 @@
 //! What is known of a version, beside how it stands.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::SystemTime;
 
 use serde::Serialize;
 use system::dir::{Dir, MOST_TEXT};
-use system::error::{OrCannot, Result};
+use system::error::Result;
 use system::resolve::Links;
 use system::utc;
 
 use super::{Version, Volume};
-use crate::boot::kernel_version::{HEAD, kernel_version};
+use crate::boot::kernel_image;
 use crate::etc::EtcPath;
 use crate::json::Format;
 use crate::label::ExistingLabel;
 use crate::layout::{self, KERNEL, ORIG};
 use crate::os_release::OsRelease;
 use crate::remarks::Remarks;
+use crate::rootfs::kernel::head;
 
 /// Where trees have their `os-release`.
 const OS_RELEASE: [&str; 2] = ["usr/lib/os-release", "etc/os-release"];
@@ -112,7 +111,7 @@ fn os_release(tree: &Dir) -> Result<OsRelease> {
 fn kernel(volume: &Volume, label: &ExistingLabel, orig: Option<&Dir>) -> Result<Option<String>> {
     let (boot, path) = (volume.boot().dir(), layout::in_version(label, KERNEL));
     if boot.stat_beneath(&path)?.is_some()
-        && let Some(version) = kernel_version(&head(&boot.file(&path)?).or_cannot("read", boot.shown(&path))?)
+        && let Some(version) = kernel_image::version(&head(&boot.file(&path)?, &boot.shown(&path))?)
     {
         return Ok(Some(version));
     }
@@ -129,12 +128,4 @@ fn kernel(volume: &Volume, label: &ExistingLabel, orig: Option<&Dir>) -> Result<
         });
     }
     Ok(None)
-}
-
-/// The first bytes of a file.
-fn head(file: &File) -> std::io::Result<Vec<u8>> {
-    let mut head = vec![0; HEAD];
-    let count = file.read_at(&mut head, 0)?;
-    head.truncate(count);
-    Ok(head)
 }
