@@ -99,6 +99,43 @@ fn a_loader_that_boots_another_volume_is_named_and_installed_again() {
 }
 
 #[test]
+fn the_menu_is_written_anew_for_grub() {
+    let image = disk();
+    let menu = |change: &dyn Fn(&str) -> String| {
+        let top = image.mount("subvolid=5");
+        let path = top.path().join("extlinux/extlinux.conf");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, change(&text)).unwrap();
+        text
+    };
+    // Another tool puts the default last; extlinux follows the name, and GRUB takes the first entry.
+    let before = menu(&|text| {
+        let entries: Vec<&str> = text.split("label ").collect();
+        let [head, factory, devel] = entries[..] else { panic!("{text}") };
+        assert!(factory.starts_with("factory\n") && head.ends_with("ontimeout factory\n"), "{text}");
+        format!("{head}label {devel}label {factory}")
+    });
+    manage(&image, &["install-bootloader", "grub-efi"]).ok();
+    assert_eq!(menu(&str::to_owned), before);
+
+    // No version has an entry in a menu.
+    let top = image.mount("subvolid=5");
+    for label in ["factory", "devel"] {
+        let record = top.path().join("systems").join(label).join("boot.json");
+        let text = fs::read_to_string(&record).unwrap().replace("\"kernel\": true", "\"kernel\": false");
+        fs::write(&record, text).unwrap();
+    }
+    fs::remove_dir_all(top.path().join("extlinux")).unwrap();
+    fs::remove_file(top.path().join("extlinux.conf")).unwrap();
+    drop(top);
+    esp(&image).tool("mdel", "EFI/BOOT/grub.cfg");
+    manage(&image, &["install-bootloader", "extlinux", "grub-efi"])
+        .refused(&["has no boot menu", "BOOTLOADER_CONFIG_FORMAT=extlinux"]);
+    assert_eq!(esp(&image).read("EFI/BOOT/grub.cfg"), None);
+    assert!(!image.mount("subvolid=5").path().join("ldlinux.sys").exists());
+}
+
+#[test]
 fn loaders_of_others_stay() {
     let image = disk();
     esp(&image).tool("mdeltree", "EFI/BOOT");
@@ -143,6 +180,8 @@ fn what_is_missing_is_named() {
         let asked = [("USE_PARTITIONING", "yes"), ("PARTITION_FILE", file.to_str().unwrap())];
         write(&image, &[&grub[..], &asked].concat()).refused(&[words]);
     }
+    write(&image, &[&grub[..], &[("BOOTLOADER_CONFIG_FORMAT", "none")]].concat())
+        .refused(&["reads the boot menu", "leave that out"]);
     // A machine without the programs.
     for (loader, program, package) in
         [("grub-efi", "grub-mkimage", "grub-common"), ("uboot", "mkimage", "u-boot-tools")]

@@ -17,8 +17,8 @@ use system::observer::Observer;
 /// Install the boot loader, or install it again
 ///
 /// GRUB is made of the modules that the default version has, or else this machine. It goes to the EFI system partition of the disk, and reads the
-/// boot menu of the volume from then on. A machine that booted by BIOS boots by UEFI too, once its disk has such a partition (a FAT of 64 MiB).
-/// Loaders of others on it stay.
+/// boot menu of the volume from then on, which is written anew for it. A machine that booted by BIOS boots by UEFI too, once its disk has such
+/// a partition (a FAT of 64 MiB). Loaders of others on it stay.
 #[derive(Debug, clap::Args)]
 pub struct InstallBootloader {
     /// Which one. Without it: those that the disk has, and GRUB if it has an EFI system partition
@@ -48,7 +48,10 @@ impl InstallBootloader {
         for loader in &loaders {
             match loader {
                 Loader::Extlinux => extlinux::check(volume.boot().kind())?,
-                Loader::GrubEfi => parts = Some(grub_parts(volume)?),
+                Loader::GrubEfi => {
+                    grub::check(volume)?;
+                    parts = Some(grub_parts(volume)?);
+                }
             }
         }
         if loaders.contains(&Loader::Extlinux) {
@@ -64,7 +67,7 @@ impl InstallBootloader {
                 );
             }
             show.phase("installing GRUB");
-            let Installed { path, other, disk: (disk, number) } = grub::install(volume, &parts)?;
+            let Installed { path, other, disk: (disk, number) } = grub::install(volume, &parts, show)?;
             if let Some(other) = other {
                 show.warn(not_started(&path, &other, (&disk, number)));
             }

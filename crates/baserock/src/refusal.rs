@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use system::Error;
 
+use crate::boot::BootFile;
 use crate::etc::EtcPath;
 use crate::etc::left::named;
 use crate::label::ExistingLabel;
@@ -294,6 +295,12 @@ pub enum Refusal {
         /// Its label.
         label: ExistingLabel,
     },
+    /// No version of the volume has an entry in a boot menu.
+    #[error("{} has no boot menu: no version on it has a kernel of its own", volume.display())]
+    NoMenu {
+        /// The volume, as the user names it.
+        volume: PathBuf,
+    },
     /// The kernel's command line is too long and would be cut.
     #[error("the kernel command line has {length} bytes, and kernels take at most {most}")]
     CommandLineTooLong {
@@ -360,27 +367,6 @@ impl std::fmt::Display for Room {
             Room::Boot { free, total } => write!(f, "{free} of {total} MiB are free on /boot"),
             Room::Fat => f.write_str("the FAT of /boot is full"),
         }
-    }
-}
-
-/// A file that a version boots with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BootFile {
-    /// The kernel.
-    Kernel,
-    /// The initramfs.
-    Initramfs,
-    /// The device tree.
-    DeviceTree,
-}
-
-impl std::fmt::Display for BootFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            BootFile::Kernel => "the kernel",
-            BootFile::Initramfs => "the initramfs",
-            BootFile::DeviceTree => "the device tree",
-        })
     }
 }
 

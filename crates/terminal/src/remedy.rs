@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use baserock::boot::BootFile;
 use baserock::etc::EtcPath;
-use baserock::refusal::BootFile;
 use baserock::{ExistingLabel, Refusal};
 use system::Error;
 
@@ -56,6 +56,7 @@ pub fn boot(refusal: &Refusal) -> Option<String> {
         Refusal::EspFull { .. } => {
             "remove from it what no machine boots any more, or make it larger".to_owned()
         }
+        Refusal::NoMenu { .. } => "deploy a version with BOOTLOADER_CONFIG_FORMAT=extlinux".to_owned(),
         Refusal::NoEntry { .. } => {
             "deploy it with BOOTLOADER_CONFIG_FORMAT=extlinux, or remove the versions that have one"
                 .to_owned()

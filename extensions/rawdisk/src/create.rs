@@ -93,7 +93,7 @@ pub fn create(
     }
     if let Some(parts) = &plan.grub {
         observer.phase("installing GRUB");
-        let Installed { path, other, disk: (disk, number) } = grub::install(&volume, parts)?;
+        let Installed { path, other, disk: (disk, number) } = grub::install(&volume, parts, observer)?;
         if let Some(other) = other {
             observer.warn(not_started(&path, &other, (&disk, number)));
         }
@@ -121,6 +121,12 @@ impl<'a> Plan<'a> {
         let disk = Disk::new(location, options, loader)?;
         let mut parameters = Parameters::from_environment(environment)?;
         let grub = loader.has_grub().then(|| grub_parts(&tree)).transpose()?;
+        if loader.has_esp() && parameters.menu == Some(MenuFormat::None) {
+            return Err(Error::refused(
+                "BOOTLOADER_INSTALL asks for a loader that reads the boot menu, and BOOTLOADER_CONFIG_FORMAT=none \
+                 makes none; leave that out",
+            ));
+        }
         if loader.has_esp() {
             parameters.menu.get_or_insert(MenuFormat::Extlinux);
         }

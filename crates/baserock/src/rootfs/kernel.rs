@@ -11,8 +11,8 @@ use system::error::{OrCannot, Result, if_exists};
 use system::resolve::Links;
 use system::walk::{Visit, Walk};
 
-use crate::boot::{Parameters, kernel_image, names};
-use crate::refusal::{BootFile, Refusal};
+use crate::boot::{BootFile, Parameters, kernel_image, names};
+use crate::refusal::Refusal;
 use crate::rootfs::architecture::architecture;
 
 /// The extensions of device trees, and of overlays for them.

@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 
 use system::dir::{Dir, MOST_TEXT};
 use system::error::{Error, Result, if_exists};
+use system::observer::Observer;
 use system::process::{self, Program};
 use system::resolve::Links;
+use system::superblock::Uuid;
 
 use super::Scratch;
 use crate::boot::environment::Environment;
 use crate::boot::grub::{self, ENVIRONMENT, MODULES, SCRIPT};
+use crate::operations::{menu, repair};
 use crate::refusal::Refusal;
 use crate::volume::{GRUB_PLACES, Kind, OpenEsp, Volume};
 
@@ -109,8 +112,13 @@ fn modules_in(tree: &Dir, platform: &Platform) -> Result<Option<Dir>> {
     Ok(None)
 }
 
-/// Installs GRUB on the EFI system partition of the volume's disk.
-pub fn install(volume: &Volume, parts: &Parts) -> Result<Installed> {
+/// Fails if GRUB cannot boot this volume from its disk. Changes nothing.
+pub fn check(volume: &Volume) -> Result<()> {
+    found(volume).map(drop)
+}
+
+/// The UUID of the volume, and the EFI system partition of its disk.
+fn found(volume: &Volume) -> Result<(Uuid, OpenEsp)> {
     let (Some(uuid), Kind::Volume) = (volume.uuid(), volume.boot().kind()) else {
         return Err(Error::refused(format!(
             "{} has its boot files on another filesystem, and GRUB is to read them from the volume",
@@ -120,6 +128,18 @@ pub fn install(volume: &Volume, parts: &Parts) -> Result<Installed> {
     let Some(esp) = volume.esp()? else {
         return Err(Refusal::NoEsp { volume: volume.name().to_owned() }.into());
     };
+    let survey = volume.survey()?;
+    repair::require_nameable_default(&survey)?;
+    if menu::entries(volume, &survey)?.is_empty() {
+        return Err(Refusal::NoMenu { volume: volume.name().to_owned() }.into());
+    }
+    Ok((uuid, esp))
+}
+
+/// Installs GRUB on the EFI system partition of the volume's disk. The boot menu is written anew, because other tools may have written it, and
+/// GRUB takes its first entry for the default.
+pub fn install(volume: &Volume, parts: &Parts, observer: &dyn Observer) -> Result<Installed> {
+    let (uuid, esp) = found(volume)?;
     let (place, other) = place(&esp, parts.platform.file)?;
     let script = grub::script(&uuid.to_string());
     let loader = make(parts, place)?;
@@ -128,6 +148,7 @@ pub fn install(volume: &Volume, parts: &Parts) -> Result<Installed> {
     if free < needed {
         return Err(Refusal::EspFull { disk: esp.disk().to_owned(), needed, free }.into());
     }
+    repair::repair(volume, &volume.survey()?, observer)?;
     // The loader is last. It has what it needs when it is there.
     if !esp.dir().has(place.join(ENVIRONMENT))? {
         esp.write(&place.join(ENVIRONMENT), &Environment::default().to_bytes())?;
