@@ -67,6 +67,10 @@ pub struct Machine {
 
 /// A boot in software emulation on a busy machine. One processor each, since emulated ones that wait for each other lock up there.
 const BOOT: Duration = Duration::from_secs(900);
+/// How long a machine that is up may take to answer ssh: beside other boots it was seen to take more than five seconds.
+const ANSWER: Duration = Duration::from_secs(120);
+/// How long one look waits for a machine that may not be up yet.
+const GLANCE: Duration = Duration::from_secs(5);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long a line is held on which something was typed.
@@ -206,7 +210,7 @@ impl Machine {
     /// Waits until root can log in, in another boot than `before`.
     pub fn wait_until_up(&mut self, before: &str) {
         self.wait("ssh", |machine| {
-            let output = machine.ssh("cat /proc/sys/kernel/random/boot_id", Stdio::null());
+            let output = machine.ssh_within(GLANCE, "cat /proc/sys/kernel/random/boot_id", Stdio::null());
             let now = String::from_utf8_lossy(&output.stdout).trim().to_owned();
             (output.status.success() && now != before).then_some(())
         });
@@ -257,6 +261,10 @@ impl Machine {
     }
 
     fn ssh(&self, command: &str, input: impl Into<Stdio>) -> Output {
+        self.ssh_within(ANSWER, command, input)
+    }
+
+    fn ssh_within(&self, time: Duration, command: &str, input: impl Into<Stdio>) -> Output {
         let key = inputs::ssh_key().expect("the ssh key");
         Command::new("ssh")
             .args(["-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"])
@@ -266,9 +274,9 @@ impl Machine {
                 "-o",
                 "LogLevel=ERROR",
                 "-o",
-                "ConnectTimeout=5",
+                &format!("ConnectTimeout={}", time.as_secs()),
                 "-o",
-                "ServerAliveInterval=5",
+                "ServerAliveInterval=15",
                 "-o",
                 "KexAlgorithms=curve25519-sha256",
             ])
