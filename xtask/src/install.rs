@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use baserock_terminal::completion;
 use clap::CommandFactory;
-use clap_complete::Shell;
 
 use crate::build::{self, Architecture, Program};
 use crate::{packages, root};
@@ -41,6 +41,12 @@ const SCRIPTS: &str = "usr/lib/baserock/init.d";
 const AGENT: &str = "baserock-agent";
 /// The programs for machines of another architecture: that one, and those that `baserock-tools` puts into trees.
 const MACHINE: [&str; 3] = [AGENT, "system-version-manager", "baserock-system-config-sync"];
+/// The places below `usr/share` from which shells load completions.
+const COMPLETIONS: [(&str, &str, &str); 3] = [
+    ("bash", "bash-completion/completions", "NAME"),
+    ("zsh", "zsh/vendor-completions", "_NAME"),
+    ("fish", "fish/vendor_completions.d", "NAME.fish"),
+];
 /// The kinds of extensions. The kind follows a dot in the name of the installed file; cargo refuses such names.
 const KINDS: [&str; 4] = ["write", "check", "configure", "build"];
 
@@ -130,19 +136,16 @@ impl Install {
 
     fn documents(&self) -> Result<()> {
         let share = self.destdir.join("usr/share");
-        let places = [
-            share.join("man/man1"),
-            share.join("bash-completion/completions"),
-            share.join("zsh/site-functions"),
-        ];
-        for place in &places {
-            fs::create_dir_all(place).with_context(|| format!("cannot create {}", place.display()))?;
-        }
-        for mut command in commands() {
+        let manuals = share.join("man/man1");
+        fs::create_dir_all(&manuals).with_context(|| format!("cannot create {}", manuals.display()))?;
+        for command in commands() {
             let name = command.get_name().to_owned();
-            clap_mangen::generate_to(command.clone(), &places[0])?;
-            clap_complete::generate_to(Shell::Bash, &mut command, &name, &places[1])?;
-            clap_complete::generate_to(Shell::Zsh, &mut command, &name, &places[2])?;
+            clap_mangen::generate_to(command, &manuals)?;
+            for (shell, folder, file) in COMPLETIONS {
+                let script =
+                    completion::script(shell, &name).with_context(|| format!("no script for {shell}"))??;
+                write(&share.join(folder).join(file.replace("NAME", &name)), &script)?;
+            }
         }
         Ok(())
     }
@@ -157,6 +160,13 @@ fn commands() -> Vec<clap::Command> {
         morph::Arguments::command().name("morph"),
         system_version_manager::Arguments::command().name("system-version-manager"),
     ]
+}
+
+/// Writes a file, and makes its folder.
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let context = || format!("cannot write {}", path.display());
+    fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).with_context(context)?;
+    fs::write(path, bytes).with_context(context)
 }
 
 fn folders(name: &str) -> Result<Vec<PathBuf>> {

@@ -45,6 +45,7 @@ pub const TESTS: &[&str] = &[
     "umoci",
     "util-linux",
     "xz-utils",
+    "zsh",
     "zstd",
     "fdisk",
     "fish",

@@ -9,8 +9,8 @@ use baserock::label::{ExistingLabel, Label};
 use baserock::layout::{RUN, in_version};
 use baserock::volume::Purpose;
 use baserock_chroots::enter::{Bind, Ended, Entry, Failure, Power, TreeKind, enter, state_of};
-use baserock_chroots::{Ephemeral, Refusal, Store, location};
-use baserock_terminal::{Output, Show, VolumeArguments};
+use baserock_chroots::{Ephemeral, Refusal, Store, labels, location};
+use baserock_terminal::{Output, Show, VolumeArguments, completion};
 use clap::{ArgGroup, Parser};
 use system::dir::Dir;
 use system::error::{Error, Result};
@@ -43,6 +43,7 @@ pub use remedies::remedies;
 )]
 pub struct Arguments {
     /// The chroot [default: the one that manage-baserock set-default chose]
+    #[arg(add = completion::offering(chroots))]
     label: Option<Label>,
     /// Enter this installed version of the system, with its shared state
     #[arg(long, value_name = "LABEL", conflicts_with_all = ["label", "store"])]
@@ -167,6 +168,12 @@ impl Arguments {
             command: &self.command,
         }
     }
+}
+
+/// The labels of the store that the typed words name.
+fn chroots() -> Vec<String> {
+    let labels = labels(completion::value_of("--store").map(PathBuf::from)).unwrap_or_default();
+    labels.iter().map(ToString::to_string).collect()
 }
 
 /// What of the host is visible inside.

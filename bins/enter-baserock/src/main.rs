@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use baserock_chroots::enter::Ended;
-use clap::Parser;
+use baserock_terminal::completion;
+use clap::{CommandFactory, Parser};
 use enter_baserock::{Arguments, report};
 use system::signal::die_of;
 
@@ -11,6 +12,7 @@ use system::signal::die_of;
 const OWN_FAILURE: u8 = 125;
 
 fn main() -> ExitCode {
+    completion::answer(Arguments::command);
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(shown) => {

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use baserock::label::Label;
-use baserock_chroots::{Force, Store, clone, location, remove};
-use baserock_terminal::{Output, Show};
+use baserock_chroots::{Force, Store, clone, labels, location, remove};
+use baserock_terminal::{Output, Show, completion};
 use clap::{Parser, Subcommand};
 use system::namespace::become_root;
 
@@ -40,11 +40,13 @@ enum Command {
     /// Choose the default: the chroot that is entered when none is named
     SetDefault {
         /// An existing chroot
+        #[arg(add = completion::offering(chroots))]
         label: Label,
     },
     /// Remove a chroot, unless a process is inside
     Rm {
         /// An existing chroot
+        #[arg(add = completion::offering(chroots))]
         label: Label,
         /// Remove it even if it is the default and there are others
         #[arg(long)]
@@ -53,10 +55,17 @@ enum Command {
     /// Clone a chroot, to change the clone freely: a snapshot on btrfs, elsewhere a copy
     Clone {
         /// An existing chroot
+        #[arg(add = completion::offering(chroots))]
         label: Label,
         /// The label of the clone
         new: Label,
     },
+}
+
+/// The labels of the store that the typed words name.
+fn chroots() -> Vec<String> {
+    let labels = labels(completion::value_of("--store").map(PathBuf::from)).unwrap_or_default();
+    labels.iter().map(ToString::to_string).collect()
 }
 
 impl Arguments {

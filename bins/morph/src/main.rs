@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use baserock_terminal::remedy;
-use clap::Parser;
+use baserock_terminal::{completion, remedy};
+use clap::{CommandFactory, Parser};
 use morph::Arguments;
 
 fn main() -> ExitCode {
+    completion::answer(Arguments::command);
     let arguments = Arguments::parse();
     baserock_terminal::main(remedy::none, || arguments.run(std::env::vars_os().collect()))
 }

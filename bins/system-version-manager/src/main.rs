@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use baserock_terminal::completion;
+use clap::{CommandFactory, Parser};
 use system_version_manager::{Arguments, remedies};
 
 fn main() -> ExitCode {
+    completion::answer(Arguments::command);
     let arguments = Arguments::parse();
     baserock_terminal::main(remedies, || arguments.run())
 }

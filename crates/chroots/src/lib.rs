@@ -51,7 +51,7 @@ pub use checked::Checked;
 pub use clone::clone;
 pub use ephemeral::Ephemeral;
 pub use inside::{Inside, inside};
-pub use list::{Listed, list};
+pub use list::{Listed, labels, list};
 pub use record::Record;
 pub use refusal::Refusal;
 pub use remove::{Force, remove};

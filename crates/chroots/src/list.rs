@@ -1,19 +1,21 @@
 //! Lists the chroots of a store.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use baserock::json::Format;
 use baserock::label::ExistingLabel;
 use serde::Serialize;
 use system::dir::Dir;
 use system::error::Result;
+use system::namespace::become_root;
 use system::observer::Observer;
 use system::signal;
 
 use crate::hidden;
 use crate::inside::{Inside, inside};
 use crate::record::Record;
-use crate::store::Store;
+use crate::store::{Store, location};
 
 /// A chroot in a list.
 #[derive(Clone, Debug, Serialize)]
@@ -53,6 +55,13 @@ pub fn list(store: &Store, observer: &dyn Observer) -> Result<Vec<Listed>> {
         })
     });
     listed.collect()
+}
+
+/// The labels of the store at `named`, or else of the user's own. There are none if there is no store.
+pub fn labels(named: Option<PathBuf>) -> Result<Vec<ExistingLabel>> {
+    let store = Store::existing(&location(named)?, become_root()?)?;
+    let chroots = store.map_or(Ok(Vec::new()), |store| store.chroots())?;
+    Ok(chroots.into_iter().map(|chroot| chroot.label).collect())
 }
 
 fn size(dir: &Dir, seen: &mut HashSet<u64>) -> Result<u64> {

@@ -19,6 +19,7 @@
 //! ```
 
 mod bar;
+pub mod completion;
 mod harmless;
 pub mod help;
 mod log;

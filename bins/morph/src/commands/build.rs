@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use baserock::extension::Environment;
+use baserock_terminal::completion;
 use clap::Args;
 
 use crate::builder::{Builder, Outcome};
@@ -16,7 +17,7 @@ use crate::settings::Places;
 #[derive(Debug, Args)]
 pub struct Build {
     /// System definitions, relative to the current folder or the repository; `.morph` may be left out
-    #[arg(required = true, value_name = "SYSTEM")]
+    #[arg(required = true, value_name = "SYSTEM", add = completion::files("morph"))]
     systems: Vec<PathBuf>,
 }
 

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use baserock::extension::Environment;
+use baserock_terminal::completion;
 use clap::Args;
 use system::Error;
 
@@ -47,7 +48,7 @@ struct DeployOptions {
     #[arg(long, value_name = "N", default_value = "1")]
     jobs: NonZeroUsize,
     /// Deploy this system definition in place of the cluster's
-    #[arg(long, value_name = "SYSTEM")]
+    #[arg(long, value_name = "SYSTEM", add = completion::files("morph"))]
     system: Option<PathBuf>,
 }
 

@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use baserock::extension::Environment;
+use baserock_terminal::completion;
 use clap::Args;
 
 use crate::plan::{Mode, plan};
@@ -14,10 +15,19 @@ use crate::settings::Places;
 #[derive(Debug, Args)]
 pub struct Selection {
     /// The cluster file
+    #[arg(add = completion::files("morph"))]
     cluster: PathBuf,
     /// Deployments to make (default: all), and parameters for them
-    #[arg(value_name = "DEPLOYMENT|DEPLOYMENT.KEY=VALUE")]
+    #[arg(value_name = "DEPLOYMENT|DEPLOYMENT.KEY=VALUE", add = completion::offering(deployments))]
     arguments: Vec<String>,
+}
+
+/// The deployments of the cluster files among the typed words.
+fn deployments() -> Vec<String> {
+    let clusters =
+        completion::words().into_iter().filter_map(|word| Repository::cluster(Path::new(&word)).ok());
+    let systems = clusters.flat_map(|cluster| cluster.systems);
+    systems.flat_map(|system| system.names().into_iter().map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
 impl Selection {
