@@ -78,12 +78,28 @@ fn every_extension_tells_its_help_and_its_version() {
         assert!(help.stdout.starts_with(&format!("usage: {name} ")), "{}", help.stdout);
         let file = definitions.installed().join(format!("{}.help", name.replace(".check", ".write")));
         let text = fs::read_to_string(file).unwrap();
+        assert_eq!(by_a_link(&path, &name), help.stdout);
         for line in text.lines().filter(|line| line.starts_with("  ")) {
             assert!(help.stdout.contains(line.trim()), "{name}: {line}");
         }
         asked += 1;
     }
     assert!(asked >= 14, "{asked}");
+}
+
+/// What an installed extension answers where a link in another folder, which is on the path, starts it.
+fn by_a_link(extension: &Path, name: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let lib = folder.path().join("lib");
+    fs::create_dir(&lib).unwrap();
+    let beside = extension.with_file_name(format!("{}.help", name.replace(".check", ".write")));
+    for from in [extension, &beside] {
+        fs::copy(from, lib.join(from.file_name().unwrap())).unwrap();
+    }
+    symlink(lib.join(name), folder.path().join(name)).unwrap();
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    let asked = Command::new("sh").args(["-c", &format!("{name} --help")]).env("PATH", path).output();
+    Done::from(asked.unwrap()).ok()
 }
 
 #[test]

@@ -6,31 +6,30 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use baserock_terminal::completion;
-use clap::CommandFactory;
 
 use crate::build::{self, Architecture, Program};
-use crate::{packages, root};
+use crate::{extension, interface, manual, packages, root};
 
 /// Install the programs below a directory
 ///
-/// The programs go to DIR/usr/bin, the extensions to DIR/usr/lib/baserock/extensions, man pages and completions to DIR/usr/share, and the unit
-/// that systemd runs at shutdown to DIR/usr/lib/systemd/system, where it is enabled. All programs are static, so that they run inside any root
+/// The programs go to DIR/usr/bin, the extensions to DIR/usr/lib/baserock/extensions, with links in DIR/usr/bin, man pages and completions to
+/// DIR/usr/share, and the units of systemd to DIR/usr/lib/systemd/system, where they are enabled. All programs are static, so that they run inside any root
 /// filesystem.
 #[derive(clap::Args)]
 pub struct Install {
     /// The directory: a root filesystem, or / for this machine
     #[arg(long, default_value = "/", value_name = "DIR")]
-    destdir: PathBuf,
+    pub destdir: PathBuf,
     /// The architecture of the machine that uses the directory, as `uname -m` prints it
     #[arg(long, value_name = "ARCHITECTURE", default_value = ARCH)]
-    architecture: String,
+    pub architecture: String,
     /// Also install the programs for machines of this architecture, so that versions can be pushed to them and get the programs
     /// (repeatable)
     #[arg(long, value_name = "ARCHITECTURE")]
-    agent: Vec<String>,
+    pub agent: Vec<String>,
     /// Build fast, without optimisation, for tests
     #[arg(long)]
-    debug: bool,
+    pub debug: bool,
 }
 
 const BIN: &str = "usr/bin";
@@ -47,8 +46,6 @@ const COMPLETIONS: [(&str, &str, &str); 3] = [
     ("zsh", "zsh/vendor-completions", "_NAME"),
     ("fish", "fish/vendor_completions.d", "NAME.fish"),
 ];
-/// The kinds of extensions. The kind follows a dot in the name of the installed file; cargo refuses such names.
-const KINDS: [&str; 4] = ["write", "check", "configure", "build"];
 
 impl Install {
     /// Builds and installs.
@@ -58,7 +55,7 @@ impl Install {
         let architecture = Architecture::named(&self.architecture)?;
         let programs = architecture.programs(purpose)?;
         for program in build::names()? {
-            copy(&programs.join(&program.name), &self.place_of(&program, architecture), 0o755)?;
+            self.program(&program, &programs.join(&program.name), architecture)?;
         }
         for name in &self.agent {
             let architecture = Architecture::named(name)?;
@@ -74,14 +71,14 @@ impl Install {
         Ok(())
     }
 
-    /// The place of a program. The name of an extension gets its dot here, because cargo refuses dots in names.
-    fn place_of(&self, program: &Program, architecture: &Architecture) -> PathBuf {
-        let split =
-            program.name.rsplit_once('-').filter(|(_, kind)| program.is_extension && KINDS.contains(kind));
-        match split {
-            _ if program.name == AGENT => self.place_of_machine(architecture).join(AGENT),
-            Some((name, kind)) => self.destdir.join(EXTENSIONS).join(format!("{name}.{kind}")),
-            None => self.destdir.join(BIN).join(&program.name),
+    /// Installs a program in its place.
+    fn program(&self, program: &Program, file: &Path, architecture: &Architecture) -> Result<()> {
+        match extension::installed_name(program) {
+            Some(name) => self.extension(file, &name),
+            None if program.name == AGENT => {
+                copy(file, &self.place_of_machine(architecture).join(AGENT), 0o755)
+            }
+            None => copy(file, &self.destdir.join(BIN).join(&program.name), 0o755),
         }
     }
 
@@ -92,29 +89,30 @@ impl Install {
 
     /// Extensions that are scripts, help files, and programs that are scripts.
     fn scripts(&self) -> Result<()> {
-        for file in
-            folders("extensions")?.iter().map(|folder| files(folder)).collect::<Result<Vec<_>>>()?.concat()
-        {
+        for file in extension::files()? {
             let end = file.extension().unwrap_or_default().to_string_lossy().into_owned();
-            let name = file.file_name().unwrap_or_default();
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
             match end.as_str() {
-                "help" => copy(&file, &self.destdir.join(EXTENSIONS).join(name), 0o644)?,
-                "sh" => copy(&file, &self.destdir.join(BIN).join(name), 0o755)?,
-                kind if KINDS.contains(&kind) => {
-                    copy(&file, &self.destdir.join(EXTENSIONS).join(name), 0o755)?;
-                }
+                "help" => copy(&file, &self.destdir.join(EXTENSIONS).join(&*name), 0o644)?,
+                "sh" => copy(&file, &self.destdir.join(BIN).join(&*name), 0o755)?,
+                kind if extension::arguments(kind).is_some() => self.extension(&file, &name)?,
                 _ => {}
             }
         }
         Ok(())
     }
 
+    /// Installs an extension. It has a link among the programs, so that it can be run by hand.
+    fn extension(&self, file: &Path, name: &str) -> Result<()> {
+        copy(file, &self.destdir.join(EXTENSIONS).join(name), 0o755)?;
+        link(&Path::new("../lib/baserock/extensions").join(name), &self.destdir.join(BIN).join(name))
+    }
+
     /// The units of systemd, which stand beside the programs that they run. They are enabled as the distribution's own are. Scripts for other
     /// init systems are to be copied from their folder.
     fn units(&self) -> Result<()> {
         let units = self.destdir.join(UNITS);
-        for file in folders("bins")?.iter().map(|folder| files(folder)).collect::<Result<Vec<_>>>()?.concat()
-        {
+        for file in root::files_below("bins")? {
             if file.extension().is_some_and(|end| end == "service") {
                 let name = file.file_name().unwrap_or_default();
                 let text =
@@ -122,7 +120,6 @@ impl Install {
                 let target = text.lines().find_map(|line| line.strip_prefix("WantedBy="));
                 let target = target.with_context(|| format!("{} has no line WantedBy=", file.display()))?;
                 let wanted = units.join(format!("{target}.wants"));
-                fs::create_dir_all(&wanted).with_context(|| format!("cannot create {}", wanted.display()))?;
                 copy(&file, &units.join(name), 0o644)?;
                 link(&Path::new("..").join(name), &wanted.join(name))?;
             }
@@ -134,13 +131,19 @@ impl Install {
         Ok(())
     }
 
+    /// Man pages and completions.
     fn documents(&self) -> Result<()> {
         let share = self.destdir.join("usr/share");
-        let manuals = share.join("man/man1");
-        fs::create_dir_all(&manuals).with_context(|| format!("cannot create {}", manuals.display()))?;
-        for command in commands() {
-            let name = command.get_name().to_owned();
-            clap_mangen::generate_to(command, &manuals)?;
+        for page in manual::pages()? {
+            let place = |name: &str| share.join("man").join(manual::place(name, page.section));
+            write(&place(&page.name), page.text.as_bytes())?;
+            for name in &page.also {
+                let target = place(&page.name);
+                link(Path::new(target.file_name().unwrap_or_default()), &place(name))?;
+            }
+        }
+        for interface in interface::all() {
+            let name = interface.command.get_name().to_owned();
             for (shell, folder, file) in COMPLETIONS {
                 let script =
                     completion::script(shell, &name).with_context(|| format!("no script for {shell}"))??;
@@ -151,42 +154,11 @@ impl Install {
     }
 }
 
-/// The arguments of the programs. Man pages and completions are made from them.
-fn commands() -> Vec<clap::Command> {
-    vec![
-        baserock_system_config_sync::Arguments::command().name("baserock-system-config-sync"),
-        enter_baserock::Arguments::command().name("enter-baserock"),
-        manage_baserock::Arguments::command().name("manage-baserock"),
-        morph::Arguments::command().name("morph"),
-        system_version_manager::Arguments::command().name("system-version-manager"),
-    ]
-}
-
-/// Writes a file, and makes its folder.
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let context = || format!("cannot write {}", path.display());
-    fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).with_context(context)?;
-    fs::write(path, bytes).with_context(context)
-}
-
-fn folders(name: &str) -> Result<Vec<PathBuf>> {
-    let mut folders = list(&root::path().join(name))?;
-    folders.retain(|path| path.is_dir());
-    Ok(folders)
-}
-
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = list(folder)?;
-    files.retain(|path| path.is_file());
-    Ok(files)
-}
-
-fn list(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
-    let mut paths: Vec<PathBuf> =
-        entries.collect::<Result<Vec<_>, _>>()?.into_iter().map(|entry| entry.path()).collect();
-    paths.sort();
-    Ok(paths)
+/// Writes a file for all to read.
+fn write(to: &Path, bytes: &[u8]) -> Result<()> {
+    let new = tempfile::NamedTempFile::new().context("cannot create a temporary file")?;
+    fs::write(&new, bytes).with_context(|| format!("cannot write {}", new.path().display()))?;
+    copy(new.path(), to, 0o644)
 }
 
 /// Copies a file beside its place and renames it, so that a running program is replaced and not written to.
@@ -206,5 +178,7 @@ fn link(target: &Path, at: &Path) -> Result<()> {
     if fs::read_link(at).is_ok_and(|found| found == target) {
         return Ok(());
     }
+    let parent = at.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
     std::os::unix::fs::symlink(target, at).with_context(|| format!("cannot link {}", at.display()))
 }

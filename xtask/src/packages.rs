@@ -33,6 +33,8 @@ pub const TESTS: &[&str] = &[
     "libcap2-bin",
     "lz4",
     "lzip",
+    "man-db",
+    "mandoc",
     "grub-common",
     "grub-efi-amd64-bin",
     "minisign",

@@ -1,6 +1,7 @@
 //! The folder of the project, and commands that run in it.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,6 +15,24 @@ pub fn path() -> PathBuf {
 /// The folder for everything that is built.
 pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| path().join("target"), PathBuf::from)
+}
+
+/// The files in the folders of a folder of the project, in the order of their names.
+pub fn files_below(name: &str) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for folder in list(&path().join(name))?.iter().filter(|path| path.is_dir()) {
+        files.extend(list(folder)?.into_iter().filter(|path| path.is_file()));
+    }
+    Ok(files)
+}
+
+/// What is in a folder, in the order of the names.
+pub fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    let mut paths: Vec<PathBuf> =
+        entries.collect::<Result<Vec<_>, _>>()?.into_iter().map(|entry| entry.path()).collect();
+    paths.sort();
+    Ok(paths)
 }
 
 /// A command in the project's folder.

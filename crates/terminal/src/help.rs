@@ -21,19 +21,26 @@ pub(crate) fn answer(arguments: &[PathBuf], usage: &str) -> Result<Option<String
     match only.to_str() {
         Some("--version" | "-V") => Ok(Some(format!("{} {}\n", crate::program(), env!("CARGO_PKG_VERSION")))),
         Some("--help" | "-h") => {
-            let own = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
-            let help = match of(&own)? {
-                // What checks a location has the parameters of what writes to it.
-                None if own.extension().is_some_and(|kind| kind == "check") => {
-                    of(&own.with_extension("write"))?
-                }
-                found => found,
-            };
-            let help = help.map(|text| format!("\n{text}\n")).unwrap_or_default();
+            let help = of_this_program()?.map(|text| format!("\n{text}\n")).unwrap_or_default();
             Ok(Some(format!("{usage}\n{help}")))
         }
         _ => Ok(None),
     }
+}
+
+/// The help beside the name by which this program was started, else beside the file to which a link of that name leads.
+fn of_this_program() -> Result<Option<String>> {
+    let named = std::env::args_os().next().map(PathBuf::from).filter(|named| named.components().count() > 1);
+    for own in named.into_iter().chain(std::env::current_exe()) {
+        // What checks a location has the parameters of what writes to it.
+        let writes = own.extension().is_some_and(|kind| kind == "check").then(|| own.with_extension("write"));
+        for extension in [own].into_iter().chain(writes) {
+            if let Some(help) = of(&extension)? {
+                return Ok(Some(help));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// The help of the extension in this file; `None` if it has none.
