@@ -57,7 +57,14 @@ impl Arguments {
                 let location = Location::Path(mounted.into());
                 Ok(Volume::open(&Opening { location, purpose: Purpose::ChangeUnder(lock), patience })?)
             }
-            _ => Ok(self.volume.open(Purpose::Change, patience)?),
+            _ => Ok(self.volume.open(self.purpose(), patience)?),
+        }
+    }
+
+    fn purpose(&self) -> Purpose {
+        match &self.command {
+            Command::Merge(merge) if merge.dry_run => Purpose::Look,
+            Command::Merge(_) | Command::Sync(_) => Purpose::Change,
         }
     }
 }

@@ -6,9 +6,8 @@ use baserock::etc::Take;
 use baserock::extension::Environment;
 use baserock::json;
 use baserock::operations::etc::{self, EtcMerge};
-use baserock::rootfs::etc::Outcome;
 use baserock::volume::Volume;
-use baserock_terminal::{Output, Show, print};
+use baserock_terminal::{Output, Show, print, steps};
 
 /// Merge the changes to /etc of OLD into NEW
 ///
@@ -21,7 +20,7 @@ pub struct Merge {
     new: ExistingLabel,
     /// Only print what would be done: one line for each path, with action and path
     #[arg(long)]
-    dry_run: bool,
+    pub dry_run: bool,
     /// Print the steps as JSON
     #[arg(long)]
     json: bool,
@@ -47,12 +46,8 @@ impl Merge {
         let merged = etc::merge(volume, &self.old, &self.new, &how, &Show::new(Output::Errors))?;
         match &merged.outcome {
             Some(outcome) if self.json => print(&json::array(&outcome.steps)?),
-            Some(outcome) if self.dry_run => print(&lines(outcome)),
+            _ if self.dry_run => print(&steps(etc::steps(Some(&merged)))),
             _ => Ok(()),
         }
     }
-}
-
-fn lines(outcome: &Outcome) -> String {
-    outcome.steps.iter().flat_map(|step| [step.to_string(), "\n".to_owned()]).collect()
 }

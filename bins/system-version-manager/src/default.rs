@@ -2,10 +2,10 @@
 
 use anyhow::{Result, anyhow};
 use baserock::ExistingLabel;
-use baserock::operations;
-use baserock::operations::etc::{EtcMerge, MergedAgain};
+use baserock::operations::etc::{self, EtcMerge, MergedAgain};
+use baserock::operations::{self, set_default};
 use baserock::volume::Volume;
-use baserock_terminal::{Output, Show, print};
+use baserock_terminal::{Output, Show, print, steps};
 use system::observer::Observer;
 
 use crate::remedies;
@@ -21,6 +21,9 @@ pub struct SetDefault {
     /// Leave the version's /etc as it is
     #[arg(long)]
     no_merge: bool,
+    /// Print what would be done to /etc, one line for each path, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Print the version that boots next
@@ -34,14 +37,32 @@ pub struct GetRunning {}
 impl SetDefault {
     /// Switches the default.
     pub fn run(&self, volume: &Volume) -> Result<()> {
-        let label = self.label.clone();
-        let etc = (!self.no_merge).then(EtcMerge::default);
         let show: &dyn Observer = &Show::new(Output::Errors);
-        let options = operations::SetDefault { label, etc };
-        if let MergedAgain::BothChanged { old, .. } = operations::set_default(volume, &options, show)? {
-            show.note(remedies::merge_again(&old, &options.label));
-        }
+        let options = self.options();
+        self.advise(&operations::set_default(volume, &options, show)?, show);
         Ok(())
+    }
+
+    /// Says what would be done.
+    pub fn look(&self, volume: &Volume) -> Result<()> {
+        let show: &dyn Observer = &Show::new(Output::Errors);
+        let merged = set_default::preview(volume, &self.options(), show)?;
+        self.advise(&merged, show);
+        match merged {
+            MergedAgain::Merged(merged) => print(&steps(etc::steps(Some(&merged)))),
+            MergedAgain::NotNeeded | MergedAgain::BothChanged { .. } => Ok(()),
+        }
+    }
+
+    fn options(&self) -> operations::SetDefault {
+        let merge = (!self.no_merge).then(EtcMerge::default);
+        operations::SetDefault { label: self.label.clone(), etc: merge }
+    }
+
+    fn advise(&self, merged: &MergedAgain, show: &dyn Observer) {
+        if let MergedAgain::BothChanged { old, .. } = merged {
+            show.note(remedies::merge_again(old, &self.label));
+        }
     }
 }
 

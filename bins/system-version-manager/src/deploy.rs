@@ -5,9 +5,15 @@ use baserock::boot::Parameters;
 use baserock::etc::Take;
 use baserock::extension::Environment;
 use baserock::layout::{self, ORIG};
-use baserock::operations::{self, etc::EtcMerge};
+use baserock::operations::{
+    self, deploy,
+    etc::{self, EtcMerge},
+};
 use baserock::volume::Volume;
-use baserock_terminal::{Output, Show};
+use baserock_terminal::{Output, Show, print, steps};
+use system::observer::Observer;
+
+use crate::words::mebibytes;
 
 /// Make the tree in /systems/LABEL/orig a version
 ///
@@ -25,21 +31,44 @@ pub struct Deploy {
     /// Settle a path of /etc that cannot be merged: take the user's file, or the new version's
     #[arg(long, value_name = "PATH=user|new")]
     take: Vec<Take>,
+    /// Print what would be done to /etc, one line for each path, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 impl Deploy {
     /// Deploys.
     pub fn run(&self, volume: &Volume) -> Result<()> {
+        operations::deploy(volume, &self.options()?, &Show::new(Output::Errors))?;
+        Ok(())
+    }
+
+    /// Says what would be done.
+    pub fn look(&self, volume: &Volume) -> Result<()> {
+        let (options, show): (_, &dyn Observer) = (self.options()?, &Show::new(Output::Errors));
+        let preview = deploy::preview(volume, &options, show)?;
+        for label in &preview.removed {
+            show.note(format!("{label} would be removed first"));
+        }
+        show.note(format!(
+            "the files that {} boots with take {}; {} of {} are free",
+            options.label,
+            mebibytes(Some(preview.boot_files)),
+            mebibytes(Some(preview.available)),
+            mebibytes(Some(preview.total))
+        ));
+        print(&steps(etc::steps(preview.merged.as_ref())))
+    }
+
+    fn options(&self) -> Result<operations::Deploy> {
         let label = layout::label_of(&self.location, ORIG)
             .ok_or_else(|| anyhow!("{} is not of the form /systems/LABEL/orig", self.location))?
             .parse()?;
         let environment: Environment = std::env::vars_os().collect();
-        let mut etc = EtcMerge::from_environment(&environment)?;
-        etc.options.take.extend(self.take.iter().cloned());
+        let mut merge = EtcMerge::from_environment(&environment)?;
+        merge.options.take.extend(self.take.iter().cloned());
         let parameters = Parameters::from_environment(&environment)?;
         let keep = environment.count("KEEP_VERSIONS", "versions")?;
-        let options = operations::Deploy { label, parameters, etc: Some(etc), keep };
-        operations::deploy(volume, &options, &Show::new(Output::Errors))?;
-        Ok(())
+        Ok(operations::Deploy { label, parameters, etc: Some(merge), keep })
     }
 }

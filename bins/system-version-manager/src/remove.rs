@@ -2,9 +2,12 @@
 
 use anyhow::Result;
 use baserock::ExistingLabel;
-use baserock::operations;
+use baserock::operations::{self, remove};
 use baserock::volume::Volume;
-use baserock_terminal::{Output, Show};
+use baserock_terminal::{Output, Show, print};
+use system::observer::Observer;
+
+use crate::words::mebibytes;
 
 /// Remove a version and free its space
 ///
@@ -17,17 +20,29 @@ pub struct Remove {
     /// Remove it even if it is factory
     #[arg(long)]
     force: bool,
+    /// Print the label if it would be removed, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 impl Remove {
     /// Removes it.
     pub fn run(&self, volume: &Volume) -> Result<()> {
-        let label = self.label.clone();
-        operations::remove(
-            volume,
-            &operations::Remove { label, force: self.force },
-            &Show::new(Output::Errors),
-        )?;
+        operations::remove(volume, &self.options(), &Show::new(Output::Errors))?;
         Ok(())
+    }
+
+    /// Says what would be done.
+    pub fn look(&self, volume: &Volume) -> Result<()> {
+        let show: &dyn Observer = &Show::new(Output::Errors);
+        if let Some(share) = remove::preview(volume, &self.options(), show)? {
+            let (free, all) = (mebibytes(Some(share.exclusive)), mebibytes(Some(share.stored)));
+            show.note(format!("{free} of the {all} of {} would become free", self.label));
+        }
+        print(&format!("{}\n", self.label))
+    }
+
+    fn options(&self) -> operations::Remove {
+        operations::Remove { label: self.label.clone(), force: self.force }
     }
 }

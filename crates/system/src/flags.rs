@@ -30,9 +30,14 @@ fn read(file: BorrowedFd<'_>, shown: &Path) -> Result<Option<u32>> {
     }
 }
 
+/// Whether a flag of the directory forbids to add names to it and to move them in it.
+pub fn is_fixed_by_flag(dir: &Dir) -> Result<bool> {
+    Ok(of(dir.as_fd(), &dir.shown(""))?.bits() & Flags::FIXED != 0)
+}
+
 /// Whether names cannot be added to the directory and moved in it: a flag forbids that, or its subvolume or filesystem is read-only.
 pub fn is_fixed(dir: &Dir) -> Result<bool> {
-    if of(dir.as_fd(), &dir.shown(""))?.bits() & Flags::FIXED != 0 {
+    if is_fixed_by_flag(dir)? {
         return Ok(true);
     }
     match faccessat(dir, ".", AccessFlags::W_OK, AtFlags::empty()) {

@@ -26,6 +26,7 @@ mod log;
 pub mod remedy;
 pub mod report;
 mod show;
+mod steps;
 mod table;
 pub mod volume;
 
@@ -40,6 +41,7 @@ pub use bar::Bar;
 pub use harmless::harmless;
 pub use remedy::Remedies;
 pub use show::{Output, Show};
+pub use steps::steps;
 pub use table::table;
 pub use volume::VolumeArguments;
 

@@ -65,7 +65,7 @@ fn attempt(volume: &Volume, options: &Copy, observer: &dyn Observer) -> Result<(
     undo.push(format!("mark {to} as incomplete"), || marker::set(&version));
     if let Some(default) = &survey.default {
         undo.push(format!("take {to} out of the boot menu"), || {
-            menu::write(volume, &volume.survey()?, default, Some(to), observer).map(drop)
+            menu::write(volume, &volume.survey()?, default, Some(to), observer)
         });
         menu::write(volume, &survey.with(volume, to)?, default, None, observer)?;
     }

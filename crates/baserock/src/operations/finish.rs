@@ -38,7 +38,7 @@ fn attempt(volume: &Volume, observer: &dyn Observer) -> Result<MergedAgain> {
     match etc::merge_again(volume, &survey, &old, &new, &EtcMerge::default(), observer)? {
         MergedAgain::BothChanged { old, paths } => Err(Refusal::EtcOfBothEdited { old, new, paths }.into()),
         MergedAgain::NotNeeded => {
-            etc::name_missing(volume, &old, &new, observer)?;
+            etc::name_missing(volume, &old, (&new).into(), observer)?;
             Ok(MergedAgain::NotNeeded)
         }
         merged @ MergedAgain::Merged(_) => {

@@ -5,21 +5,13 @@ use system::error::{Result, if_exists};
 use system::observer::Observer;
 
 use super::boot_files;
+use crate::boot::cmdline;
 use crate::boot::entry::{self, Made};
-use crate::boot::{Menu, cmdline, extlinux};
+use crate::boot::extlinux::{self, Update};
 use crate::label::ExistingLabel;
 use crate::layout::{DEFAULT, SYSTEMS};
 use crate::refusal::Refusal;
 use crate::volume::{Survey, Volume};
-
-/// A menu that is in force.
-#[derive(Debug)]
-pub struct Written {
-    /// The menu; `None` if there is none.
-    pub menu: Option<Menu>,
-    /// The edits by hand that it keeps, in words.
-    pub kept: Vec<String>,
-}
 
 /// Writes a menu that has every complete version except `without` and boots `default`. Then writes the link that mirrors it.
 ///
@@ -30,24 +22,45 @@ pub fn write(
     default: &ExistingLabel,
     without: Option<&ExistingLabel>,
     observer: &dyn Observer,
-) -> Result<Written> {
-    let mut written = Written { menu: survey.menu.clone(), kept: Vec::new() };
+) -> Result<()> {
+    let update = plan(volume, survey, default, without)?;
+    put(volume, update.as_ref(), default)?;
+    name_dropped(update.as_ref(), observer);
+    Ok(())
+}
+
+/// The menu that has every complete version except `without` and boots `default`; `None` if none of them has an entry. Changes nothing.
+pub fn plan(
+    volume: &Volume,
+    survey: &Survey,
+    default: &ExistingLabel,
+    without: Option<&ExistingLabel>,
+) -> Result<Option<Update>> {
     let mut versions = entries(volume, survey)?;
     versions.retain(|(label, _)| Some(label) != without);
-    if !versions.is_empty() {
-        require_in(volume, survey, &versions, default)?;
-        let before = survey.menu.clone().unwrap_or_default();
-        let update = extlinux::update(&before, versions, default);
-        if Some(&update.menu) != volume.boot().menu()?.as_ref() || volume.boot().menu_is_detached()? {
-            boot_files::write_menu(volume, &update.menu.to_string())?;
-        }
-        for line in update.dropped {
-            observer.warn(format!("the boot menu no longer has: {line}"));
-        }
-        written = Written { menu: Some(update.menu), kept: update.kept };
+    if versions.is_empty() {
+        return Ok(None);
     }
-    mirror(volume, default)?;
-    Ok(written)
+    require_in(volume, survey, &versions, default)?;
+    let before = survey.menu.clone().unwrap_or_default();
+    Ok(Some(extlinux::update(&before, versions, default)))
+}
+
+/// Writes the menu that was planned, and the link that mirrors its default.
+pub fn put(volume: &Volume, update: Option<&Update>, default: &ExistingLabel) -> Result<()> {
+    if let Some(Update { menu, .. }) = update
+        && (Some(menu) != volume.boot().menu()?.as_ref() || volume.boot().menu_is_detached()?)
+    {
+        boot_files::write_menu(volume, &menu.to_string())?;
+    }
+    mirror(volume, default)
+}
+
+/// Names what the menu loses.
+pub fn name_dropped(update: Option<&Update>, observer: &dyn Observer) {
+    for line in update.iter().flat_map(|update| &update.dropped) {
+        observer.warn(format!("the boot menu no longer has: {line}"));
+    }
 }
 
 /// Fails if the menu cannot boot this version by default, although it boots others. Changes nothing.

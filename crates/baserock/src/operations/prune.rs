@@ -30,14 +30,21 @@ pub struct Pruned {
     pub stay: Vec<(ExistingLabel, String)>,
 }
 
+impl Pruned {
+    /// Names the versions that must stay.
+    pub fn name_stay(&self, observer: &dyn Observer) {
+        for (_, reason) in &self.stay {
+            observer.note(format!("{reason}, so it stays"));
+        }
+    }
+}
+
 /// Removes the old versions that need not stay. What stays is named.
 ///
 /// Each removal is one of its own ([`remove()`]): after a failure the versions before it are gone, and the others are whole.
 pub fn prune(volume: &Volume, options: &Prune, observer: &dyn Observer) -> Result<Pruned> {
     let pruned = plan(volume, options)?;
-    for (_, reason) in &pruned.stay {
-        observer.note(format!("{reason}, so it stays"));
-    }
+    pruned.name_stay(observer);
     for label in &pruned.removed {
         signal::check()?;
         remove(volume, &Remove { label: label.clone(), force: false }, observer)?;

@@ -5,10 +5,12 @@ use std::time::Duration;
 use system::btrfs;
 use system::error::Result;
 use system::observer::Observer;
+use system::sharing::Share;
 
+use super::sizes::sizes;
 use super::{ballast, deletion, etc, full, menu, reclaim, removable, repair};
 use crate::label::ExistingLabel;
-use crate::volume::Volume;
+use crate::volume::{Survey, Volume};
 
 /// The options of a removal.
 #[derive(Clone, Debug)]
@@ -35,12 +37,7 @@ fn attempt(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result
     let survey = volume.survey()?;
     removable::check(volume, &survey, label, options.force)?;
     let survey = ballast::with_release(volume, || repair::repair(volume, &survey, observer))?;
-    if survey.default.as_ref() == Some(label) {
-        return Err(removable::is_default(label));
-    }
-    if survey.complete.contains(label) {
-        etc::name_last(volume, label, &survey.complete, observer)?;
-    }
+    check_again(volume, &survey, label, observer)?;
     observer.phase(format!("taking {label} out of the boot menu"));
     if let Some(default) = &survey.default {
         menu::write(volume, &survey, default, Some(label), observer)?;
@@ -57,6 +54,37 @@ fn attempt(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result
         observer.warn(format!(
             "{label} is removed, but not all space that it shared with other versions is free: {error}; the next removal tries again"
         ));
+    }
+    Ok(())
+}
+
+/// Looks what [`remove()`] would do, refuses what that refuses, and names what that names. Changes nothing. Returns the version's data, and how
+/// much of it becomes free; `None` if the volume is not btrfs.
+pub fn preview(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result<Option<Share>> {
+    let label = &options.label;
+    let survey = volume.survey()?;
+    removable::check(volume, &survey, label, options.force)?;
+    let survey = repair::look(volume, &survey, observer)?;
+    check_again(volume, &survey, label, observer)?;
+    if let Some(default) = &survey.default {
+        let update = menu::plan(volume, &survey, default, Some(label))?;
+        menu::name_dropped(update.as_ref(), observer);
+    }
+    Ok(sizes(volume)?.remove(label))
+}
+
+/// Fails if the version is the default of the volume in order. Names the edits of `/etc` that go with it.
+fn check_again(
+    volume: &Volume,
+    survey: &Survey,
+    label: &ExistingLabel,
+    observer: &dyn Observer,
+) -> Result<()> {
+    if survey.default.as_ref() == Some(label) {
+        return Err(removable::is_default(label));
+    }
+    if survey.complete.contains(label) {
+        etc::name_last(volume, label, &survey.complete, observer)?;
     }
     Ok(())
 }

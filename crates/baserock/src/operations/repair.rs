@@ -5,6 +5,7 @@ use system::observer::Observer;
 
 use super::{ballast, menu, renaming, sweep, trial};
 use crate::boot::cmdline;
+use crate::boot::extlinux::Update;
 use crate::label::ExistingLabel;
 use crate::refusal::Refusal;
 use crate::volume::{Survey, Volume};
@@ -15,26 +16,57 @@ pub fn repair(volume: &Volume, survey: &Survey, observer: &dyn Observer) -> Resu
     let again = if renaming::settle(volume, observer)? { Some(volume.survey()?) } else { None };
     let survey = again.as_ref().unwrap_or(survey);
     sweep::sweep(volume, &survey.complete)?;
-    if let Some(default) = survey.default.as_ref().filter(|default| is_beyond_menus(survey, default)) {
+    let Planned { survey, update } = plan(volume, survey, observer)?;
+    let Some(default) = &survey.default else { return Ok(survey) };
+    if is_beyond_menus(&survey, default) {
         // The volume boots it by the link. The menu stays as it is until another one is chosen.
         ballast::ensure(volume)?;
-        return Ok(Survey { default: Some(default.clone()), ..survey.clone() });
+        return Ok(survey);
+    }
+    let is_detached = volume.boot().menu_is_detached()?;
+    menu::put(volume, update.as_ref(), default)?;
+    name(is_detached, update.as_ref(), observer);
+    ballast::ensure(volume)?;
+    trial::record::settle(volume, &survey, observer)?;
+    Ok(survey)
+}
+
+/// Looks what [`repair`] makes of default and menu, and names it. Returns the survey of afterwards. Changes nothing.
+pub fn look(volume: &Volume, survey: &Survey, observer: &dyn Observer) -> Result<Survey> {
+    let Planned { survey, update } = plan(volume, survey, observer)?;
+    name(update.is_some() && volume.boot().menu_is_detached()?, update.as_ref(), observer);
+    Ok(survey)
+}
+
+/// The volume in order, before it is.
+struct Planned {
+    survey: Survey,
+    update: Option<Update>,
+}
+
+fn plan(volume: &Volume, survey: &Survey, observer: &dyn Observer) -> Result<Planned> {
+    if survey.default.as_ref().is_some_and(|default| is_beyond_menus(survey, default)) {
+        return Ok(Planned { survey: survey.clone(), update: None });
     }
     let Some(default) = choose_default(volume, survey, observer)? else {
-        return Ok(Survey { default: None, ..survey.clone() });
+        return Ok(Planned { survey: Survey { default: None, ..survey.clone() }, update: None });
     };
-    if volume.boot().menu_is_detached()? {
+    let update = menu::plan(volume, survey, &default, None)?;
+    let menu = update.as_ref().map(|update| update.menu.clone()).or_else(|| survey.menu.clone());
+    Ok(Planned { survey: Survey { default: Some(default), menu, ..survey.clone() }, update })
+}
+
+/// Names what was repaired, and what a menu keeps and loses.
+fn name(is_detached: bool, update: Option<&Update>, observer: &dyn Observer) {
+    if is_detached {
         observer.note(
             "/extlinux.conf is a file of its own: moved to /extlinux/extlinux.conf, with a link in its place",
         );
     }
-    let written = menu::write(volume, survey, &default, None, observer)?;
-    for edits in written.kept {
+    menu::name_dropped(update, observer);
+    for edits in update.iter().flat_map(|update| &update.kept) {
         observer.note(format!("{edits}; kept as edited by hand"));
     }
-    ballast::ensure(volume)?;
-    trial::record::settle(volume, survey, observer)?;
-    Ok(Survey { default: Some(default), menu: written.menu, ..survey.clone() })
 }
 
 /// Fails if no menu can name the default. An operation that is going to write the menu, and chooses no default, needs this.

@@ -90,16 +90,21 @@ pub fn kept(orig: &Dir, run: &Dir) -> Result<Vec<&'static Database>> {
     outcome.map(|()| kept)
 }
 
-/// Moves the databases of a new version in its `run` to where it keeps them. Those whose places its fstab mounts already stay.
-pub fn keep(orig: &Dir, run: &Dir, fstab: &Fstab) -> Result<()> {
-    for database in of_tree(orig)? {
-        if !fstab.mounts(&Path::new("/").join(database.in_tree())) {
-            let mut holder = run.duplicate()?;
-            for name in Path::new(SYSIMAGE) {
-                holder = holder.ensure_dir(Path::new(name), 0o755)?;
-            }
-            run.rename(database.in_tree(), database.kept())?;
+/// The databases that a new version of this tree is going to keep for itself: all but those whose places its fstab mounts already.
+pub fn to_keep(orig: &Dir, fstab: &Fstab) -> Result<Vec<&'static Database>> {
+    let mut databases = of_tree(orig)?;
+    databases.retain(|database| !fstab.mounts(&Path::new("/").join(database.in_tree())));
+    Ok(databases)
+}
+
+/// Moves the databases of a new version that are [to keep](to_keep) in its `run` to where it keeps them.
+pub fn keep(run: &Dir, databases: &[&Database]) -> Result<()> {
+    for database in databases {
+        let mut holder = run.duplicate()?;
+        for name in Path::new(SYSIMAGE) {
+            holder = holder.ensure_dir(Path::new(name), 0o755)?;
         }
+        run.rename(database.in_tree(), database.kept())?;
     }
     Ok(())
 }

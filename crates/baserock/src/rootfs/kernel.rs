@@ -59,6 +59,26 @@ pub struct TreesDir {
     files: Vec<PathBuf>,
 }
 
+impl BootFiles {
+    /// The bytes of all of them.
+    pub fn size(&self) -> Result<u64> {
+        let mut size = self.kernel.size()?;
+        if let Some(initramfs) = &self.initramfs {
+            size += initramfs.size()?;
+        }
+        match &self.dtb {
+            Some(DeviceTrees::One(found)) => size += found.size()?,
+            Some(DeviceTrees::Directory(trees)) => {
+                for file in trees.files() {
+                    size += trees.open(file)?.size()?;
+                }
+            }
+            None => {}
+        }
+        Ok(size)
+    }
+}
+
 /// Finds the boot files in the root filesystem `tree`: at the paths in the parameters, or else at the usual places of distributions.
 pub fn boot_files(tree: &Dir, parameters: &Parameters) -> Result<BootFiles> {
     let (kernel, asked) = match &parameters.kernel_path {
@@ -223,7 +243,11 @@ impl TreesDir {
 
 impl Found {
     fn is_empty(&self) -> Result<bool> {
-        Ok(self.file.metadata().or_cannot("examine", &self.shown)?.len() == 0)
+        Ok(self.size()? == 0)
+    }
+
+    fn size(&self) -> Result<u64> {
+        Ok(self.file.metadata().or_cannot("examine", &self.shown)?.len())
     }
 }
 

@@ -1,16 +1,18 @@
 //! Names the edits of `/etc` that stay behind in a version.
 
 use system::btrfs;
+use system::dir::Dir;
 use system::error::{Error, Result};
 use system::observer::Observer;
 
-use super::deployed_fstab;
+use super::fstabs::deployed_fstab;
 use crate::etc::changes::differing;
 use crate::etc::left::{Version, left_behind, named};
 use crate::etc::tree::Tree;
 use crate::etc::{EtcPath, fstab};
 use crate::label::ExistingLabel;
 use crate::layout::{BOOT_RECORD, ORIG, RUN};
+use crate::rootfs::databases::{self, Database};
 use crate::rootfs::etc::merge::read_etc;
 use crate::volume::Volume;
 
@@ -20,10 +22,31 @@ use crate::volume::Volume;
 pub fn name_missing(
     volume: &Volume,
     from: &ExistingLabel,
-    into: &ExistingLabel,
+    into: Receiver<'_>,
     observer: &dyn Observer,
 ) -> Result<()> {
-    warn(from, &format!("not in {into}"), between(volume, from, &[into]), observer)
+    warn(from, &format!("not in {}", into.label), between(volume, from, &[into]), observer)
+}
+
+/// A version that has edits or has not.
+#[derive(Clone, Copy)]
+pub struct Receiver<'a> {
+    /// Its label.
+    pub label: &'a ExistingLabel,
+    /// What it is going to be, if that is only planned.
+    pub planned: Option<&'a Version>,
+}
+
+impl<'a> From<&'a ExistingLabel> for Receiver<'a> {
+    fn from(label: &'a ExistingLabel) -> Self {
+        Receiver { label, planned: None }
+    }
+}
+
+impl Receiver<'_> {
+    fn read(&self, volume: &Volume) -> Result<Version> {
+        self.planned.map_or_else(|| read(volume, self.label), |planned| Ok(planned.clone()))
+    }
 }
 
 /// Warns of the edits in `/etc` of all versions except `old` that are not in `into`. Versions to which nothing was written since they were
@@ -32,7 +55,7 @@ pub fn name_forgotten(
     volume: &Volume,
     complete: &[ExistingLabel],
     old: Option<&ExistingLabel>,
-    into: &ExistingLabel,
+    into: Receiver<'_>,
     observer: &dyn Observer,
 ) -> Result<()> {
     for label in complete.iter().filter(|label| Some(*label) != old) {
@@ -57,7 +80,7 @@ pub fn name_last(
     others: &[ExistingLabel],
     observer: &dyn Observer,
 ) -> Result<()> {
-    let others: Vec<_> = others.iter().filter(|other| *other != from).collect();
+    let others: Vec<_> = others.iter().filter(|other| *other != from).map(Receiver::from).collect();
     warn(from, "in no other version", between(volume, from, &others), observer)
 }
 
@@ -78,7 +101,7 @@ fn warn(
     Ok(())
 }
 
-fn between(volume: &Volume, from: &ExistingLabel, among: &[&ExistingLabel]) -> Result<Vec<EtcPath>> {
+fn between(volume: &Volume, from: &ExistingLabel, among: &[Receiver<'_>]) -> Result<Vec<EtcPath>> {
     if !volume.version_dir(from)?.has(ORIG)? {
         // Nobody can tell what was edited in it.
         return Ok(Vec::new());
@@ -91,8 +114,8 @@ fn between(volume: &Volume, from: &ExistingLabel, among: &[&ExistingLabel]) -> R
     if version.record.is_none() && differing(&version.built[1], &version.now).is_empty() {
         return Ok(Vec::new());
     }
-    let mut others = among.iter().map(|label| read(volume, label)).collect::<Result<Vec<_>>>()?;
-    for (label, other) in among.iter().zip(&mut others) {
+    let mut others = among.iter().map(|other| other.read(volume)).collect::<Result<Vec<_>>>()?;
+    for (label, other) in among.iter().map(|other| other.label).zip(&mut others) {
         know_source(volume, (label, other), (from, &version))?;
         know_source(volume, (from, &mut version), (label, other))?;
     }
@@ -137,15 +160,22 @@ pub fn edits(volume: &Volume, label: &ExistingLabel) -> Result<Edited> {
 fn read(volume: &Volume, label: &ExistingLabel) -> Result<Version> {
     let version = volume.version_dir(label)?;
     let (orig, run) = (version.dir_if_exists(ORIG)?, version.dir(RUN)?);
-    let built = orig.as_ref().map(read_etc).transpose()?.unwrap_or_default();
-    let mut deployed = built.clone();
-    if let Some(text) = orig.map(|orig| deployed_fstab(volume, &orig, &run)).transpose()?.flatten() {
-        fstab::put(&mut deployed, &text);
-    }
+    let kept = orig.as_ref().map(|orig| databases::kept(orig, &run)).transpose()?.unwrap_or_default();
     Ok(Version {
         id: volume.run_id(label)?,
-        built: [built, deployed],
+        built: built(volume, orig.as_ref(), &kept)?,
         now: read_etc(&run)?,
         record: volume.merge_record(label)?,
     })
+}
+
+/// `/etc` of a tree as it was built, and as a deployment puts it into `run`.
+pub fn built(volume: &Volume, orig: Option<&Dir>, kept: &[&Database]) -> Result<[Tree; 2]> {
+    let Some(orig) = orig else { return Ok(Default::default()) };
+    let built = read_etc(orig)?;
+    let mut deployed = built.clone();
+    if let Some(text) = deployed_fstab(volume, orig, kept)? {
+        fstab::put(&mut deployed, &text);
+    }
+    Ok([built, deployed])
 }

@@ -1,29 +1,32 @@
 //! `/etc` between the versions of a volume: merges it when a version is deployed, merges it again before that boots, or copies it to all.
 
 mod external;
+mod fstabs;
 mod left;
 mod snapshot;
 mod sync;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub use external::{INHERITED_LOCK, MOUNTED_VOLUME};
-pub(super) use left::{edits, name_forgotten, name_last, name_missing};
+use fstabs::{completed_fstabs, fstab_of};
+pub(super) use left::{Receiver, edits, name_forgotten, name_last, name_missing};
 pub use sync::sync;
 
-use crate::etc::{EtcPath, Options, Record};
+use crate::etc::left::Version;
+use crate::etc::{EtcPath, Options, Record, Step};
 use crate::extension::Environment;
-use crate::fstab::{Fstab, Line};
 use crate::label::ExistingLabel;
-use crate::layout::{self, BOOT_RECORD, ORIG, RUN, SHARED};
+use crate::layout::{self, BOOT_RECORD, ORIG, RUN};
 use crate::operations::{full, losses, state, sweep};
+use crate::rootfs::databases::{self, Database};
 use crate::rootfs::deployment;
 use crate::rootfs::etc::merge::Durability;
 use crate::rootfs::etc::staged::ETC;
 use crate::rootfs::etc::{self as etc_on_disk, Inputs, Outcome, Request};
 use crate::rootfs::shared::{Shared, shared_of};
 use crate::volume::{Survey, Volume};
-use system::dir::{Dir, MOST_TEXT};
+use system::dir::Dir;
 use system::error::{Error, Result};
 use system::observer::Observer;
 use system::owners::IdMoves;
@@ -54,6 +57,8 @@ pub struct Merged {
     pub outcome: Option<Outcome>,
     /// The numbers of users and groups that moved.
     pub moves: IdMoves,
+    /// The new version's `/etc` as the merge would leave it, if it is only planned.
+    pub planned: Option<Version>,
 }
 
 impl EtcMerge {
@@ -79,7 +84,7 @@ pub fn merge(
     let survey = volume.survey()?;
     survey.require(volume, old)?;
     // Without a lock of its own, the volume is changed under the lock of a deployment. The new version is not complete then.
-    if volume.lock().is_some() {
+    if volume.lock().is_some() || how.dry_run {
         survey.require(volume, new)?;
     }
     refuse_unfit(volume, old, new)?;
@@ -106,23 +111,43 @@ fn refuse_unfit(volume: &Volume, old: &ExistingLabel, new: &ExistingLabel) -> Re
 }
 
 /// The state of the new version.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum NewVersion {
+#[derive(Clone, Copy)]
+enum NewVersion<'a> {
     /// Complete. The result must be on the disk before it is put in place.
     Complete,
     /// Complete, and nobody has edited its `/etc`.
     Unedited,
     /// Being deployed. It is committed as a whole.
     Deploying,
+    /// Not there. The merge is only planned, for this tree.
+    Planned(&'a Dir),
 }
 
-impl NewVersion {
+impl NewVersion<'_> {
     fn durability(self) -> Durability {
         match self {
             NewVersion::Complete | NewVersion::Unedited => Durability::BeforeTheExchange,
-            NewVersion::Deploying => Durability::WithTheVersion,
+            NewVersion::Deploying | NewVersion::Planned(_) => Durability::WithTheVersion,
         }
     }
+}
+
+/// Plans the merge into a version that would be deployed from the tree `orig`. Changes nothing. What a program would merge is not known.
+pub(super) fn plan(
+    volume: &Volume,
+    old: &ExistingLabel,
+    new: &ExistingLabel,
+    orig: &Dir,
+    how: &EtcMerge,
+    observer: &dyn Observer,
+) -> Result<Merged> {
+    if let Some(program) = &how.program {
+        observer
+            .note(format!("{} merges /etc of {old} into {new}, and says only then how", program.display()));
+        return Ok(Merged::default());
+    }
+    let how = EtcMerge { dry_run: true, ..how.clone() };
+    merge_with(volume, old, new, &how, NewVersion::Planned(orig), observer)
 }
 
 /// Like [`merge`], for a version that is being deployed.
@@ -193,15 +218,19 @@ fn merge_with(
     old: &ExistingLabel,
     new: &ExistingLabel,
     how: &EtcMerge,
-    state: NewVersion,
+    state: NewVersion<'_>,
     observer: &dyn Observer,
 ) -> Result<Merged> {
     require(volume, old)?;
-    let (old_version, new_version) = (volume.version_dir(old)?, volume.version_dir(new)?);
+    let old_version = volume.version_dir(old)?;
     let old_orig = old_version.dir_if_exists(ORIG)?.ok_or_else(|| without_orig(old))?;
-    let frozen = snapshot::of_run(volume, old, &old_version, observer)?;
-    let (new_orig, new_run) = (new_version.dir(ORIG)?, new_version.dir(RUN)?);
-    let (old_record, new_record) = (volume.merge_record(old)?, volume.merge_record(new)?);
+    let frozen = if how.dry_run {
+        snapshot::of_run_as_it_is(old, &old_version, observer)?
+    } else {
+        snapshot::of_run(volume, old, &old_version, observer)?
+    };
+    let Trees { new_version, new_orig, new_run, new_record, kept } = Trees::of(volume, new, state)?;
+    let old_record = volume.merge_record(old)?;
     let shared = shared(volume, &new_orig)?;
     let inputs = Inputs {
         old: old.as_str(),
@@ -216,27 +245,57 @@ fn merge_with(
         shared: &shared,
         new_version: &new_version,
     };
+    let is_there = !matches!(state, NewVersion::Planned(_));
     let mut options = how.options.clone();
     options.hostname_from_new |= deployment::meta(&new_orig)?.get("HOSTNAME").is_some();
-    if let Some(before) = &new_record
+    if let Some(before) = new_record.as_ref()
         && volume.is_merged_from(new, before, old)?
     {
         repeat(&mut options, before, state);
     }
     let is_whole = old_version.has(BOOT_RECORD)?;
-    options.fstab = completed_fstabs(volume, [&old_orig, frozen.dir(), &new_orig], &new_run, is_whole)?;
+    options.fstab = completed_fstabs(volume, [&old_orig, frozen.dir(), &new_orig], &kept, is_whole)?;
     let request = Request {
         options,
         dry_run: how.dry_run,
         again: how.again,
         durability: state.durability(),
         // Until it is deployed, only the deployment itself has written to it.
-        is_unedited: state != NewVersion::Complete,
+        is_unedited: !matches!(state, NewVersion::Complete),
         owned: how.owned.clone(),
     };
     let outcome = etc_on_disk::merge(&inputs, &request, observer)?;
-    let moves = outcome.record.moves.clone();
-    Ok(Merged { outcome: Some(outcome), moves })
+    let planned = outcome.planned.as_ref().map(|now| -> Result<Version> {
+        let id = if is_there { volume.run_id(new)? } else { None };
+        let built = left::built(volume, Some(&new_orig), &kept)?;
+        Ok(Version { id, built, now: now.clone(), record: Some(outcome.record.clone()) })
+    });
+    let (planned, moves) = (planned.transpose()?, outcome.record.moves.clone());
+    Ok(Merged { outcome: Some(outcome), moves, planned })
+}
+
+/// The trees of the new version, and its records.
+struct Trees {
+    new_version: Dir,
+    new_orig: Dir,
+    new_run: Dir,
+    new_record: Option<Record>,
+    kept: Vec<&'static Database>,
+}
+
+impl Trees {
+    fn of(volume: &Volume, new: &ExistingLabel, state: NewVersion<'_>) -> Result<Self> {
+        if let NewVersion::Planned(orig) = state {
+            // Nothing is written to the place of a version that is not there, so its tree can stand for it.
+            let kept = state::databases_to_keep(volume, orig, &fstab_of(orig)?)?;
+            let [new_version, new_orig, new_run] = [orig.duplicate()?, orig.duplicate()?, orig.duplicate()?];
+            return Ok(Trees { new_version, new_orig, new_run, new_record: None, kept });
+        }
+        let new_version = volume.version_dir(new)?;
+        let (new_orig, new_run) = (new_version.dir(ORIG)?, new_version.dir(RUN)?);
+        let kept = databases::kept(&new_orig, &new_run)?;
+        Ok(Trees { new_version, new_orig, new_run, new_record: volume.merge_record(new)?, kept })
+    }
 }
 
 /// The directories that a version ships and that are shared, each with the shared one.
@@ -267,61 +326,11 @@ pub(super) fn require(volume: &Volume, old: &ExistingLabel) -> Result<()> {
 }
 
 /// Chooses again what the merge that is repeated has chosen.
-fn repeat(options: &mut Options, before: &Record, state: NewVersion) {
+fn repeat(options: &mut Options, before: &Record, state: NewVersion<'_>) {
     options.earlier_take.clone_from(&before.choices.take);
     options.hostname_from_new |= before.choices.hostname_from_new;
     // A person who merges again may want other rules.
-    options.original_rules |= before.choices.original_rules && state == NewVersion::Unedited;
-}
-
-/// The three fstabs with the volume's own lines, so that these lines do not count as changes. The lines of package databases follow the new
-/// version alone, whatever the old one had.
-///
-/// The fstab of an old version that was deployed (`is_whole`) had the other lines, so one that is missing was removed by somebody.
-fn completed_fstabs(
-    volume: &Volume,
-    versions: [&Dir; 3],
-    new_run: &Dir,
-    is_whole: bool,
-) -> Result<Option<[Option<Vec<u8>>; 3]>> {
-    let [old_orig, old_run, new_orig] = versions;
-    let new_lines = state::fstab_lines(volume, new_orig, Some(new_run))?;
-    if new_lines.is_empty() {
-        return Ok(None);
-    }
-    let old_lines = state::fstab_lines(volume, old_orig, None)?;
-    let is_database = |line: &Line| line.kept_database().is_some();
-    let others = state::disk_mounts(volume)?;
-    let is_shared = |target: &Path| SHARED.iter().any(|name| target == Path::new("/").join(name));
-    let had = |target: &Path| target == Path::new("/") || is_shared(target) || others.mounts(target);
-    let mut user_lines = old_lines.clone();
-    user_lines.retain(|line| !is_whole || !line.target.as_deref().is_some_and(had));
-    let old = |version, lines: &[Line]| -> Result<Fstab> {
-        Ok(fstab_of(version)?.without(is_database).completed(lines))
-    };
-    let (built, user) = (old(old_orig, &old_lines)?, old(old_run, &user_lines)?);
-    // Where the user has mounted something else, the line counts as an old one, so that the user's line is the only change.
-    let mut databases = new_lines.clone();
-    databases
-        .retain(|line| is_database(line) && line.target.as_deref().is_some_and(|place| user.mounts(place)));
-    let built = built.completed(&databases);
-    let new = fstab_of(new_orig)?.completed(&new_lines);
-    Ok(Some([built, user, new].map(|fstab| Some(fstab.render()))))
-}
-
-/// The fstab of a version as its deployment leaves it, if that merges nothing; `None` if that adds nothing.
-fn deployed_fstab(volume: &Volume, orig: &Dir, run: &Dir) -> Result<Option<Vec<u8>>> {
-    let lines = state::fstab_lines(volume, orig, Some(run))?;
-    Ok(if lines.is_empty() { None } else { Some(fstab_of(orig)?.completed(&lines).render()) })
-}
-
-/// The fstab in a version's tree. If it is no file, the result is empty.
-fn fstab_of(version: &Dir) -> Result<Fstab> {
-    let own = match version.dir_if_exists("etc")? {
-        Some(etc) if etc.is_file("fstab")? => etc.read("fstab", MOST_TEXT)?,
-        _ => Vec::new(),
-    };
-    Ok(Fstab::parse(&own))
+    options.original_rules |= before.choices.original_rules && matches!(state, NewVersion::Unedited);
 }
 
 fn without_orig(old: &ExistingLabel) -> Error {
@@ -329,6 +338,11 @@ fn without_orig(old: &ExistingLabel) -> Error {
         "version {old} has no {ORIG}, so nobody can tell what was changed in its /etc; \
          restore it, or make another version the default first"
     ))
+}
+
+/// The steps of a merge.
+pub fn steps(merged: Option<&Merged>) -> &[Step] {
+    merged.and_then(|merged| merged.outcome.as_ref()).map_or(&[], |outcome| &outcome.steps)
 }
 
 /// The unresolved conflicts of a merge, as paths below `/etc`.

@@ -53,12 +53,38 @@ pub fn of_run(
     let mut left_out = Vec::new();
     snapshot::inner(&run, &frozen.dir, &inner, &mut |inner| leave_out(inner, &mut left_out))?;
     btrfs::set_access(&frozen.dir, Access::ReadOnly)?;
+    name_left_out(label, &left_out, observer);
+    Ok(frozen)
+}
+
+/// The `run` of a version as it is, to look at. Names the snapshots in its `/etc`, which count as empty.
+pub fn of_run_as_it_is(label: &ExistingLabel, version: &Dir, observer: &dyn Observer) -> Result<Frozen> {
+    let run = version.dir(RUN)?;
+    let mut left_out = Vec::new();
+    if btrfs::is_subvolume(&run)? {
+        let nested = btrfs::nested(&run)?.into_iter().filter(|path| path.starts_with(ETC));
+        let mut inner = nested.map(|path| Ok((run.dir(&path)?, path))).collect::<Result<Vec<_>>>()?;
+        while let Some((dir, path)) = inner.pop() {
+            if path != Path::new(ETC) && is_snapshot(&dir)? {
+                left_out.push(dir.shown(""));
+                continue;
+            }
+            for nested in btrfs::nested(&dir)? {
+                inner.push((dir.dir(&nested)?, path.join(nested)));
+            }
+        }
+    }
+    left_out.sort();
+    name_left_out(label, &left_out, observer);
+    Ok(Frozen { dir: run, place: None })
+}
+
+fn name_left_out(label: &ExistingLabel, left_out: &[PathBuf], observer: &dyn Observer) {
     if let Some((first, others)) = left_out.split_first() {
         let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
         observer
             .warn(format!("{}{more}: a snapshot is no configuration, and stays in {label}", first.display()));
     }
-    Ok(frozen)
 }
 
 /// Leaves a snapshot that somebody keeps as an empty directory. Returns whether it is one.

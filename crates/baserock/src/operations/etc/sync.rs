@@ -12,6 +12,7 @@ use crate::fstab::Fstab;
 use crate::label::ExistingLabel;
 use crate::layout::{ETC_BEFORE_SYNC, ORIG, RUN};
 use crate::operations::{full, state, sweep};
+use crate::rootfs::databases;
 use crate::rootfs::etc::merge::{Durability, Place, put_in_place, read_etc, replace_copy};
 use crate::rootfs::etc::reown::Reown;
 use crate::rootfs::etc::staged::Staged;
@@ -103,8 +104,8 @@ fn copy(volume: &Volume, source: &Source<'_>, label: &ExistingLabel) -> Result<(
 
 /// Replaces the lines that only the canonical version needs, because of its tree, by those that the other version needs.
 fn adapt_fstab(volume: &Volume, etc: &mut Tree, source: &Source<'_>, other: (&Dir, &Dir)) -> Result<()> {
-    let canonical = state::fstab_lines(volume, source.orig, Some(source.run))?;
-    let wanted = state::fstab_lines(volume, other.0, Some(other.1))?;
+    let canonical = state::fstab_lines(volume, source.orig, &databases::kept(source.orig, source.run)?)?;
+    let wanted = state::fstab_lines(volume, other.0, &databases::kept(other.0, other.1)?)?;
     let path = EtcPath::from("fstab");
     let Some(node) = etc.get(&path).cloned() else { return Ok(()) };
     let Kind::File(content) = &node.kind else { return Ok(()) };

@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use system::atomic;
+use system::btrfs::{self, Access};
 use system::copy::Copier;
 use system::dir::Dir;
 use system::error::{OrCannot, Result};
@@ -55,8 +56,17 @@ enum Part {
 impl Addition {
     /// Compares `shipped` with the shared directory. A missing path that the old version, at `before`, shipped too was deleted by somebody
     /// and stays deleted.
-    pub fn find(target: &Dir, shipped: &Dir, before: Option<&Dir>, excepted: &Excepted) -> Result<Self> {
-        let mut finder = Finder { target, before, excepted, made: Vec::new(), found: Addition::default() };
+    ///
+    /// `is_writable` is false where the whole volume is mounted read-only, to look at it. Then only flags and read-only subvolumes fix anything.
+    pub fn find(
+        target: &Dir,
+        shipped: &Dir,
+        before: Option<&Dir>,
+        excepted: &Excepted,
+        is_writable: bool,
+    ) -> Result<Self> {
+        let (made, found) = (Vec::new(), Addition::default());
+        let mut finder = Finder { target, before, excepted, is_writable, made, found };
         let mut walk = Walk::new(shipped.duplicate()?)?;
         while let Some(visit) = walk.next()? {
             signal::check()?;
@@ -175,6 +185,7 @@ struct Finder<'a> {
     target: &'a Dir,
     before: Option<&'a Dir>,
     excepted: &'a Excepted,
+    is_writable: bool,
     /// The missing directories of which others are made inside, with the top that each is in.
     made: Vec<(PathBuf, PathBuf)>,
     found: Addition,
@@ -246,7 +257,12 @@ impl Finder<'_> {
             }
             top = (up, next);
         }
-        let is_fixed = flags::is_fixed(&dir)? || flags::is_fixed(&top.1)?;
+        let is_fixed = if self.is_writable {
+            flags::is_fixed(&dir)? || flags::is_fixed(&top.1)?
+        } else {
+            let is_snapshot = btrfs::is_subvolume(&top.1)? && btrfs::access(&top.1)? == Access::ReadOnly;
+            is_snapshot || flags::is_fixed_by_flag(&dir)? || flags::is_fixed_by_flag(&top.1)?
+        };
         Ok((!is_fixed).then(|| top.0.to_owned()))
     }
 

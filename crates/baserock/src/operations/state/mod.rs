@@ -9,6 +9,7 @@ use system::btrfs;
 use system::copy::Copier;
 use system::dir::{Dir, MOST_TEXT};
 use system::error::Result;
+use system::flags;
 use system::inode::{Inode, is_link, times};
 use system::observer::Observer;
 use system::owners::IdMoves;
@@ -37,8 +38,8 @@ pub fn shared_by(fstab: &Fstab, tree: &Dir) -> Result<Vec<Shared>> {
 }
 
 /// The lines that the fstab of a version of this tree needs on this volume, in a fixed order. Those of the disk's other partitions and
-/// of the package databases that are kept in `run` are last.
-pub fn fstab_lines(volume: &Volume, tree: &Dir, run: Option<&Dir>) -> Result<Vec<Line>> {
+/// of the package databases that it keeps for itself are last.
+pub fn fstab_lines(volume: &Volume, tree: &Dir, kept: &[&Database]) -> Result<Vec<Line>> {
     let Some(uuid) = volume.uuid() else { return Ok(Vec::new()) };
     let shared = shared_of(tree)?;
     let shared = shared.iter().map(|shared| Line::shared(uuid, shared.name, &shared.place));
@@ -46,8 +47,13 @@ pub fn fstab_lines(volume: &Volume, tree: &Dir, run: Option<&Dir>) -> Result<Vec
     // A directory for which the disk has a partition is not shared by the volume.
     let shared = shared.filter(|line| line.target.as_deref().is_none_or(|place| !others.mounts(place)));
     let own = std::iter::once(Line::root(uuid)).chain(shared);
-    let kept = run.map(|run| databases::kept(tree, run)).transpose()?.unwrap_or_default();
     Ok(own.chain(others.lines().iter().cloned()).chain(kept.iter().map(|kept| kept.line())).collect())
+}
+
+/// The package databases that a new version of this tree is going to keep for itself. Without the UUID of the volume nothing is mounted, so they
+/// stay where they are.
+pub fn databases_to_keep(volume: &Volume, orig: &Dir, fstab: &Fstab) -> Result<Vec<&'static Database>> {
+    volume.uuid().map_or_else(|| Ok(Vec::new()), |_| databases::to_keep(orig, fstab))
 }
 
 /// The mounts of the disk's other partitions, as they were noted when the disk was made.
@@ -70,39 +76,83 @@ pub struct Shipped<'a> {
     pub moves: &'a IdMoves,
 }
 
-/// Adds everything to the shared state that the new version ships and the state lacks: whole subvolumes, and paths in existing ones. A
-/// missing path that the old version shipped too is left out, because somebody has deleted it. Nothing that exists is changed.
-///
-/// Each addition registers how it is taken back.
-pub fn add_missing<'v>(
-    volume: &'v Volume,
-    shipped: &Shipped<'_>,
-    undo: &mut Undo<'v>,
-    observer: &dyn Observer,
-) -> Result<()> {
-    let state = volume.top().ensure_dir(STATE, 0o755)?;
+/// What the new version ships and the shared state lacks.
+pub struct Missing<'a> {
+    shipped: &'a Shipped<'a>,
+    parts: Vec<Part<'a>>,
+}
+
+/// What one shared directory lacks.
+enum Part<'a> {
+    /// All of it.
+    Whole { name: &'static str, new: Option<Dir>, covered: Vec<PathBuf> },
+    /// Paths in it.
+    Paths { name: &'static str, place: &'a Path, new: Dir, addition: Addition },
+}
+
+/// Finds everything that the new version ships and the shared state lacks: whole subvolumes, and paths in existing ones. A missing path that
+/// the old version shipped too is left out, because somebody has deleted it. Changes nothing.
+pub fn missing<'a>(volume: &Volume, shipped: &'a Shipped<'a>) -> Result<Missing<'a>> {
+    let state = volume.top().dir_if_exists(STATE)?;
     let before = shipped.old.map(shared_of).transpose()?.unwrap_or_default();
+    let is_writable = !flags::is_fixed(volume.top())?;
+    let mut parts = Vec::new();
     for Shared { name, place } in shipped.shared {
         let name = *name;
         let new = shipped.new.dir_if_exists(place)?;
         let excepted = Excepted::of(shipped, place);
-        if !state.has(name)? {
-            match &new {
-                None => btrfs::create(&state, name)?,
-                Some(new) => fill(&state, name, new, &excepted.covered, shipped.moves)?,
-            }
-            undo.push(format!("remove {}", state.shown(name).display()), move || {
-                btrfs::delete(&volume.top().dir(STATE)?, name).map(drop)
-            });
-        } else if let Some(new) = &new {
+        let target = state.as_ref().map(|state| state.dir_if_exists(name)).transpose()?.flatten();
+        let Some(target) = target else {
+            parts.push(Part::Whole { name, new, covered: excepted.covered });
+            continue;
+        };
+        if let Some(new) = new {
             let old = before.iter().find(|old| old.name == name);
             let old = shipped.old.zip(old).map(|(tree, old)| tree.dir_if_exists(&old.place)).transpose()?;
-            let addition = Addition::find(&state.dir(name)?, new, old.flatten().as_ref(), &excepted)?;
-            addition.make(volume, name, new, shipped.moves, undo)?;
-            addition.report(place, observer);
+            let addition = Addition::find(&target, &new, old.flatten().as_ref(), &excepted, is_writable)?;
+            parts.push(Part::Paths { name, place, new, addition });
         }
     }
-    name_hidden(&state, shipped, observer)
+    Ok(Missing { shipped, parts })
+}
+
+impl Missing<'_> {
+    /// Adds it to the shared state. Nothing that exists is changed.
+    ///
+    /// Each addition registers how it is taken back.
+    pub fn add<'v>(&self, volume: &'v Volume, undo: &mut Undo<'v>, observer: &dyn Observer) -> Result<()> {
+        let state = volume.top().ensure_dir(STATE, 0o755)?;
+        let moves = self.shipped.moves;
+        for part in &self.parts {
+            match part {
+                Part::Whole { name, new, covered } => {
+                    match new {
+                        None => btrfs::create(&state, name)?,
+                        Some(new) => fill(&state, name, new, covered, moves)?,
+                    }
+                    let name = *name;
+                    undo.push(format!("remove {}", state.shown(name).display()), move || {
+                        btrfs::delete(&volume.top().dir(STATE)?, name).map(drop)
+                    });
+                }
+                Part::Paths { name, new, addition, .. } => addition.make(volume, name, new, moves, undo)?,
+            }
+        }
+        self.report(volume, observer)
+    }
+
+    /// Names what stays as it is in the shared state, and what the new version does not see of it.
+    pub fn report(&self, volume: &Volume, observer: &dyn Observer) -> Result<()> {
+        for part in &self.parts {
+            if let Part::Paths { place, addition, .. } = part {
+                addition.report(place, observer);
+            }
+        }
+        match volume.top().dir_if_exists(STATE)? {
+            Some(state) => name_hidden(&state, self.shipped, observer),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The paths in a shared directory that additions leave alone. They are relative to it.

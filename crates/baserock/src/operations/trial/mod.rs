@@ -195,7 +195,7 @@ fn keep(volume: &Volume, trial: &Trial, took: Option<Duration>, observer: &dyn O
     let label = &trial.label;
     let survey = repair::repair(volume, &volume.survey()?, observer)?;
     for old in survey.default.iter().filter(|old| *old != label) {
-        etc::name_missing(volume, old, label, observer)?;
+        etc::name_missing(volume, old, label.into(), observer)?;
     }
     if volume.boot().kind() != Kind::Volume {
         btrfs::commit(volume.top())?;

@@ -20,18 +20,14 @@ use crate::volume::{Survey, Volume};
 /// running.
 pub fn call_off(volume: &Volume, next: Option<&ExistingLabel>, observer: &dyn Observer) -> Result<()> {
     let trial = volume.trial()?;
-    let one_shot = volume.one_shot()?;
+    let is_told = name_once(volume, next, observer)?;
     if let Some((trial, State::Armed | State::NotTried)) = &trial {
         // What is not booted any more did not come back.
         record(volume, &Trial { armed: false, ..trial.clone() })?;
         btrfs::commit(volume.top())?;
     }
-    if let Some(once) = one_shot.told() {
+    if is_told {
         one_shot::clear(volume)?;
-        let label = once.split(' ').next().unwrap_or_default();
-        if next.is_none_or(|next| next.as_str() != label) {
-            observer.note(format!("{label}, which was to be booted once, is not any more"));
-        }
     }
     match (trial, next) {
         (Some((trial, State::Running)), Some(next)) if trial.label != *next => {
@@ -42,6 +38,24 @@ pub fn call_off(volume: &Volume, next: Option<&ExistingLabel>, observer: &dyn Ob
         (Some((_, State::Running)) | None, _) => Ok(()),
         (Some(_), _) => forget(volume),
     }
+}
+
+/// Looks what [`call_off`] would find, and names it. Changes nothing.
+pub fn look(volume: &Volume, next: Option<&ExistingLabel>, observer: &dyn Observer) -> Result<()> {
+    volume.trial()?;
+    name_once(volume, next, observer).map(drop)
+}
+
+/// Names the version that the boot loader was to boot once and, because of the choice of `next`, does not boot. Returns whether the boot loader
+/// was told of any.
+fn name_once(volume: &Volume, next: Option<&ExistingLabel>, observer: &dyn Observer) -> Result<bool> {
+    let one_shot = volume.one_shot()?;
+    let Some(once) = one_shot.told() else { return Ok(false) };
+    let label = once.split(' ').next().unwrap_or_default();
+    if next.is_none_or(|next| next.as_str() != label) {
+        observer.note(format!("{label}, which was to be booted once, is not any more"));
+    }
+    Ok(true)
 }
 
 /// Ends the record of a trial that has ended: how it went is kept beside the version. Every operation begins with this.
@@ -60,7 +74,7 @@ pub fn settle(volume: &Volume, survey: &Survey, observer: &dyn Observer) -> Resu
             observer.warn(format!("{} came back from its trial: {}", trial.label, trial.reason()));
             if let Some(default) = survey.default.as_ref().filter(|default| survey.complete.contains(default))
             {
-                etc::name_missing(volume, &trial.label, default, observer)?;
+                etc::name_missing(volume, &trial.label, default.into(), observer)?;
             }
             came_back(volume, &trial)
         }

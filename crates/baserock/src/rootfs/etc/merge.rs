@@ -83,6 +83,8 @@ pub struct Outcome {
     pub record: Record,
     /// The number of inodes of the new version outside `etc` that got another owner.
     pub reowned: u64,
+    /// The result, if it was a dry run.
+    pub planned: Option<Tree>,
 }
 
 /// The name in `systems/NEW` under which an edited `etc` is kept when it is merged again.
@@ -109,7 +111,7 @@ pub fn merge(inputs: &Inputs<'_>, request: &Request, observer: &dyn Observer) ->
         ..plan.record(inputs.old)
     };
     if request.dry_run {
-        return Ok(Outcome { steps: plan.steps, record, reowned: 0 });
+        return Ok(Outcome { steps: plan.steps, record, reowned: 0, planned: Some(plan.result) });
     }
     // What is being deployed is nobody's yet.
     if inputs.new_record.is_some() || !request.is_unedited {
@@ -133,7 +135,7 @@ pub fn merge(inputs: &Inputs<'_>, request: &Request, observer: &dyn Observer) ->
     let reown = Reown { moves: &plan.moves, earlier, owned: request.owned.as_deref(), is_shared: false };
     let reowned = put_in_place(&staged, reown, place, &record)?;
     report(&plan.steps, observer);
-    Ok(Outcome { steps: plan.steps, record, reowned })
+    Ok(Outcome { steps: plan.steps, record, reowned, planned: None })
 }
 
 /// Reads the `etc` in a tree. If there is none, the result is empty.

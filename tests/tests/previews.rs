@@ -1,0 +1,194 @@
+//! Dry runs tell what would be done, refuse what the work would refuse, and change nothing.
+//!
+//! Pace: seconds
+
+use std::fs;
+
+use baserock_tests::image::Image;
+use baserock_tests::programs::{Done, command, run};
+use baserock_tests::version::{config_sync, factory_image, manage, put_tree};
+
+/// The command's dry run. The disk has the same bytes before and after it.
+#[track_caller]
+fn look(image: &Image, arguments: &[&str]) -> Done {
+    let before = fs::read(image.path()).unwrap();
+    let steps = image.place().join("steps");
+    let mut command = command("system-version-manager");
+    command.arg("--volume").arg(image.path()).args(arguments).arg("--dry-run").env("BASEROCK_STEPS", &steps);
+    let done = run(&mut command);
+    let steps = fs::read_to_string(&steps).unwrap_or_default();
+    let is_opening = |step: &str| step.contains(" attach ") || step.contains(" mount /dev/loop");
+    assert!(steps.lines().all(is_opening), "{arguments:?} has changed something: {steps}");
+    assert!(fs::read(image.path()).unwrap() == before, "{arguments:?} has changed the disk");
+    done
+}
+
+/// The lines of standard error that are findings.
+fn findings(done: &Done) -> Vec<String> {
+    let is_finding = |line: &&str| line.starts_with("warning: ") || line.starts_with("note: ");
+    done.stderr.lines().filter(is_finding).map(str::to_owned).collect()
+}
+
+/// A volume with factory, the default, which somebody has edited, and the tree of devel.
+fn edited() -> Image {
+    let image = factory_image(512);
+    put_tree(&image, "devel", |orig| {
+        fs::write(orig.join("etc/os-release"), "the vendor's\n").unwrap();
+        fs::write(orig.join("etc/new.conf"), "new\n").unwrap();
+        fs::create_dir_all(orig.join("var/lib/thing-2")).unwrap();
+        fs::write(orig.join("var/lib/thing-2/state"), "2\n").unwrap();
+        fs::create_dir_all(orig.join("var/lib/dpkg")).unwrap();
+        fs::write(orig.join("var/lib/dpkg/status"), "").unwrap();
+    });
+    let mounted = image.mount("subvolid=5");
+    let run = mounted.path().join("systems/factory/run");
+    for (path, text) in [("etc/os-release", "ID=mine\n"), ("etc/own.conf", "mine\n"), ("bin/mine", "mine\n")]
+    {
+        fs::write(run.join(path), text).unwrap();
+    }
+    drop(mounted);
+    image
+}
+
+#[test]
+fn a_deployment_does_what_its_dry_run_has_said() {
+    let image = edited();
+    let said = look(&image, &["deploy", "/systems/devel/orig"]).succeeded();
+    assert!(said.stdout.contains("conflict os-release (your change is in os-release.rej"), "{}", said.stdout);
+    assert!(said.stdout.contains("keep own.conf\n"), "{}", said.stdout);
+    for part in ["/bin/mine", "note: the files that devel boots with take ", " MiB are free"] {
+        assert!(said.stderr.contains(part), "{part} is not in {}", said.stderr);
+    }
+    assert!(!said.stderr.contains("is not added"), "{}", said.stderr);
+    assert_eq!(look(&image, &["deploy", "/systems/devel/orig"]).ok(), said.stdout, "it says it again");
+
+    let done = manage(&image, &["deploy", "/systems/devel/orig"]).succeeded();
+    for finding in findings(&done) {
+        let step = finding.strip_prefix("warning: ").unwrap_or(&finding);
+        let was_said = said.stderr.contains(&finding) || said.stdout.lines().any(|line| line == step);
+        assert!(was_said, "{finding} is not in {} {}", said.stdout, said.stderr);
+    }
+    let again = config_sync(&image, &["merge", "factory", "devel", "--again", "--dry-run"]).ok();
+    assert_eq!(again, said.stdout);
+}
+
+#[test]
+fn edits_that_nobody_thinks_of_are_named_before() {
+    let image = edited();
+    manage(&image, &["deploy", "/systems/devel/orig"]).ok();
+    let mounted = image.mount("subvolid=5");
+    fs::write(mounted.path().join("systems/devel/run/etc/forgotten"), "mine\n").unwrap();
+    drop(mounted);
+    put_tree(&image, "next", |_| {});
+    let said = look(&image, &["deploy", "/systems/next/orig"]).succeeded();
+    let warning = "warning: edits in /etc of devel are not in next: forgotten";
+    assert!(said.stderr.contains(warning), "{}", said.stderr);
+    let done = manage(&image, &["deploy", "/systems/next/orig"]).succeeded();
+    assert!(done.stderr.contains(warning), "{}", done.stderr);
+}
+
+#[test]
+fn old_versions_that_would_go_are_named() {
+    let image = factory_image(512);
+    for label in ["one", "two"] {
+        put_tree(&image, label, |_| {});
+        manage(&image, &["deploy", &format!("/systems/{label}/orig")]).ok();
+    }
+    put_tree(&image, "three", |_| {});
+    let mut deploy = command("system-version-manager");
+    deploy.arg("--volume").arg(image.path()).args(["deploy", "/systems/three/orig", "--dry-run"]);
+    let said = run(deploy.env("KEEP_VERSIONS", "1")).succeeded();
+    assert!(said.stderr.contains("note: one would be removed first"), "{}", said.stderr);
+    assert!(!said.stderr.contains("two would"), "{}", said.stderr);
+    assert_eq!(manage(&image, &["list", "-q"]).ok(), "factory\none\ntwo\n");
+}
+
+#[test]
+fn the_choice_of_a_default_merges_what_its_dry_run_has_said() {
+    let image = edited();
+    manage(&image, &["deploy", "/systems/devel/orig"]).ok();
+    assert_eq!(look(&image, &["set-default", "devel"]).ok(), "", "nothing has changed since");
+    let mounted = image.mount("subvolid=5");
+    fs::write(mounted.path().join("systems/factory/run/etc/late"), "mine\n").unwrap();
+    drop(mounted);
+    let said = look(&image, &["set-default", "devel"]).succeeded();
+    assert!(said.stdout.contains("keep late\n"), "{}", said.stdout);
+    assert!(said.stderr.contains("/etc of factory has changed since devel was deployed"), "{}", said.stderr);
+    assert!(!said.stderr.contains("edits in /etc of factory are not in devel"), "{}", said.stderr);
+    let done = manage(&image, &["set-default", "devel"]).succeeded();
+    for finding in findings(&done) {
+        let step = finding.strip_prefix("warning: ").unwrap_or(&finding);
+        assert!(said.stderr.contains(&finding) || said.stdout.lines().any(|line| line == step), "{finding}");
+    }
+    assert_eq!(manage(&image, &["get-default"]).ok(), "devel\n");
+
+    // The way back merges nothing, and names what stays behind.
+    let mounted = image.mount("subvolid=5");
+    fs::write(mounted.path().join("systems/devel/run/etc/behind"), "mine\n").unwrap();
+    drop(mounted);
+    let said = look(&image, &["set-default", "factory"]).succeeded();
+    assert!(said.stderr.contains("edits in /etc of devel are not in factory: behind"), "{}", said.stderr);
+    let done = manage(&image, &["set-default", "factory"]).succeeded();
+    assert_eq!(findings(&done), findings(&said));
+}
+
+#[test]
+fn a_removal_frees_what_its_dry_run_has_said() {
+    let image = factory_image(512);
+    put_tree(&image, "devel", |orig| {
+        let mut large = fs::File::create(orig.join("large")).unwrap();
+        let mut random = fs::File::open("/dev/urandom").unwrap();
+        std::io::copy(&mut std::io::Read::take(&mut random, 20 << 20), &mut large).unwrap();
+    });
+    manage(&image, &["deploy", "/systems/devel/orig"]).ok();
+    let mounted = image.mount("subvolid=5");
+    fs::write(mounted.path().join("systems/devel/run/etc/mine"), "mine\n").unwrap();
+    drop(mounted);
+    let said = look(&image, &["remove", "devel"]).succeeded();
+    assert_eq!(said.stdout, "devel\n");
+    let free = said.stderr.lines().find(|line| line.ends_with(" of devel would become free")).unwrap();
+    let free: u32 = free.trim_start_matches("note: ").split(' ').next().unwrap().parse().unwrap();
+    assert!((20..24).contains(&free), "{}", said.stderr);
+    assert!(said.stderr.contains("edits in /etc of devel are in no other version: mine"), "{}", said.stderr);
+    let done = manage(&image, &["remove", "devel"]).succeeded();
+    assert!(done.stderr.contains("edits in /etc of devel are in no other version: mine"), "{}", done.stderr);
+}
+
+#[test]
+fn a_dry_run_is_refused_as_the_work_is() {
+    let image = edited();
+    put_tree(&image, "kernelless", |orig| fs::remove_file(orig.join("boot/vmlinuz")).unwrap());
+    put_tree(&image, "linked", |orig| {
+        fs::remove_dir_all(orig.join("etc")).unwrap();
+        std::os::unix::fs::symlink("usr", orig.join("etc")).unwrap();
+    });
+    manage(&image, &["copy", "factory", "second"]).ok();
+    manage(&image, &["pin", "second"]).ok();
+    let mounted = image.mount("subvolid=5");
+    fs::create_dir_all(mounted.path().join("systems/plain/orig")).unwrap();
+    // A path that has no rule: the folder with a file of the user's is a file of the new version's.
+    fs::create_dir(mounted.path().join("systems/factory/run/etc/odd")).unwrap();
+    fs::write(mounted.path().join("systems/factory/run/etc/odd/file"), "mine\n").unwrap();
+    fs::write(mounted.path().join("systems/devel/orig/etc/odd"), "the vendor's\n").unwrap();
+    drop(mounted);
+    for arguments in [
+        &["deploy", "/systems/nowhere/orig"][..],
+        &["deploy", "/systems/factory/orig"],
+        &["deploy", "/systems/plain/orig"],
+        &["deploy", "/systems/kernelless/orig"],
+        &["deploy", "/systems/linked/orig"],
+        &["deploy", "/systems/devel/orig"],
+        &["deploy", "/systems/devel"],
+        &["set-default", "nowhere"],
+        &["set-default", "devel"],
+        &["remove", "nowhere"],
+        &["remove", "factory"],
+        &["remove", "second"],
+    ] {
+        let said = look(&image, arguments);
+        let line = said.refused(&[]);
+        assert_eq!(manage(&image, arguments).refused(&[]), line, "{arguments:?}");
+    }
+    let taken = look(&image, &["deploy", "/systems/devel/orig", "--take", "odd=user"]).succeeded();
+    assert!(taken.stdout.contains("take odd"), "{}", taken.stdout);
+}
