@@ -187,7 +187,7 @@ fn the_default_is_removed_last_or_by_force() {
     assert_eq!(place.names(), ["two"]);
     place.enter(["--", "true"]);
     place.manage(["set-default", "two"]).ok();
-    place.manage(["rm", "two"]).ok();
+    place.manage(["remove", "two"]).ok();
     assert!(place.names().is_empty());
 }
 

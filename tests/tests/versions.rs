@@ -57,7 +57,7 @@ fn a_version_is_deployed_chosen_rolled_back_and_removed() {
         assert!(names.iter().all(|name| !name.as_encoded_bytes().starts_with(b".")), "debris: {names:?}");
     }
     manage(&image, &["set-default", "factory"]).ok();
-    manage(&image, &["remove", "devel"]).ok();
+    manage(&image, &["rm", "devel"]).ok();
     assert_eq!(manage(&image, &["list"]).ok(), "factory (default)\n");
     assert!(!menu(&image).contains("devel"));
 }

@@ -44,6 +44,7 @@ enum Command {
         label: Label,
     },
     /// Remove a chroot, unless a process is inside
+    #[command(visible_alias = "remove")]
     Rm {
         /// An existing chroot
         #[arg(add = completion::offering(chroots))]

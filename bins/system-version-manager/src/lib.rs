@@ -55,6 +55,7 @@ enum Command {
     Diff(diff::ShowDiff),
     Conflicts(conflicts::ShowConflicts),
     Deploy(deploy::Deploy),
+    #[command(visible_alias = "rm")]
     Remove(remove::Remove),
     Rename(label::Rename),
     Copy(label::Copy),
