@@ -31,6 +31,9 @@ pub struct Deploy {
     /// Settle a path of /etc that cannot be merged: take the user's file, or the new version's
     #[arg(long, value_name = "PATH=user|new")]
     take: Vec<Take>,
+    /// Refuse it, before anything is changed, if the merge of /etc has conflicts
+    #[arg(long)]
+    refuse_conflicts: bool,
     /// Print what would be done to /etc, one line for each path, and change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -69,6 +72,12 @@ impl Deploy {
         merge.options.take.extend(self.take.iter().cloned());
         let parameters = Parameters::from_environment(&environment)?;
         let keep = environment.count("KEEP_VERSIONS", "versions")?;
-        Ok(operations::Deploy { label, parameters, etc: Some(merge), keep })
+        Ok(operations::Deploy {
+            label,
+            parameters,
+            etc: Some(merge),
+            keep,
+            refuse_conflicts: self.refuse_conflicts,
+        })
     }
 }

@@ -50,6 +50,9 @@ pub fn remedies(error: &Error) -> Option<String> {
             "choose another one first (btrfs subvolume set-default 5 PATH chooses the top level)".to_owned()
         }
         Refusal::Unmergeable { paths, .. } => remedy::take(paths),
+        Refusal::Conflicts { paths, .. } => {
+            format!("{}, or leave out --refuse-conflicts", remedy::take(paths))
+        }
         Refusal::EtcOfBothEdited { old, new, .. } => merge_again(old, new),
         refusal => return volume::remedy(refusal).or_else(|| remedy::boot(refusal)),
     })

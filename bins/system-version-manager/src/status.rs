@@ -8,10 +8,7 @@ use baserock::etc::left::named;
 use baserock::json;
 use baserock::operations::status::{self, Status};
 use baserock::volume::Volume;
-use baserock_terminal::{print, table};
-
-/// The exit code if somebody should look at something.
-const ATTENTION: u8 = 3;
+use baserock_terminal::{attention, print, table};
 
 /// Show what runs, what boots next, what is pending, and what somebody should look at
 ///
@@ -39,7 +36,7 @@ impl ShowStatus {
         } else {
             print(&table(None, &rows(&status)))?;
         }
-        Ok(if status.attention.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(ATTENTION) })
+        Ok(if status.attention.is_empty() { ExitCode::SUCCESS } else { attention() })
     }
 }
 

@@ -224,6 +224,14 @@ pub enum Refusal {
         /// The paths.
         paths: Vec<EtcPath>,
     },
+    /// The merge has conflicts, and somebody wants none.
+    #[error("/etc has conflicts in version {label}: {}", named(paths))]
+    Conflicts {
+        /// The new version.
+        label: ExistingLabel,
+        /// The paths.
+        paths: Vec<EtcPath>,
+    },
     /// A boot file is not at the given path.
     #[error("{file} {} does not exist or is no regular file", path.display())]
     NoBootFile {

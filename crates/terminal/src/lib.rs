@@ -60,6 +60,11 @@ pub fn main<T: Termination>(remedies: Remedies, run: impl FnOnce() -> Result<T>)
     }
 }
 
+/// The exit code of a program that has done its work, when somebody should look at something.
+pub fn attention() -> ExitCode {
+    ExitCode::from(3)
+}
+
 /// Writes results to standard output.
 pub fn print(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
@@ -94,10 +99,10 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 /// Runs an extension. Its arguments have fixed positions, and its parameters come from the environment. It shows lines on standard output.
 /// An expected failure is shown as `ERROR: …`, with exit code 1.
-pub fn extension<const N: usize>(
+pub fn extension<const N: usize, T: Termination>(
     names: [&str; N],
     remedies: Remedies,
-    run: impl FnOnce([PathBuf; N], &Environment, &Show) -> system::Result<()>,
+    run: impl FnOnce([PathBuf; N], &Environment, &Show) -> system::Result<T>,
 ) -> ExitCode {
     system::umask::set_aside();
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
@@ -118,7 +123,7 @@ pub fn extension<const N: usize>(
     log::start(file);
     let outcome = system::signal::catch().and_then(|()| run(arguments, &environment, &show));
     drop(show);
-    outcome.map_or_else(|error| failed(&error, remedies), |()| ExitCode::SUCCESS)
+    outcome.map_or_else(|error| failed(&error, remedies), Termination::report)
 }
 
 /// Answers the question for help or the version, which is the only argument; `None` if there is no such question.

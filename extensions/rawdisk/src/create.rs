@@ -76,7 +76,13 @@ pub fn create(
     let volume = open(target.path(), Purpose::Change)?;
     let label = Label::factory();
     let made = plan.fill(&volume, &label, observer)?;
-    let deploy = Deploy { label: label.clone(), parameters: plan.parameters.clone(), etc: None, keep: None };
+    let deploy = Deploy {
+        label: label.clone(),
+        parameters: plan.parameters.clone(),
+        etc: None,
+        keep: None,
+        refuse_conflicts: false,
+    };
     operations::deploy(&volume, &deploy, observer)?;
     // The manifest is stored only now, because it is bound to the tree as deploying has frozen it.
     let version = volume.version_dir(&label)?;

@@ -33,12 +33,26 @@ use disk::Disk;
 use loader::Loader;
 use options::Options;
 
+/// What the disk boots after a version was written to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// The new version.
+    Default,
+    /// What it booted before, because the new version has conflicts in `/etc`.
+    Held,
+}
+
 /// Writes the root filesystem `tree` to `location`, as the environment says.
-pub fn write(tree: &Path, location: &Path, environment: &Environment, observer: &dyn Observer) -> Result<()> {
+pub fn write(
+    tree: &Path,
+    location: &Path,
+    environment: &Environment,
+    observer: &dyn Observer,
+) -> Result<Written> {
     let options = Options::new(environment)?;
     match &options.upgrade {
         Some(label) => upgrade::upgrade(tree, location, label, &options, environment, observer),
-        None => create::create(tree, location, &options, environment, observer),
+        None => create::create(tree, location, &options, environment, observer).map(|()| Written::Default),
     }
 }
 

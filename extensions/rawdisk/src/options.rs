@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use baserock::extension::Environment;
 use baserock::label::Label;
+use baserock::operations::upgrade::OnConflicts;
 use system::error::{Error, Result};
 
 use crate::loader::Loader;
@@ -25,6 +26,8 @@ pub struct Options {
     pub force: bool,
     /// Whether an upgrade merges the default's `/etc` into the new version's.
     pub merge_etc: bool,
+    /// What is done if this merge has conflicts.
+    pub conflicts: OnConflicts,
     /// Whether a new disk keeps the machine id and the ssh host keys of the tree.
     pub keep_identity: bool,
     /// The time of everything that is made here, seconds since 1970. It lets the same input make the same disk.
@@ -50,6 +53,7 @@ impl Options {
             partition_file,
             force: environment.boolean("FORCE", false)?,
             merge_etc: environment.boolean("MERGE_ETC", false)?,
+            conflicts: OnConflicts::from_environment(environment)?,
             keep_identity: environment.boolean("KEEP_IDENTITY", false)?,
             epoch: epoch(environment)?,
         })
@@ -110,6 +114,7 @@ mod tests {
             ("PARTITION_FILE", "disk.yaml"),
             ("FORCE", "very"),
             ("MERGE_ETC", "a bit"),
+            ("CONFLICTS", "some"),
             ("KEEP_IDENTITY", "mostly"),
             ("SOURCE_DATE_EPOCH", "yesterday"),
         ] {

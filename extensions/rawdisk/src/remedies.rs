@@ -20,6 +20,9 @@ pub fn remedies(error: &Error) -> Option<String> {
             make_room(&manager(volume), removable, large)
         }
         Refusal::Unmergeable { paths, .. } => take_by_variable(paths),
+        Refusal::Conflicts { paths, .. } => {
+            format!("{}, or set CONFLICTS=default-stays", take_by_variable(paths))
+        }
         refusal => return boot(refusal),
     })
 }

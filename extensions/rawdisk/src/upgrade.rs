@@ -18,10 +18,11 @@ use system::error::Result;
 use system::lock::Patience;
 use system::observer::Observer;
 
+use crate::Written;
 use crate::options::Options;
 use crate::tree;
 
-/// Adds `tree` to the disk at `location` as version `label`, and makes it the default.
+/// Adds `tree` to the disk at `location` as version `label`, and makes it the default, unless it has conflicts that keep it from that.
 pub fn upgrade(
     tree: &Path,
     location: &Path,
@@ -29,7 +30,7 @@ pub fn upgrade(
     options: &Options,
     environment: &Environment,
     observer: &dyn Observer,
-) -> Result<()> {
+) -> Result<Written> {
     let tree = tree::open(tree)?;
     let mut volume = open(location, Purpose::Change)?;
     let parameters = Parameters::from_environment(environment)?;
@@ -41,10 +42,13 @@ pub fn upgrade(
         reserve: Reserve::OFFLINE,
         keep: environment.count("KEEP_VERSIONS", "versions")?,
         trial: None,
+        conflicts: options.conflicts,
     };
-    operations::upgrade(&mut volume, &upgrade, &mut LocalTree { tree: &tree, observer }, observer)?;
+    let done =
+        operations::upgrade(&mut volume, &upgrade, &mut LocalTree { tree: &tree, observer }, observer)?;
     observer.phase(format!("writing everything to {}", location.display()));
-    volume.close()
+    volume.close()?;
+    Ok(if done.held.is_empty() { Written::Default } else { Written::Held })
 }
 
 /// Fails if the version cannot be added to the disk. Changes nothing.

@@ -52,13 +52,22 @@ pub use remedies::remedies;
 
 use random::random;
 
+/// What the machine boots after a push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// The new version.
+    Default,
+    /// What it booted before, because the new version has conflicts in `/etc`.
+    Held,
+}
+
 /// Pushes the root filesystem `tree` to the machine at `location`, as the environment says.
 pub fn write(
     tree: &Path,
     location: &OsStr,
     environment: &Environment,
     observer: &dyn Observer,
-) -> Result<()> {
+) -> Result<Written> {
     let options = options::Options::new(location, environment)?;
     push::push(tree, &options, observer)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use baserock::duration;
 use baserock::extension::Environment;
 use baserock::label::Label;
+use baserock::operations::upgrade::OnConflicts;
 use system::error::{Error, Result};
 
 use crate::destination::Destination;
@@ -45,7 +46,7 @@ pub struct Trial {
 }
 
 /// The variables that a deployment on the target reads.
-const FORWARDED: [&str; 12] = [
+const FORWARDED: [&str; 13] = [
     "KERNEL_PATH",
     "INITRAMFS_PATH",
     "DTB_PATH",
@@ -58,6 +59,7 @@ const FORWARDED: [&str; 12] = [
     "VERSION_NOTE",
     "VERSION_REVISION",
     "KEEP_VERSIONS",
+    "CONFLICTS",
 ];
 
 impl Options {
@@ -79,6 +81,7 @@ impl Options {
                 deployment.insert(name.to_owned(), value.to_owned());
             }
         }
+        OnConflicts::from_environment(environment)?;
         let cache = path("XDG_CACHE_HOME").or_else(|| path("HOME").map(|home| home.join(".cache")));
         Ok(Options {
             destination: Destination::parse(location)?,

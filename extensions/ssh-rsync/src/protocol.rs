@@ -150,6 +150,9 @@ pub struct Finished {
     /// The boot, as the kernel names it.
     #[serde(default)]
     pub boot: String,
+    /// Whether the version has not become the default, because of its conflicts.
+    #[serde(default)]
+    pub held: bool,
 }
 
 impl Finished {
@@ -162,6 +165,7 @@ impl Finished {
             conflicts: Vec::new(),
             running: None,
             boot: String::new(),
+            held: false,
         }
     }
 }

@@ -12,6 +12,7 @@ use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 use system::observer::Observer;
 
+use crate::Written;
 use crate::answer::Answerer;
 use crate::bootstrap;
 use crate::cache::HashCache;
@@ -37,8 +38,8 @@ const WAITING: usize = 2;
 /// Most requests that wait to be answered; the agent sends only a few ahead.
 const REQUESTS: usize = 16;
 
-/// Pushes the tree.
-pub fn push(tree: &Path, options: &Options, observer: &dyn Observer) -> Result<()> {
+/// Pushes the tree. Returns what the machine does with it.
+pub fn push(tree: &Path, options: &Options, observer: &dyn Observer) -> Result<Written> {
     let begun = Instant::now();
     let agents = bootstrap::agents(options.agents.as_deref())?;
     let for_trial =
@@ -63,12 +64,14 @@ pub fn push(tree: &Path, options: &Options, observer: &dyn Observer) -> Result<(
         observer.phase(line);
     }
     match (&options.trial, for_trial) {
+        _ if finished.held => return Ok(Written::Held),
         (Some(trial), Some(agents)) => {
             drop(connection);
-            Following { options, trial, agents: &agents, observer }.until_it_ends(&finished.boot)
+            Following { options, trial, agents: &agents, observer }.until_it_ends(&finished.boot)?;
         }
-        _ => Ok(()),
+        _ => {}
     }
+    Ok(Written::Default)
 }
 
 /// Reads both trees while the connection is being made. Progress is shown only after that, because ssh may be asking for a password.

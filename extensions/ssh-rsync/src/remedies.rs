@@ -22,6 +22,9 @@ pub fn remedies(error: &Error) -> Option<String> {
             format!("on the target, {}", make_room("system-version-manager", removable, large))
         }
         Refusal::Unmergeable { paths, .. } => take_by_variable(paths),
+        Refusal::Conflicts { paths, .. } => {
+            format!("{}, or set CONFLICTS=default-stays", take_by_variable(paths))
+        }
         Refusal::NotBaserock { .. } => "make the target's disk with rawdisk.write first".to_owned(),
         Refusal::NoOneShot { .. } => "push it without TRIAL".to_owned(),
         Refusal::NoTrialUnit { .. } => {

@@ -17,6 +17,7 @@ pub fn summary(
 ) -> Vec<String> {
     let Options { label, destination, autostart, .. } = options;
     let state = match (options.trial.is_some(), *autostart) {
+        _ if finished.held => "stays with its default, because of conflicts in /etc",
         (true, _) => "reboots into it, on trial",
         (false, true) => "reboots into it",
         (false, false) => "boots it next",
@@ -40,7 +41,7 @@ pub fn summary(
             finished.conflicts.join(", ")
         ));
     }
-    if let Some(running) = finished.running.as_ref().filter(|_| options.trial.is_none()) {
+    if let Some(running) = finished.running.as_ref().filter(|_| options.trial.is_none() && !finished.held) {
         lines.push(format!("to roll back, run there: system-version-manager set-default {running}"));
     }
     lines

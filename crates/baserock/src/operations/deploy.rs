@@ -41,6 +41,8 @@ pub struct Deploy {
     pub etc: Option<EtcMerge>,
     /// If it is given, only so many of the newest versions stay, and those that must ([`prune()`]).
     pub keep: Option<usize>,
+    /// Whether a merge of `/etc` with conflicts is refused before anything is changed.
+    pub refuse_conflicts: bool,
 }
 
 /// The result of a deployment.
@@ -60,6 +62,9 @@ pub fn deploy(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Res
 
 fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result<Deployed> {
     let label = &options.label;
+    if options.refuse_conflicts {
+        preview::refuse_conflicts(volume, options)?;
+    }
     let survey = volume.survey()?;
     repair::require_nameable_default(&survey)?;
     let survey = repair::repair(volume, &survey, observer)?;

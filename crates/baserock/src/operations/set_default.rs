@@ -89,7 +89,7 @@ pub(super) fn merge_late(
     options: &SetDefault,
     observer: &dyn Observer,
 ) -> Result<MergedAgain> {
-    let old = survey.running.clone().or_else(|| survey.default.clone());
+    let old = survey.followed().cloned();
     let merged = match (&options.etc, &old) {
         (Some(how), Some(old)) if *old != options.label => {
             etc::merge_again(volume, survey, old, &options.label, how, observer)?

@@ -48,6 +48,11 @@ impl Survey {
         })
     }
 
+    /// The version that a new one follows, and from which its `/etc` is merged: the running one, else the default.
+    pub fn followed(&self) -> Option<&ExistingLabel> {
+        self.running.as_ref().or(self.default.as_ref())
+    }
+
     /// The survey with this version too, if it is complete now.
     pub fn with(&self, volume: &Volume, label: &ExistingLabel) -> Result<Self> {
         if let Some(missing) = version::missing(volume, label, &volume.version_dir(label)?)? {

@@ -7,8 +7,8 @@ use baserock::boot::Parameters;
 use baserock::extension::Environment;
 use baserock::json;
 use baserock::label::Label;
-use baserock::operations::etc::EtcMerge;
-use baserock::operations::upgrade::{self, Reserve};
+use baserock::operations::etc::{EtcMerge, conflicts};
+use baserock::operations::upgrade::{self, OnConflicts, Reserve};
 use baserock::operations::{self, Upgrade, Upgraded, trial};
 use delta::hash::Hash;
 use system::error::{Error, OrCannot, Result};
@@ -52,10 +52,12 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     let parameters = Parameters::from_environment(&environment)?;
     let keep = environment.count("KEEP_VERSIONS", "versions")?;
     let trial = trial.map(Duration::from_secs);
-    let upgrade = Upgrade { label, parameters, etc, reserve: Reserve::RUNNING, keep, trial };
+    let conflicts = OnConflicts::from_environment(&environment)?;
+    let upgrade = Upgrade { label, parameters, etc, reserve: Reserve::RUNNING, keep, trial, conflicts };
     let channel = Channel { sender, receiver: &mut receiver };
     let mut contents = Pushed { digest, channel };
     let done = operations::upgrade(&mut volume, &upgrade, &mut contents, &Forward(sender.clone()))?;
+    let autostart = autostart && done.held.is_empty();
     let running = volume.running().filter(|running| **running != *upgrade.label).map(ToString::to_string);
     if autostart && upgrade.trial.is_none() && trial::require_one_shot(&volume).is_ok() {
         let observer: &dyn Observer = &Forward(sender.clone());
@@ -71,9 +73,11 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
 }
 
 fn finished(done: Upgraded, running: Option<String>) -> Finished {
-    let conflicts = done.merged.and_then(|merged| merged.outcome).map(|outcome| outcome.record.conflicts);
-    let conflicts = conflicts.unwrap_or_default().into_iter().map(|conflict| conflict.path.to_string());
-    Finished { conflicts: conflicts.collect(), running, ..Finished::new(done.names) }
+    let held = !done.held.is_empty();
+    let merged = done.merged.iter().flat_map(conflicts).cloned().collect();
+    let paths: Vec<_> = if held { done.held } else { merged };
+    let conflicts = paths.iter().map(ToString::to_string).collect();
+    Finished { conflicts, running, held, ..Finished::new(done.names) }
 }
 
 fn hello(receiver: &mut Receiver) -> Result<Hello> {

@@ -131,7 +131,7 @@ fn find_files(orig: &Dir, parameters: &Parameters, has_menu: bool) -> Result<Opt
 pub fn plan(volume: &Volume, survey: &Survey, options: &Deploy, orig: &Dir) -> Result<Plan> {
     let label = &options.label;
     boot_files::refuse_case_clash(volume, label)?;
-    let old = survey.running.clone().or_else(|| survey.default.clone());
+    let old = survey.followed().cloned();
     let has_menu = survey.menu.is_some();
     let menu = survey.menu.clone().unwrap_or_default();
     let inherited = old.as_ref().map(|old| volume.boot_record(old, &menu)).transpose()?.flatten();

@@ -3,7 +3,7 @@
 use system::btrfs;
 use system::dir::{Dir, MOST_TEXT};
 use system::error::Result;
-use system::observer::Observer;
+use system::observer::{Observer, Silent};
 use system::owners::IdMoves;
 
 use super::Deploy;
@@ -15,7 +15,7 @@ use crate::operations::etc::{self, Merged, Receiver};
 use crate::operations::state::{self, Shipped};
 use crate::operations::{Prune, losses, prune, repair, trial};
 use crate::rootfs::kernel::BootFiles;
-use crate::volume::Volume;
+use crate::volume::{Survey, Volume};
 
 /// What a deployment would do.
 #[derive(Clone, Debug, Default)]
@@ -35,13 +35,7 @@ pub struct Preview {
 /// Decides as [`deploy`](super::deploy()) does, and refuses what that refuses before it begins. Names what that names. Changes nothing.
 pub fn preview(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result<Preview> {
     let label: &ExistingLabel = &options.label;
-    let survey = volume.survey()?;
-    repair::require_nameable_default(&survey)?;
-    let survey = repair::look(volume, &survey, observer)?;
-    let version = check(volume, &survey, label)?;
-    trial::record::look(volume, None, observer)?;
-    let orig = version.dir(ORIG)?;
-    let plan = plan(volume, &survey, options, &orig)?;
+    let Decided { survey, orig, plan } = decide(volume, options, observer)?;
     let mut preview = Preview::default();
     if let Some(keep) = options.keep {
         let pruned = prune::plan(volume, &Prune { keep: Some(keep), before: None })?;
@@ -50,7 +44,7 @@ pub fn preview(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Re
     }
     plan.name(volume, label, observer)?;
     preview.boot_files = plan.files.as_ref().map_or(Ok(0), BootFiles::size)?;
-    preview.merged = merge(volume, label, &plan, &orig, observer)?;
+    preview.merged = merge(volume, options, &plan, &orig, observer)?;
     name_state(volume, &plan, &orig, preview.merged.as_ref(), observer)?;
     if let Some(old) = &plan.old {
         losses::name(volume, old, label, observer)?;
@@ -66,15 +60,42 @@ pub fn preview(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Re
     Ok(Preview { available: space.available, total: space.total, ..preview })
 }
 
+/// Fails if the merge of the deployment would leave conflicts, or if the deployment would be refused for something else.
+pub fn refuse_conflicts(volume: &Volume, options: &Deploy) -> Result<()> {
+    let Decided { orig, plan, .. } = decide(volume, options, &Silent)?;
+    merge(volume, options, &plan, &orig, &Silent).map(drop)
+}
+
+/// All that is decided before anything is changed.
+struct Decided {
+    survey: Survey,
+    orig: Dir,
+    plan: Plan,
+}
+
+fn decide(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result<Decided> {
+    let survey = volume.survey()?;
+    repair::require_nameable_default(&survey)?;
+    let survey = repair::look(volume, &survey, observer)?;
+    let orig = check(volume, &survey, &options.label)?.dir(ORIG)?;
+    trial::record::look(volume, None, observer)?;
+    let plan = plan(volume, &survey, options, &orig)?;
+    Ok(Decided { survey, orig, plan })
+}
+
 fn merge(
     volume: &Volume,
-    label: &ExistingLabel,
+    options: &Deploy,
     plan: &Plan,
     orig: &Dir,
     observer: &dyn Observer,
 ) -> Result<Option<Merged>> {
     let (Some(how), Some(old)) = (&plan.etc, &plan.old) else { return Ok(None) };
-    etc::plan(volume, old, label, orig, how, observer).map(Some)
+    let merged = etc::plan(volume, old, &options.label, orig, how, observer).map(Some)?;
+    if options.refuse_conflicts {
+        etc::refuse_conflicts(&options.label, merged.as_ref())?;
+    }
+    Ok(merged)
 }
 
 /// Names what stays as it is in the shared state.

@@ -19,6 +19,7 @@ use crate::extension::Environment;
 use crate::label::ExistingLabel;
 use crate::layout::{self, BOOT_RECORD, ORIG, RUN};
 use crate::operations::{full, losses, state, sweep};
+use crate::refusal::Refusal;
 use crate::rootfs::databases::{self, Database};
 use crate::rootfs::deployment;
 use crate::rootfs::etc::merge::Durability;
@@ -343,6 +344,12 @@ fn without_orig(old: &ExistingLabel) -> Error {
 /// The steps of a merge.
 pub fn steps(merged: Option<&Merged>) -> &[Step] {
     merged.and_then(|merged| merged.outcome.as_ref()).map_or(&[], |outcome| &outcome.steps)
+}
+
+/// Fails if the merge leaves conflicts.
+pub(super) fn refuse_conflicts(label: &ExistingLabel, merged: Option<&Merged>) -> Result<()> {
+    let paths: Vec<_> = merged.into_iter().flat_map(conflicts).cloned().collect();
+    if paths.is_empty() { Ok(()) } else { Err(Refusal::Conflicts { label: label.clone(), paths }.into()) }
 }
 
 /// The unresolved conflicts of a merge, as paths below `/etc`.

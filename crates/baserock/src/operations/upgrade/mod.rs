@@ -1,6 +1,7 @@
 //! Adds a version. The new tree is put together beside the versions, and shares equal contents with the default. Then it becomes a version,
 //! is deployed, and becomes the default.
 
+mod conflicts;
 mod earlier;
 mod label;
 mod space;
@@ -21,6 +22,7 @@ use system::observer::Observer;
 use system::signal;
 use system::undo::Undo;
 
+pub use self::conflicts::OnConflicts;
 use self::earlier::EarlierTry;
 use self::label::basis;
 pub use self::label::{Present, check};
@@ -33,6 +35,7 @@ use super::{
 };
 use crate::boot::Parameters;
 use crate::boot::parameters::MenuFormat;
+use crate::etc::EtcPath;
 use crate::label::{ExistingLabel, Label};
 use crate::layout::{self, ORIG};
 use crate::volume::Volume;
@@ -53,6 +56,8 @@ pub struct Upgrade {
     /// If it is given, the version does not become the default, but is booted once; somebody confirms it by this time after the start of its
     /// kernel.
     pub trial: Option<Duration>,
+    /// What is done if the merge of `/etc` has conflicts.
+    pub conflicts: OnConflicts,
 }
 
 /// The result of an upgrade.
@@ -62,6 +67,8 @@ pub struct Upgraded {
     pub names: Stats,
     /// The last merge of `/etc`, if there was one.
     pub merged: Option<Merged>,
+    /// The conflicts because of which the version has not become the default.
+    pub held: Vec<EtcPath>,
 }
 
 /// The source of the new tree: a folder of this machine, another machine, or a server.
@@ -231,6 +238,7 @@ fn install(
             etc.owned = Some(staged.manifest.owned());
         }
         names = staged.names;
+        conflicts::refuse(volume, upgrade, &staged.staging.tree()?, etc.as_ref())?;
         staged.staging.publish(volume, label, &staged.manifest)?;
     }
     incoming::discard(volume, label.as_str(), &mut Vec::new())?;
@@ -240,9 +248,20 @@ fn install(
     } else {
         let parameters = upgrade.parameters.clone();
         // Old versions are gone already.
-        let deployment = Deploy { label: upgrade.label.clone(), parameters, etc: etc.clone(), keep: None };
+        let deployment = Deploy {
+            label: upgrade.label.clone(),
+            parameters,
+            etc: etc.clone(),
+            keep: None,
+            refuse_conflicts: upgrade.conflicts == OnConflicts::Refuse,
+        };
         deploy(volume, &deployment, observer)?.merged
     };
+    let held = conflicts::hold(volume, upgrade, etc.as_ref(), observer)?;
+    if !held.is_empty() {
+        undo.commit();
+        return Ok(Upgraded { names, merged, held });
+    }
     let again = match upgrade.trial {
         Some(deadline) if volume.default()?.as_ref() != Some(label) => {
             let label = label.clone();
@@ -253,7 +272,7 @@ fn install(
     };
     undo.commit();
     let merged = if let MergedAgain::Merged(again) = again { Some(*again) } else { merged };
-    Ok(Upgraded { names, merged })
+    Ok(Upgraded { names, merged, held })
 }
 
 /// Removes the version, unless it is the default already, or does not exist.

@@ -126,6 +126,11 @@ impl Staging {
         self.dir.dir(TREE)
     }
 
+    /// The new tree.
+    pub fn tree(&self) -> Result<Dir> {
+        self.dir.dir(TREE)
+    }
+
     /// Deletes the tree of an earlier try. Its contents are in the new tree now.
     pub fn forget_earlier(&self) -> Result<()> {
         self.dir.remove_tree(EARLIER)
