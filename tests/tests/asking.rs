@@ -65,7 +65,7 @@ fn a_list_for_people_is_a_table() {
     let line = format!("{} --volume {} list", program.display(), image.path().display());
     let shown = programs::shell("script", &["-qec", &line, "/dev/null"]).replace("\r\n", "\n");
     let shown: Vec<String> = shown.lines().map(words).collect();
-    assert_eq!(shown[0], "LABEL MARKS DEPLOYED (UTC) SYSTEM KERNEL REVISION NOTE");
+    assert_eq!(shown[0], "\u{1b}[1mLABEL MARKS DEPLOYED (UTC) SYSTEM KERNEL REVISION NOTE\u{1b}[0m");
     assert!(shown[1].ends_with("6.1.0-9-test v2-3-gabc ticket 12"), "{shown:?}");
 }
 

@@ -56,8 +56,18 @@ fn a_system_is_built_again_only_where_something_changed() {
     definitions.done(&["build", "systems/made"]);
     assert_eq!(builds(&definitions), 6);
     definitions.write("unrelated", "x");
+    let configured = format!(
+        "{}configuration-extensions: [extensions/set-hostname]\n",
+        definitions.read("systems/made.morph")
+    );
+    definitions.write("systems/made.morph", &configured);
     definitions.done(&["build", "systems/made"]);
     assert_eq!(builds(&definitions), 6);
+    for again in ["--force", "--pull"] {
+        let built = definitions.morph(&["build", again, "systems/made"]).succeeded();
+        assert!(built.stdout.ends_with("made: built\n"), "{}", built.stdout);
+    }
+    assert_eq!(builds(&definitions), 8);
     assert_eq!(definitions.read("artifacts/.gitignore"), "*\n");
 }
 

@@ -7,7 +7,7 @@ mod sync;
 use anyhow::{Context, Result};
 use baserock::operations::etc::{INHERITED_LOCK, MOUNTED_VOLUME};
 use baserock::volume::{Location, Opening, Purpose, Volume};
-use baserock_terminal::VolumeArguments;
+use baserock_terminal::{Manners, VolumeArguments};
 use clap::{Parser, Subcommand};
 use system::lock::Patience;
 
@@ -25,6 +25,8 @@ pub struct Arguments {
     /// Wait for another tool that is changing the volume, instead of refusing
     #[arg(long, global = true)]
     wait: bool,
+    #[command(flatten)]
+    manners: Manners,
     #[command(subcommand)]
     command: Command,
 }
@@ -38,6 +40,7 @@ enum Command {
 impl Arguments {
     /// Runs the command.
     pub fn run(&self) -> Result<()> {
+        self.manners.apply();
         let volume = self.open()?;
         match &self.command {
             Command::Merge(merge) => merge.run(&volume)?,

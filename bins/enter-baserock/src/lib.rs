@@ -10,7 +10,7 @@ use baserock::layout::{RUN, in_version};
 use baserock::volume::Purpose;
 use baserock_chroots::enter::{Bind, Ended, Entry, Failure, Power, TreeKind, enter, state_of};
 use baserock_chroots::{Ephemeral, Refusal, Store, labels, location};
-use baserock_terminal::{Output, Show, VolumeArguments, completion};
+use baserock_terminal::{Manners, Output, Show, VolumeArguments, completion};
 use clap::{ArgGroup, Parser};
 use system::dir::Dir;
 use system::error::{Error, Result};
@@ -74,6 +74,8 @@ pub struct Arguments {
     /// Let what runs inside do to the machine what you can: all capabilities, processes and devices, and this terminal
     #[arg(long, conflicts_with_all = ["no_network", "ephemeral"])]
     privileged: bool,
+    #[command(flatten)]
+    manners: Manners,
     /// The folder of the chroots [default: $BASEROCK_CHROOTS, else /var/lib/baserock/chroots for root, ~/.local/share/baserock for others]
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
@@ -88,6 +90,7 @@ const VOLUME_HELP: &str =
 impl Arguments {
     /// Runs the shell or command inside, and returns how it ended.
     pub fn run(&self) -> Result<Ended, Failure> {
+        self.manners.apply();
         let binds = self.bind.iter().map(|text| bind(text)).collect::<Result<Vec<_>>>()?;
         let devices: Vec<PathBuf> = self.device.iter().map(|name| Path::new("/dev").join(name)).collect();
         let show = Show::new(Output::Errors);

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use baserock::label::Label;
 use baserock_chroots::{Force, Store, clone, labels, location, remove};
-use baserock_terminal::{Output, Show, completion};
+use baserock_terminal::{Manners, Output, Show, completion};
 use clap::{Parser, Subcommand};
 use system::namespace::become_root;
 
@@ -29,6 +29,8 @@ pub struct Arguments {
     /// The folder of the chroots [default: $BASEROCK_CHROOTS, else /var/lib/baserock/chroots for root, ~/.local/share/baserock for others]
     #[arg(long, value_name = "DIR", global = true)]
     store: Option<PathBuf>,
+    #[command(flatten)]
+    manners: Manners,
     #[command(subcommand)]
     command: Command,
 }
@@ -72,6 +74,7 @@ fn chroots() -> Vec<String> {
 impl Arguments {
     /// Runs the command.
     pub fn run(&self) -> Result<()> {
+        self.manners.apply();
         let path = location(self.store.clone())?;
         let privilege = become_root()?;
         if let Command::List(list) = &self.command {

@@ -50,8 +50,9 @@ pub enum Outcome {
 }
 
 impl Builder {
-    /// Makes the artifact of the system with this definition. A build that fails leaves the artifact as it was.
-    pub fn build(&self, path: &Path) -> Result<(String, Outcome)> {
+    /// Makes the artifact of the system with this definition; `again` makes it although no input has changed. A build that fails leaves the
+    /// artifact as it was.
+    pub fn build(&self, path: &Path, again: bool) -> Result<(String, Outcome)> {
         let definition = self.repository.definition(path)?;
         let build = definition.build.as_ref().ok_or_else(|| no_build(path, &definition, &self.artifacts))?;
         let extension = self.extensions.find(&build.extension, Kind::Build)?;
@@ -60,15 +61,14 @@ impl Builder {
         self.artifacts.refuse_archive(&definition.name)?;
         let record = record(path, build, &extension, &self.repository)?;
         let known = Record::read(&records, &definition.name)?;
-        let outcome =
-            if known.as_ref() == Some(&record) && self.artifacts.folder().join(&definition.name).is_dir() {
-                Outcome::UpToDate
-            } else {
-                self.run(&definition.name, build, &extension, &records)?;
-                record.write(&records, &definition.name)?;
-                Outcome::Built
-            };
-        Ok((definition.name, outcome))
+        let is_known =
+            known.as_ref() == Some(&record) && self.artifacts.folder().join(&definition.name).is_dir();
+        if is_known && !again {
+            return Ok((definition.name, Outcome::UpToDate));
+        }
+        self.run(&definition.name, build, &extension, &records)?;
+        record.write(&records, &definition.name)?;
+        Ok((definition.name, Outcome::Built))
     }
 
     fn run(&self, name: &str, build: &Build, extension: &Path, records: &Path) -> Result<()> {
@@ -122,7 +122,7 @@ pub fn is_stale(
 fn record(path: &Path, build: &Build, extension: &Path, repository: &Repository) -> Result<Record> {
     let file = repository.definition_file(path)?;
     Ok(Record {
-        inputs: inputs::digest(&file, build, extension, repository)?,
+        inputs: inputs::digest(build, extension, repository)?,
         repository: repository.root().to_owned(),
         definition: file.strip_prefix(repository.root()).unwrap_or(path).to_owned(),
     })

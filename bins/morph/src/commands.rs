@@ -9,6 +9,7 @@ mod selection;
 
 use anyhow::Result;
 use baserock::extension::Environment;
+use baserock_terminal::Manners;
 use clap::{Parser, Subcommand};
 
 use crate::settings::Places;
@@ -19,6 +20,8 @@ use crate::settings::Places;
 pub struct Arguments {
     #[command(flatten)]
     places: Places,
+    #[command(flatten)]
+    manners: Manners,
     #[command(subcommand)]
     command: Command,
 }
@@ -41,7 +44,10 @@ enum Command {
 impl Arguments {
     /// Runs the command in this environment.
     pub fn run(self, environment: Environment) -> Result<()> {
-        let Arguments { places, command } = self;
+        let Arguments { places, manners, command } = self;
+        manners.apply();
+        // Extensions that are scripts need a small number.
+        system::process::log_number()?;
         match command {
             Command::Deploy(command) => command.run(&places, environment),
             Command::Upgrade(command) => command.run(&places, environment),

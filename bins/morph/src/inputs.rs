@@ -17,11 +17,19 @@ use crate::repository::Repository;
 /// Bytes read at a time: 1 MiB.
 const BUFFER: usize = 1 << 20;
 
-/// The SHA-256, in hexadecimal, of the definition's text, the build extension, and all files that the build names.
-pub fn digest(definition: &Path, build: &Build, extension: &Path, repository: &Repository) -> Result<String> {
-    let mut inputs = vec![definition.to_owned(), extension.to_owned()];
+/// The SHA-256, in hexadecimal, of the definition's `build`, the build extension, and all files that the build names. What else is in the
+/// definition changes deployments and no artifact.
+pub fn digest(build: &Build, extension: &Path, repository: &Repository) -> Result<String> {
+    let mut inputs = vec![extension.to_owned()];
     inputs.extend(named(build, repository)?);
     let mut hasher = Sha256::new();
+    for word in [&build.extension].into_iter().chain(&build.inputs) {
+        frame(&mut hasher, word.as_bytes());
+    }
+    for (name, value) in build.parameters.iter() {
+        frame(&mut hasher, name.as_bytes());
+        frame(&mut hasher, value.as_bytes());
+    }
     for input in inputs {
         add(&mut hasher, &input)?;
         // A named link stands for its target. A link inside a folder stands only for itself.

@@ -1,9 +1,11 @@
-//! The lines that the user sees, each with the name of its deployment in front, and the bar of one deployment at a time.
+//! The lines and bars that the user sees, each with the name of its deployment in front.
 
-use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::LazyLock;
 
-use baserock_terminal::Bar;
+use baserock::json::{self, Format};
+use baserock_terminal::manners::{Progress, manners};
+use baserock_terminal::{Bars, complain, say};
+use serde::Serialize;
 
 /// Shows lines. If the reader of the output goes away, the work goes on.
 #[derive(Clone, Copy, Debug)]
@@ -12,10 +14,19 @@ pub struct Lines<'a> {
     verbose: bool,
 }
 
-/// The bar, which all deployments share.
-static BAR: Bar = Bar::new();
-/// The deployment whose progress it shows.
-static OWNER: Mutex<Option<String>> = Mutex::new(None);
+/// The bars of all deployments.
+static BARS: LazyLock<Bars> = LazyLock::new(Bars::default);
+
+/// The progress of a deployment, as JSON.
+#[derive(Serialize)]
+struct Told<'a> {
+    event: &'static str,
+    deployment: &'a str,
+    done: u64,
+    total: Option<u64>,
+}
+
+impl Format for Told<'_> {}
 
 impl<'a> Lines<'a> {
     /// Lines with this name in front; `verbose` shows logs too.
@@ -25,42 +36,40 @@ impl<'a> Lines<'a> {
 
     /// Shows progress.
     pub fn say(&self, text: &str) {
-        show(&mut io::stdout(), self.name, text);
+        BARS.suspended(|| say(&self.line(text)));
     }
 
     /// Shows an error or a warning.
     pub fn complain(&self, text: &str) {
-        show(&mut io::stderr(), self.name, text);
+        BARS.suspended(|| complain(&self.line(text)));
     }
 
     /// Shows details, if they were asked for.
     pub fn log(&self, text: &str) {
         if self.verbose {
-            show(&mut io::stderr(), self.name, &format!("log: {text}"));
+            self.complain(&format!("log: {text}"));
         }
     }
 
-    /// Shows how much is done in a bar, unless it shows another deployment.
+    /// Shows how much is done, in a bar of its own.
     pub fn progress(&self, done: u64, total: Option<u64>) {
-        let mut owner = OWNER.lock().unwrap_or_else(PoisonError::into_inner);
-        if owner.get_or_insert_with(|| self.name.to_owned()) == self.name {
-            BAR.progress(done, total);
+        match manners().progress() {
+            Progress::Text => BARS.progress(self.name, done, total),
+            Progress::Json => {
+                let told = Told { event: "progress", deployment: self.name, done, total };
+                if let Ok(line) = json::line(&told) {
+                    complain(&line);
+                }
+            }
         }
     }
 
-    /// Removes the bar, if it is this deployment's.
+    /// Removes the bar.
     pub fn end_progress(&self) {
-        let mut owner = OWNER.lock().unwrap_or_else(PoisonError::into_inner);
-        if owner.take_if(|owner| owner == self.name).is_some() {
-            BAR.finish();
-        }
+        BARS.finish(self.name);
     }
-}
 
-fn show(to: &mut dyn Write, name: &str, text: &str) {
-    BAR.suspended(|| {
-        if let Err(error) = writeln!(to, "{name}: {text}") {
-            tracing::debug!("cannot show a line: {error}");
-        }
-    });
+    fn line(&self, text: &str) -> String {
+        format!("{}: {text}", self.name)
+    }
 }

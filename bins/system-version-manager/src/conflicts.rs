@@ -1,10 +1,11 @@
 //! `conflicts`: what a merge of /etc has left open.
 
-use std::io::{IsTerminal, Write, stdout};
+use std::io::{IsTerminal, stdout};
 
 use anyhow::{Result, anyhow};
 use baserock::ExistingLabel;
 use baserock::volume::{OpenConflict, Volume};
+use baserock_terminal::page;
 
 use crate::words::tamed;
 
@@ -34,8 +35,7 @@ impl ShowConflicts {
         let conflicts = volume.conflicts(&label)?;
         let text: Vec<u8> = conflicts.iter().flat_map(|conflict| both_sides(conflict, &label)).collect();
         let text = if stdout().is_terminal() { tamed(&text) } else { text };
-        stdout().lock().write_all(&text)?;
-        Ok(())
+        page(&text)
     }
 }
 

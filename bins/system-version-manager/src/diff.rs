@@ -1,7 +1,7 @@
 //! `diff`: what differs between two versions, or was changed in one.
 
 use std::collections::BTreeSet;
-use std::io::{IsTerminal, Write, stdout};
+use std::io::{IsTerminal, stdout};
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
@@ -9,8 +9,7 @@ use baserock::ExistingLabel;
 use baserock::etc::git;
 use baserock::operations::diff::{self, Change, Changed, Diff};
 use baserock::volume::Volume;
-use baserock_terminal::{Output, Show, harmless};
-use clap::ValueEnum;
+use baserock_terminal::{Output, Show, color, harmless, page};
 
 use crate::words::tamed;
 
@@ -34,18 +33,6 @@ pub struct ShowDiff {
     /// Show numbers, and the names of changed files in /etc
     #[arg(long)]
     stat: bool,
-    /// Colours
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
-    color: Color,
-}
-
-/// When colours are used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Color {
-    /// On a terminal, unless NO_COLOR is set.
-    Auto,
-    Always,
-    Never,
 }
 
 impl ShowDiff {
@@ -65,20 +52,8 @@ impl ShowDiff {
         };
         let text = if self.stat { numbers(&found) } else { everything(&found) };
         let text = if stdout().is_terminal() { tamed(&text) } else { text };
-        let text = if self.has_colors() { colored(&text) } else { text };
-        stdout().lock().write_all(&text)?;
-        Ok(())
-    }
-
-    fn has_colors(&self) -> bool {
-        match self.color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => {
-                let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-                wanted && stdout().is_terminal()
-            }
-        }
+        let text = if color::is_wanted(&stdout()) { colored(&text) } else { text };
+        page(&text)
     }
 }
 

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use baserock::volume::{Purpose, Volume};
-use baserock_terminal::VolumeArguments;
+use baserock_terminal::{Manners, VolumeArguments};
 use clap::{Parser, Subcommand};
 use system::Error;
 use system::lock::Patience;
@@ -43,6 +43,8 @@ pub struct Arguments {
     /// Wait for another tool that is changing the volume, instead of refusing
     #[arg(long, global = true)]
     wait: bool,
+    #[command(flatten)]
+    manners: Manners,
     #[command(subcommand)]
     command: Command,
 }
@@ -78,6 +80,7 @@ enum Command {
 impl Arguments {
     /// Runs the command. Returns the exit code.
     pub fn run(&self) -> Result<ExitCode> {
+        self.manners.apply();
         match &self.command {
             Command::Status(status) => return status.run(&self.open(Purpose::Look)?),
             Command::Conflicts(conflicts) => conflicts.run(&self.open(Purpose::Look)?),

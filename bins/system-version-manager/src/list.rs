@@ -7,7 +7,8 @@ use anyhow::Result;
 use baserock::etc::left::named;
 use baserock::json;
 use baserock::volume::{Details, LateChanges, Version, Volume};
-use baserock_terminal::{print, table};
+use baserock_terminal::manners::manners;
+use baserock_terminal::{complain, print, table};
 use clap::ValueEnum;
 
 use crate::words::{add_sizes, marks, mebibytes, minutes, revision, trial_of};
@@ -18,6 +19,8 @@ use crate::words::{add_sizes, marks, mebibytes, minutes, revision, trial_of};
 /// trial, pinned, good, or how many conflicts are open), when it was deployed, the system, its kernel, revision and note. A version is good
 /// if it is known to have come up. With --long, it has the size of the data too, and how much of it becomes free if the version is removed.
 ///
+/// With --quiet, there are the labels alone.
+///
 /// Incomplete versions are named only on standard error, and with --json. If /etc of the running version has changed since it was merged into
 /// the default, that is said on standard error, and with --json.
 #[derive(Debug, clap::Args)]
@@ -26,13 +29,10 @@ pub struct List {
     #[arg(long, conflicts_with_all = ["long", "quiet", "no_header"])]
     json: bool,
     /// Print the table, wherever it goes
-    #[arg(long)]
+    #[arg(long, conflicts_with = "quiet")]
     long: bool,
-    /// Print the labels alone
-    #[arg(short, long, conflicts_with_all = ["long", "no_header"])]
-    quiet: bool,
     /// Leave out the headings of the table
-    #[arg(long)]
+    #[arg(long, conflicts_with = "quiet")]
     no_header: bool,
     /// The order: by label, the latest deployment first, or first the one whose removal gives back most
     #[arg(long, value_name = "KEY", default_value = "label")]
@@ -54,8 +54,9 @@ const HEADINGS: [&str; 9] =
 impl List {
     /// Prints the versions of the volume.
     pub fn run(&self, volume: &Volume) -> Result<()> {
+        let quiet = manners().is_quiet();
         let mut versions = volume.versions()?;
-        if !self.quiet {
+        if !quiet {
             look_closely(volume, &mut versions)?;
         }
         if self.sort == Sort::Deployed {
@@ -64,27 +65,27 @@ impl List {
         if self.json {
             return print(&json::array(&self.details(volume, versions)?)?);
         }
-        for version in versions.iter().filter(|_| !self.quiet) {
+        for version in versions.iter().filter(|_| !quiet) {
             if let Some(missing) = &version.missing {
-                eprintln!("{} is not complete: {missing}", version.label);
+                complain(&format!("{} is not complete: {missing}", version.label));
             }
         }
         versions.retain(Version::is_complete);
-        if self.sort != Sort::Size && self.quiet {
+        if self.sort != Sort::Size && quiet {
             return print(&versions.iter().map(label).collect::<String>());
         }
         if self.sort != Sort::Size && !self.long && !stdout().is_terminal() {
             return print(&versions.iter().map(line).collect::<String>());
         }
         let details = self.details(volume, versions)?;
-        if self.quiet {
+        if quiet {
             return print(&details.iter().map(|details| label(&details.version)).collect::<String>());
         }
         if !self.long && !stdout().is_terminal() {
             return print(&details.iter().map(|details| line(&details.version)).collect::<String>());
         }
         for fault in details.iter().flat_map(|details| &details.faults) {
-            eprintln!("{fault}");
+            complain(&fault);
         }
         let headings = (!self.no_header).then_some(&HEADINGS[..]);
         print(&table(headings, &details.iter().map(row).collect::<Vec<_>>()))
@@ -111,11 +112,11 @@ fn look_closely(volume: &Volume, versions: &mut [Version]) -> Result<()> {
         match volume.late_changes(&version.label) {
             Ok(None) => {}
             Ok(Some(late)) => {
-                eprintln!("{}", changed_since(version, &late));
+                complain(&changed_since(version, &late));
                 version.changed_since = Some(late.old);
             }
             // A record that cannot be read must not hide the versions.
-            Err(error) => eprintln!("{}: {error}", version.label),
+            Err(error) => complain(&format!("{}: {error}", version.label)),
         }
     }
     mark_trials(volume, versions)
@@ -124,12 +125,12 @@ fn look_closely(volume: &Volume, versions: &mut [Version]) -> Result<()> {
 /// Says how trials stand, on standard error and in the versions.
 fn mark_trials(volume: &Volume, versions: &mut [Version]) -> Result<()> {
     if let Some(fault) = volume.trial_fault()? {
-        eprintln!("{fault}");
+        complain(&fault);
     }
     for version in versions {
         version.trial = trial_of(volume, &version.label)?;
         if let (Some(words), true) = (&version.trial, version.is_complete()) {
-            eprintln!("trial of {}: {words}", version.label);
+            complain(&format!("trial of {}: {words}", version.label));
         }
     }
     Ok(())

@@ -15,7 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-pub use follow::Stream;
+pub use follow::{Stream, log_number};
 pub use interpreter::Interpreter;
 
 use crate::error::{Error, OrCannot, Result};
@@ -152,6 +152,18 @@ impl Program {
     /// Starts it. It gets its input in [`Running::finish`], so it usually begins its work only then.
     pub fn start(self) -> Result<Running> {
         self.spawn(Stdio::piped())
+    }
+
+    /// Runs it to its end on the terminal of this process, in the user's locale. Without an input it reads from the terminal too.
+    pub fn on_terminal(mut self) -> Result<ExitStatus> {
+        self.command.env_remove("LC_ALL").envs(std::env::var_os("LC_ALL").map(|locale| ("LC_ALL", locale)));
+        let stdin = if self.input.is_empty() { Stdio::inherit() } else { Stdio::piped() };
+        let mut child = self.command.stdin(stdin).spawn().map_err(|error| self.cannot_start(error))?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // Who has seen enough closes a pager before its end.
+            let _closed = stdin.write_all(&self.input);
+        }
+        child.wait().or_cannot("wait for", &self.name)
     }
 
     fn spawn(mut self, stdin: Stdio) -> Result<Running> {

@@ -1,66 +1,71 @@
-//! The bar of progress, in bytes.
+//! Bars of progress, in bytes.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
-/// A bar on standard error, if that is a terminal. Lines are shown above it.
+use crate::manners::{Progress, manners};
+
+/// Bars on standard error, if that is a terminal, each with a name. Lines are shown above them.
 #[derive(Default)]
-pub struct Bar(Mutex<Option<ProgressBar>>);
+pub struct Bars(Mutex<Shown>);
+
+/// The bars that are shown now.
+#[derive(Default)]
+struct Shown {
+    place: MultiProgress,
+    bars: BTreeMap<String, ProgressBar>,
+}
 
 /// The rate and the time left are not shown before this: they would be guesses.
 const UNSURE: Duration = Duration::from_secs(1);
 /// The line with a bar, if the total is known, and without one.
-const WITH_TOTAL: &str = "  {bar:30} {bytes}/{total_bytes}{speed}";
-const WITHOUT_TOTAL: &str = "  {bytes}{speed}";
+const WITH_TOTAL: &str = "  {prefix}{bar:30} {bytes}/{total_bytes}{speed}";
+const WITHOUT_TOTAL: &str = "  {prefix}{bytes}{speed}";
 /// The characters of the bar, where the terminal's are not known to be more than ASCII.
 const ASCII: &str = "#>-";
 
-impl Bar {
-    /// A bar that is not shown yet.
-    pub const fn new() -> Self {
-        Bar(Mutex::new(None))
-    }
-
-    /// Shows `done` bytes of `total`, if that is known.
-    pub fn progress(&self, done: u64, total: Option<u64>) {
+impl Bars {
+    /// Shows `done` bytes of `total`, if that is known, in the bar of this name. The name may be empty.
+    pub fn progress(&self, name: &str, done: u64, total: Option<u64>) {
         if !is_possible() {
             return;
         }
-        let mut bar = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let bar = bar.get_or_insert_with(|| new(done, total));
+        let Shown { place, bars } = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let bar = bars.entry(name.to_owned()).or_insert_with(|| place.add(new(name, done, total)));
         if let Some(total) = total.filter(|&total| bar.length() != Some(total)) {
             bar.set_length(total);
         }
         bar.set_position(done);
     }
 
-    /// Removes the bar.
-    pub fn finish(&self) {
-        let bar = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(bar) = bar {
+    /// Removes the bar of this name.
+    pub fn finish(&self, name: &str) {
+        let Shown { place, bars } = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bar) = bars.remove(name) {
             bar.finish_and_clear();
+            place.remove(&bar);
         }
     }
 
-    /// Shows lines above the bar.
+    /// Shows lines above the bars.
     pub fn suspended(&self, show: impl FnOnce()) {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(bar) => bar.suspend(show),
-            None => show(),
-        }
+        let shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.bars.is_empty() { show() } else { shown.place.suspend(show) }
     }
 }
 
 /// Whether a bar can be drawn here.
 fn is_possible() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    let wanted = !manners().is_quiet() && manners().progress() == Progress::Text;
+    wanted && io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// A bar that begins at `first`: an earlier run may have done that.
-fn new(first: u64, total: Option<u64>) -> ProgressBar {
+fn new(name: &str, first: u64, total: Option<u64>) -> ProgressBar {
     let begun = Instant::now();
     let speed = move |state: &ProgressState, line: &mut dyn std::fmt::Write| {
         // If the terminal is gone, nobody is left to be told.
@@ -77,7 +82,8 @@ fn new(first: u64, total: Option<u64>) -> ProgressBar {
         Some(total) => ProgressBar::new(total),
         None => ProgressBar::no_length(),
     };
-    bar.with_style(style.with_key("speed", speed)).with_position(first)
+    let prefix = if name.is_empty() { String::new() } else { format!("{name}  ") };
+    bar.with_style(style.with_key("speed", speed)).with_prefix(prefix).with_position(first)
 }
 
 /// The rate, and the time left; empty while nothing is known.

@@ -19,10 +19,13 @@
 //! ```
 
 mod bar;
+pub mod color;
 pub mod completion;
 mod harmless;
 pub mod help;
 mod log;
+pub mod manners;
+mod pager;
 pub mod remedy;
 pub mod report;
 mod show;
@@ -37,8 +40,11 @@ use std::process::{ExitCode, Termination};
 use anyhow::Result;
 use baserock::extension::{Environment, error_line};
 
-pub use bar::Bar;
+pub use bar::Bars;
+pub use color::Meaning;
 pub use harmless::harmless;
+pub use manners::Manners;
+pub use pager::page;
 pub use remedy::Remedies;
 pub use show::{Output, Show};
 pub use steps::steps;
@@ -74,17 +80,21 @@ pub fn print(text: &str) -> Result<()> {
 }
 
 fn report(error: &anyhow::Error, remedies: Remedies) {
-    complain(&format!("{}: {}", program(), remedy::chain(error, remedies)));
+    let (program, words) = (format!("{}:", program()), remedy::chain(error, remedies));
+    let _gone = writeln!(anstream::stderr(), "{} {}", Meaning::Bad.paint(&program), harmless(&words));
 }
 
-/// Shows a line of progress. If the reader of the output goes away, the work goes on.
+/// Shows a line of progress, unless the user wants none. If the reader of the output goes away, the work goes on.
 pub fn say(text: &str) {
-    let _gone = writeln!(io::stdout(), "{}", harmless(text));
+    if manners::manners().is_quiet() {
+        return;
+    }
+    let _gone = writeln!(anstream::stdout(), "{}", color::line(&harmless(text)));
 }
 
 /// Shows a line of an error or a warning.
 pub fn complain(text: &str) {
-    let _gone = writeln!(io::stderr(), "{}", harmless(text));
+    let _gone = writeln!(anstream::stderr(), "{}", color::line(&harmless(text)));
 }
 
 /// The name under which this program was started.

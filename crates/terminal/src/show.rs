@@ -5,8 +5,9 @@ use std::fs::File;
 use baserock::json;
 use system::observer::{Event, Finding, Level, Observer};
 
-use crate::bar::Bar;
+use crate::bar::Bars;
 use crate::log::SHOWN;
+use crate::manners::{Progress, manners};
 use crate::report::Report;
 use crate::{complain, harmless, say};
 
@@ -21,17 +22,21 @@ pub enum Output {
     Json,
 }
 
+/// The name of the only bar of an operation.
+const OWN: &str = "";
+
 /// Shows the events of an operation.
 pub struct Show {
     output: Output,
-    bar: Bar,
+    bars: Bars,
     report: Option<Report>,
 }
 
 impl Show {
-    /// Shows events in this form.
+    /// Shows events in this form, or as JSON if the user has chosen that.
     pub fn new(output: Output) -> Self {
-        Show { output, bar: Bar::new(), report: None }
+        let output = if manners().progress() == Progress::Json { Output::Json } else { output };
+        Show { output, bars: Bars::default(), report: None }
     }
 
     /// Reports progress to the caller's log too, if there is one.
@@ -42,17 +47,19 @@ impl Show {
 
     fn text(&self, event: &Event) {
         match event {
+            Event::Phase { .. } | Event::Finding(Finding { level: Level::Note, .. })
+                if manners().is_quiet() => {}
             Event::Phase { text } => {
-                self.bar.finish();
+                self.bars.finish(OWN);
                 if self.output == Output::Lines { say(text) } else { complain(text) }
             }
             Event::Progress { done, total } => match &self.report {
                 Some(report) => report.progress(*done, *total),
-                None => self.bar.progress(*done, *total),
+                None => self.bars.progress(OWN, *done, *total),
             },
             Event::Finding(Finding { level, text }) => {
                 let prefix = if *level == Level::Warning { "warning: " } else { "note: " };
-                self.bar.suspended(|| complain(&format!("{prefix}{text}")));
+                self.bars.suspended(|| complain(&format!("{prefix}{text}")));
             }
         }
     }
@@ -86,6 +93,6 @@ impl Observer for Show {
 
 impl Drop for Show {
     fn drop(&mut self) {
-        self.bar.finish();
+        self.bars.finish(OWN);
     }
 }

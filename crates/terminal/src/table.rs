@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
+use crate::color::{self, Meaning};
 use crate::harmless;
 
 /// The rows as lines, with two spaces between the columns. A column that is empty in all rows is left out, with its heading. The last one is
-/// not padded.
+/// not padded. Where standard output has colours, they are for it.
 pub fn table(headings: Option<&[&str]>, rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<String>> =
         rows.iter().map(|row| row.iter().map(|cell| harmless(cell).into_owned()).collect()).collect();
@@ -18,15 +19,21 @@ pub fn table(headings: Option<&[&str]>, rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         all.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
+    let is_painted = color::is_wanted(&std::io::stdout());
     let mut text = String::new();
-    for row in &all {
+    for (number, row) in all.iter().enumerate() {
         let mut line = String::new();
         for &column in &used {
             let cell = row.get(column).map_or("", String::as_str);
             // Writing to a text cannot fail.
             let _ = write!(line, "{cell:width$}  ", width = width(column));
         }
-        text.push_str(line.trim_end());
+        let line = line.trim_end();
+        match number {
+            _ if !is_painted => text.push_str(line),
+            0 if headings.is_some() => text.push_str(&Meaning::Heading.paint(line)),
+            _ => text.push_str(&color::line(line)),
+        }
         text.push('\n');
     }
     text

@@ -3,20 +3,23 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, pipe2};
+use rustix::io::fcntl_dupfd_cloexec;
 
 use super::Program;
 use crate::error::{OrCannot, Result};
 use crate::signal;
+use crate::sys;
 
 /// The stream of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +51,9 @@ const READS_AFTER_END: u32 = 1000;
 /// The time that a program has to clean up before it is killed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The first number after those of the standard streams.
+const FIRST: RawFd = 3;
+
 /// The longest line that is not split, in bytes.
 const LONGEST: usize = 1 << 16;
 
@@ -68,8 +74,9 @@ impl Program {
     /// A process that it leaves behind is not waited for, even if that has the output open.
     pub fn follow(mut self, log: &str, each: &mut dyn FnMut(Stream, &str)) -> Result<ExitStatus> {
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC).or_cannot("make a pipe for", &self.name)?;
-        fcntl(&writer, FcntlArg::F_SETFD(FdFlag::empty())).or_cannot("make a pipe for", &self.name)?;
-        self.command.env(log, writer.as_raw_fd().to_string());
+        let number = log_number().or_cannot("make a pipe for", &self.name)?;
+        sys::child::begin_with_descriptor(&mut self.command, &writer, number);
+        self.command.env(log, number.to_string());
         self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A process group of its own can be ended as a whole. At a terminal such a group could not ask for a passphrase, and ^C reaches all
         // processes anyway.
@@ -92,6 +99,18 @@ impl Program {
         // On ^C the terminal signals the child as well. The error is then the interruption of this process.
         signal::check().map(|()| status)
     }
+}
+
+/// The number of the descriptor for logs, the same for all programs that are followed. A file that nobody uses holds it in this process, so it is
+/// no other descriptor's. A program that asks for it early gets one with a single digit: some shells know no others.
+pub fn log_number() -> io::Result<RawFd> {
+    static HELD: Mutex<Option<OwnedFd>> = Mutex::new(None);
+    let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(held) = &*held {
+        return Ok(held.as_raw_fd());
+    }
+    let unused = File::open("/dev/null")?;
+    Ok(held.insert(fcntl_dupfd_cloexec(&unused, FIRST)?).as_raw_fd())
 }
 
 impl Source {

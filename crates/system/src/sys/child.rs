@@ -1,7 +1,7 @@
 //! Processes that go on with this program, and what they give up.
 
 use std::io;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -31,6 +31,18 @@ pub fn begin_with_umask(command: &mut Command, mask: Mode) {
         command.pre_exec(move || {
             umask(mask);
             Ok(())
+        });
+    }
+}
+
+/// Lets the program begin with this descriptor, under this number. No other descriptor of this process may have the number.
+pub fn begin_with_descriptor(command: &mut Command, descriptor: &OwnedFd, number: RawFd) {
+    let own = descriptor.as_raw_fd();
+    // SAFETY: between fork and exec there is one call of the kernel, which takes numbers. The descriptor is open as long as its owner.
+    unsafe {
+        command.pre_exec(move || match libc::dup2(own, number) {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
         });
     }
 }
