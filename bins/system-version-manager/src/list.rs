@@ -125,7 +125,7 @@ fn look_closely(volume: &Volume, versions: &mut [Version]) -> Result<()> {
 /// Says how trials stand, on standard error and in the versions.
 fn mark_trials(volume: &Volume, versions: &mut [Version]) -> Result<()> {
     if let Some(fault) = volume.trial_fault()? {
-        complain(&fault);
+        complain(&fault.to_string());
     }
     for version in versions {
         version.trial = trial_of(volume, &version.label)?;
