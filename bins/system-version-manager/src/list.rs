@@ -85,7 +85,7 @@ impl List {
             return print(&details.iter().map(|details| line(&details.version)).collect::<String>());
         }
         for fault in details.iter().flat_map(|details| &details.faults) {
-            complain(&fault);
+            complain(fault);
         }
         let headings = (!self.no_header).then_some(&HEADINGS[..]);
         print(&table(headings, &details.iter().map(row).collect::<Vec<_>>()))
