@@ -5,7 +5,10 @@
 use std::fs;
 
 use baserock_tests::image::Image;
+use baserock_tests::next::Next;
 use baserock_tests::programs::{Done, command, run};
+use baserock_tests::soundness::Existing;
+use baserock_tests::ssh::Target;
 use baserock_tests::version::{config_sync, factory_image, manage, put_tree};
 
 /// The command's dry run. The disk has the same bytes before and after it.
@@ -191,4 +194,36 @@ fn a_dry_run_is_refused_as_the_work_is() {
     }
     let taken = look(&image, &["deploy", "/systems/devel/orig", "--take", "odd=user"]).succeeded();
     assert!(taken.stdout.contains("take odd"), "{}", taken.stdout);
+}
+
+#[test]
+fn a_push_says_what_it_would_send() {
+    let (image, tree) = (factory_image(3072), Next::new(300_000));
+    let target = Target::start(&image, "factory");
+    // This leaves the agent there.
+    run(&mut target.check("v2")).ok();
+    let existing = || Existing::on(target.system.top_level().path());
+    let before = existing();
+    let look = |label: &str| run(target.push(&tree.tree(), label).env("DRY_RUN", "yes"));
+    let said = look("v2").ok();
+    let (_, amount) = said.split_once("v2 could be pushed to root@target: of ").unwrap();
+    let (_, amount) = amount.split_once(" it lacks ").unwrap();
+    // 60 small files, os-release, the large one that is there twice, a changed one, and the sparse one.
+    assert!(amount.starts_with("64 contents with "), "{said}");
+    let difference = existing().differences(&before);
+    assert!(difference.is_empty(), "{difference:?}");
+    assert!(target.incoming().is_empty());
+
+    let refused = look("factory").refused(&["version factory exists", "VERSION_LABEL"]);
+    assert_eq!(run(&mut target.push(&tree.tree(), "factory")).refused(&[]), refused);
+    let trial = |dry: &str| {
+        let mut push = target.push(&tree.tree(), "v2");
+        run(push.env("DRY_RUN", dry).env("AUTOSTART", "yes").env("TRIAL", "yes")).refused(&["just once"])
+    };
+    assert_eq!(trial("yes"), trial("no"));
+
+    run(&mut target.push(&tree.tree(), "v2")).ok();
+    let said = look("v2").succeeded();
+    assert!(said.stderr.contains("v2 was deployed with this very tree before"), "{}", said.stderr);
+    assert!(said.stdout.contains(" it lacks 0 contents"), "{}", said.stdout);
 }

@@ -38,6 +38,7 @@ mod remedies;
 mod source;
 mod ssh;
 mod summary;
+mod weigh;
 mod words;
 
 use std::ffi::OsStr;
@@ -59,6 +60,8 @@ pub enum Written {
     Default,
     /// What it booted before, because the new version has conflicts in `/etc`.
     Held,
+    /// Nothing was pushed, because it was a dry run.
+    Nothing,
 }
 
 /// Pushes the root filesystem `tree` to the machine at `location`, as the environment says.

@@ -22,6 +22,8 @@ pub struct Options {
     pub label: Label,
     /// Whether the machine reboots into it at the end.
     pub autostart: bool,
+    /// Whether only to say what would be sent.
+    pub dry_run: bool,
     /// The trial of the version; `None` if it becomes the default at once.
     pub trial: Option<Trial>,
     /// The tree from which the target's basis was made.
@@ -87,6 +89,7 @@ impl Options {
             destination: Destination::parse(location)?,
             label,
             autostart: environment.boolean("AUTOSTART", false)?,
+            dry_run: environment.boolean("DRY_RUN", false)?,
             trial: trial(environment)?,
             base_root: path("BASE_ROOT"),
             agents: path("BASEROCK_AGENTS"),

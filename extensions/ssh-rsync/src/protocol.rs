@@ -55,6 +55,8 @@ pub mod kind {
     pub const KNOWN: u8 = 13;
     /// Agent: [`super::Status`] as JSON. The last frame.
     pub const STATUS: u8 = 14;
+    /// Agent: [`super::Weighed`] as JSON. The last frame.
+    pub const WEIGHED: u8 = 15;
 }
 
 /// The sender's request for a push or a check.
@@ -87,6 +89,9 @@ pub enum Task {
         autostart: bool,
         /// The deadline of a trial in seconds; `None` if the version becomes the default.
         trial: Option<u64>,
+        /// Whether only to say what would be sent, and whether the push would be refused.
+        #[serde(default)]
+        dry_run: bool,
     },
     /// To know what runs.
     Status,
@@ -113,7 +118,19 @@ pub struct Status {
     pub journal: Vec<String>,
 }
 
+/// What a push would send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Weighed {
+    /// The number of contents that the target lacks.
+    pub contents: u64,
+    /// Bytes of content that the basis does not have.
+    pub bytes: u64,
+    /// The part of these bytes that an earlier try has brought.
+    pub there: u64,
+}
+
 impl Format for Status {}
+impl Format for Weighed {}
 impl Format for Hello {}
 impl Format for Amount {}
 impl Format for Finished {}

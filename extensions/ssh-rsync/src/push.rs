@@ -7,7 +7,6 @@ use std::thread;
 use std::time::Instant;
 
 use delta::entry::Kind;
-use delta::format;
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 use system::observer::Observer;
@@ -29,10 +28,9 @@ use crate::pending_connection::PendingConnection;
 use crate::protocol::{Amount, Ask, Finished, Hello, Request, Task, VERSION, kind};
 use crate::source::{self, Source};
 use crate::summary::summary;
+use crate::weigh::weigh;
 use crate::words;
 
-/// Bytes of a manifest in one frame.
-const PORTION: usize = 1 << 18;
 /// Most answers that wait to be sent.
 const WAITING: usize = 2;
 /// Most requests that wait to be answered; the agent sends only a few ahead.
@@ -55,6 +53,10 @@ pub fn push(tree: &Path, options: &Options, observer: &dyn Observer) -> Result<W
     let kept = kept.map(|folder| KeptContents::new(folder, &location, options.keep));
     let old_contents = OldContents::new(base.as_ref(), kept.as_ref())?;
     greet(&connection, options, &new)?;
+    if options.dry_run {
+        weigh(&mut connection, options, &new, observer)?;
+        return Ok(Written::Nothing);
+    }
     let finished = converse(&mut connection, &new, &old_contents, observer)?;
     if let Some(Err(error)) = kept.as_ref().map(|kept| kept.keep(&new)) {
         observer.note(format!("the next push will have to send more: {error}"));
@@ -108,6 +110,7 @@ fn greet(connection: &Connection, options: &Options, new: &Source) -> Result<()>
             digest: new.manifest.digest().0,
             autostart: options.autostart,
             trial: options.trial.as_ref().map(|trial| trial.deadline.as_secs()),
+            dry_run: options.dry_run,
         },
         deployment: options.deployment.clone(),
     };
@@ -175,7 +178,7 @@ fn listen(
     loop {
         let frame = connection.receive().map_err(resumable)?;
         match frame.kind {
-            kind::WANT_MANIFEST => send_manifest(&connection.sender(), new)?,
+            kind::WANT_MANIFEST => new.send_manifest(&connection.sender())?,
             kind::CONTENTS => {
                 amount = words::json(&frame)?;
                 tell_amount(amount, new, observer);
@@ -212,14 +215,6 @@ fn resumable(error: Error) -> Error {
         Some(lost) => Lost { resumable: true, ..lost.clone() }.into(),
         None => error,
     }
-}
-
-fn send_manifest(sender: &Sender, new: &Source) -> Result<()> {
-    let bytes = format::to_bytes(&new.manifest).or_cannot("describe", new.dir.shown(""))?;
-    for portion in bytes.chunks(PORTION) {
-        sender.send(kind::MANIFEST, portion)?;
-    }
-    Ok(())
 }
 
 fn tell_amount(amount: Amount, new: &Source, observer: &dyn Observer) {

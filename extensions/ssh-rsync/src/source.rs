@@ -6,11 +6,16 @@ use std::path::Path;
 use delta::entry::{Kind, parent};
 use delta::hash::Hash;
 use delta::scan::scan;
-use delta::{Manifest, Tree};
+use delta::{Manifest, Tree, format};
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 
 use crate::cache::HashCache;
+use crate::channel::Sender;
+use crate::protocol::kind;
+
+/// Bytes of a manifest in one frame.
+const PORTION: usize = 1 << 18;
 
 /// The permissions of everybody else: to enter a folder, and to read a file.
 const ENTER: u32 = 0o001;
@@ -46,6 +51,15 @@ impl Source {
     pub fn read(dir: Dir, cache: &mut HashCache, report: &dyn Fn(u64) -> Result<()>) -> Result<Self> {
         let manifest = scan(&dir, cache, report)?;
         Ok(Source { dir, manifest })
+    }
+
+    /// Sends the manifest.
+    pub fn send_manifest(&self, sender: &Sender) -> Result<()> {
+        let bytes = format::to_bytes(&self.manifest).or_cannot("describe", self.dir.shown(""))?;
+        for portion in bytes.chunks(PORTION) {
+            sender.send(kind::MANIFEST, portion)?;
+        }
+        Ok(())
     }
 
     /// The tree in the form that `delta` takes.

@@ -47,7 +47,8 @@ pub fn summary(
     lines
 }
 
-fn size(bytes: u64) -> String {
+/// A size for people, with one digit after the point.
+pub fn size(bytes: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
     match units.into_iter().find(|(shift, _)| bytes >> shift > 0) {
         Some((shift, unit)) => {

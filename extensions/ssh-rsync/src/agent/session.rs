@@ -19,15 +19,15 @@ use system::restart::restart;
 use super::fill::Pushed;
 use super::{Forward, status, target};
 use crate::channel::{Channel, Receiver, Sender};
-use crate::protocol::{Finished, Hello, Task, VERSION, kind};
+use crate::protocol::{Finished, Hello, Task, VERSION, Weighed, kind};
 
 /// Carries out the sender's request.
 pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     let hello = hello(&mut receiver)?;
     let label: Label = hello.label.parse()?;
     let mut volume = target::open()?;
-    let (digest, autostart, trial) = match hello.task {
-        Task::Push { digest, autostart, trial } => (Hash(digest), autostart, trial),
+    let (digest, autostart, trial, dry_run) = match hello.task {
+        Task::Push { digest, autostart, trial, dry_run } => (Hash(digest), autostart, trial, dry_run),
         Task::Check { trial } => {
             if trial {
                 trial::require_one_shot(&volume)?;
@@ -56,6 +56,11 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     let upgrade = Upgrade { label, parameters, etc, reserve: Reserve::RUNNING, keep, trial, conflicts };
     let channel = Channel { sender, receiver: &mut receiver };
     let mut contents = Pushed { digest, channel };
+    if dry_run {
+        let found = upgrade::preview(&volume, &upgrade, &mut contents, &Forward(sender.clone()))?;
+        let weighed = Weighed { contents: found.contents, bytes: found.bytes, there: found.there };
+        return sender.send_json(kind::WEIGHED, &weighed);
+    }
     let done = operations::upgrade(&mut volume, &upgrade, &mut contents, &Forward(sender.clone()))?;
     let autostart = autostart && done.held.is_empty();
     let running = volume.running().filter(|running| **running != *upgrade.label).map(ToString::to_string);

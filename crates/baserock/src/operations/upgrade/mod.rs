@@ -4,6 +4,7 @@
 mod conflicts;
 mod earlier;
 mod label;
+mod preview;
 mod space;
 mod staging;
 
@@ -26,6 +27,7 @@ pub use self::conflicts::OnConflicts;
 use self::earlier::EarlierTry;
 use self::label::basis;
 pub use self::label::{Present, check};
+pub use self::preview::{Preview, preview};
 pub use self::space::Reserve;
 use self::staging::Staging;
 use super::etc::{EtcMerge, Merged, MergedAgain};
@@ -117,18 +119,7 @@ fn attempt(
     observer: &dyn Observer,
 ) -> Result<Upgraded> {
     let (label, digest) = (&upgrade.label, contents.digest());
-    deploy::check_arguments(label, &upgrade.parameters)?;
-    if upgrade.parameters.menu == Some(MenuFormat::None) {
-        // The version is going to be the default, and has no kernel for the menu.
-        menu::require(volume, &volume.survey()?, label)?;
-    }
-    if upgrade.trial.is_some() {
-        trial::require_one_shot(volume)?;
-    }
-    let mut present = check(volume, label, digest)?;
-    if upgrade.trial.is_some() && present.has_tree() {
-        trial::require_unit_in(label, &volume.version_dir(label)?.dir(ORIG)?)?;
-    }
+    let mut present = check_first(volume, upgrade, digest)?;
     let mut staged = None;
     if !present.has_tree() {
         let staging = Staging::open(volume, label, digest.is_some())?;
@@ -147,6 +138,24 @@ fn attempt(
         }
     }
     volume.while_locked(Patience::Refuse, |volume| install(volume, upgrade, present, staged, observer))
+}
+
+/// Fails if it is clear before the new tree is known that the upgrade fails. Changes nothing.
+fn check_first(volume: &Volume, upgrade: &Upgrade, digest: Option<Hash>) -> Result<Present> {
+    let label = &upgrade.label;
+    deploy::check_arguments(label, &upgrade.parameters)?;
+    if upgrade.parameters.menu == Some(MenuFormat::None) {
+        // The version is going to be the default, and has no kernel for the menu.
+        menu::require(volume, &volume.survey()?, label)?;
+    }
+    if upgrade.trial.is_some() {
+        trial::require_one_shot(volume)?;
+    }
+    let present = check(volume, label, digest)?;
+    if upgrade.trial.is_some() && present.has_tree() {
+        trial::require_unit_in(label, &volume.version_dir(label)?.dir(ORIG)?)?;
+    }
+    Ok(present)
 }
 
 /// A tree that is complete, and not yet a version.
@@ -246,16 +255,7 @@ fn install(
         observer.note(format!("version {label} was deployed with this very tree before; it stays as it is"));
         None
     } else {
-        let parameters = upgrade.parameters.clone();
-        // Old versions are gone already.
-        let deployment = Deploy {
-            label: upgrade.label.clone(),
-            parameters,
-            etc: etc.clone(),
-            keep: None,
-            refuse_conflicts: upgrade.conflicts == OnConflicts::Refuse,
-        };
-        deploy(volume, &deployment, observer)?.merged
+        deploy(volume, &deployment(upgrade, etc.clone()), observer)?.merged
     };
     let held = conflicts::hold(volume, upgrade, etc.as_ref(), observer)?;
     if !held.is_empty() {
@@ -273,6 +273,17 @@ fn install(
     undo.commit();
     let merged = if let MergedAgain::Merged(again) = again { Some(*again) } else { merged };
     Ok(Upgraded { names, merged, held })
+}
+
+/// The deployment of the new version. Old versions are gone already.
+fn deployment(upgrade: &Upgrade, etc: Option<EtcMerge>) -> Deploy {
+    Deploy {
+        label: upgrade.label.clone(),
+        parameters: upgrade.parameters.clone(),
+        etc,
+        keep: None,
+        refuse_conflicts: upgrade.conflicts == OnConflicts::Refuse,
+    }
 }
 
 /// Removes the version, unless it is the default already, or does not exist.

@@ -26,7 +26,7 @@ use crate::volume::Volume;
 
 /// In the folder: the subvolume in which the new tree is put together. It is a snapshot of the basis with one more folder in its root. That
 /// folder is for contents that do not have their names yet.
-const TREE: &str = "tree";
+pub const TREE: &str = "tree";
 /// In the folder: the tree of an earlier try, until its contents have been taken over into the new tree.
 const EARLIER: &str = "earlier";
 /// In the root of the tree: the folder of contents, each named by its hash.

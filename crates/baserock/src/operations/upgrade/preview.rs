@@ -1,0 +1,80 @@
+//! Tells what an upgrade would do, and changes nothing.
+
+use std::path::Path;
+
+use delta::Plan;
+use delta::plan::Wanted;
+use system::error::Result;
+use system::observer::Observer;
+
+use super::earlier::EarlierTry;
+use super::label::basis;
+use super::{Contents, Present, Upgrade, check_first, deployment, staging};
+use crate::layout::{INCOMING, ORIG, PRIVATE};
+use crate::operations::{Prune, deploy, etc, manifest, prune, trial};
+use crate::volume::Volume;
+
+/// What an upgrade would bring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Preview {
+    /// The number of contents that the basis lacks.
+    pub contents: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The part of these bytes that an earlier try has left on the volume.
+    pub there: u64,
+}
+
+/// Refuses what an [upgrade](super::upgrade()) would refuse before it asks for contents: the label, the arguments, the boot loader, the room. Names
+/// what it would name. If the tree is there already, so are the refusals and the findings of its deployment; else `/etc` of the new tree is
+/// not known, and nothing is said of it.
+pub fn preview(
+    volume: &Volume,
+    upgrade: &Upgrade,
+    contents: &mut dyn Contents,
+    observer: &dyn Observer,
+) -> Result<Preview> {
+    let label = &upgrade.label;
+    let present = check_first(volume, upgrade, contents.digest())?;
+    if present == Present::Deployed {
+        observer.note(format!("version {label} was deployed with this very tree before; it stays as it is"));
+        return Ok(Preview::default());
+    }
+    if present == Present::SameTree {
+        let found = deploy::preview(volume, &deployment(upgrade, upgrade.etc.clone()), observer)?;
+        for step in etc::steps(found.merged.as_ref()).iter().filter(|step| step.is_named()) {
+            observer.warn(step.to_string());
+        }
+        return Ok(Preview::default());
+    }
+    let new = contents.manifest()?;
+    if upgrade.trial.is_some() {
+        trial::require_unit(label, &new)?;
+    }
+    if let Some(keep) = upgrade.keep {
+        let pruned = prune::plan(volume, &Prune { keep: Some(keep), before: None })?;
+        pruned.name_stay(observer);
+        for old in &pruned.removed {
+            observer.note(format!("{old} would be removed first"));
+        }
+    }
+    let version = volume.version_dir(&basis(volume, &volume.survey()?)?)?;
+    let orig = version.dir(ORIG)?;
+    let old = match manifest::load(&version, &orig)? {
+        Some(manifest) => manifest,
+        None => manifest::read(&orig, observer)?,
+    };
+    let plan = Plan::new(&old, &new);
+    let incoming = Path::new(PRIVATE).join(INCOMING).join(label.as_str());
+    let earlier = volume.top().dir_if_exists(incoming.join(staging::TREE))?;
+    let parts = staging::parts_name([&old, &new]);
+    let earlier = earlier.map(|tree| EarlierTry::new(tree, &parts, &new)?.have(&plan.wanted)).transpose()?;
+    let have = earlier.unwrap_or_default();
+    upgrade.reserve.check(volume, label, &plan, &have)?;
+    let there = |wanted: &Wanted| have.get(&wanted.hash).copied().unwrap_or(0);
+    Ok(Preview {
+        contents: plan.wanted.iter().filter(|wanted| there(wanted) < wanted.size).count() as u64,
+        bytes: plan.wanted_bytes(),
+        there: plan.wanted.iter().map(there).sum(),
+    })
+}
