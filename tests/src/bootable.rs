@@ -34,13 +34,18 @@ pub struct Tree {
 impl Tree {
     /// The tree of this build.
     pub fn new(build: Debian) -> Tree {
-        let tree = Tree::over(&inputs::debian(build).expect("the input tree"));
+        let tree = Tree::plain(build);
         programs::shell(
             "cp",
             &["-a", "--remove-destination", &format!("{}/.", text(installed())), text(tree.path())],
         );
         tree.leave_out();
         tree
+    }
+
+    /// A Debian as it is made, without the project's programs.
+    pub fn plain(build: Debian) -> Tree {
+        Tree::over(&inputs::debian(build).expect("the input tree"))
     }
 
     /// A tree with a layer over it.
@@ -106,15 +111,9 @@ fn install(more: &[&str]) -> TempDir {
     let mut install = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     install.current_dir(root).args(["xtask", "install", "--debug", "--destdir"]).arg(place.path()).args(more);
     programs::run(&mut install).ok();
-    // What only debuggers read is most of their size, and machines are slow.
-    let large = ["-type", "f", "-size", "+1M", "-exec", "sh", "-c", STRIP, "sh", "{}", "+"];
-    programs::shell("find", &[&[text(place.path())], &large[..]].concat());
     place
 }
 
-/// Strips programs of any processor that this machine has tools for.
-const STRIP: &str =
-    r#"for program; do strip "$program" 2>/dev/null || aarch64-linux-gnu-strip "$program"; done"#;
 /// Finds the root by the command line, and starts its init.
 const INIT: &str = r"#!/bin/busybox sh
 /bin/busybox --install -s /bin

@@ -45,6 +45,8 @@ const FAIL_POINTS: &str = "baserock-system/fail-points";
 pub struct Architecture {
     /// Its name, as `uname -m` prints it.
     pub name: &'static str,
+    /// Debian's name of it.
+    pub debian: &'static str,
     /// Rust's name of the target for static programs.
     target: &'static str,
     /// The compiler for their C code, and the linker, on another kind of processor.
@@ -53,15 +55,17 @@ pub struct Architecture {
     cross_packages: &'static [&'static str],
 }
 
-const ARCHITECTURES: [Architecture; 2] = [
+static ARCHITECTURES: [Architecture; 2] = [
     Architecture {
         name: "x86_64",
+        debian: "amd64",
         target: "x86_64-unknown-linux-musl",
         cross_compiler: "x86_64-linux-gnu-gcc",
         cross_packages: &["gcc-x86-64-linux-gnu", "libc6-dev-amd64-cross"],
     },
     Architecture {
         name: "aarch64",
+        debian: "arm64",
         target: "aarch64-unknown-linux-musl",
         cross_compiler: "aarch64-linux-gnu-gcc",
         cross_packages: &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
@@ -69,9 +73,14 @@ const ARCHITECTURES: [Architecture; 2] = [
 ];
 
 impl Architecture {
+    /// All that programs can be built for.
+    pub fn all() -> &'static [Self] {
+        &ARCHITECTURES
+    }
+
     /// The architecture of this name.
     pub fn named(name: &str) -> Result<&'static Self> {
-        let names = || ARCHITECTURES.map(|architecture| architecture.name).join(" or ");
+        let names = || ARCHITECTURES.each_ref().map(|architecture| architecture.name).join(" or ");
         let found = ARCHITECTURES.iter().find(|architecture| architecture.name == name);
         found.with_context(|| format!("no programs can be built for {name}; only for {}", names()))
     }
@@ -96,6 +105,10 @@ impl Architecture {
         let mut build = root::cargo("build");
         build.args(purpose.arguments()).args(what).args(["--target", self.target]);
         build.arg("--target-dir").arg(purpose.folder());
+        if purpose == Purpose::Debug {
+            // What only debuggers read is most of their size, and the machines of tests are slow.
+            build.env("CARGO_PROFILE_DEV_STRIP", "true");
+        }
         let variable = self.target.replace('-', "_");
         if self.name == std::env::consts::ARCH {
             build.env(format!("CC_{variable}"), "musl-gcc");

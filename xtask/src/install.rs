@@ -182,3 +182,14 @@ fn link(target: &Path, at: &Path) -> Result<()> {
     fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
     std::os::unix::fs::symlink(target, at).with_context(|| format!("cannot link {}", at.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readme_names_the_rust_that_is_needed() {
+        let readme = fs::read_to_string(root::path().join("README.md")).unwrap();
+        assert!(readme.contains(&format!("Rust {} or newer", env!("CARGO_PKG_RUST_VERSION"))));
+    }
+}

@@ -1,4 +1,4 @@
-//! The commands for developers: `cargo xtask demo`, `test`, `crash`, `fuzz`, `bench`, `install`, `tidy`.
+//! The commands for developers: `cargo xtask demo`, `test`, `crash`, `fuzz`, `bench`, `install`, `package`, `tidy`.
 
 mod bench;
 mod build;
@@ -10,6 +10,7 @@ mod fuzz;
 mod install;
 mod interface;
 mod manual;
+mod package;
 mod packages;
 mod root;
 mod suites;
@@ -34,6 +35,7 @@ enum Command {
     Fuzz(fuzz::Fuzz),
     Bench(bench::Bench),
     Install(install::Install),
+    Package(package::Package),
     /// Check the rules of the code: where code may spawn, be unsafe, print or panic; sizes of files; the map of the code
     Tidy,
 }
@@ -46,6 +48,7 @@ fn main() -> Result<()> {
         Command::Fuzz(fuzz) => fuzz.run(),
         Command::Bench(bench) => bench.run(),
         Command::Install(install) => install.run(),
+        Command::Package(package) => package.run(),
         Command::Tidy => tidy::run(),
     }
 }

@@ -31,6 +31,7 @@ pub const TESTS: &[&str] = &[
     "git",
     "libarchive-tools",
     "libcap2-bin",
+    "lintian",
     "lz4",
     "lzip",
     "man-db",

@@ -36,7 +36,8 @@ fn synopsis(name: &str) -> Result<Block> {
     Ok(Block::Paragraph(format!("[PARAMETER=VALUE]... `{name}` {arguments}")))
 }
 
-/// What an extension does, its parameters with what is said about them, and examples.
+/// What an extension does, its parameters with what is said about them, and examples. A paragraph before the parameters that ends with a colon
+/// belongs to them.
 fn parts(mut blocks: Vec<Block>) -> [Vec<Block>; 3] {
     let is_examples =
         |block: &Block| matches!(block, Block::Paragraph(text) if EXAMPLES.contains(&text.as_str()));
@@ -46,8 +47,7 @@ fn parts(mut blocks: Vec<Block>) -> [Vec<Block>; 3] {
     };
     let is_item = |block: &Block| matches!(block, Block::Item(..));
     let first = blocks.iter().position(is_item).unwrap_or(blocks.len());
-    // What stands right before a list leads to it, unless it is all that is said before.
-    let leads = first > 1 && matches!(blocks[first - 1], Block::Paragraph(_));
+    let leads = first > 1 && matches!(&blocks[first - 1], Block::Paragraph(text) if text.ends_with(':'));
     let environment = blocks.split_off(if leads { first - 1 } else { first });
     [blocks, environment, examples]
 }
