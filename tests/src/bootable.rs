@@ -93,7 +93,7 @@ impl Tree {
 }
 
 /// What `cargo xtask install` installs.
-fn installed() -> &'static Path {
+pub fn installed() -> &'static Path {
     static INSTALLED: OnceLock<TempDir> = OnceLock::new();
     INSTALLED.get_or_init(|| install(&[])).path()
 }

@@ -12,6 +12,7 @@ pub mod client;
 pub mod crash;
 pub mod definitions;
 pub mod disk;
+pub mod document;
 pub mod esp;
 pub mod extensions;
 pub mod image;

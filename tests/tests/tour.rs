@@ -10,7 +10,7 @@ use std::process::Command;
 use baserock_tests::programs::{self, Done, run, shell};
 use baserock_tests::running::Running;
 use baserock_tests::version::manage_at;
-use baserock_tests::{extensions, inputs};
+use baserock_tests::{document, extensions, inputs};
 use tempfile::TempDir;
 
 /// A command of the tour, and the lines that are printed below it.
@@ -21,12 +21,10 @@ struct Step {
 
 /// The blocks of the tour, in their order.
 fn tour() -> Vec<Vec<Step>> {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let text = fs::read_to_string(readme).unwrap();
+    let text = document::read("README.md");
     let (_, tour) = text.split_once("\n## A tour\n").unwrap();
     let (tour, _) = tour.split_once("\n## ").unwrap();
-    let blocks = tour.split("```\n").skip(1).step_by(2);
-    blocks.map(block).collect()
+    document::blocks(tour).iter().map(|found| block(&found.text)).collect()
 }
 
 fn block(text: &str) -> Vec<Step> {
