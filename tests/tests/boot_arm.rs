@@ -51,16 +51,26 @@ fn a_board_is_pushed_to_on_trial() {
     add_check(&tree);
     let came_back = trial(&mut machine, "true", 2);
     assert!(came_back.stderr.contains("the journal of tried: "), "{}", came_back.stderr);
-    came_back.refused(&[
-        "root@board came back from tried and runs factory: it came up, and the machine restarted",
-    ]);
+    came_back
+        .refused(&["root@board came back from tried and runs factory: it was not confirmed by its deadline"]);
     again(&machine);
     // The check of the deployer fails.
     machine.run("touch /srv/healthy");
-    trial(&mut machine, "test -e /srv/none", 2)
-        .refused(&["tried is not confirmed, and root@board reboots into its old version: the check failed"]);
+    let failed = trial(&mut machine, "ls -d /srv/none; exit 3", 2);
+    assert!(failed.stdout.contains("check: ls: "), "{} {}", failed.stdout, failed.stderr);
+    failed.refused(&[
+        "tried is not confirmed, and root@board reboots into its old version: the check of the deployer failed: \
+         exit status: 3",
+    ]);
+    let status = machine.run("system-version-manager status; echo code $?");
+    assert!(
+        status.contains("came back from tried and runs factory: the check of the deployer failed")
+            && status.contains("code 3"),
+        "{status}"
+    );
     again(&machine);
     let said = trial(&mut machine, "test -e /srv/healthy", 1).ok();
+    assert!(said.contains("the check has succeeded (exit status: 0)"), "{said}");
     assert!(said.contains("tried is confirmed: it is the default of root@board now"), "{said}");
     assert_eq!(machine.run("system-version-manager list"), "factory\ntried (running) (default)");
     machine.power_off();

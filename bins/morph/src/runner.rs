@@ -55,7 +55,7 @@ impl Runner<'_> {
         let program =
             program.args(arguments).current_dir(self.repository).environment(self.variables(&temporary));
         let (mut expected, mut last) = (None, None);
-        let status = program.follow(LOG, &mut |stream, line| {
+        let status = program.follow(Some(LOG), &mut |stream, line| {
             self.show(stream, line);
             match line.strip_prefix(EXPECTED) {
                 Some(words) => expected = Some(words.to_owned()),

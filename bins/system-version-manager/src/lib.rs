@@ -108,7 +108,10 @@ impl Arguments {
             Command::Confirm(confirm) if confirm.at_boot => self.confirm_at_boot(confirm),
             Command::Confirm(confirm) => self.change(|volume| confirm.run(volume)),
             Command::Abandon(abandon) => self.change(|volume| abandon.run(volume)),
-            Command::WatchTrial(watch) => watch.run(&|purpose| self.open(purpose)),
+            Command::WatchTrial(watch) => {
+                let (volume, patience) = (self.volume.clone(), self.patience());
+                watch.run(move |purpose| Ok(volume.open(purpose, patience)?))
+            }
             Command::InstallBootloader(install) => self.change(|volume| install.run(volume)),
             Command::Finish(finish) => self.change(|volume| finish.run(volume)),
         }
@@ -138,8 +141,11 @@ impl Arguments {
     }
 
     fn open(&self, purpose: Purpose) -> Result<Volume> {
-        let patience = if self.wait { Patience::Wait } else { Patience::Refuse };
-        Ok(self.volume.open(purpose, patience)?)
+        Ok(self.volume.open(purpose, self.patience())?)
+    }
+
+    fn patience(&self) -> Patience {
+        if self.wait { Patience::Wait } else { Patience::Refuse }
     }
 }
 

@@ -1,9 +1,8 @@
 //! `try`, `confirm`, `abandon`.
 
-use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use baserock::ExistingLabel;
 use baserock::operations::etc::{EtcMerge, MergedAgain};
 use baserock::operations::trial::{self, Resumed};
@@ -11,6 +10,7 @@ use baserock::volume::Volume;
 use baserock_terminal::{Output, Show};
 use system::observer::Observer;
 use system::restart::restart;
+use system::uptime::uptime;
 
 use crate::remedies;
 use crate::time::duration;
@@ -114,7 +114,7 @@ impl Abandon {
     /// Calls the trial off.
     pub fn run(&self, volume: &Volume) -> Result<()> {
         let show: &dyn Observer = &Show::new(Output::Errors);
-        let Some((label, is_running)) = trial::abandon(volume, show)? else {
+        let Some((label, is_running)) = trial::abandon(volume, "somebody abandoned it", show)? else {
             show.phase("no version is on trial".to_owned());
             return Ok(());
         };
@@ -127,12 +127,4 @@ impl Abandon {
         }
         Ok(())
     }
-}
-
-/// The time since the kernel started.
-pub fn uptime() -> Result<Duration> {
-    let path = "/proc/uptime";
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
-    let seconds = text.split('.').next().and_then(|seconds| seconds.parse().ok());
-    Ok(Duration::from_secs(seconds.with_context(|| format!("{path} has no number"))?))
 }

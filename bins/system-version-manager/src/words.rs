@@ -2,24 +2,19 @@
 
 use anyhow::Result;
 use baserock::ExistingLabel;
-use baserock::boot::trial::Outcome;
 use baserock::operations::sizes::sizes;
 use baserock::volume::{Details, Volume};
 use baserock_terminal::harmless;
+use system::Error;
 
 /// How the trial of a version stands, in words; `None` if there is nothing to say.
 pub fn trial_of(volume: &Volume, label: &ExistingLabel) -> Result<Option<String>> {
-    if let Some((trial, state)) = volume.trial()?
-        && trial.label == *label
-    {
-        return Ok(Some(state.to_string()));
-    }
-    Ok(match volume.trial_outcome(label) {
-        Ok(Some(Outcome { confirmed: false, why, .. })) => Some(format!("came back: {why}")),
-        Ok(_) => None,
+    match volume.trial_of(label) {
+        Ok(known) => Ok(known.and_then(|known| known.words())),
         // A record that cannot be read must not hide the versions.
-        Err(error) => Some(error.to_string()),
-    })
+        Err(error @ Error::Malformed { .. }) => Ok(Some(error.to_string())),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What distinguishes a version, in words.

@@ -52,6 +52,7 @@ pub mod sys;
 pub mod trail;
 pub mod umask;
 pub mod undo;
+pub mod uptime;
 pub mod utc;
 pub mod walk;
 

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
@@ -30,6 +31,7 @@ pub struct Program {
     name: String,
     package: Option<&'static str>,
     input: Vec<u8>,
+    limit: Option<Duration>,
 }
 
 /// The output of a program that succeeded.
@@ -91,7 +93,7 @@ impl Program {
             .env("LC_ALL", "C");
         let name =
             PathBuf::from(name.as_ref()).file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Program { command, name, package: None, input: Vec::new() }
+        Program { command, name, package: None, input: Vec::new(), limit: None }
     }
 
     /// Names the program's Debian package, for the error if the program is missing.

@@ -1,13 +1,15 @@
 //! Reboots the machine.
 
-use std::thread::sleep;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread::Builder;
 use std::time::Duration;
 
-use std::path::Path;
+use nix::sys::mman::{MlockAllFlags, mlockall};
+use nix::sys::reboot::{RebootMode, reboot};
 
 use crate::error::{OrCannot, Result};
 use crate::process::{self, Program};
-use nix::sys::reboot::{RebootMode, reboot};
 
 /// Reboots the machine in the way of its init system.
 pub fn restart() -> Result<()> {
@@ -20,20 +22,48 @@ pub fn restart() -> Result<()> {
     at_once()
 }
 
-/// How long the init system may take to end everything.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Reboots the machine although something may hang: all processes are killed, and no unit is stopped. Returns only if that fails.
-pub fn force() -> Result<()> {
-    if Path::new("/run/systemd/system").exists()
-        && Program::new("systemctl").args(["--force", "reboot"]).run().is_ok()
-    {
-        sleep(PATIENCE);
-    }
-    at_once()
+/// Keeps all memory of this process, also what it gets from now on, from having to be read from a disk.
+pub fn lock_memory() -> Result<()> {
+    mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE)
+        .or_cannot("lock", "the memory of this process")
 }
 
-fn at_once() -> Result<()> {
-    nix::unistd::sync();
+/// How long a disk may take for what it is asked before the machine reboots.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Reboots the machine although its disks may be dead: nothing is opened or started, and what was written has [`PATIENCE`] to reach the disks.
+/// Returns only if the kernel refuses.
+pub fn at_once() -> Result<()> {
+    within(PATIENCE, nix::unistd::sync);
     reboot(RebootMode::RB_AUTOBOOT).map(drop).or_cannot("reboot", "the machine")
+}
+
+/// Does something that may never end, in a thread of its own. Returns what it has returned within this time.
+pub fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (tell, told) = mpsc::channel();
+    let begun = Builder::new().spawn(move || {
+        // After the limit nobody listens any more.
+        let _late = tell.send(work());
+    });
+    begun.ok()?;
+    told.recv_timeout(limit).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::park;
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn work_that_never_ends_is_not_waited_for() {
+        let begun = Instant::now();
+        assert_eq!(within(Duration::from_secs(60), || 7), Some(7));
+        let never = || loop {
+            park();
+        };
+        assert_eq!(within::<()>(Duration::from_millis(50), never), None);
+        assert!(begun.elapsed() < Duration::from_secs(30));
+    }
 }

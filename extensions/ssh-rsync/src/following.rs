@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use system::error::{Error, Result};
 use system::observer::Observer;
-use system::process::Program;
 use system::signal;
 
 use crate::bootstrap::Agent;
-use crate::check::ask;
+use crate::check::{Answer, ask};
+use crate::lost::Lost;
 use crate::options::{Options, Trial};
 use crate::protocol::{Status, Task};
 
@@ -53,7 +53,11 @@ impl Following<'_> {
                     return Err(self.came_back(&status));
                 }
                 Ok(status) if status.default == status.running => return Ok(()),
-                Ok(status) if status.is_well => return self.check_and_confirm(),
+                Ok(status) if status.is_well => match self.confirm() {
+                    // It went down, or a link did. What has become of the trial is asked again.
+                    Err(error) if error.kind::<Lost>().is_some() => last = Some(error),
+                    outcome => return outcome,
+                },
                 Ok(_) => {}
             }
         }
@@ -64,24 +68,18 @@ impl Following<'_> {
         )))
     }
 
-    fn check_and_confirm(&self) -> Result<()> {
+    /// Has the target check the version and confirm it.
+    fn confirm(&self) -> Result<()> {
         let Options { label, destination, .. } = self.options;
-        if let Some(check) = &self.trial.check {
+        let check = self.trial.check.clone();
+        if let Some(check) = &check {
             self.observer.phase(format!("checking {label}: {check}"));
-            let done = Program::new("ssh")
-                .package("openssh-client")
-                .args(["-k", "-a", "-x", "-o", "BatchMode=yes", "-o", "ClearAllForwardings=yes"])
-                .args(destination.arguments())
-                .arg(check)
-                .run();
-            if let Err(error) = done {
-                self.ask(Task::Abandon)?;
-                return Err(Error::refused(format!(
-                    "{label} is not confirmed, and {destination} reboots into its old version: the check failed: {error}"
-                )));
-            }
         }
-        self.ask(Task::Confirm)?;
+        if let Answer::Abandoned(why) = self.ask(Task::Confirm { check })? {
+            return Err(Error::refused(format!(
+                "{label} is not confirmed, and {destination} reboots into its old version: {why}"
+            )));
+        }
         self.observer.phase(format!("{label} is confirmed: it is the default of {destination} now"));
         Ok(())
     }
@@ -99,10 +97,13 @@ impl Following<'_> {
     }
 
     fn status(&self) -> Result<Status> {
-        self.ask(Task::Status)?.ok_or_else(|| Error::refused("the target does not say what runs"))
+        match self.ask(Task::Status)? {
+            Answer::Status(status) => Ok(status),
+            Answer::Ready | Answer::Abandoned(_) => Err(Error::refused("the target does not say what runs")),
+        }
     }
 
-    fn ask(&self, task: Task) -> Result<Option<Status>> {
+    fn ask(&self, task: Task) -> Result<Answer> {
         ask(self.options, self.agents, task, self.observer)
     }
 }

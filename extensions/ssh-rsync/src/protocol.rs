@@ -13,7 +13,7 @@ use delta::hash::Hash;
 use serde::{Deserialize, Serialize};
 
 /// The version of the protocol. Sender and agent are normally of one build; comparing this makes sure.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// How often each side sends a heartbeat.
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
 /// A side that has been silent for so long is taken to be gone.
@@ -29,7 +29,7 @@ pub mod kind {
     pub const HEARTBEAT: u8 = 0;
     /// Sender: [`super::Hello`] as JSON.
     pub const HELLO: u8 = 1;
-    /// Agent: the check has passed.
+    /// Agent: a push would not be refused, or the trial is confirmed. The last frame.
     pub const READY: u8 = 2;
     /// Agent: asks for the manifest.
     pub const WANT_MANIFEST: u8 = 3;
@@ -57,6 +57,8 @@ pub mod kind {
     pub const STATUS: u8 = 14;
     /// Agent: [`super::Weighed`] as JSON. The last frame.
     pub const WEIGHED: u8 = 15;
+    /// Agent: why the trial was ended and the machine reboots, as text: its check has failed. The last frame.
+    pub const ABANDONED: u8 = 16;
 }
 
 /// The sender's request for a push or a check.
@@ -73,7 +75,7 @@ pub struct Hello {
 }
 
 /// What a sender wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Task {
     /// To know whether a push would be refused.
@@ -96,9 +98,10 @@ pub enum Task {
     /// To know what runs.
     Status,
     /// To make the version on trial the default.
-    Confirm,
-    /// To end the trial, and to reboot.
-    Abandon,
+    Confirm {
+        /// A command that has to succeed before that. If it fails, the trial ends, and the machine reboots.
+        check: Option<String>,
+    },
 }
 
 /// What runs on the target.

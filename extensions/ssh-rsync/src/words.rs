@@ -36,7 +36,12 @@ pub fn event(frame: &Frame) -> Result<Event> {
 
 /// The failure in a frame.
 pub fn failure(frame: &Frame) -> Error {
-    Error::refused(shortened(&String::from_utf8_lossy(&frame.content)))
+    Error::refused(text(frame))
+}
+
+/// The text in a frame.
+pub fn text(frame: &Frame) -> String {
+    shortened(&String::from_utf8_lossy(&frame.content)).to_owned()
 }
 
 /// The last lines of these streams, in one line; `None` if they are empty.

@@ -39,6 +39,9 @@ pub struct Trial {
     /// Whether the version has come up.
     #[serde(default)]
     pub started: bool,
+    /// Whether its time was up before it was confirmed.
+    #[serde(default)]
+    pub expired: bool,
 }
 
 /// `trial.json` in a version: how its last trial ended.
@@ -147,12 +150,49 @@ impl Trial {
         format!("{} panic={PANIC} {ARGUMENT}{}", self.label, self.deadline)
     }
 
+    /// The same trial before it is booted, with nothing known of how it goes.
+    #[must_use]
+    pub fn afresh(&self) -> Self {
+        Trial { armed: false, well: false, started: false, expired: false, ..self.clone() }
+    }
+
     /// Why it came back, in words.
     pub fn reason(&self) -> &'static str {
-        if self.started {
+        if self.expired {
+            "it was not confirmed by its deadline"
+        } else if self.started {
             "it came up, and the machine restarted before it was confirmed"
         } else {
             "it did not come up, or was not confirmed and has no units for trials"
+        }
+    }
+}
+
+/// What is known of the trial of a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Its record is there.
+    Recorded(Trial, State),
+    /// It has ended.
+    Ended(Outcome),
+}
+
+impl Known {
+    /// Why the machine came back from it, in words; `None` if it did not.
+    pub fn came_back(&self) -> Option<&str> {
+        match self {
+            Known::Recorded(trial, State::CameBack) => Some(trial.reason()),
+            Known::Ended(Outcome { confirmed: false, why, .. }) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// How it stands, in words; `None` if there is nothing to say of it any more.
+    pub fn words(&self) -> Option<String> {
+        match self {
+            Known::Recorded(trial, state @ State::CameBack) => Some(format!("{state}: {}", trial.reason())),
+            Known::Recorded(_, state) => Some(state.to_string()),
+            Known::Ended(_) => self.came_back().map(|why| format!("came back: {why}")),
         }
     }
 }
@@ -190,6 +230,7 @@ mod tests {
             by_hand: false,
             well: false,
             started: false,
+            expired: false,
         };
         let (a, b) = (label("a"), label("b"));
         for (running, default, boot, pending, expected) in [
@@ -216,5 +257,35 @@ mod tests {
         assert_eq!(trial.command(), "b panic=30 baserock.trial=600");
         assert_eq!(deadline("root=x panic=30 baserock.trial=600\n"), Some(Duration::from_secs(600)));
         assert_eq!(deadline("root=x baserock.trial=soon"), None);
+    }
+
+    #[test]
+    fn what_came_back_says_why() {
+        let trial = |started, expired| Trial {
+            label: label("b"),
+            armed_in: String::new(),
+            deadline: 600,
+            again: 0,
+            armed: true,
+            by_hand: false,
+            well: false,
+            started,
+            expired,
+        };
+        for (started, expired, why) in [
+            (false, false, "it did not come up, or was not confirmed and has no units for trials"),
+            (true, false, "it came up, and the machine restarted before it was confirmed"),
+            (true, true, "it was not confirmed by its deadline"),
+        ] {
+            let known = Known::Recorded(trial(started, expired), State::CameBack);
+            assert_eq!(known.came_back(), Some(why));
+            assert_eq!(known.words().unwrap(), format!("the machine came back from it: {why}"));
+        }
+        let running = Known::Recorded(trial(true, false), State::Running);
+        assert_eq!(running.came_back(), None);
+        assert_eq!(running.words().unwrap(), "it is running, and is not confirmed");
+        let ended = |confirmed| Known::Ended(Outcome { confirmed, why: "so".into(), took: None });
+        assert_eq!(ended(false).words().as_deref(), Some("came back: so"));
+        assert_eq!((ended(true).came_back(), ended(true).words()), (None, None));
     }
 }

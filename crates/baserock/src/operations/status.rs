@@ -5,7 +5,7 @@ use system::btrfs;
 use system::error::Result;
 
 use super::{loader_limits, removable};
-use crate::boot::trial::{Outcome, State, Trial};
+use crate::boot::trial::{Known, State, Trial};
 use crate::etc::EtcPath;
 use crate::etc::left::named;
 use crate::json::Format;
@@ -135,17 +135,19 @@ fn look_at_trials(
     if let Some(fault) = volume.trial_fault()? {
         status.attention.push(fault.to_string());
     }
-    if let Some((Trial { label, .. }, state)) = trial {
+    if let Some((Trial { label, .. }, state)) = trial.filter(|(_, state)| *state != State::CameBack) {
         let is_well = matches!(state, State::Armed | State::Running);
         let place = if is_well { &mut status.pending } else { &mut status.attention };
         place.push(format!("trial of {label}: {state}"));
     }
-    for version in versions.iter().filter(|version| version.running || version.default) {
-        match volume.trial_outcome(&version.label) {
-            Ok(Some(Outcome { confirmed: false, why, .. })) => {
-                status.attention.push(format!("{} came back from its last trial: {why}", version.label));
-            }
-            Ok(_) => {}
+    for Version { label, .. } in versions {
+        match volume.trial_of(label) {
+            Ok(known) => status.attention.extend(known.iter().filter_map(Known::came_back).map(|why| {
+                match volume.running().filter(|running| *running != label) {
+                    Some(running) => format!("the machine came back from {label} and runs {running}: {why}"),
+                    None => format!("{label} came back from its last trial: {why}"),
+                }
+            })),
             Err(error) => status.attention.push(error.to_string()),
         }
     }

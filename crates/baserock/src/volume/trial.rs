@@ -7,7 +7,7 @@ use system::dir::MOST_TEXT;
 use system::error::{Error, OrCannot, Result};
 
 use super::Volume;
-use crate::boot::trial::{Facts, Outcome, State, Trial};
+use crate::boot::trial::{Facts, Known, Outcome, State, Trial};
 use crate::label::ExistingLabel;
 use crate::layout::{self, PRIVATE, TRIAL};
 
@@ -47,6 +47,18 @@ impl Volume {
             Some((trial, State::Armed)) => Ok(Some(trial.label)),
             _ => self.default(),
         }
+    }
+
+    /// What is known of the trial of a version: how it stands, or how the last one ended; `None` if there was none.
+    pub fn trial_of(&self, label: &ExistingLabel) -> Result<Option<Known>> {
+        // How a trial stands depends on boot loaders, which are not asked for every version.
+        if let Some(Ok(Trial { label: on_trial, .. })) = self.trial_record()?
+            && on_trial == *label
+            && let Some((trial, state)) = self.trial()?
+        {
+            return Ok(Some(Known::Recorded(trial, state)));
+        }
+        Ok(self.trial_outcome(label)?.map(Known::Ended))
     }
 
     /// How the last trial of the version ended; `None` if there was none.

@@ -17,7 +17,7 @@ use nix::unistd::{Pid, pipe2};
 use rustix::io::fcntl_dupfd_cloexec;
 
 use super::Program;
-use crate::error::{OrCannot, Result};
+use crate::error::{Error, OrCannot, Result};
 use crate::signal;
 use crate::sys;
 
@@ -68,15 +68,26 @@ impl Program {
         self
     }
 
+    /// Ends it after this time if it is followed; that is an error.
+    #[must_use]
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
     /// Runs it to its end without standard input, and hands over every line as it comes. The variable `log` gives it the number of a
-    /// descriptor for logs, and lines from there are handed over, too. A signal to this process ends it.
+    /// descriptor for logs, if it is to have one, and lines from there are handed over, too. A signal to this process ends it.
     ///
     /// A process that it leaves behind is not waited for, even if that has the output open.
-    pub fn follow(mut self, log: &str, each: &mut dyn FnMut(Stream, &str)) -> Result<ExitStatus> {
-        let (reader, writer) = pipe2(OFlag::O_CLOEXEC).or_cannot("make a pipe for", &self.name)?;
-        let number = log_number().or_cannot("make a pipe for", &self.name)?;
-        sys::child::begin_with_descriptor(&mut self.command, &writer, number);
-        self.command.env(log, number.to_string());
+    pub fn follow(mut self, log: Option<&str>, each: &mut dyn FnMut(Stream, &str)) -> Result<ExitStatus> {
+        let (mut reader, mut writer) = (None, None);
+        if let Some(log) = log {
+            let (from, to) = pipe2(OFlag::O_CLOEXEC).or_cannot("make a pipe for", &self.name)?;
+            let number = log_number().or_cannot("make a pipe for", &self.name)?;
+            sys::child::begin_with_descriptor(&mut self.command, &to, number);
+            self.command.env(log, number.to_string());
+            (reader, writer) = (Some(from), Some(to));
+        }
         self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A process group of its own can be ended as a whole. At a terminal such a group could not ask for a passphrase, and ^C reaches all
         // processes anyway.
@@ -89,9 +100,15 @@ impl Program {
         let mut sources = [
             Source::new(Stream::Output, child.stdout.take().map(OwnedFd::from)),
             Source::new(Stream::Error, child.stderr.take().map(OwnedFd::from)),
-            Source::new(Stream::Log, Some(reader)),
+            Source::new(Stream::Log, reader),
         ];
-        let outcome = read_to_end(&mut child, &mut sources, each);
+        let (begun, limit, name) = (Instant::now(), self.limit, &self.name);
+        let outcome = read_to_end(&mut child, &mut sources, each, &|| match limit {
+            Some(limit) if begun.elapsed() >= limit => {
+                Err(Error::refused(format!("{name} has not ended within {} s", limit.as_secs())))
+            }
+            _ => signal::check(),
+        });
         if outcome.is_err() {
             end(&mut child, grouped);
         }
@@ -160,10 +177,11 @@ fn read_to_end(
     child: &mut Child,
     sources: &mut [Source],
     each: &mut dyn FnMut(Stream, &str),
+    check: &dyn Fn() -> Result<()>,
 ) -> Result<ExitStatus> {
     let mut reads_left = READS_AFTER_END;
     loop {
-        signal::check()?;
+        check()?;
         let ended = child.try_wait().or_cannot("wait for", "a program")?;
         let read = read_ready(sources, each).or_cannot("read the output of", "a program")?;
         match ended {
@@ -233,7 +251,7 @@ mod tests {
         let program =
             Program::new("/bin/sh").args(["-c", script]).environment([("WORD", "given"), ("PATH", "/bin")]);
         let status =
-            program.follow("LOG", &mut |stream, line| lines.push((stream, line.to_owned()))).unwrap();
+            program.follow(Some("LOG"), &mut |stream, line| lines.push((stream, line.to_owned()))).unwrap();
         (status, lines)
     }
 
@@ -270,6 +288,18 @@ mod tests {
         assert!(status.success() && start.elapsed() < Duration::from_secs(10));
         let pid = lines[0].1.strip_prefix("pid ").unwrap().parse().unwrap();
         kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    }
+
+    #[test]
+    fn what_takes_too_long_is_ended_with_all_that_it_started() {
+        let start = Instant::now();
+        let program = Program::new("/bin/sh").args(["-c", "echo pid $$; sleep 77 | cat"]);
+        let mut lines = Vec::new();
+        let followed =
+            program.limit(Duration::from_secs(1)).follow(None, &mut |_, line| lines.push(line.to_owned()));
+        assert_eq!(followed.unwrap_err().to_string(), "sh has not ended within 1 s");
+        assert!(start.elapsed() < Duration::from_secs(20));
+        assert_eq!(lines.len(), 1, "{lines:?}");
     }
 
     #[test]

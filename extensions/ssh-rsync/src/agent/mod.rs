@@ -1,5 +1,6 @@
 //! The target's side. It receives the missing contents, makes the version, and trusts nothing that it receives.
 
+mod confirm;
 mod contents;
 mod fill;
 mod manifest;

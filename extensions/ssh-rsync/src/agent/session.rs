@@ -12,12 +12,11 @@ use baserock::operations::upgrade::{self, OnConflicts, Reserve};
 use baserock::operations::{self, Upgrade, Upgraded, trial};
 use delta::hash::Hash;
 use system::error::{Error, OrCannot, Result};
-use system::lock::Patience;
 use system::observer::Observer;
 use system::restart::restart;
 
 use super::fill::Pushed;
-use super::{Forward, status, target};
+use super::{Forward, confirm, status, target};
 use crate::channel::{Channel, Receiver, Sender};
 use crate::protocol::{Finished, Hello, Task, VERSION, Weighed, kind};
 
@@ -36,16 +35,7 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
             return sender.send(kind::READY, &[]);
         }
         Task::Status => return sender.send_json(kind::STATUS, &status::of(&volume, &label)?),
-        Task::Confirm | Task::Abandon => {
-            let observer = Forward(sender.clone());
-            volume.while_locked(Patience::Wait, |volume| match hello.task {
-                Task::Confirm => trial::confirm(volume, None, &observer).map(drop),
-                _ => trial::abandon(volume, &observer).map(drop),
-            })?;
-            drop(volume);
-            sender.send(kind::READY, &[])?;
-            return if hello.task == Task::Abandon { restart() } else { Ok(()) };
-        }
+        Task::Confirm { check } => return confirm::confirm(volume, check.as_deref(), sender),
     };
     let environment: Environment = hello.deployment.iter().collect();
     let etc = Some(EtcMerge::from_environment(&environment)?);

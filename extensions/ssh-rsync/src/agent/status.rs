@@ -1,6 +1,6 @@
 //! What runs on this machine, and what has become of a trial.
 
-use baserock::boot::trial::State;
+use baserock::boot::trial::{Known, State};
 use baserock::label::Label;
 use baserock::volume::Volume;
 use system::error::Result;
@@ -23,10 +23,8 @@ pub fn of(volume: &Volume, label: &Label) -> Result<Status> {
         came_back: None,
         journal: Vec::new(),
     };
-    status.came_back = match trial {
-        Some((trial, State::CameBack)) if trial.label == **label => Some(trial.reason().to_owned()),
-        _ => volume.trial_outcome(label)?.filter(|outcome| !outcome.confirmed).map(|outcome| outcome.why),
-    };
+    let known = volume.trial_of(label)?;
+    status.came_back = known.as_ref().and_then(Known::came_back).map(str::to_owned);
     if status.came_back.is_some() {
         status.journal = journal();
     }

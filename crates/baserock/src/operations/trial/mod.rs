@@ -87,6 +87,7 @@ fn attempt(volume: &Volume, options: &Try, observer: &dyn Observer) -> Result<Me
         by_hand: options.by_hand,
         well: false,
         started: false,
+        expired: false,
     };
     tell(volume, &trial)?;
     Ok(merged)
@@ -207,14 +208,13 @@ fn keep(volume: &Volume, trial: &Trial, took: Option<Duration>, observer: &dyn O
 }
 
 /// Ends the trial, whether it is armed or running, or to be tried again. Returns its label and whether it is running; `None` if there is none,
-/// or if it has ended already.
-pub fn abandon(volume: &Volume, observer: &dyn Observer) -> Result<Option<(ExistingLabel, bool)>> {
+/// or if it has ended already. `why` says in words why a running one is ended.
+pub fn abandon(volume: &Volume, why: &str, observer: &dyn Observer) -> Result<Option<(ExistingLabel, bool)>> {
     repair::repair(volume, &volume.survey()?, observer)?;
     let Some((trial, state)) = volume.trial()? else { return Ok(None) };
     let is_running = state == State::Running;
     if is_running {
-        let why = "somebody abandoned it".to_owned();
-        end(volume, &trial, &Outcome { confirmed: false, why, took: None })?;
+        end(volume, &trial, &Outcome { confirmed: false, why: why.to_owned(), took: None })?;
     } else {
         call_off(volume, None, observer)?;
     }
@@ -238,10 +238,7 @@ pub fn resume(volume: &Volume, took: Option<Duration>, observer: &dyn Observer) 
         Some((trial, State::CameBack)) if trial.again > 0 && volume.running().is_some() => {
             let armed_in = volume.boot_id()?;
             let again = trial.again - 1;
-            tell(
-                volume,
-                &Trial { armed_in, again, armed: false, well: false, started: false, ..trial.clone() },
-            )?;
+            tell(volume, &Trial { armed_in, again, ..trial.afresh() })?;
             Ok(Resumed::Again(trial.label))
         }
         Some(_) => {
@@ -257,4 +254,13 @@ pub fn started(volume: &Volume) -> Result<bool> {
     record::record(volume, &Trial { armed: true, started: true, ..trial })?;
     btrfs::commit(volume.top())?;
     Ok(true)
+}
+
+/// Whether the running version is the default. If it is on trial instead, that its time is up is recorded.
+pub fn expire(volume: &Volume) -> Result<bool> {
+    if let Some((trial, State::Running)) = volume.trial()? {
+        record::record(volume, &Trial { armed: true, started: true, expired: true, ..trial })?;
+        btrfs::commit(volume.top())?;
+    }
+    Ok(volume.default()?.as_ref() == volume.running())
 }
