@@ -7,16 +7,18 @@ use std::path::{Path, PathBuf};
 use crate::built;
 
 /// Extensions that are programs: the ending of a program's name becomes that of the extension.
-const PROGRAMS: [&str; 14] = [
+const PROGRAMS: [&str; 16] = [
     "add-config-files-configure",
     "baserock-tools-configure",
     "fstab-configure",
     "install-files-configure",
     "rawdisk-check",
+    "rawdisk-status",
     "rawdisk-write",
     "set-hostname-configure",
     "simple-network-configure",
     "ssh-rsync-check",
+    "ssh-rsync-status",
     "ssh-rsync-write",
     "sshkeys-configure",
     "tar-build",

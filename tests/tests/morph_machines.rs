@@ -118,7 +118,18 @@ fn three_machines_are_upgraded_at_once_and_one_that_is_down_stops_no_other() {
     }
     assert!(machines.read(1, "v2/run/etc/systemd/network/05-eth0.network").contains("Address=10.0.0.12/24"));
 
+    let status = machines.morph(&["status", "clusters/fleet.morph"]);
+    let rows: Vec<String> =
+        status.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert!(rows.len() == 4 && rows[1].starts_with("web1 factory v2 "), "{status:?}");
+    assert!(rows[3].starts_with("mail factory v2 ") && rows[3].contains(" MiB"), "{status:?}");
+
     drop(machines.running.remove(1));
+    let status = machines.morph(&["status", "clusters/fleet.morph", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!((&told[0]["deployment"], &told[0]["status"]["next"]), (&"web1".into(), &"v2".into()));
+    assert!(told[1]["error"].as_str().unwrap().contains("cannot connect to root@web2.example.org"), "{told}");
+    status.failed(&["morph: 1 of 3 machines did not say how they stand: web2\n"]);
     let ended = upgrade(&machines, "v3");
     assert!(ended.stdout.ends_with("web1: deployed\nmail: deployed\n"), "{}", ended.stdout);
     let error = ended.failed(&["web2: failed: ", "cannot connect to root@web2.example.org: ", "refused"]);
@@ -126,4 +137,18 @@ fn three_machines_are_upgraded_at_once_and_one_that_is_down_stops_no_other() {
     for number in [0, 1] {
         assert_eq!(machines.list(number), "factory (running)\nv2\nv3 (default)\n");
     }
+}
+
+#[test]
+fn disks_are_asked_too() {
+    let definitions = Definitions::with_extensions();
+    let image = factory_image(256);
+    definitions.cluster(&[
+        &format!("disk: {{type: extensions/rawdisk, location: {}}}", image.path().display()),
+        "archive: {type: extensions/tar, location: x.tar}",
+    ]);
+    let status = definitions.morph(&["status", "clusters/c.morph", "disk"]);
+    assert!(status.stdout.contains("disk        factory  "), "{status:?}");
+    let status = definitions.morph(&["status", "clusters/c.morph"]);
+    status.failed(&["morph: 1 of 2 machines did not say how they stand: archive\n"]);
 }

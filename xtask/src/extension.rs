@@ -8,8 +8,13 @@ use crate::build::Program;
 use crate::root;
 
 /// The kinds of extensions, and the arguments of each. The kind follows a dot in the name of the installed file; cargo refuses such names.
-const KINDS: [(&str, &str); 4] =
-    [("write", "TEMP_ROOT LOCATION"), ("check", "LOCATION"), ("configure", "TEMP_ROOT"), ("build", "OUTPUT")];
+const KINDS: [(&str, &str); 5] = [
+    ("write", "TEMP_ROOT LOCATION"),
+    ("check", "LOCATION"),
+    ("status", "LOCATION"),
+    ("configure", "TEMP_ROOT"),
+    ("build", "OUTPUT"),
+];
 
 /// The arguments of a kind; `None` if there is no such kind.
 pub fn arguments(kind: &str) -> Option<&'static str> {

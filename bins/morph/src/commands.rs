@@ -6,6 +6,9 @@ mod deploy;
 mod gc;
 mod help_extensions;
 mod selection;
+mod status;
+
+use std::process::ExitCode;
 
 use anyhow::Result;
 use baserock::extension::Environment;
@@ -36,14 +39,15 @@ enum Command {
     Deploy(deploy::Deploy),
     Upgrade(deploy::Upgrade),
     Check(check::Check),
+    Status(status::ShowStatus),
     Build(build::Build),
     Gc(gc::Gc),
     HelpExtensions(help_extensions::HelpExtensions),
 }
 
 impl Arguments {
-    /// Runs the command in this environment.
-    pub fn run(self, environment: Environment) -> Result<()> {
+    /// Runs the command in this environment. Returns the exit code.
+    pub fn run(self, environment: Environment) -> Result<ExitCode> {
         let Arguments { places, manners, command } = self;
         manners.apply();
         // Extensions that are scripts need a small number.
@@ -52,9 +56,11 @@ impl Arguments {
             Command::Deploy(command) => command.run(&places, environment),
             Command::Upgrade(command) => command.run(&places, environment),
             Command::Check(command) => command.run(&places, environment),
+            Command::Status(command) => return command.run(&places, environment),
             Command::Build(command) => command.run(&places, environment),
             Command::Gc(command) => command.run(&places, &environment),
             Command::HelpExtensions(command) => command.run(&places, &environment),
         }
+        .map(|()| ExitCode::SUCCESS)
     }
 }

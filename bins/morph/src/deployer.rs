@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use baserock::boot::parameters::NAMES;
 use baserock::extension::Environment;
+use baserock::json;
 use baserock::meta::{self, DeploymentMeta};
+use baserock::operations::status::Status;
 use baserock_terminal::help;
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result, if_exists};
@@ -16,6 +18,7 @@ use system::resolve::Links;
 use system::{atomic, folder, signal};
 
 use crate::artifacts::Artifacts;
+use crate::extensions::{Extensions, Kind};
 use crate::output::Lines;
 use crate::parameters::Parameters;
 use crate::prepared::Prepared;
@@ -74,6 +77,18 @@ impl Deployer {
             self.run_check(subsystem, &workspace, &place, lines)?;
         }
         Ok(())
+    }
+
+    /// Asks how the place of the deployment stands.
+    pub fn status(&self, prepared: &Prepared) -> Result<Status> {
+        let status = Extensions::beside(&prepared.write, Kind::Status)?.ok_or_else(|| {
+            Error::refused(format!("{} cannot say how its place stands", prepared.write.display()))
+        })?;
+        let workspace = Workspace::create(&self.temporary)?;
+        let lines = self.lines(&prepared.deployment.name);
+        let runner = self.runner(&prepared.deployment.parameters, &workspace, lines);
+        let printed = runner.ask(&status, &[OsStr::new(&prepared.deployment.location)])?;
+        json::read(printed.as_bytes()).map_err(|fault| Error::malformed(&status, fault.to_string()))
     }
 
     fn make(&self, prepared: &Prepared, location: &Path, receiver: Receiver, lines: Lines<'_>) -> Result<()> {

@@ -29,6 +29,8 @@ pub enum Kind {
     Check,
     /// Changes a root filesystem before it is written.
     Configure,
+    /// Tells how the place of a deployment stands.
+    Status,
     /// Writes a root filesystem to its place.
     Write,
 }
@@ -47,7 +49,7 @@ pub struct ListedExtension {
 /// Installed extensions are named as if they were in this folder.
 const FOLDER: &str = "extensions";
 
-const KINDS: [Kind; 4] = [Kind::Build, Kind::Check, Kind::Configure, Kind::Write];
+const KINDS: [Kind; 5] = [Kind::Build, Kind::Check, Kind::Configure, Kind::Status, Kind::Write];
 
 impl Kind {
     /// The ending of the file's name.
@@ -56,6 +58,7 @@ impl Kind {
             Kind::Build => "build",
             Kind::Check => "check",
             Kind::Configure => "configure",
+            Kind::Status => "status",
             Kind::Write => "write",
         }
     }
@@ -84,9 +87,9 @@ impl Extensions {
         Err(self.unknown(name, kind)?)
     }
 
-    /// The check that belongs to a write extension and stands beside it, if there is one.
-    pub fn check_beside(write: &Path) -> Result<Option<PathBuf>> {
-        let path = write.with_extension(Kind::Check.ending());
+    /// What belongs to a write extension and stands beside it, if there is such: its check, its status.
+    pub fn beside(write: &Path, kind: Kind) -> Result<Option<PathBuf>> {
+        let path = write.with_extension(kind.ending());
         match if_exists(fs::metadata(&path).or_cannot("look at", &path))? {
             None => Ok(None),
             Some(status) => executable(&path, &status).map(|()| Some(path)),

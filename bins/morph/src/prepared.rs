@@ -39,7 +39,7 @@ impl Prepared {
         let configure =
             names.iter().map(|name| extensions.find(name, Kind::Configure)).collect::<Result<_>>()?;
         let write = extensions.find(&deployment.extension, Kind::Write)?;
-        let check = Extensions::check_beside(&write)?;
+        let check = Extensions::beside(&write, Kind::Check)?;
         let (subsystems, deployment) = split(deployment);
         let subsystems = subsystems
             .into_iter()

@@ -40,23 +40,54 @@ const TEMPORARY: &str = "tmp";
 impl Runner<'_> {
     /// Runs the extension with these arguments, in the folder of the repository. It gets a temporary folder of its own.
     pub fn run(&self, extension: &Path, arguments: &[&OsStr]) -> Result<()> {
-        self.follow(extension, extensions::program(extension)?, arguments)
+        self.say_that_it_runs(extension);
+        self.follow(extension, extensions::program(extension)?, arguments, &mut |line| self.show_output(line))
+    }
+
+    /// Runs the extension without a word, and returns what it prints.
+    pub fn ask(&self, extension: &Path, arguments: &[&OsStr]) -> Result<String> {
+        let mut printed = String::new();
+        self.follow(extension, extensions::program(extension)?, arguments, &mut |line| {
+            printed.push_str(line);
+            printed.push('\n');
+        })?;
+        Ok(printed)
     }
 
     /// Runs the extension that gives the system to the user. What it makes is for whom the user's umask lets it be.
     pub fn hand_over(&self, extension: &Path, arguments: &[&OsStr]) -> Result<()> {
-        self.follow(extension, extensions::program(extension)?.umask_of_caller(), arguments)
+        self.say_that_it_runs(extension);
+        let program = extensions::program(extension)?.umask_of_caller();
+        self.follow(extension, program, arguments, &mut |line| self.show_output(line))
     }
 
-    fn follow(&self, extension: &Path, program: Program, arguments: &[&OsStr]) -> Result<()> {
-        let shown = extension.strip_prefix(self.repository).unwrap_or(extension).display().to_string();
-        self.lines.say(&format!("running {shown}"));
+    fn say_that_it_runs(&self, extension: &Path) {
+        self.lines.say(&format!("running {}", self.shown(extension)));
+    }
+
+    /// The extension's name for the user.
+    fn shown(&self, extension: &Path) -> String {
+        extension.strip_prefix(self.repository).unwrap_or(extension).display().to_string()
+    }
+
+    fn follow(
+        &self,
+        extension: &Path,
+        program: Program,
+        arguments: &[&OsStr],
+        output: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        let shown = self.shown(extension);
         let temporary = self.workspace.folder(TEMPORARY, 0o700)?;
         let program =
             program.args(arguments).current_dir(self.repository).environment(self.variables(&temporary));
         let (mut expected, mut last) = (None, None);
         let status = program.follow(Some(LOG), &mut |stream, line| {
-            self.show(stream, line);
+            match stream {
+                Stream::Output => output(line),
+                Stream::Error => self.lines.complain(line),
+                Stream::Log => self.show_log(line),
+            }
             match line.strip_prefix(EXPECTED) {
                 Some(words) => expected = Some(words.to_owned()),
                 None if stream == Stream::Error && !line.trim().is_empty() => {
@@ -81,17 +112,15 @@ impl Runner<'_> {
         }))
     }
 
-    fn show(&self, stream: Stream, line: &str) {
-        match stream {
-            Stream::Output => {
-                self.lines.end_progress();
-                self.lines.say(line);
-            }
-            Stream::Error => self.lines.complain(line),
-            Stream::Log => match report::parse(line) {
-                Some((done, total)) => self.lines.progress(done, total),
-                None => self.lines.log(line),
-            },
+    fn show_output(&self, line: &str) {
+        self.lines.end_progress();
+        self.lines.say(line);
+    }
+
+    fn show_log(&self, line: &str) {
+        match report::parse(line) {
+            Some((done, total)) => self.lines.progress(done, total),
+            None => self.lines.log(line),
         }
     }
 

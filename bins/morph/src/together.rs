@@ -10,16 +10,26 @@ use crate::output::Lines;
 use crate::prepared::Prepared;
 
 /// The outcomes of the deployments, in their order.
-type Outcomes = Mutex<Vec<Option<Result<String>>>>;
+pub type Outcomes<T> = Vec<Option<Result<T>>>;
 
 /// Does `work` for each deployment, up to `jobs` at once, and shows the outcome of each at the end; `work` returns the words for success.
-/// Fails if any of them failed. After a signal, no further one begins.
+/// Fails if any of them failed.
 pub fn run(
     all: &[Prepared],
     jobs: NonZeroUsize,
     work: impl Fn(&Prepared) -> Result<String> + Sync,
 ) -> anyhow::Result<()> {
-    let outcomes: Outcomes = Mutex::new(all.iter().map(|_| None).collect());
+    summarize(all, each(all, jobs, work))
+}
+
+/// Does `work` for each deployment, up to `jobs` at once, and returns the outcomes in the order of the deployments. After a signal, no further
+/// one begins: there is no outcome of those.
+pub fn each<T: Send>(
+    all: &[Prepared],
+    jobs: NonZeroUsize,
+    work: impl Fn(&Prepared) -> Result<T> + Sync,
+) -> Outcomes<T> {
+    let outcomes = Mutex::new(all.iter().map(|_| None).collect::<Outcomes<T>>());
     let queue = Mutex::new(all.iter().enumerate());
     thread::scope(|scope| {
         for _ in 0..jobs.get().min(all.len()) {
@@ -33,8 +43,7 @@ pub fn run(
             });
         }
     });
-    let outcomes = outcomes.into_inner().unwrap_or_default();
-    summarize(all, outcomes)
+    outcomes.into_inner().unwrap_or_default()
 }
 
 fn next<'a, T>(queue: &Mutex<impl Iterator<Item = T> + 'a>) -> Option<T> {
@@ -42,7 +51,7 @@ fn next<'a, T>(queue: &Mutex<impl Iterator<Item = T> + 'a>) -> Option<T> {
     queue.lock().ok()?.next()
 }
 
-fn summarize(all: &[Prepared], outcomes: Vec<Option<Result<String>>>) -> anyhow::Result<()> {
+fn summarize(all: &[Prepared], outcomes: Outcomes<String>) -> anyhow::Result<()> {
     let mut failed = Vec::new();
     for (prepared, outcome) in all.iter().zip(outcomes) {
         let lines = Lines::of(&prepared.deployment.name, false);

@@ -32,8 +32,9 @@ pub(crate) fn answer(arguments: &[PathBuf], usage: &str) -> Result<Option<String
 fn of_this_program() -> Result<Option<String>> {
     let named = std::env::args_os().next().map(PathBuf::from).filter(|named| named.components().count() > 1);
     for own in named.into_iter().chain(std::env::current_exe()) {
-        // What checks a location has the parameters of what writes to it.
-        let writes = own.extension().is_some_and(|kind| kind == "check").then(|| own.with_extension("write"));
+        // What looks at a location has the parameters of what writes to it.
+        let looks = own.extension().is_some_and(|kind| kind == "check" || kind == "status");
+        let writes = looks.then(|| own.with_extension("write"));
         for extension in [own].into_iter().chain(writes) {
             if let Some(help) = of(&extension)? {
                 return Ok(Some(help));

@@ -39,6 +39,10 @@ use std::process::{ExitCode, Termination};
 
 use anyhow::Result;
 use baserock::extension::{Environment, error_line};
+use baserock::json::{self, Format};
+use serde::Serialize;
+use system::Error;
+use system::error::OrCannot;
 
 pub use bar::Bars;
 pub use color::Meaning;
@@ -134,6 +138,12 @@ pub fn extension<const N: usize, T: Termination>(
     let outcome = system::signal::catch().and_then(|()| run(arguments, &environment, &show));
     drop(show);
     outcome.map_or_else(|error| failed(&error, remedies), Termination::report)
+}
+
+/// Prints a value for the caller of an extension: one line of JSON.
+pub fn tell<T: Format + Serialize>(value: &T) -> system::Result<()> {
+    let line = json::line(value).map_err(io::Error::from).or_cannot("write", "standard output")?;
+    print(&(line + "\n")).map_err(|error| Error::refused(format!("{error:#}")))
 }
 
 /// Answers the question for help or the version, which is the only argument; `None` if there is no such question.

@@ -24,7 +24,10 @@ mod upgrade;
 use std::path::Path;
 
 use baserock::extension::Environment;
+use baserock::operations::{self, status::Status};
+use baserock::volume::{Location, Opening, Purpose, Volume};
 use system::error::Result;
+use system::lock::Patience;
 use system::observer::Observer;
 
 pub use remedies::remedies;
@@ -54,6 +57,13 @@ pub fn write(
         Some(label) => upgrade::upgrade(tree, location, label, &options, environment, observer),
         None => create::create(tree, location, &options, environment, observer).map(|()| Written::Default),
     }
+}
+
+/// Tells how the volume on the disk stands.
+pub fn status(location: &Path) -> Result<Status> {
+    let location = Location::Path(location.to_owned());
+    let volume = Volume::open(&Opening { location, purpose: Purpose::Look, patience: Patience::Refuse })?;
+    operations::status::status(&volume)
 }
 
 /// Checks what can be checked from location and environment alone. Changes nothing.

@@ -99,7 +99,7 @@ impl Following<'_> {
     fn status(&self) -> Result<Status> {
         match self.ask(Task::Status)? {
             Answer::Status(status) => Ok(status),
-            Answer::Ready | Answer::Abandoned(_) => Err(Error::refused("the target does not say what runs")),
+            _ => Err(Error::refused("the target does not say what runs")),
         }
     }
 

@@ -46,6 +46,7 @@ use std::path::Path;
 use std::thread::ScopedJoinHandle;
 
 use baserock::extension::Environment;
+use baserock::operations::status::Status;
 use system::error::{Error, Result};
 use system::observer::Observer;
 
@@ -78,6 +79,11 @@ pub fn write(
 /// Makes the checks that [`write()`] makes before it sends anything.
 pub fn check(location: &OsStr, environment: &Environment, observer: &dyn Observer) -> Result<()> {
     check::check(&options::Options::new(location, environment)?, observer)
+}
+
+/// Tells how the machine at `location` stands.
+pub fn status(location: &OsStr, environment: &Environment, observer: &dyn Observer) -> Result<Status> {
+    check::status(location, environment, observer)
 }
 
 /// Waits for a thread and returns its result; a panic becomes an error.

@@ -59,6 +59,8 @@ pub mod kind {
     pub const WEIGHED: u8 = 15;
     /// Agent: why the trial was ended and the machine reboots, as text: its check has failed. The last frame.
     pub const ABANDONED: u8 = 16;
+    /// Agent: how the machine stands ([`baserock::operations::status::Status`]) as JSON. The last frame.
+    pub const SURVEY: u8 = 17;
 }
 
 /// The sender's request for a push or a check.
@@ -97,6 +99,8 @@ pub enum Task {
     },
     /// To know what runs.
     Status,
+    /// To know how the machine stands.
+    Survey,
     /// To make the version on trial the default.
     Confirm {
         /// A command that has to succeed before that. If it fails, the trial ends, and the machine reboots.

@@ -1,6 +1,6 @@
 //! How a volume stands: what runs, what boots next, and what somebody should look at.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use system::btrfs;
 use system::error::Result;
 
@@ -16,7 +16,7 @@ use crate::volume::{Version, Volume};
 const SHORT: u64 = 20;
 
 /// How a volume stands. As JSON this is one object.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {
     /// The running version, if this is the volume of the running system.
     pub running: Option<ExistingLabel>,
@@ -43,7 +43,7 @@ pub struct Status {
 }
 
 /// The open conflicts of a version.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Conflicts {
     /// The version.
     pub label: ExistingLabel,
@@ -52,7 +52,7 @@ pub struct Conflicts {
 }
 
 /// The room on a volume, in bytes.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Space {
     /// All of it.
     pub total: u64,
