@@ -47,6 +47,20 @@ fn a_list_for_a_program_is_what_it_always_was() {
 }
 
 #[test]
+fn a_tree_shows_which_version_came_from_which() {
+    let image = volume();
+    let program = |locale: &str| {
+        let mut list = command("system-version-manager");
+        list.arg("--volume").arg(image.path()).args(["list", "--tree"]).env("LC_ALL", locale);
+        run(&mut list).ok()
+    };
+    let tree = "factory  default  Example\n`-- devel  Example 2 (second)  ticket 12\n";
+    assert_eq!(program("C"), tree);
+    assert_eq!(program("C.UTF-8"), tree.replace("`--", "└──"));
+    assert_eq!(manage(&image, &["list", "--tree", "--json"]).code, 2);
+}
+
+#[test]
 fn a_list_for_people_is_a_table() {
     let image = volume();
     manage(&image, &["pin", "devel"]).ok();

@@ -15,6 +15,7 @@ mod remove;
 mod show;
 mod status;
 mod time;
+mod tree;
 mod trial;
 mod verify;
 mod watch;

@@ -11,6 +11,7 @@ use baserock_terminal::manners::manners;
 use baserock_terminal::{complain, print, table};
 use clap::ValueEnum;
 
+use crate::tree::{self, Node};
 use crate::words::{add_sizes, marks, mebibytes, minutes, revision, trial_of};
 
 /// List the versions: LABEL, then (running), then (default), if they apply
@@ -31,6 +32,9 @@ pub struct List {
     /// Print the table, wherever it goes
     #[arg(long, conflicts_with = "quiet")]
     long: bool,
+    /// Print a tree: below each version are those whose /etc was merged from it
+    #[arg(long, conflicts_with_all = ["json", "long", "quiet", "no_header"])]
+    tree: bool,
     /// Leave out the headings of the table
     #[arg(long, conflicts_with = "quiet")]
     no_header: bool,
@@ -71,6 +75,9 @@ impl List {
             }
         }
         versions.retain(Version::is_complete);
+        if self.tree {
+            return print(&tree::drawn(&nodes(volume, &self.details(volume, versions)?)));
+        }
         if self.sort != Sort::Size && quiet {
             return print(&versions.iter().map(label).collect::<String>());
         }
@@ -142,6 +149,25 @@ fn sort_by_deployment(volume: &Volume, versions: &mut [Version]) {
         let deployed = volume.deployed(&version.label).ok().flatten();
         Reverse(deployed.map(|(transaction, _)| transaction))
     });
+}
+
+fn nodes(volume: &Volume, details: &[Details]) -> Vec<Node> {
+    let node = |details: &Details| {
+        let label = &details.version.label;
+        let words =
+            [marks(details).join(","), details.system.pretty_name.clone(), details.remarks.note.clone()];
+        // A record that cannot be read must not hide the version.
+        let merge = volume.merge_record(label).unwrap_or_else(|error| {
+            complain(&format!("{label}: {error}"));
+            None
+        });
+        Node {
+            label: label.to_string(),
+            parent: merge.map(|merge| merge.old),
+            words: words.into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join("  "),
+        }
+    };
+    details.iter().map(node).collect()
 }
 
 fn row(details: &Details) -> Vec<String> {

@@ -77,7 +77,7 @@ fn new(name: &str, first: u64, total: Option<u64>) -> ProgressBar {
     };
     let template = if total.is_some() { WITH_TOTAL } else { WITHOUT_TOTAL };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let style = if is_utf8(|name| std::env::var(name).ok()) { style } else { style.progress_chars(ASCII) };
+    let style = if has_utf8() { style } else { style.progress_chars(ASCII) };
     let bar = match total {
         Some(total) => ProgressBar::new(total),
         None => ProgressBar::no_length(),
@@ -100,6 +100,10 @@ fn speed(done: u64, took: Duration, left: Option<u64>) -> String {
 }
 
 /// Whether the terminal's characters are UTF-8, as the locale says.
+pub fn has_utf8() -> bool {
+    is_utf8(|name| std::env::var(name).ok())
+}
+
 fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
     let locale =
         ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(variable).find(|value| !value.is_empty());

@@ -44,7 +44,7 @@ use serde::Serialize;
 use system::Error;
 use system::error::OrCannot;
 
-pub use bar::Bars;
+pub use bar::{Bars, has_utf8};
 pub use color::Meaning;
 pub use harmless::harmless;
 pub use manners::Manners;
