@@ -1,6 +1,6 @@
 //! Completion: a shell asks the program itself what may stand in the place of a word, so it offers what is there now.
 //!
-//! A shell asks by running the program with a variable ([`VARIABLE`]); the scripts that make it ask are installed with the programs.
+//! A shell asks by running the program with the variable `COMPLETE`; the scripts that make it ask are installed with the programs.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
