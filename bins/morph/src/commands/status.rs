@@ -33,7 +33,7 @@ pub struct ShowStatus {
 /// The exit code if somebody should look at something.
 const ATTENTION: u8 = 3;
 /// Most machines that are asked at once.
-const MOST: NonZeroUsize = NonZeroUsize::new(32).unwrap();
+const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(31);
 /// The headings of the table.
 const HEADINGS: [&str; 6] = ["DEPLOYMENT", "RUNNING", "NEXT", "CONFLICTS", "FREE", "ATTENTION"];
 
