@@ -9,14 +9,14 @@ use crate::extension::arguments;
 /// The lines of a help below which examples stand.
 const EXAMPLES: [&str; 2] = ["Example:", "Examples:"];
 
-/// The page of an extension, and of what checks its location.
-pub fn page_of(name: &str, check: Option<String>, help: &str, shared: &[Section]) -> Result<Page> {
+/// The page of an extension, and of the extensions beside it that look at its location.
+pub fn page_of(name: &str, beside: Vec<String>, help: &str, shared: &[Section]) -> Result<Page> {
     let [description, environment, examples] = parts(blocks(help));
     let Some(Block::Paragraph(first)) = description.first() else {
         bail!("{name}.help does not begin with a sentence");
     };
     let summary = first.split(". ").next().unwrap_or(first).trim_end_matches('.');
-    let names: Vec<_> = [name.to_owned()].into_iter().chain(check.clone()).collect();
+    let names: Vec<_> = [name.to_owned()].into_iter().chain(beside.clone()).collect();
     let synopsis = names.iter().map(|name| synopsis(name)).collect::<Result<Vec<_>>>()?;
     let own = [
         ("NAME", vec![Block::Paragraph(format!("{} - {summary}", names.join(", ")))]),
@@ -27,7 +27,7 @@ pub fn page_of(name: &str, check: Option<String>, help: &str, shared: &[Section]
     ];
     let own = own.map(|(heading, blocks)| Section { heading: heading.to_owned(), blocks });
     let text = page(name, FOR_ROOT, "", [&own, shared].concat())?;
-    Ok(Page { text, also: check.into_iter().collect(), ..Page::empty(name) })
+    Ok(Page { text, also: beside, ..Page::empty(name) })
 }
 
 fn synopsis(name: &str) -> Result<Block> {

@@ -51,10 +51,11 @@ pub fn pages() -> Result<Vec<Page>> {
     for file in extensions::files()? {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if let Some(name) = name.strip_suffix(".help") {
-            let check = name.strip_suffix(".write").map(|stem| format!("{stem}.check"));
-            let check = check.filter(|check| programs.contains(check));
+            let stem = name.strip_suffix(".write");
+            let looks = stem.iter().flat_map(|stem| ["check", "status"].map(|kind| format!("{stem}.{kind}")));
+            let beside = looks.filter(|name| programs.contains(name)).collect();
             let help = help::of(&file.with_extension(""))?.unwrap_or_default();
-            pages.push(extension::page_of(name, check, &help, &shared)?);
+            pages.push(extension::page_of(name, beside, &help, &shared)?);
         } else if let Some(name) = script(&file, &name) {
             pages.push(Page { text: page(name, FOR_ROOT, "", sections(&file)?)?, ..Page::empty(name) });
         }
@@ -142,7 +143,10 @@ mod tests {
             assert!(pages.iter().any(|page| page.name == name && page.section == section), "{name}");
         }
         let also: Vec<_> = pages.iter().flat_map(|page| &page.also).collect();
-        assert_eq!(also, ["rawdisk.check", "ssh-rsync.check", "tar.check"]);
+        assert_eq!(
+            also,
+            ["rawdisk.check", "rawdisk.status", "ssh-rsync.check", "ssh-rsync.status", "tar.check"]
+        );
     }
 
     #[test]
