@@ -28,6 +28,8 @@ impl Recorder {
     /// Begins with a copy of `base` in `folder`, where the recording will be.
     pub fn start(base: &Path, folder: &Path) -> Recorder {
         let (now, log, disk) = (folder.join("now"), folder.join("log"), folder.join("disk"));
+        // A mount that another process still sees ends, and writes, later than its command.
+        wait_until_free(base);
         copy(base, &now);
         File::create(&disk).expect("a place for the disk");
         File::create(&log).and_then(|file| file.set_len(LARGEST)).expect("a log");
