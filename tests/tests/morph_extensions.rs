@@ -47,12 +47,21 @@ fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
+/// The kinds of extensions that look at a location, and have the help of what writes to it.
+const LOOKING: [&str; 2] = ["check", "status"];
+
+/// The file with the help of an extension.
+fn help_file(name: &str) -> String {
+    let (stem, kind) = name.rsplit_once('.').unwrap();
+    format!("{stem}.{}.help", if LOOKING.contains(&kind) { "write" } else { kind })
+}
+
 #[test]
 fn every_installed_extension_brings_its_help() {
     let definitions = Definitions::with_extensions();
     let list = definitions.morph(&["help-extensions"]).succeeded().stdout;
     let mut explained = 0;
-    for line in list.lines().filter(|line| !line.starts_with("check")) {
+    for line in list.lines().filter(|line| !LOOKING.iter().any(|kind| line.starts_with(kind))) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let help =
             definitions.morph(&["help-extensions", &format!("{}.{}", words[1], words[0])]).succeeded().stdout;
@@ -76,7 +85,7 @@ fn every_extension_tells_its_help_and_its_version() {
         assert_eq!(ask("--version").succeeded().stdout, format!("{name} {}\n", env!("CARGO_PKG_VERSION")));
         let help = ask("--help").succeeded();
         assert!(help.stdout.starts_with(&format!("usage: {name} ")), "{}", help.stdout);
-        let file = definitions.installed().join(format!("{}.help", name.replace(".check", ".write")));
+        let file = definitions.installed().join(help_file(&name));
         let text = fs::read_to_string(file).unwrap();
         assert_eq!(by_a_link(&path, &name), help.stdout);
         for line in text.lines().filter(|line| line.starts_with("  ")) {
@@ -84,7 +93,7 @@ fn every_extension_tells_its_help_and_its_version() {
         }
         asked += 1;
     }
-    assert!(asked >= 14, "{asked}");
+    assert!(asked >= 16, "{asked}");
 }
 
 /// What an installed extension answers where a link in another folder, which is on the path, starts it.
@@ -92,7 +101,7 @@ fn by_a_link(extension: &Path, name: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let lib = folder.path().join("lib");
     fs::create_dir(&lib).unwrap();
-    let beside = extension.with_file_name(format!("{}.help", name.replace(".check", ".write")));
+    let beside = extension.with_file_name(help_file(name));
     for from in [extension, &beside] {
         fs::copy(from, lib.join(from.file_name().unwrap())).unwrap();
     }
