@@ -24,6 +24,9 @@ pub fn check(options: &Options, observer: &dyn Observer) -> Result<()> {
     ask(options, &agents, Task::Check { trial: options.trial.is_some() }, observer).map(drop)
 }
 
+/// A survey is of no version. An agent wants a label all the same.
+const NO_VERSION: &str = "none";
+
 /// How the machine at this place stands.
 pub fn status(
     location: &OsStr,
@@ -31,8 +34,12 @@ pub fn status(
     observer: &dyn Observer,
 ) -> Result<operations::status::Status> {
     let folder = environment.raw("BASEROCK_AGENTS").filter(|folder| !folder.is_empty()).map(PathBuf::from);
-    let hello =
-        Hello { version: VERSION, label: String::new(), task: Task::Survey, deployment: BTreeMap::new() };
+    let hello = Hello {
+        version: VERSION,
+        label: NO_VERSION.to_owned(),
+        task: Task::Survey,
+        deployment: BTreeMap::new(),
+    };
     match greet(&Destination::parse(location)?, &bootstrap::agents(folder.as_deref())?, &hello, observer)? {
         Answer::Survey(status) => Ok(*status),
         _ => Err(Error::refused("the target did not say how it stands")),

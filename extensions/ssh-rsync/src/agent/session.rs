@@ -23,22 +23,21 @@ use crate::protocol::{Finished, Hello, Task, VERSION, Weighed, kind};
 /// Carries out the sender's request.
 pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     let hello = hello(&mut receiver)?;
+    let label: Label = hello.label.parse()?;
     let mut volume = target::open()?;
-    let label = || hello.label.parse::<Label>();
     let (digest, autostart, trial, dry_run) = match hello.task {
         Task::Push { digest, autostart, trial, dry_run } => (Hash(digest), autostart, trial, dry_run),
         Task::Check { trial } => {
             if trial {
                 trial::require_one_shot(&volume)?;
             }
-            upgrade::check(&volume, &*label()?, None)?;
+            upgrade::check(&volume, &label, None)?;
             return sender.send(kind::READY, &[]);
         }
         Task::Survey => return sender.send_json(kind::SURVEY, &operations::status::status(&volume)?),
-        Task::Status => return sender.send_json(kind::STATUS, &status::of(&volume, &label()?)?),
+        Task::Status => return sender.send_json(kind::STATUS, &status::of(&volume, &label)?),
         Task::Confirm { check } => return confirm::confirm(volume, check.as_deref(), sender),
     };
-    let label = label()?;
     let environment: Environment = hello.deployment.iter().collect();
     let etc = Some(EtcMerge::from_environment(&environment)?);
     let parameters = Parameters::from_environment(&environment)?;
