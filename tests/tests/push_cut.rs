@@ -126,8 +126,13 @@ impl Machine {
 }
 
 impl Tree {
-    /// A cut in either direction, or somewhere in so many bytes more from the sender.
+    /// A cut in either direction, or somewhere in so many bytes more from the sender. What travels in more than one unit is cut late, so
+    /// that there is something to continue from.
     fn fault(&self, more: u64, random: &mut Random) -> Fault {
+        if self.bytes.0 > LARGE as u64 {
+            let late = self.bytes.0 / 4;
+            return Fault::CutSent(self.bytes.0 + more - late + random.below(late));
+        }
         match random.below(2) {
             bit if bit == 0 || more > 0 => Fault::CutSent(random.below(self.bytes.0 + more)),
             _ => Fault::CutReceived(random.below(self.bytes.1)),

@@ -85,7 +85,11 @@ fn senders_without_an_agent_or_a_key_are_told() {
 
     let alone = tempfile::tempdir().unwrap();
     let program = alone.path().join("ssh-rsync.check");
-    fs::copy(programs::path("ssh-rsync-check"), &program).unwrap();
+    // By another process: a program that this one has open for writing cannot be started.
+    let copy = |name: &str, to: &std::path::Path| {
+        programs::shell("cp", &[programs::path(name).to_str().unwrap(), to.to_str().unwrap()]);
+    };
+    copy("ssh-rsync-check", &program);
     let check = || {
         let mut check = target.ssh_client(&program);
         run(check.arg("root@target").env("UPGRADE", "yes").env("VERSION_LABEL", "v2"))
@@ -93,7 +97,7 @@ fn senders_without_an_agent_or_a_key_are_told() {
     check().refused(&["there is no agent in ", "BASEROCK_AGENTS"]);
     let other = alone.path().join("agents/riscv64");
     fs::create_dir_all(&other).unwrap();
-    fs::copy(programs::path("baserock-agent"), other.join("baserock-agent")).unwrap();
+    copy("baserock-agent", &other.join("baserock-agent"));
     check().refused(&["the target's architecture is x86_64", "agents for riscv64 only"]);
 }
 
