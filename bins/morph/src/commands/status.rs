@@ -6,7 +6,7 @@ use baserock::etc::left::named;
 use baserock::extension::Environment;
 use baserock::json::{self, Format};
 use baserock::operations::status::Status;
-use baserock_terminal::{print, table};
+use baserock_terminal::{attention, print, table};
 use clap::Args;
 use serde::Serialize;
 use system::{Error, signal};
@@ -30,8 +30,6 @@ pub struct ShowStatus {
     json: bool,
 }
 
-/// The exit code if somebody should look at something.
-const ATTENTION: u8 = 3;
 /// Most machines that are asked at once.
 const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(31);
 /// The headings of the table.
@@ -75,7 +73,7 @@ impl ShowStatus {
             );
         }
         let is_well = |told: &Told| told.status.as_ref().is_some_and(|status| status.attention.is_empty());
-        Ok(if told.iter().all(is_well) { ExitCode::SUCCESS } else { ExitCode::from(ATTENTION) })
+        Ok(if told.iter().all(is_well) { ExitCode::SUCCESS } else { attention() })
     }
 }
 
