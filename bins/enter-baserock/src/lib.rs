@@ -43,7 +43,7 @@ pub use remedies::remedies;
 )]
 pub struct Arguments {
     /// The chroot [default: the one that manage-baserock set-default chose]
-    #[arg(add = completion::offering(chroots))]
+    #[arg(add = completion::offering_of("--store", labels))]
     label: Option<Label>,
     /// Enter this installed version of the system, with its shared state
     #[arg(long, value_name = "LABEL", conflicts_with_all = ["label", "store"])]
@@ -171,12 +171,6 @@ impl Arguments {
             command: &self.command,
         }
     }
-}
-
-/// The labels of the store that the typed words name.
-fn chroots() -> Vec<String> {
-    let labels = labels(completion::value_of("--store").map(PathBuf::from)).unwrap_or_default();
-    labels.iter().map(ToString::to_string).collect()
 }
 
 /// What of the host is visible inside.

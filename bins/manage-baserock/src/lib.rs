@@ -42,14 +42,14 @@ enum Command {
     /// Choose the default: the chroot that is entered when none is named
     SetDefault {
         /// An existing chroot
-        #[arg(add = completion::offering(chroots))]
+        #[arg(add = completion::offering_of("--store", labels))]
         label: Label,
     },
     /// Remove a chroot, unless a process is inside
     #[command(visible_alias = "remove")]
     Rm {
         /// An existing chroot
-        #[arg(add = completion::offering(chroots))]
+        #[arg(add = completion::offering_of("--store", labels))]
         label: Label,
         /// Remove it even if it is the default and there are others
         #[arg(long)]
@@ -58,17 +58,11 @@ enum Command {
     /// Clone a chroot, to change the clone freely: a snapshot on btrfs, elsewhere a copy
     Clone {
         /// An existing chroot
-        #[arg(add = completion::offering(chroots))]
+        #[arg(add = completion::offering_of("--store", labels))]
         label: Label,
         /// The label of the clone
         new: Label,
     },
-}
-
-/// The labels of the store that the typed words name.
-fn chroots() -> Vec<String> {
-    let labels = labels(completion::value_of("--store").map(PathBuf::from)).unwrap_or_default();
-    labels.iter().map(ToString::to_string).collect()
 }
 
 impl Arguments {

@@ -57,11 +57,11 @@ pub fn list(store: &Store, observer: &dyn Observer) -> Result<Vec<Listed>> {
     listed.collect()
 }
 
-/// The labels of the store at `named`, or else of the user's own. There are none if there is no store.
-pub fn labels(named: Option<PathBuf>) -> Result<Vec<ExistingLabel>> {
+/// The labels of the store at `named`, or else of the user's own, as text. There are none if there is no store.
+pub fn labels(named: Option<PathBuf>) -> Result<Vec<String>> {
     let store = Store::existing(&location(named)?, become_root()?)?;
     let chroots = store.map_or(Ok(Vec::new()), |store| store.chroots())?;
-    Ok(chroots.into_iter().map(|chroot| chroot.label).collect())
+    Ok(chroots.into_iter().map(|chroot| chroot.label.to_string()).collect())
 }
 
 fn size(dir: &Dir, seen: &mut HashSet<u64>) -> Result<u64> {

@@ -37,6 +37,14 @@ pub fn offering(values: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Arg
     ArgValueCandidates::new(move || values().into_iter().map(CompletionCandidate::new).collect())
 }
 
+/// What an argument offers, where that depends on the folder or file that another option names. What cannot be read offers nothing.
+pub fn offering_of<E>(
+    option: &'static str,
+    values: impl Fn(Option<PathBuf>) -> Result<Vec<String>, E> + Send + Sync + 'static,
+) -> ArgValueCandidates {
+    offering(move || values(value_of(option).map(PathBuf::from)).unwrap_or_default())
+}
+
 /// Files with this ending, and the folders on the way to them.
 pub fn files(ending: &'static str) -> ArgValueCompleter {
     ArgValueCompleter::new(
@@ -51,7 +59,7 @@ fn offering_versions(command: Command) -> Command {
         let is_label = argument.get_value_parser().type_id() == std::any::TypeId::of::<ExistingLabel>();
         // An argument that already knows what it offers keeps that.
         if is_label && argument.get::<ArgValueCandidates>().is_none() {
-            argument.add(offering(versions))
+            argument.add(offering_of(VOLUME, versions))
         } else {
             argument
         }
@@ -59,14 +67,11 @@ fn offering_versions(command: Command) -> Command {
     command.mut_subcommands(offering_versions)
 }
 
-/// The versions of the volume that the words name, or else of the running system. A volume that cannot be opened has none: a shell that asks has no
-/// place for errors.
-fn versions() -> Vec<String> {
-    let location = value_of(VOLUME).map_or(Location::Running, |path| Location::Path(PathBuf::from(path)));
-    let opening = Opening { location, purpose: Purpose::Look, patience: Patience::Refuse };
-    let Ok(volume) = Volume::open(&opening) else { return Vec::new() };
-    let versions = volume.versions().unwrap_or_default();
-    versions.iter().map(|version| version.label.as_str().to_owned()).collect()
+/// The versions of the volume at this path, or else of the running system.
+fn versions(path: Option<PathBuf>) -> system::Result<Vec<String>> {
+    let location = path.map_or(Location::Running, Location::Path);
+    let volume = Volume::open(&Opening { location, purpose: Purpose::Look, patience: Patience::Refuse })?;
+    Ok(volume.versions()?.iter().map(|version| version.label.to_string()).collect())
 }
 
 /// The words that the person has typed so far, the program's name first.
@@ -75,7 +80,7 @@ pub fn words() -> Vec<OsString> {
 }
 
 /// The value that the typed words give an option: `OPTION VALUE` or `OPTION=VALUE`.
-pub fn value_of(option: &str) -> Option<OsString> {
+fn value_of(option: &str) -> Option<OsString> {
     value_in(&words(), option)
 }
 
