@@ -39,10 +39,10 @@ fn tell(
     observer: &dyn Observer,
 ) {
     let Options { label, destination, .. } = options;
-    let already = if there == 0 { String::new() } else { format!(", and {} are there already", size(there)) };
+    let already = if there == 0 { String::new() } else { format!("; {} are there already", size(there)) };
     observer.phase(format!(
-        "{label} could be pushed to {destination}: of {} of files it lacks {contents} contents with {}, which are compressed when they are sent{already}",
-        size(new.manifest.bytes()),
+        "{label} can be pushed to {destination}: {} of its {} would be compressed and sent, in {contents} contents{already}",
         size(bytes - there.min(bytes)),
+        size(new.manifest.bytes()),
     ));
 }
