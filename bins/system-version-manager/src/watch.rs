@@ -10,7 +10,7 @@ use baserock::operations::trial;
 use baserock::volume::{Purpose, Volume};
 use baserock_terminal::{Output, Show};
 use system::observer::Observer;
-use system::restart::{PATIENCE, at_once, lock_memory, within};
+use system::restart::{PATIENCE, at_once, force, lock_memory, within};
 use system::signal;
 use system::uptime::uptime;
 
@@ -49,13 +49,14 @@ impl WatchTrial {
         }
         let why = match within(PATIENCE, move || is_confirmed(&open)) {
             Some(Ok(true)) => return Ok(()),
-            Some(Ok(false)) => "the trial was not confirmed by its deadline".to_owned(),
-            Some(Err(error)) => {
-                format!("the deadline of the trial is over, and it cannot be read ({error:#})")
+            Some(Ok(false)) => {
+                warn("the trial was not confirmed by its deadline: restarting".to_owned());
+                return Ok(force()?);
             }
-            None => "the deadline of the trial is over, and its disk does not answer".to_owned(),
+            Some(Err(error)) => format!("its record cannot be read or written ({error:#})"),
+            None => "its disk does not answer".to_owned(),
         };
-        warn(format!("{why}: restarting"));
+        warn(format!("the deadline of the trial is over, and {why}: restarting"));
         Ok(at_once()?)
     }
 }
@@ -69,7 +70,7 @@ fn record_start(open: &dyn Fn(Purpose) -> Result<Volume>) {
     }
 }
 
-/// Whether the version that runs is the default by now. If it is not, that is recorded.
+/// Whether the version that runs is the default by now. If it is not, that is on the disk when this returns.
 fn is_confirmed(open: &dyn Fn(Purpose) -> Result<Volume>) -> Result<bool> {
     loop {
         let volume = open(Purpose::Look)?;
@@ -80,10 +81,6 @@ fn is_confirmed(open: &dyn Fn(Purpose) -> Result<Volume>) -> Result<bool> {
         match open(Purpose::Change).and_then(|volume| Ok(trial::expire(&volume)?)) {
             // It may be just being confirmed.
             Err(error) if is_busy(&error) => sleep(LOOK),
-            Err(error) => {
-                warn(format!("cannot record that the deadline is over: {error:#}"));
-                return Ok(false);
-            }
             is_confirmed => return is_confirmed,
         }
     }

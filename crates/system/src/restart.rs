@@ -2,18 +2,21 @@
 
 use std::path::Path;
 use std::sync::mpsc;
-use std::thread::Builder;
+use std::thread::{Builder, sleep};
 use std::time::Duration;
 
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::reboot::{RebootMode, reboot};
 
-use crate::error::{OrCannot, Result};
+use crate::error::{Error, OrCannot, Result};
 use crate::process::{self, Program};
+
+/// It exists while systemd runs.
+const SYSTEMD: &str = "/run/systemd/system";
 
 /// Reboots the machine in the way of its init system.
 pub fn restart() -> Result<()> {
-    if Path::new("/run/systemd/system").exists() {
+    if Path::new(SYSTEMD).exists() {
         return Program::new("systemctl").args(["--no-block", "reboot"]).run().map(drop);
     }
     if process::find("reboot").is_some() && Program::new("reboot").run().is_ok() {
@@ -30,6 +33,23 @@ pub fn lock_memory() -> Result<()> {
 
 /// How long a disk may take for what it is asked before the machine reboots.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long systemd may take to end all processes before the machine reboots without it.
+const ENDING: Duration = Duration::from_secs(60);
+
+/// Reboots a machine whose disks answer, although something may hang: no unit is stopped, but all processes are told to end, and filesystems are
+/// unmounted. Returns only if the kernel refuses.
+pub fn force() -> Result<()> {
+    let ask = || {
+        let asked = || Program::new("systemctl").args(["--force", "reboot"]).run();
+        // This process may be told to end before the program has.
+        Path::new(SYSTEMD).exists() && matches!(asked(), Ok(_) | Err(Error::Interrupted(_)))
+    };
+    if within(PATIENCE, ask) == Some(true) {
+        sleep(ENDING);
+    }
+    at_once()
+}
 
 /// Reboots the machine although its disks may be dead: nothing is opened or started, and what was written has [`PATIENCE`] to reach the disks.
 /// Returns only if the kernel refuses.
