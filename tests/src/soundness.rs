@@ -116,8 +116,17 @@ impl<'a> Place<'a> {
             of_top.contains(&name) || Path::new(name).extension().is_some_and(|end| end == "c32")
         });
         only(self.top.join(".baserock"), &|name| {
-            ["lock", "ballast", "metadata-ballast", "fstab", "incoming", "agents", "trial.json"]
-                .contains(&name)
+            [
+                "lock",
+                "ballast",
+                "metadata-ballast",
+                "fstab",
+                "incoming",
+                "agents",
+                "trial.json",
+                "history.jsonl",
+            ]
+            .contains(&name)
         });
         only(self.top.join(".baserock/incoming"), &|_| false);
         only(self.top.join("state"), &|name| SHARED.contains(&name));

@@ -62,6 +62,7 @@ fn confirm(system: &Running, check: Option<&str>) -> (Vec<String>, u8, String) {
         label: "devel".into(),
         task: Task::Confirm { check: check.map(str::to_owned) },
         deployment: BTreeMap::new(),
+        by: None,
     };
     frame::write(&mut to, kind::HELLO, json::line(&hello).unwrap().as_bytes()).unwrap();
     let mut said = Vec::new();

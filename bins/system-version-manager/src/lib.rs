@@ -6,6 +6,7 @@ mod default;
 mod deploy;
 mod diff;
 mod finish;
+mod history;
 mod label;
 mod list;
 mod prune;
@@ -57,6 +58,7 @@ enum Command {
     Show(show::ShowVersion),
     Diff(diff::ShowDiff),
     Conflicts(conflicts::ShowConflicts),
+    History(history::ShowHistory),
     Deploy(deploy::Deploy),
     #[command(visible_alias = "rm")]
     Remove(remove::Remove),
@@ -85,6 +87,7 @@ impl Arguments {
         match &self.command {
             Command::Status(status) => return status.run(&self.open(Purpose::Look)?),
             Command::Conflicts(conflicts) => conflicts.run(&self.open(Purpose::Look)?),
+            Command::History(history) => history.run(&self.open(Purpose::Look)?),
             Command::Diff(diff) => diff.run(&self.open(Purpose::Look)?),
             Command::Show(show) => show.run(&self.open(Purpose::Look)?),
             Command::List(list) => list.run(&self.open(Purpose::Look)?),

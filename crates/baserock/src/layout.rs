@@ -61,6 +61,8 @@ pub const BALLAST: &str = "ballast";
 pub const METADATA_BALLAST: &str = "metadata-ballast";
 /// In [`PRIVATE`]: the rename that was begun.
 pub const RENAMING: &str = "renaming.json";
+/// In [`PRIVATE`]: what was done to the versions.
+pub const HISTORY: &str = "history.jsonl";
 /// In [`PRIVATE`]: a folder for each label that is being filled.
 pub const INCOMING: &str = "incoming";
 /// In [`PRIVATE`]: the prefix for the name of a snapshot from which `/etc` is merged.

@@ -30,6 +30,7 @@ pub mod duration;
 pub mod etc;
 pub mod extension;
 pub mod fstab;
+pub mod history;
 pub mod json;
 pub mod label;
 pub mod layout;

@@ -31,6 +31,7 @@ pub mod report;
 mod show;
 mod steps;
 mod table;
+mod user;
 pub mod volume;
 
 use std::io::{self, Write};
@@ -53,6 +54,7 @@ pub use remedy::Remedies;
 pub use show::{Output, Show};
 pub use steps::steps;
 pub use table::table;
+pub use user::user;
 pub use volume::VolumeArguments;
 
 /// Runs a program. A signal ends it in order, an error becomes one line with its remedy, and a closed pipe is a quiet success. A

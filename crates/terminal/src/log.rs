@@ -1,5 +1,5 @@
 //! The log of a program. Errors go to standard error; with `BASEROCK_LOG=debug`, more goes there. If the caller of an extension has opened
-//! a file for the log (`MORPH_LOG_FD`), everything goes there, with times.
+//! a file for the log (`MORPH_LOG_FD`), everything goes there, with times. What was done to versions goes to the journal of the machine too.
 
 use std::fs::File;
 use std::io;
@@ -14,6 +14,9 @@ use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 /// The target of lines that the user sees anyway. They are logged to the file only.
 pub const SHOWN: &str = "shown";
+
+/// The target of what was done to versions. It is logged to the journal, with its fields.
+const HISTORY: &str = "history";
 
 /// The variable with the number of the descriptor of that file.
 const FILE: &str = "MORPH_LOG_FD";
@@ -34,5 +37,11 @@ pub fn start(file: Option<File>) {
         let layer = fmt::layer().with_writer(Mutex::new(file)).with_ansi(false).with_target(false);
         layer.with_filter(LevelFilter::DEBUG)
     });
-    tracing_subscriber::registry().with(terminal.with_filter(filter).with_filter(unseen)).with(file).init();
+    // Without a journal nobody is left to be told: the history is on the volume.
+    let journal = tracing_journald::layer().ok().map(|layer| {
+        let done = tracing_subscriber::filter::filter_fn(|metadata| metadata.target() == HISTORY);
+        layer.with_filter(done)
+    });
+    let terminal = terminal.with_filter(filter).with_filter(unseen);
+    tracing_subscriber::registry().with(terminal).with(file).with(journal).init();
 }

@@ -5,6 +5,8 @@ use baserock::volume::{Location, Opening, Purpose, Volume};
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use system::lock::Patience;
 
+use crate::user::user;
+
 /// The options that choose a volume.
 #[derive(Clone, Debug, clap::Args)]
 pub struct VolumeArguments {
@@ -22,7 +24,7 @@ impl VolumeArguments {
     /// Opens the volume: the named one, else that of the running system.
     pub fn open(&self, purpose: Purpose, patience: Patience) -> system::Result<Volume> {
         let location = self.volume.clone().unwrap_or(Location::Running);
-        Volume::open(&Opening { location, purpose, patience })
+        Ok(Volume::open(&Opening { location, purpose, patience })?.for_user(user()))
     }
 }
 

@@ -15,6 +15,7 @@ use baserock::operations::{self, Deploy, deploy, loader_limits, manifest};
 use baserock::rootfs::architecture::architecture;
 use baserock::volume::{Location, Opening, Purpose, Volume};
 use baserock_terminal::remedy::not_started;
+use baserock_terminal::user;
 use delta::Manifest;
 use delta::scan::{ReadAll, scan_with};
 use system::btrfs;
@@ -117,7 +118,9 @@ pub fn create(
 }
 
 fn open(path: PathBuf, purpose: Purpose) -> Result<Volume> {
-    Volume::open(&Opening { location: Location::Path(path), purpose, patience: Patience::Refuse })
+    let volume =
+        Volume::open(&Opening { location: Location::Path(path), purpose, patience: Patience::Refuse })?;
+    Ok(volume.for_user(user()))
 }
 
 impl<'a> Plan<'a> {

@@ -9,6 +9,7 @@ use baserock::operations::etc::EtcMerge;
 use baserock::operations::upgrade::{self, Contents, Filling, Reserve};
 use baserock::operations::{self, Upgrade, deploy, manifest};
 use baserock::volume::{Location, Opening, Purpose, Volume};
+use baserock_terminal::user;
 use delta::Manifest;
 use delta::apply::Stats;
 use delta::hash::Hash;
@@ -32,7 +33,7 @@ pub fn upgrade(
     observer: &dyn Observer,
 ) -> Result<Written> {
     let tree = tree::open(tree)?;
-    let mut volume = open(location, Purpose::Change)?;
+    let mut volume = open(location, Purpose::Change)?.for_user(user());
     let parameters = Parameters::from_environment(environment)?;
     deploy::check_tree(&tree, &parameters, volume.boot().menu()?.is_some())?;
     let upgrade = Upgrade {

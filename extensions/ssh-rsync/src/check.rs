@@ -11,6 +11,7 @@ use system::error::{Error, Result};
 use system::observer::Observer;
 
 use crate::bootstrap::{self, Agent};
+use crate::by::by;
 use crate::connection::Connection;
 use crate::destination::Destination;
 use crate::options::Options;
@@ -39,6 +40,7 @@ pub fn status(
         label: NO_VERSION.to_owned(),
         task: Task::Survey,
         deployment: BTreeMap::new(),
+        by: Some(by()),
     };
     match greet(&Destination::parse(location)?, &bootstrap::agents(folder.as_deref())?, &hello, observer)? {
         Answer::Survey(status) => Ok(*status),
@@ -61,7 +63,12 @@ pub enum Answer {
 /// Has an agent on the target do something.
 pub fn ask(options: &Options, agents: &[Agent], task: Task, observer: &dyn Observer) -> Result<Answer> {
     let (label, deployment) = (options.label.to_string(), options.deployment.clone());
-    greet(&options.destination, agents, &Hello { version: VERSION, label, task, deployment }, observer)
+    greet(
+        &options.destination,
+        agents,
+        &Hello { version: VERSION, label, task, deployment, by: Some(by()) },
+        observer,
+    )
 }
 
 fn greet(

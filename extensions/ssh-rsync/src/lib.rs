@@ -19,6 +19,7 @@
 pub mod agent;
 mod answer;
 mod bootstrap;
+mod by;
 mod cache;
 mod channel;
 mod check;

@@ -74,6 +74,9 @@ pub struct Hello {
     pub task: Task,
     /// The parameters of the deployment.
     pub deployment: BTreeMap<String, String>,
+    /// Who asks, as a person on which machine.
+    #[serde(default)]
+    pub by: Option<String>,
 }
 
 /// What a sender wants.

@@ -14,6 +14,7 @@ use system::observer::Observer;
 use crate::Written;
 use crate::answer::Answerer;
 use crate::bootstrap;
+use crate::by::by;
 use crate::cache::HashCache;
 use crate::channel::Sender;
 use crate::connection::Connection;
@@ -113,6 +114,7 @@ fn greet(connection: &Connection, options: &Options, new: &Source) -> Result<()>
             dry_run: options.dry_run,
         },
         deployment: options.deployment.clone(),
+        by: Some(by()),
     };
     connection.sender().send_json(kind::HELLO, &hello)
 }

@@ -9,8 +9,10 @@ use system::signal;
 use system::undo::Undo;
 
 use super::etc::{self, EtcMerge};
+use super::history::{self, More};
 use super::{ballast, boot_files, deletion, full, manifest, marker, menu, repair, twin};
 use crate::boot::{BootRecord, entry};
+use crate::history::Deed;
 use crate::label::{ExistingLabel, Label};
 use crate::layout::{self, INCOMPLETE, MERGE_RECORD, ORIG, SYSTEMS};
 use crate::refusal::Refusal;
@@ -70,7 +72,9 @@ fn attempt(volume: &Volume, options: &Copy, observer: &dyn Observer) -> Result<(
         menu::write(volume, &survey.with(volume, to)?, default, None, observer)?;
     }
     undo.commit();
-    ballast::ensure(volume)
+    ballast::ensure(volume)?;
+    history::add(volume, Deed::Copied, to, More { from: Some(from), ..More::default() }, observer);
+    Ok(())
 }
 
 /// Makes all parts of the copy.

@@ -19,10 +19,12 @@ use self::plan::{Plan, check, plan};
 pub use self::plan::{check_arguments, check_tree};
 pub use self::preview::{Preview, preview};
 use super::etc::{EtcMerge, Merged};
+use super::history::{self, More};
 use super::state::{self, Shipped};
 use super::{Prune, ballast, boot_files, etc, full, losses, marker, menu, prune, repair, trial};
 use crate::boot::Parameters;
 use crate::fstab::Fstab;
+use crate::history::Deed;
 use crate::label::{ExistingLabel, Label};
 use crate::layout::{BOOT_RECORD, INCOMPLETE, ORIG, REMARKS, RUN};
 use crate::remarks::Remarks;
@@ -100,6 +102,13 @@ fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result
     undo.commit();
     tidy(marker::discard_thawed(&version));
     ballast::ensure(volume)?;
+    history::add(
+        volume,
+        Deed::Deployed,
+        label,
+        More { from: plan.old.as_ref(), ..More::default() },
+        observer,
+    );
     Ok(deployed)
 }
 

@@ -5,8 +5,10 @@ use system::error::Result;
 use system::observer::Observer;
 
 use super::etc::{self, EtcMerge, MergedAgain};
+use super::history::{self, More};
 use super::{full, renaming, sweep};
 use crate::boot::trial::State;
+use crate::history::Deed;
 use crate::label::ExistingLabel;
 use crate::refusal::Refusal;
 use crate::volume::{Survey, Volume};
@@ -43,6 +45,8 @@ fn attempt(volume: &Volume, observer: &dyn Observer) -> Result<MergedAgain> {
         }
         merged @ MergedAgain::Merged(_) => {
             btrfs::commit(volume.top())?;
+            let more = More { from: Some(&old), words: "at the end of its time" };
+            history::add(volume, Deed::Merged, &new, more, observer);
             Ok(merged)
         }
     }

@@ -10,6 +10,7 @@ pub mod diff;
 pub mod etc;
 pub mod finish;
 pub mod full;
+mod history;
 pub mod incoming;
 pub mod loader_limits;
 mod losses;

@@ -7,8 +7,10 @@ use system::error::Result;
 use system::observer::Observer;
 use system::sharing::Share;
 
+use super::history::{self, More};
 use super::sizes::sizes;
 use super::{ballast, deletion, etc, full, menu, reclaim, removable, repair};
+use crate::history::Deed;
 use crate::label::ExistingLabel;
 use crate::volume::{Survey, Volume};
 
@@ -49,6 +51,7 @@ fn attempt(volume: &Volume, options: &Remove, observer: &dyn Observer) -> Result
             "{label} is removed; its space will be free when nothing has its files open any more"
         ));
     }
+    history::add(volume, Deed::Removed, label, More::default(), observer);
     // The version is gone, so the removal has not failed.
     if let Err(error) = reclaim::reclaim(volume, observer) {
         observer.warn(format!(

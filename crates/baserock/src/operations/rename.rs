@@ -5,7 +5,9 @@ use system::observer::Observer;
 use system::signal;
 use system::undo::Undo;
 
+use super::history::{self, More};
 use super::{boot_files, full, marker, menu, renaming, repair, trial, twin};
+use crate::history::Deed;
 use crate::label::{ExistingLabel, Label};
 use crate::layout::{self, SYSTEMS};
 use crate::refusal::Refusal;
@@ -44,7 +46,10 @@ fn attempt(volume: &Volume, options: &Rename, observer: &dyn Observer) -> Result
     }
     observer.phase(format!("renaming {} to {}", options.old, options.new));
     begin(volume, &renaming)?;
-    renaming::finish(volume, &renaming, observer)
+    renaming::finish(volume, &renaming, observer)?;
+    let more = More { from: Some(&renaming.old), ..More::default() };
+    history::add(volume, Deed::Renamed, &renaming.new, more, observer);
+    Ok(())
 }
 
 fn check(volume: &Volume, survey: &Survey, options: &Rename) -> Result<()> {

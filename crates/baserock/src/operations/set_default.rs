@@ -5,8 +5,10 @@ use system::error::Result;
 use system::observer::Observer;
 
 use super::etc::{self, EtcMerge, MergedAgain, Receiver};
+use super::history::{self, More};
 use super::{full, menu, repair, trial};
 use crate::boot::trial::Outcome;
+use crate::history::Deed;
 use crate::label::ExistingLabel;
 use crate::refusal::Refusal;
 use crate::volume::{Kind, Survey, Volume};
@@ -44,6 +46,9 @@ fn attempt(volume: &Volume, options: &SetDefault, observer: &dyn Observer) -> Re
     }
     observer.phase(format!("making {} the default", options.label));
     menu::write(volume, &survey, &options.label, None, observer)?;
+    if survey.default.as_ref() != Some(&options.label) {
+        history::add(volume, Deed::DefaultSet, &options.label, More::default(), observer);
+    }
     Ok(merged)
 }
 

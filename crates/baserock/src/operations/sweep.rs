@@ -8,8 +8,8 @@ use system::error::Result;
 use super::{incoming, marker, state};
 use crate::label::ExistingLabel;
 use crate::layout::{
-    BOOT_RECORD, CAME_UP, DEFAULT, ETC_BEFORE_SYNC, MANIFEST, MENU, MENU_DIR, MERGE_RECORD, MERGED_FROM,
-    MERGING, PRIVATE, REMARKS, RENAMING, RUN, STATE, SYSTEMS, TRIAL, TRIAL_MENU,
+    BOOT_RECORD, CAME_UP, DEFAULT, ETC_BEFORE_SYNC, HISTORY, MANIFEST, MENU, MENU_DIR, MERGE_RECORD,
+    MERGED_FROM, MERGING, PRIVATE, REMARKS, RENAMING, RUN, STATE, SYSTEMS, TRIAL, TRIAL_MENU,
 };
 use crate::rootfs::etc::merge::BEFORE_MERGE;
 use crate::rootfs::etc::{pending, staged::ETC};
@@ -19,7 +19,7 @@ use crate::volume::Volume;
 const REPLACED: [&str; 9] =
     [BOOT_RECORD, MANIFEST, MERGE_RECORD, MERGING, ETC_BEFORE_SYNC, BEFORE_MERGE, TRIAL, CAME_UP, REMARKS];
 /// Those in the tools' own directory.
-const OWN: [&str; 2] = [TRIAL, RENAMING];
+const OWN: [&str; 3] = [TRIAL, RENAMING, HISTORY];
 /// Those in the directory of the menu.
 const MENUS: [&str; 2] = [MENU, TRIAL_MENU];
 

@@ -7,6 +7,7 @@ mod disk;
 mod esp;
 mod faults;
 mod filesystem;
+mod history;
 mod layers;
 mod live;
 mod location;
@@ -61,6 +62,7 @@ pub struct Volume {
     device: Option<PathBuf>,
     path: PathBuf,
     name: PathBuf,
+    user: Option<String>,
     lock: Option<Lock>,
     _mount: Option<PrivateMount>,
     _device: Option<LoopDevice>,
@@ -122,6 +124,18 @@ impl Volume {
     pub fn named(mut self, name: impl Into<PathBuf>) -> Self {
         self.name = name.into();
         self
+    }
+
+    /// The same volume, changed on behalf of this person.
+    #[must_use]
+    pub fn for_user(mut self, user: Option<String>) -> Self {
+        self.user = user;
+        self
+    }
+
+    /// The person on whose behalf it is changed; `None` if that is not known, or if the machine does it by itself.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
     }
 
     /// The path at which the volume is mounted, for this process and its children.

@@ -29,6 +29,7 @@ impl Volume {
             device: None,
             path,
             name: name.to_owned(),
+            user: None,
             lock: None,
             _mount: None,
             _device: None,

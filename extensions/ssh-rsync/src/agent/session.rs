@@ -20,11 +20,15 @@ use super::{Forward, confirm, status, target};
 use crate::channel::{Channel, Receiver, Sender};
 use crate::protocol::{Finished, Hello, Task, VERSION, Weighed, kind};
 
+/// The most characters of the sender's name that are written down.
+const LONGEST_NAME: usize = 100;
+
 /// Carries out the sender's request.
 pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     let hello = hello(&mut receiver)?;
     let label: Label = hello.label.parse()?;
-    let mut volume = target::open()?;
+    let by = hello.by.map(|by| by.chars().take(LONGEST_NAME).collect());
+    let mut volume = target::open()?.for_user(by);
     let (digest, autostart, trial, dry_run) = match hello.task {
         Task::Push { digest, autostart, trial, dry_run } => (Hash(digest), autostart, trial, dry_run),
         Task::Check { trial } => {

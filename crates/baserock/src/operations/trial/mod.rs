@@ -18,9 +18,11 @@ use system::undo::Undo;
 
 use self::record::{call_off, end, forget};
 use super::etc::{self, EtcMerge, MergedAgain};
+use super::history::{self, More};
 use super::set_default::{self, SetDefault};
 use super::{full, menu, one_shot, removable, repair};
 use crate::boot::trial::{Outcome, State, Trial};
+use crate::history::Deed;
 use crate::label::ExistingLabel;
 use crate::layout::RUN;
 use crate::refusal::Refusal;
@@ -90,6 +92,7 @@ fn attempt(volume: &Volume, options: &Try, observer: &dyn Observer) -> Result<Me
         expired: false,
     };
     tell(volume, &trial)?;
+    history::add(volume, Deed::Tried, label, More::default(), observer);
     Ok(merged)
 }
 
@@ -204,7 +207,7 @@ fn keep(volume: &Volume, trial: &Trial, took: Option<Duration>, observer: &dyn O
     observer.phase(format!("making {label} the default"));
     menu::write(volume, &survey, label, None, observer)?;
     let took = took.map(|took| took.as_secs());
-    end(volume, trial, &Outcome { confirmed: true, why: String::new(), took })
+    end(volume, trial, &Outcome { confirmed: true, why: String::new(), took }, observer)
 }
 
 /// Ends the trial, whether it is armed or running, or to be tried again. Returns its label and whether it is running; `None` if there is none,
@@ -214,7 +217,7 @@ pub fn abandon(volume: &Volume, why: &str, observer: &dyn Observer) -> Result<Op
     let Some((trial, state)) = volume.trial()? else { return Ok(None) };
     let is_running = state == State::Running;
     if is_running {
-        end(volume, &trial, &Outcome { confirmed: false, why: why.to_owned(), took: None })?;
+        end(volume, &trial, &Outcome { confirmed: false, why: why.to_owned(), took: None }, observer)?;
     } else {
         call_off(volume, None, observer)?;
     }
@@ -226,7 +229,7 @@ pub fn abandon(volume: &Volume, why: &str, observer: &dyn Observer) -> Result<Op
 pub fn resume(volume: &Volume, took: Option<Duration>, observer: &dyn Observer) -> Result<Resumed> {
     match volume.trial()? {
         None => {
-            record::came_up(volume, took)?;
+            record::came_up(volume, took, observer)?;
             Ok(Resumed::Nothing)
         }
         Some((trial, State::Running)) if trial.by_hand => {

@@ -9,9 +9,11 @@ use system::error::{Error, Result};
 use system::observer::Observer;
 
 use crate::boot::trial::{CameUp, Outcome, State, Trial};
+use crate::history::Deed;
 use crate::json;
 use crate::label::ExistingLabel;
 use crate::layout::{CAME_UP, PRIVATE, TRIAL};
+use crate::operations::history::{self, More};
 use crate::operations::{etc, one_shot};
 use crate::refusal::Refusal;
 use crate::volume::{Survey, Volume};
@@ -32,9 +34,9 @@ pub fn call_off(volume: &Volume, next: Option<&ExistingLabel>, observer: &dyn Ob
     match (trial, next) {
         (Some((trial, State::Running)), Some(next)) if trial.label != *next => {
             let why = format!("{next} was chosen instead");
-            end(volume, &trial, &Outcome { confirmed: false, why, took: None })
+            end(volume, &trial, &Outcome { confirmed: false, why, took: None }, observer)
         }
-        (Some((trial, State::CameBack)), _) => came_back(volume, &trial),
+        (Some((trial, State::CameBack)), _) => came_back(volume, &trial, observer),
         (Some((_, State::Running)) | None, _) => Ok(()),
         (Some(_), _) => forget(volume),
     }
@@ -76,10 +78,10 @@ pub fn settle(volume: &Volume, survey: &Survey, observer: &dyn Observer) -> Resu
             {
                 etc::name_missing(volume, &trial.label, default.into(), observer)?;
             }
-            came_back(volume, &trial)
+            came_back(volume, &trial, observer)
         }
         State::Confirmed if is_there => {
-            end(volume, &trial, &Outcome { confirmed: true, why: String::new(), took: None })
+            end(volume, &trial, &Outcome { confirmed: true, why: String::new(), took: None }, observer)
         }
         _ => forget(volume),
     }
@@ -107,21 +109,26 @@ pub fn outcome(volume: &Volume, label: &ExistingLabel, observer: &dyn Observer) 
 }
 
 /// Ends the trial as one from which the machine came back.
-fn came_back(volume: &Volume, trial: &Trial) -> Result<()> {
-    end(volume, trial, &Outcome { confirmed: false, why: trial.reason().into(), took: None })
+fn came_back(volume: &Volume, trial: &Trial, observer: &dyn Observer) -> Result<()> {
+    end(volume, trial, &Outcome { confirmed: false, why: trial.reason().into(), took: None }, observer)
 }
 
 /// Writes how the trial ended beside the version, and removes its record.
-pub fn end(volume: &Volume, trial: &Trial, outcome: &Outcome) -> Result<()> {
+pub fn end(volume: &Volume, trial: &Trial, outcome: &Outcome, observer: &dyn Observer) -> Result<()> {
     atomic::write(&volume.version_dir(&trial.label)?, TRIAL, 0o644, &json::file(outcome))?;
-    forget(volume)
+    forget(volume)?;
+    let deed = if outcome.confirmed { Deed::Confirmed } else { Deed::CameBack };
+    history::add(volume, deed, &trial.label, More { words: &outcome.why, from: None }, observer);
+    Ok(())
 }
 
 /// Records that the running version has come up, unless that is known.
-pub fn came_up(volume: &Volume, took: Option<Duration>) -> Result<()> {
+pub fn came_up(volume: &Volume, took: Option<Duration>, observer: &dyn Observer) -> Result<()> {
     let Some(label) = volume.unrecorded()? else { return Ok(()) };
     let came_up = CameUp { took: took.map(|took| took.as_secs()) };
-    atomic::write(&volume.version_dir(label)?, CAME_UP, 0o644, &json::file(&came_up))
+    atomic::write(&volume.version_dir(label)?, CAME_UP, 0o644, &json::file(&came_up))?;
+    history::add(volume, Deed::CameUp, label, More::default(), observer);
+    Ok(())
 }
 
 /// Writes the record.
