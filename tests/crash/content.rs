@@ -23,7 +23,7 @@ pub struct Node {
 /// The inode of the root of every subvolume.
 const SUBVOLUME: u64 = 256;
 /// Files whose content is the tools' own and differs each time: only that they are there counts.
-const OPAQUE: [&str; 2] = ["manifest", "lock"];
+const OPAQUE: [&str; 3] = ["manifest", "lock", "history.jsonl"];
 /// The record of a trial.
 const TRIAL: &str = "trial.json";
 

@@ -44,8 +44,8 @@ impl Firmware {
         }
         let mut command = Command::new("qemu-system-x86_64");
         // No device and no instruction that only costs a boot the time to load its driver, nor a processor that kernels must protect from
-        // itself at each call.
-        command.args(["-cpu", "Nehalem,vendor=AuthenticAMD"]);
+        // itself at each call; and one with random numbers, for which a boot waits.
+        command.args(["-cpu", "Nehalem,vendor=AuthenticAMD,+rdrand"]);
         if self == Firmware::Uefi {
             let variables = place.join("variables");
             fs::copy("/usr/share/OVMF/OVMF_VARS_4M.fd", &variables).expect("OVMF (Debian package ovmf)");
@@ -242,6 +242,7 @@ impl Machine {
         let begun = Instant::now();
         loop {
             if let Some(value) = condition(self) {
+                println!("{:4} s until {what}", begun.elapsed().as_secs());
                 return value;
             }
             if let Some(status) = self.qemu.try_wait().expect("QEMU") {
@@ -261,7 +262,10 @@ impl Machine {
     }
 
     fn ssh(&self, command: &str, input: impl Into<Stdio>) -> Output {
-        self.ssh_within(ANSWER, command, input)
+        let begun = Instant::now();
+        let output = self.ssh_within(ANSWER, command, input);
+        println!("{:4} s: {command}", begun.elapsed().as_secs());
+        output
     }
 
     fn ssh_within(&self, time: Duration, command: &str, input: impl Into<Stdio>) -> Output {

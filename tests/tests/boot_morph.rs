@@ -13,6 +13,7 @@ use baserock_tests::image::Image;
 use baserock_tests::inputs::{self, Debian};
 use baserock_tests::machine::Machine;
 use baserock_tests::programs::run;
+use baserock_tests::small_guest;
 
 /// Where the definitions are on the machine, and what is typed there.
 const DEFINITIONS: &str = "/root/definitions";
@@ -66,6 +67,7 @@ fn made_by_morph() -> Image {
     let location = format!("devel.location={}", image.path().display());
     definitions.done(&["deploy", "clusters/image.morph", &location]);
     let mounted = image.mount("subvolid=5");
+    small_guest::hurry(mounted.path());
     let home = mounted.path().join("state/root");
     carry_definitions(&home.join("definitions"), &tree);
     let_in_from_itself(&home.join(".ssh"));

@@ -1,4 +1,5 @@
-//! Partitioned disks boot and are upgraded from inside; with `/boot` on the volume and on filesystems of its own. One rolls back.
+//! Partitioned disks boot and are upgraded from inside; with `/boot` on the volume and on filesystems of its own. One rolls back, and one
+//! compresses everything: what boot loaders read is written plain.
 //!
 //! Pace: boots machines, begun first
 
@@ -29,27 +30,21 @@ fn booted_mbr_with_boot_on_fat() {
     upgrade(&file, Some("vfat"), Some("factory"));
 }
 
+/// A volume that compresses everything.
+const COMPRESSED: &str = "defaults,rw,noatime,compress-force=zstd";
+
 #[test]
-fn booted_gpt_with_legacy_boot_code() {
-    upgrade(LEGACY_GPT, None, None);
+fn booted_gpt_with_legacy_boot_code_and_compression_forced() {
+    let machine = upgraded(LEGACY_GPT, None, |machine| {
+        machine.run(&format!("sed -i 's|^\\(UUID=[^ ]* / btrfs \\)[^ ]*|\\1{COMPRESSED}|' /etc/fstab"));
+        machine.run(&format!("mount -o remount,{COMPRESSED} /"));
+    });
+    assert!(machine.run("findmnt -no OPTIONS /").contains("compress-force=zstd:3"));
 }
 
 /// Upgrades a machine with such a disk from inside, and rolls it back to this version, if one is given.
 fn upgrade(partition_file: &str, boot: Option<&str>, back: Option<&str>) {
-    let place = tempfile::tempdir().unwrap();
-    let file = place.path().join("disk.yaml");
-    fs::write(&file, partition_file).unwrap();
-    let variables =
-        [("DISK_SIZE", "6G"), ("USE_PARTITIONING", "yes"), ("PARTITION_FILE", file.to_str().unwrap())];
-    let image = bootable::with_second(&variables);
-    let mut machine = Machine::boot(&image.path());
-    running(&machine, "factory", boot);
-
-    bootable::put_version(&machine, "devel");
-    machine
-        .run("system-version-manager deploy /systems/devel/orig && system-version-manager set-default devel");
-    machine.reboot();
-    running(&machine, "devel", boot);
+    let mut machine = upgraded(partition_file, boot, |_| {});
     let Some(back) = back else { return };
     machine.run(&format!("system-version-manager set-default {back}"));
     machine.reboot();
@@ -58,6 +53,26 @@ fn upgrade(partition_file: &str, boot: Option<&str>, back: Option<&str>) {
     if boot.is_some() {
         assert_eq!(machine.run("ls /boot/systems"), back);
     }
+}
+
+/// A machine with such a disk, changed, then upgraded from inside.
+fn upgraded(partition_file: &str, boot: Option<&str>, change: impl Fn(&Machine)) -> Machine {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("disk.yaml");
+    fs::write(&file, partition_file).unwrap();
+    let variables =
+        [("DISK_SIZE", "6G"), ("USE_PARTITIONING", "yes"), ("PARTITION_FILE", file.to_str().unwrap())];
+    let image = bootable::with_second(&variables);
+    let mut machine = Machine::boot(&image.path());
+    running(&machine, "factory", boot);
+    change(&machine);
+
+    bootable::put_version(&machine, "devel");
+    machine
+        .run("system-version-manager deploy /systems/devel/orig && system-version-manager set-default devel");
+    machine.reboot();
+    running(&machine, "devel", boot);
+    machine
 }
 
 /// The version runs, and its boot files are where the loader took them from.

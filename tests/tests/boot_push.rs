@@ -9,12 +9,14 @@ use baserock_tests::image::Image;
 use baserock_tests::inputs::Debian;
 use baserock_tests::machine::Machine;
 use baserock_tests::programs::run;
+use baserock_tests::small_guest;
 
 #[test]
 fn booted_machine_is_pushed_to_from_outside() {
     let (release, updated) = (Tree::new(Debian::Release), Tree::new(Debian::Updated));
     let image = Image::to_be();
     bootable::write(release.path(), &image.path(), &[("DISK_SIZE", "6G")]).ok();
+    small_guest::hurry(image.mount("subvolid=5").path());
     let mut machine = Machine::boot(&image.path());
     let client = Client::new().knows("machine", machine.listens(), "");
     let push = |label: &str, autostart: &str| {

@@ -22,7 +22,6 @@ fn booted_machine_is_upgraded_from_inside_and_rolled_back() {
     machine.run("useradd --system --create-home --home-dir /var/lib/mine mine && echo kept > /var/lib/mine/file && chown mine /var/lib/mine/file");
     pin_and_swap(&machine);
     let before = Own::look(&machine);
-    packages_are_those_of_the_tree(&machine);
 
     bootable::put_version(&machine, "devel");
     let said = machine.run(&format!("{MANAGE} deploy /systems/devel/orig 2>&1"));
@@ -58,7 +57,7 @@ fn booted_machine_is_upgraded_from_inside_and_rolled_back() {
     assert_eq!(machine.run("cat /etc/build"), "built by hand");
     assert_eq!(machine.run("ls /etc/only-in-devel || true"), "");
     before.is_kept_by(&machine);
-    packages_are_those_of_the_tree(&machine);
+    machine.run("dpkg-query -S /boot/vmlinuz-$(uname -r)");
     machine.run_failing("dpkg-query -W mine");
     machine.run("swapon /swapfile && swapoff /swapfile");
     machine.run(&format!("{MANAGE} remove devel && {MANAGE} remove third"));

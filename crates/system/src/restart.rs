@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread::{Builder, sleep};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::reboot::{RebootMode, reboot};
 
 use crate::error::{Error, OrCannot, Result};
 use crate::process::{self, Program};
+use crate::signal;
 
 /// It exists while systemd runs.
 const SYSTEMD: &str = "/run/systemd/system";
@@ -34,11 +35,13 @@ pub fn lock_memory() -> Result<()> {
 /// How long a disk may take for what it is asked before the machine reboots.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long systemd may take to end all processes before the machine reboots without it.
+/// How long systemd may take to end this process before the machine reboots without it.
 const ENDING: Duration = Duration::from_secs(60);
+/// How often signals are looked at.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Reboots a machine whose disks answer, although something may hang: no unit is stopped, but all processes are told to end, and filesystems are
-/// unmounted. Returns only if the kernel refuses.
+/// unmounted. Returns when systemd ends this process too, for which it waits, or if the kernel refuses.
 pub fn force() -> Result<()> {
     let ask = || {
         let asked = || Program::new("systemctl").args(["--force", "reboot"]).run();
@@ -46,7 +49,13 @@ pub fn force() -> Result<()> {
         Path::new(SYSTEMD).exists() && matches!(asked(), Ok(_) | Err(Error::Interrupted(_)))
     };
     if within(PATIENCE, ask) == Some(true) {
-        sleep(ENDING);
+        let begun = Instant::now();
+        while begun.elapsed() < ENDING {
+            if signal::check().is_err() {
+                return Ok(());
+            }
+            sleep(LOOK);
+        }
     }
     at_once()
 }
@@ -72,7 +81,6 @@ pub fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Sen
 #[cfg(test)]
 mod tests {
     use std::thread::park;
-    use std::time::Instant;
 
     use super::*;
 
