@@ -1,6 +1,6 @@
 //! Images with a real btrfs filesystem.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -85,6 +85,12 @@ impl Image {
     /// The directory that holds it, for more files of the same test.
     pub fn place(&self) -> &Path {
         self.place.path()
+    }
+
+    /// All of it, once nobody has it mounted any more.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.wait_until_detached();
+        fs::read(self.path()).expect("the image")
     }
 
     /// Mounts the btrfs on it, which may be in a partition, with these options.

@@ -1,4 +1,4 @@
-//! Volumes as the original tools laid them out boot, and are upgraded from inside. One rolls back.
+//! Volumes as the original tools laid them out boot and are upgraded: one from inside, and rolled back.
 //!
 //! Pace: boots machines
 
@@ -9,6 +9,7 @@ use std::path::Path;
 use baserock_tests::bootable;
 use baserock_tests::image::Image;
 use baserock_tests::machine::Machine;
+use baserock_tests::version::manage;
 use system::btrfs::{self, Access};
 use system::superblock;
 
@@ -42,10 +43,10 @@ fn make_original(image: &Image, menu_is_a_file: bool) {
     assert_eq!(fs::read_link(path.join("systems/default")).unwrap(), Path::new("factory"));
 }
 
-/// A machine with such a volume that was upgraded from inside.
-fn upgraded(menu_is_a_file: bool) -> Machine {
+#[test]
+fn booted_from_a_volume_of_the_original_and_upgraded_from_inside() {
     let image = bootable::with_second(&[("DISK_SIZE", "6G")]);
-    make_original(&image, menu_is_a_file);
+    make_original(&image, false);
     let mut machine = Machine::boot(&image.path());
     assert!(machine.run("cat /proc/cmdline").contains("subvol=systems/default/run"));
     assert_eq!(machine.run("system-version-manager list"), "factory (running) (default)");
@@ -57,19 +58,33 @@ fn upgraded(menu_is_a_file: bool) -> Machine {
     assert_eq!(machine.run("system-version-manager list"), "devel (running) (default)\nfactory");
     machine.run("mount -o subvolid=5 /dev/vda /mnt");
     assert_eq!(machine.run("readlink /mnt/extlinux.conf"), "extlinux/extlinux.conf");
-    machine
-}
-
-#[test]
-fn booted_from_a_volume_of_the_original() {
-    let mut machine = upgraded(false);
     machine.run("umount /mnt && system-version-manager set-default factory");
     machine.reboot();
     assert_eq!(machine.run("system-version-manager list"), "devel\nfactory (running) (default)");
     assert!(machine.run("cat /proc/cmdline").contains("subvol=systems/factory/run"));
 }
 
+/// Makes the second tree the `orig` of a version devel.
+fn put_devel(image: &Image) {
+    let mounted = image.mount("subvolid=5");
+    let top = mounted.dir();
+    top.make_dir("systems/devel", 0o755).unwrap();
+    let second = top.dir(bootable::SECOND).unwrap();
+    btrfs::snapshot(&second, &top.dir("systems/devel").unwrap(), "orig", Access::Writable).unwrap();
+}
+
 #[test]
-fn booted_from_one_whose_menu_became_a_file() {
-    upgraded(true);
+fn booted_from_one_whose_menu_became_a_file_and_was_upgraded() {
+    let image = bootable::with_second(&[("DISK_SIZE", "6G")]);
+    make_original(&image, true);
+    put_devel(&image);
+    for arguments in [["deploy", "/systems/devel/orig"], ["set-default", "devel"]] {
+        image.wait_until_detached();
+        manage(&image, &arguments).ok();
+    }
+    image.wait_until_detached();
+    let machine = Machine::boot(&image.path());
+    assert_eq!(machine.run("system-version-manager list"), "devel (running) (default)\nfactory");
+    machine.run("mount -o subvolid=5 /dev/vda /mnt");
+    assert_eq!(machine.run("readlink /mnt/extlinux.conf"), "extlinux/extlinux.conf");
 }

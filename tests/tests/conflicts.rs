@@ -45,11 +45,11 @@ fn names(image: &Image, folder: &str) -> Vec<String> {
 fn a_deployment_with_conflicts_is_refused_before_anything_is_changed() {
     let image = edited(512);
     put_tree(&image, "devel", |orig| fs::write(orig.join(CLASH), "ID=busybox\nVERSION_ID=2\n").unwrap());
-    let before = fs::read(image.path()).unwrap();
+    let before = image.bytes();
     let deploy = ["deploy", "/systems/devel/orig", "--refuse-conflicts"];
     let parts = ["/etc has conflicts in version devel: os-release", "--take os-release=user|new"];
     let dry = manage(&image, &[&deploy[..], &["--dry-run"]].concat()).refused(&parts);
-    assert!(fs::read(image.path()).unwrap() == before, "a dry run has changed the disk");
+    assert!(image.bytes() == before, "a dry run has changed the disk");
     assert_eq!(manage(&image, &deploy).refused(&parts), dry);
     assert_eq!(names(&image, "systems/devel"), ["orig"]);
 

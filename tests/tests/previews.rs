@@ -14,7 +14,7 @@ use baserock_tests::version::{config_sync, factory_image, manage, put_tree};
 /// The command's dry run. The disk has the same bytes before and after it.
 #[track_caller]
 fn look(image: &Image, arguments: &[&str]) -> Done {
-    let before = fs::read(image.path()).unwrap();
+    let before = image.bytes();
     let steps = image.place().join("steps");
     let mut command = command("system-version-manager");
     command.arg("--volume").arg(image.path()).args(arguments).arg("--dry-run").env("BASEROCK_STEPS", &steps);
@@ -22,7 +22,7 @@ fn look(image: &Image, arguments: &[&str]) -> Done {
     let steps = fs::read_to_string(&steps).unwrap_or_default();
     let is_opening = |step: &str| step.contains(" attach ") || step.contains(" mount /dev/loop");
     assert!(steps.lines().all(is_opening), "{arguments:?} has changed something: {steps}");
-    assert!(fs::read(image.path()).unwrap() == before, "{arguments:?} has changed the disk");
+    assert!(image.bytes() == before, "{arguments:?} has changed the disk");
     done
 }
 
