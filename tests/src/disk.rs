@@ -120,7 +120,11 @@ pub fn put(trees: &Trees, disk: &Path, label: &str) {
     let base = systems.dir("factory/orig").expect("orig of factory");
     btrfs::snapshot(&base, &version, "orig", Access::Writable).expect("a snapshot");
     let orig = mounted.path().join("systems").join(label).join("orig/");
-    run(Command::new("rsync").arg("-aHAX").arg("--delete").arg(trees.second().join("")).arg(orig)).ok();
+    run(Command::new("rsync")
+        .args(["-aHAX", "--checksum", "--delete"])
+        .arg(trees.second().join(""))
+        .arg(orig))
+    .ok();
 }
 
 /// Puts the second tree there, and deploys it.
