@@ -139,7 +139,14 @@ impl<'a> Place<'a> {
         for label in self.labels() {
             let version = self.top.join("systems").join(&label);
             let parts = ["orig", "run", "kernel", "initramfs", "dtb", "boot.json", "manifest", "merge.json"];
-            let kept = ["etc.before-sync", "etc.before-merge", "remarks.json", "came-up.json", "trial.json"];
+            let kept = [
+                "etc.before-resolve",
+                "etc.before-sync",
+                "etc.before-merge",
+                "remarks.json",
+                "came-up.json",
+                "trial.json",
+            ];
             let is_unfinished = unfinished.contains(&label.as_str());
             if !is_unfinished && !version.join("run").exists() {
                 half_made.push(format!("{label} is half made"));

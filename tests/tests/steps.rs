@@ -274,6 +274,11 @@ fn note() {
 }
 
 #[test]
+fn resolve() {
+    try_all(&operations::RESOLVE, 4);
+}
+
+#[test]
 fn merge() {
     try_all(&operations::MERGE, 4);
 }

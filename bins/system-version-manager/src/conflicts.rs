@@ -2,18 +2,18 @@
 
 use std::io::{IsTerminal, stdout};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use baserock::ExistingLabel;
 use baserock::volume::{OpenConflict, Volume};
 use baserock_terminal::page;
 
-use crate::words::tamed;
+use crate::words::{running_or_default, tamed};
 
 /// Show the open conflicts in /etc of a version, each with both sides
 ///
 /// A conflict is a path that you and the new version have both changed in the same place. First comes your change, and then that of the new
-/// version, if the old version is still there. A conflict is open as long as the file with your change, PATH.rej, is there: edit PATH, and
-/// remove PATH.rej and PATH.orig.
+/// version, if the old version is still there. A conflict is open as long as the file with your change, PATH.rej, is there: edit PATH, or take
+/// a side, with the command resolve.
 #[derive(Debug, clap::Args)]
 pub struct ShowConflicts {
     /// The version [default: the running one, else the default]
@@ -24,14 +24,7 @@ pub struct ShowConflicts {
 impl ShowConflicts {
     /// Prints them.
     pub fn run(&self, volume: &Volume) -> Result<()> {
-        let label = self.label.clone().or_else(|| volume.running().cloned());
-        let label = match label {
-            Some(label) => label,
-            None => {
-                volume.default()?.ok_or_else(|| anyhow!("no version is the default; name the version"))?
-            }
-        };
-        volume.require(&label)?;
+        let label = running_or_default(volume, self.label.as_ref())?;
         let conflicts = volume.conflicts(&label)?;
         let text: Vec<u8> = conflicts.iter().flat_map(|conflict| both_sides(conflict, &label)).collect();
         let text = if stdout().is_terminal() { tamed(&text) } else { text };

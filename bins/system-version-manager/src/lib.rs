@@ -13,6 +13,7 @@ mod prune;
 mod remark;
 mod remedies;
 mod remove;
+mod resolve;
 mod show;
 mod status;
 mod time;
@@ -58,6 +59,7 @@ enum Command {
     Show(show::ShowVersion),
     Diff(diff::ShowDiff),
     Conflicts(conflicts::ShowConflicts),
+    Resolve(resolve::Resolve),
     History(history::ShowHistory),
     Deploy(deploy::Deploy),
     #[command(visible_alias = "rm")]
@@ -87,6 +89,10 @@ impl Arguments {
         match &self.command {
             Command::Status(status) => return status.run(&self.open(Purpose::Look)?),
             Command::Conflicts(conflicts) => conflicts.run(&self.open(Purpose::Look)?),
+            Command::Resolve(resolve) => {
+                let choice = resolve.choice(|| self.open(Purpose::Look))?;
+                self.change(|volume| resolve.run(volume, choice))
+            }
             Command::History(history) => history.run(&self.open(Purpose::Look)?),
             Command::Diff(diff) => diff.run(&self.open(Purpose::Look)?),
             Command::Show(show) => show.run(&self.open(Purpose::Look)?),

@@ -1,11 +1,21 @@
 //! What lists and pages about versions have in common.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use baserock::ExistingLabel;
 use baserock::operations::sizes::sizes;
 use baserock::volume::{Details, Volume};
 use baserock_terminal::harmless;
 use system::Error;
+
+/// The version that is named, else the running one, else the default. It is complete.
+pub fn running_or_default(volume: &Volume, named: Option<&ExistingLabel>) -> Result<ExistingLabel> {
+    let label = match named.or(volume.running()) {
+        Some(label) => label.clone(),
+        None => volume.default()?.ok_or_else(|| anyhow!("no version is the default; name the version"))?,
+    };
+    volume.require(&label)?;
+    Ok(label)
+}
 
 /// How the trial of a version stands, in words; `None` if there is nothing to say.
 pub fn trial_of(volume: &Volume, label: &ExistingLabel) -> Result<Option<String>> {

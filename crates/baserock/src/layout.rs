@@ -38,6 +38,8 @@ pub const CAME_UP: &str = "came-up.json";
 pub const REMARKS: &str = "remarks.json";
 /// In a version: the `/etc` that `sync` replaced.
 pub const ETC_BEFORE_SYNC: &str = "etc.before-sync";
+/// What was in the place of conflicts before they were resolved.
+pub const ETC_BEFORE_RESOLVE: &str = "etc.before-resolve";
 
 /// The directory of the state that all versions share.
 pub const STATE: &str = "state";

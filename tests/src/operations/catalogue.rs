@@ -38,6 +38,16 @@ pub const FINISH: Operation = Operation {
     refusal: None,
     ..DEPLOY
 };
+/// Resolving a conflict in `/etc`.
+pub const RESOLVE: Operation = Operation {
+    name: "resolve",
+    before: Extent::Whole,
+    edited: false,
+    action: Action::Manage(&["resolve", "clash.conf", LABEL, "--take", "user"]),
+    touched: &[LABEL],
+    refusal: None,
+    ..DEPLOY
+};
 /// Removing a version.
 pub const REMOVE: Operation = Operation {
     name: "remove",
@@ -144,7 +154,7 @@ pub const SET_DEFAULT_BOOT: Operation = SET_DEFAULT.with_boot("set-default-boot"
 pub const REMOVE_BOOT: Operation = REMOVE.with_boot("remove-boot");
 
 /// All operations on a disk that has a version: on a volume, and with a `/boot` beside it.
-pub static ALL: [Operation; 38] = [
+pub static ALL: [Operation; 39] = [
     DEPLOY,
     DEPLOY_BOOT,
     SET_DEFAULT,
@@ -175,6 +185,7 @@ pub static ALL: [Operation; 38] = [
     PIN,
     UNPIN,
     NOTE,
+    RESOLVE,
     SYNC,
     SYNC.with_boot("sync-boot"),
     MERGE,

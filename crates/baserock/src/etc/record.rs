@@ -8,7 +8,7 @@ use system::error::{Error, Result};
 use super::accounts::Dropped;
 use super::changes::Changes;
 use super::fingerprint::{fingerprint_of_result, fingerprint_of_user, sum};
-use super::options::Choices;
+use super::options::{Choices, Side, Take};
 use super::path::EtcPath;
 use super::step::Step;
 use super::tree::{Node, Tree};
@@ -33,6 +33,9 @@ pub struct Record {
     pub steps: Vec<Step>,
     /// The conflicts that nobody has resolved.
     pub conflicts: Vec<Conflict>,
+    /// Those of them that were resolved, and can be opened again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolved: Vec<Resolved>,
     /// The files that the merge itself made (`.orig`, `.rej`), each with its [`sum`].
     pub made: BTreeMap<EtcPath, String>,
     /// The owners that have other numbers on this machine than in the new version as built.
@@ -62,6 +65,15 @@ pub struct Conflict {
     pub orig: Option<EtcPath>,
     /// The user's change.
     pub rej: EtcPath,
+}
+
+/// A conflict that was resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolved {
+    /// The path that both sides changed.
+    pub path: EtcPath,
+    /// What it became, as its [`sum`]; `None` if it is gone.
+    pub became: Option<String>,
 }
 
 impl Format for Record {}
@@ -99,6 +111,14 @@ impl Record {
     pub fn sources(&self) -> BTreeMap<String, String> {
         let direct = self.old_run.iter().map(|run| (run.clone(), self.user.clone()));
         self.older.clone().into_iter().chain(direct).collect()
+    }
+
+    /// Makes this `etc` the result of the merge, in which a side was taken at the path, or none any more. `built` is as in a plan.
+    pub fn choose(&mut self, path: &EtcPath, side: Option<Side>, built: &Tree, result: &Tree) {
+        self.choices.take.retain(|take| take.path != *path);
+        self.choices.take.extend(side.map(|side| Take { path: path.clone(), side }));
+        self.result = fingerprint_of_result(result);
+        self.result_changes = Changes::between(built, result);
     }
 
     /// Whether the merge made this file, and nobody has changed it since.

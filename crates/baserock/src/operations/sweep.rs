@@ -8,16 +8,26 @@ use system::error::Result;
 use super::{incoming, marker, state};
 use crate::label::ExistingLabel;
 use crate::layout::{
-    BOOT_RECORD, CAME_UP, DEFAULT, ETC_BEFORE_SYNC, HISTORY, MANIFEST, MENU, MENU_DIR, MERGE_RECORD,
-    MERGED_FROM, MERGING, PRIVATE, REMARKS, RENAMING, RUN, STATE, SYSTEMS, TRIAL, TRIAL_MENU,
+    BOOT_RECORD, CAME_UP, DEFAULT, ETC_BEFORE_RESOLVE, ETC_BEFORE_SYNC, HISTORY, MANIFEST, MENU, MENU_DIR,
+    MERGE_RECORD, MERGED_FROM, MERGING, PRIVATE, REMARKS, RENAMING, RUN, STATE, SYSTEMS, TRIAL, TRIAL_MENU,
 };
 use crate::rootfs::etc::merge::BEFORE_MERGE;
 use crate::rootfs::etc::{pending, staged::ETC};
 use crate::volume::Volume;
 
 /// The names in a complete version's directory that operations replace.
-const REPLACED: [&str; 9] =
-    [BOOT_RECORD, MANIFEST, MERGE_RECORD, MERGING, ETC_BEFORE_SYNC, BEFORE_MERGE, TRIAL, CAME_UP, REMARKS];
+const REPLACED: [&str; 10] = [
+    BOOT_RECORD,
+    MANIFEST,
+    MERGE_RECORD,
+    MERGING,
+    ETC_BEFORE_RESOLVE,
+    ETC_BEFORE_SYNC,
+    BEFORE_MERGE,
+    TRIAL,
+    CAME_UP,
+    REMARKS,
+];
 /// Those in the tools' own directory.
 const OWN: [&str; 3] = [TRIAL, RENAMING, HISTORY];
 /// Those in the directory of the menu.

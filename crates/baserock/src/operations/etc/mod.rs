@@ -3,6 +3,7 @@
 mod external;
 mod fstabs;
 mod left;
+pub mod resolve;
 mod snapshot;
 mod sync;
 

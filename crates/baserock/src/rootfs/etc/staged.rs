@@ -1,7 +1,10 @@
 //! Writes a tree to disk, and replaces `etc` by it in one step.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::sys::stat::{Mode, SFlag, mknodat};
 use system::copy::copy_data;
@@ -44,17 +47,15 @@ impl<'a> Staged<'a> {
 
     /// Exchanges the tree and `etc`. At every moment there is a whole `etc`: the old one or the new one. The old one is beside it afterwards.
     pub fn exchange(&self) -> Result<()> {
-        match (self.root.has(ETC)?, self.root.has(&self.name)?) {
-            (true, true) => {
-                // A directory with such a flag cannot be renamed.
-                let names = [self.name.as_ref(), ETC.as_ref()];
-                flags::while_lifted(self.root, &names, || {
-                    atomic::exchange(self.root, &self.name, self.root, ETC)
-                })
-            }
-            (false, _) => atomic::rename_no_replace(self.root, &self.name, self.root, ETC),
-            (true, false) => atomic::rename_no_replace(self.root, ETC, self.root, &self.name),
-        }
+        exchange((self.root, self.name.as_ref()), (self.root, ETC.as_ref()))
+    }
+
+    /// Exchanges what is at this path in the tree and in `etc`. It may be missing in either, but not the directory that it is in.
+    pub fn exchange_one(&self, path: &EtcPath) -> Result<()> {
+        let Some(folder) = path.parent() else { return self.exchange() };
+        let place = |tree: &str| self.root.dir(Path::new(tree).join(folder.as_path()));
+        let (name, own, etc) = (Path::new(OsStr::from_bytes(path.name())), place(&self.name)?, place(ETC)?);
+        exchange((&own, name), (&etc, name))
     }
 
     /// The inode number of the tree. It identifies the tree on the filesystem, wherever that is moved.
@@ -68,6 +69,18 @@ impl Drop for Staged<'_> {
     fn drop(&mut self) {
         tidy(self.root.remove_tree(&self.name));
     }
+}
+
+/// Exchanges two names, of which one may be missing. The flags of files that forbid it are lifted meanwhile.
+fn exchange((one_dir, one): (&Dir, &Path), (other_dir, other): (&Dir, &Path)) -> Result<()> {
+    flags::while_lifted(one_dir, &[one], || {
+        flags::while_lifted(other_dir, &[other], || match (one_dir.has(one)?, other_dir.has(other)?) {
+            (true, true) => atomic::exchange(one_dir, one, other_dir, other),
+            (true, false) => atomic::rename_no_replace(one_dir, one, other_dir, other),
+            (false, true) => atomic::rename_no_replace(other_dir, other, one_dir, one),
+            (false, false) => Ok(()),
+        })
+    })
 }
 
 /// Writes a tree to the new directory `name` in `parent`.
