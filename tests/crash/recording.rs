@@ -13,7 +13,7 @@ use super::log::Log;
 use crate::image::wait_until_free;
 use crate::programs::shell;
 
-/// How long QEMU's daemon may take to offer the disk.
+/// How long QEMU's daemon may take to offer the disk, or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The room for a log: sparse, only what is used is there. Bytes.
 const LARGEST: u64 = 64 << 30;
@@ -81,8 +81,16 @@ impl Recorder {
 
     fn end(&mut self) -> std::process::ExitStatus {
         let number = i32::try_from(self.daemon.id()).expect("the number of a process");
-        let _gone_already = kill(Pid::from_raw(number), Signal::SIGTERM);
-        self.daemon.wait().expect("the daemon ends")
+        let begun = Instant::now();
+        loop {
+            if let Some(ended) = self.daemon.try_wait().expect("the daemon") {
+                return ended;
+            }
+            assert!(begun.elapsed() < PATIENCE, "qemu-storage-daemon does not end");
+            // It sleeps on after a signal that came just before it went to sleep, until the next one.
+            let _gone_already = kill(Pid::from_raw(number), Signal::SIGTERM);
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
