@@ -64,7 +64,7 @@ fn a_side_is_taken_and_given_back() {
         assert_eq!(whole(&image), before, "{side}");
     }
     manage(&image, &["resolve", CLASH, "devel", "--undo"])
-        .refused(&["no conflict at os-release in /etc of devel was resolved here"]);
+        .refused(&["no conflict at os-release in /etc of devel was resolved since its last merge"]);
     manage(&image, &["resolve", "motd", "devel", "--take", "new"]).refused(&["open: os-release"]);
     manage(&image, &["resolve", CLASH, "nobody", "--take", "new"]).refused(&["nobody does not exist"]);
 }
@@ -112,10 +112,44 @@ fn without_the_old_version_its_file_cannot_be_taken() {
     let image = in_conflict();
     manage(&image, &["set-default", "devel"]).ok();
     manage(&image, &["remove", "factory", "--force"]).ok();
-    manage(&image, &["resolve", CLASH, "--take", "user"])
-        .refused(&["the whole file of the user at os-release is not there: factory is gone"]);
+    manage(&image, &["resolve", CLASH, "--take", "user"]).refused(&[
+        "the whole file of the user at os-release in /etc of devel cannot be taken: factory is gone",
+    ]);
     manage(&image, &["resolve", CLASH, "--take", "new"]).ok();
     is_resolved_as(&image, THEIRS);
+}
+
+#[test]
+fn what_somebody_else_put_beside_it_stays() {
+    let image = in_conflict();
+    let write = |name: &str, text: &str| {
+        fs::write(image.mount("subvolid=5").path().join("systems/devel/run/etc").join(name), text).unwrap();
+    };
+    write("os-release.orig", "notes\n");
+    manage(&image, &["resolve", CLASH, "devel", "--take", "new"]).ok();
+    assert_eq!(etc(&image, "os-release.orig").unwrap(), "notes\n");
+    write("os-release.rej", "other notes\n");
+    let place = "os-release.rej is there again in /etc of devel";
+    manage(&image, &["resolve", CLASH, "devel", "--undo"]).refused(&[place, "move it away first"]);
+    fs::remove_file(image.mount("subvolid=5").path().join("systems/devel/run/etc/os-release.rej")).unwrap();
+    manage(&image, &["resolve", CLASH, "devel", "--undo"]).ok();
+    assert_eq!(etc(&image, "os-release.orig").unwrap(), "notes\n");
+    assert!(etc(&image, "os-release.rej").unwrap().contains("ID=mine"));
+}
+
+#[test]
+fn a_conflict_of_an_earlier_merge_has_only_the_change() {
+    let image = in_conflict();
+    manage(&image, &["set-default", "devel"]).ok();
+    put_tree(&image, "third", |orig| fs::write(orig.join("etc").join(CLASH), THEIRS).unwrap());
+    manage(&image, &["deploy", "/systems/third/orig"]).ok();
+    assert!(manage(&image, &["conflicts", "third"]).ok().contains("/etc/os-release of third"));
+    manage(&image, &["resolve", CLASH, "third", "--take", "user"]).refused(&[
+        "the whole file of the user at os-release",
+        "comes from an earlier merge; edit os-release instead",
+    ]);
+    manage(&image, &["resolve", CLASH, "third", "--take", "new"]).ok();
+    assert_eq!(manage(&image, &["conflicts", "third"]).ok(), "");
 }
 
 /// Runs `resolve` on a terminal with this editor, which is a script.

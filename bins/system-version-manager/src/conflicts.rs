@@ -12,8 +12,8 @@ use crate::words::{running_or_default, tamed};
 /// Show the open conflicts in /etc of a version, each with both sides
 ///
 /// A conflict is a path that you and the new version have both changed in the same place. First comes your change, and then that of the new
-/// version, if the old version is still there. A conflict is open as long as the file with your change, PATH.rej, is there: edit PATH, or take
-/// a side, with the command resolve.
+/// version, if the old version is still there. A conflict is open as long as the file with your change, PATH.rej, is there. The
+/// command resolve takes a side, or what you have made of PATH.
 #[derive(Debug, clap::Args)]
 pub struct ShowConflicts {
     /// The version [default: the running one, else the default]

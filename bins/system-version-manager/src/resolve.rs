@@ -32,7 +32,7 @@ pub struct Resolve {
     /// Take your file, that of the new version, or PATH as it is now
     #[arg(long, value_enum, value_name = "SIDE", conflicts_with = "undo")]
     take: Option<Taken>,
-    /// Open a conflict again that was resolved, with all files as they were
+    /// Open a conflict again that was resolved since the last merge, with all files as they were
     #[arg(long)]
     undo: bool,
 }
