@@ -22,6 +22,7 @@ fn booted_machine_is_upgraded_from_inside_and_rolled_back() {
     machine.run("useradd --system --create-home --home-dir /var/lib/mine mine && echo kept > /var/lib/mine/file && chown mine /var/lib/mine/file");
     pin_and_swap(&machine);
     let before = Own::look(&machine);
+    packages_are_those_of_the_tree(&machine);
 
     bootable::put_version(&machine, "devel");
     let said = machine.run(&format!("{MANAGE} deploy /systems/devel/orig 2>&1"));
@@ -40,6 +41,9 @@ fn booted_machine_is_upgraded_from_inside_and_rolled_back() {
     assert!(machine.run("cat /etc/build.rej").contains("+built by hand"));
     assert!(machine.run("ls /etc/vendor").lines().all(|name| name != "dropped.conf"));
     before.is_kept_by(&machine);
+    machine.run("until system-version-manager history devel | grep -q 'came up'; do sleep 1; done");
+    let journal = machine.run("journalctl -o cat F_EVENT=deployed F_LABEL=devel");
+    assert_eq!(journal, "deployed devel");
     assert_eq!(machine.run("cat /etc/late"), "late");
     assert!(machine.run("lsattr /etc/resolv.conf").starts_with("----i"));
     packages_are_those_of_the_tree(&machine);
@@ -57,7 +61,7 @@ fn booted_machine_is_upgraded_from_inside_and_rolled_back() {
     assert_eq!(machine.run("cat /etc/build"), "built by hand");
     assert_eq!(machine.run("ls /etc/only-in-devel || true"), "");
     before.is_kept_by(&machine);
-    machine.run("dpkg-query -S /boot/vmlinuz-$(uname -r)");
+    packages_are_those_of_the_tree(&machine);
     machine.run_failing("dpkg-query -W mine");
     machine.run("swapon /swapfile && swapoff /swapfile");
     machine.run(&format!("{MANAGE} remove devel && {MANAGE} remove third"));

@@ -49,7 +49,7 @@ pub fn add(volume: &Volume, deed: Deed, label: &ExistingLabel, more: More<'_>, o
         deed.shown()
     );
     if let Err(error) = append(volume, &event) {
-        observer.warn(format!("the history lacks that {label} was {}: {error}", deed.shown()));
+        observer.warn(format!("the history lacks {:?} of {label}: {error}", deed.shown()));
     }
 }
 
