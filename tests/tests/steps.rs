@@ -192,7 +192,7 @@ fn deploy() {
 
 #[test]
 fn set_default() {
-    try_all(&operations::SET_DEFAULT, 2);
+    try_all(&operations::SET_DEFAULT, 1);
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn set_default_with_a_merge() {
 
 #[test]
 fn try_once() {
-    try_all(&operations::TRY, 2);
+    try_all(&operations::TRY, 1);
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn try_what_came_back() {
 
 #[test]
 fn abandon() {
-    try_all(&operations::ABANDON, 2);
+    try_all(&operations::ABANDON, 1);
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn abandon_what_came_back() {
 
 #[test]
 fn confirm() {
-    try_all(&operations::CONFIRM, 2);
+    try_all(&operations::CONFIRM, 1);
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn prune() {
 
 #[test]
 fn pin_and_unpin() {
-    try_all(&operations::PIN, 2);
+    try_all(&operations::PIN, 1);
     try_some(&operations::UNPIN, 1, 4);
 }
 
@@ -300,7 +300,7 @@ fn deploy_with_a_boot() {
 
 #[test]
 fn set_default_with_a_boot() {
-    try_all(&operations::SET_DEFAULT_BOOT, 2);
+    try_all(&operations::SET_DEFAULT_BOOT, 1);
 }
 
 #[test]
