@@ -74,7 +74,7 @@ impl Tree {
         tree
     }
 
-    /// Puts a small initramfs in the place of Debian's, of which every boot in emulation would take a quarter longer.
+    /// Puts a small initramfs in the place of Debian's. In emulation each boot is a quarter shorter by that.
     fn boot_small(&self, busybox: &Path) {
         let releases = fs::read_dir(self.path().join("usr/lib/modules")).expect("modules");
         let release = releases.map(|entry| entry.expect("a name").file_name()).next().expect("a kernel");
