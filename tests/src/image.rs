@@ -15,6 +15,8 @@ use tempfile::TempDir;
 
 /// How long the kernel may take to let go of a disk.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long it takes usually. A test may want two mounts at once.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// A sparse image file, gone with this value.
 pub struct Image {
@@ -127,6 +129,17 @@ fn holder(disk: &Path) -> Option<PathBuf> {
     loopdev::holder(&file, disk).expect("the loop devices")
 }
 
+/// Whether a loop device has the part of the disk that begins at `offset`.
+fn is_attached(disk: &Path, offset: u64) -> bool {
+    let disk = disk.canonicalize().expect("the disk");
+    let devices = fs::read_dir("/sys/block").expect("the block devices");
+    devices.filter_map(Result::ok).any(|device| {
+        // What is not attached has no such folder.
+        let says = |name: &str| fs::read_to_string(device.path().join("loop").join(name)).unwrap_or_default();
+        Path::new(says("backing_file").trim_end()) == disk && says("offset").trim_end() == offset.to_string()
+    })
+}
+
 /// Waits until no loop device has the disk: the kernel lets go of it a moment after the last process that had it mounted is gone.
 #[track_caller]
 pub fn wait_until_free(disk: &Path) {
@@ -145,6 +158,11 @@ impl Mounted {
     /// The btrfs that begins `offset` bytes into the image at this path.
     pub fn at(image: &Path, offset: u64, options: &str) -> Self {
         let file = File::options().read(true).write(true).open(image).expect("the image");
+        // An earlier mount, which another thread's namespace still sees, ends a moment later. Two at once may lose what the first one wrote.
+        let begun = Instant::now();
+        while is_attached(image, offset) && begun.elapsed() < MOMENT {
+            sleep(Duration::from_millis(10));
+        }
         let device = LoopDevice::attach(&file, image, offset, 0, false).expect("a loop device");
         Mounted { mount: private(device.path(), options), _device: Some(device) }
     }
