@@ -153,7 +153,7 @@ fn reopening(place: &Place, path: &EtcPath) -> Result<Change> {
     }
     if place.now.get(path).map(sum) != resolved.became {
         return Err(Error::refused(format!(
-            "{path} in /etc of {label} was changed after it was resolved; move it away first, and put there again what was taken"
+            "{path} in /etc of {label} was changed after it was resolved; save it elsewhere, and put back what was taken"
         )));
     }
     let beside = orig.iter().chain([rej]).filter(|file| kept.get(file).is_some());
