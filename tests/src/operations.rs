@@ -83,6 +83,8 @@ enum Action {
     Inside(&'static [&'static str]),
     /// `baserock-system-config-sync` with these arguments.
     ConfigSync(&'static [&'static str]),
+    /// `system-version-manager` makes the second tree a version.
+    Import,
     /// `rawdisk.write` of the first tree to a new disk.
     Create,
     /// `rawdisk.write` of the second tree to a disk that has the first.
@@ -196,6 +198,11 @@ impl Operation {
         match self.action {
             Action::Manage(arguments) => tool("system-version-manager", arguments),
             Action::Inside(arguments) => inside::manage(path, LABEL, arguments),
+            Action::Import => {
+                let mut import = tool("system-version-manager", &["import", LABEL]);
+                import.arg(trees.second());
+                import
+            }
             Action::ConfigSync(arguments) => tool("baserock-system-config-sync", arguments),
             Action::Create => self.disk.write(trees, path, self.megabytes()),
             Action::Upgrade => {

@@ -164,3 +164,59 @@ fn a_chroot_is_made_from_a_version() {
     assert_eq!(add(&["x", "--from-version", "next", "--sha256", &"0".repeat(64)]).code, 2);
     assert_eq!(place.names(), names, "nothing is left");
 }
+
+#[test]
+fn a_chroot_becomes_a_version() {
+    let image = factory_image(512);
+    put_tree(&image, "next", |orig| {
+        fs::create_dir_all(orig.join("var/lib/dpkg")).unwrap();
+        fs::write(orig.join("var/lib/dpkg/status"), "as built\n").unwrap();
+    });
+    manage(&image, &["deploy", "/systems/next/orig"]).ok();
+    let place = Place::new();
+    let mut add = place.manage_command();
+    run(add.args(["add", "work", "--from-version", "next", "--volume"]).arg(image.path())).ok();
+    let tree = place.tree("work");
+    let fstab = fs::read_to_string(tree.join("etc/fstab")).unwrap();
+    assert!(!fstab.contains("UUID="), "the chroot mounts nothing of the volume: {fstab}");
+    assert!(!tree.join("usr/lib/sysimage/dpkg").exists());
+    place.enter(["work", "--", "sh", "-c", "echo 1 > /etc/made; echo 2 > /var/lib/dpkg/status"]).ok();
+    // Meanwhile the administrator goes on in the default.
+    let edit = |label: &str, path: &str| {
+        let mounted = image.mount("subvolid=5");
+        fs::write(mounted.path().join("systems").join(label).join("run").join(path), "3\n").unwrap();
+    };
+    edit("factory", "etc/mine");
+
+    let import = |arguments: &[&str]| {
+        let mut import = command("system-version-manager");
+        import.arg("--volume").arg(image.path()).arg("import").args(arguments);
+        run(import.env("BASEROCK_CHROOTS", place.store()))
+    };
+    import(&["third", "work"]).ok();
+    assert_eq!(manage(&image, &["list"]).ok(), "factory (default)\nnext\nthird\n");
+    assert_eq!(manage(&image, &["get-default"]).ok(), "factory\n");
+    let read = |label: &str, path: &str| {
+        let mounted = image.mount("subvolid=5");
+        fs::read_to_string(mounted.path().join("systems").join(label).join("run").join(path)).unwrap()
+    };
+    assert_eq!((read("third", "etc/made"), read("third", "etc/mine")), ("1\n".into(), "3\n".into()));
+    assert_eq!(read("third", "usr/lib/sysimage/dpkg/status"), "2\n");
+    assert_eq!(read("third", "etc/fstab"), read("next", "etc/fstab"), "as each version of the volume has it");
+    manage(&image, &["verify", "third"]).ok();
+    manage(&image, &["set-default", "third"]).ok();
+
+    let names = || Existing::on(image.mount("subvolid=5").path());
+    let before = names();
+    import(&["third", "work"]).refused(&["version third exists"]);
+    import(&["other", "none"]).refused(&["chroot none", "manage-baserock list", "./none"]);
+    import(&["other", "./none"]).refused(&["./none"]);
+    let empty = tempfile::tempdir().unwrap();
+    import(&["other", empty.path().to_str().unwrap()]).refused(&["is empty"]);
+    fs::write(empty.path().join("x"), "x").unwrap();
+    import(&["other", empty.path().to_str().unwrap()]).refused(&["kernel"]);
+    let found = names().differences(&before);
+    assert!(found.is_empty(), "{found:?}");
+    import(&["fourth", tree.to_str().unwrap()]).ok();
+    assert_eq!(read("fourth", "etc/made"), "1\n");
+}

@@ -258,6 +258,11 @@ fn copy() {
 }
 
 #[test]
+fn import() {
+    try_some(&operations::IMPORT, 8, 4);
+}
+
+#[test]
 fn prune() {
     try_all(&operations::PRUNE, 8);
 }

@@ -7,6 +7,7 @@ mod deploy;
 mod diff;
 mod finish;
 mod history;
+mod import;
 mod label;
 mod list;
 mod prune;
@@ -66,6 +67,7 @@ enum Command {
     Remove(remove::Remove),
     Rename(label::Rename),
     Copy(label::Copy),
+    Import(import::Import),
     Prune(prune::PruneVersions),
     Pin(remark::Pin),
     Unpin(remark::Unpin),
@@ -107,6 +109,7 @@ impl Arguments {
             Command::Remove(remove) => self.change(|volume| remove.run(volume)),
             Command::Rename(rename) => self.change(|volume| rename.run(volume)),
             Command::Copy(copy) => self.change(|volume| copy.run(volume)),
+            Command::Import(import) => self.change(|volume| import.run(volume)),
             Command::Prune(prune) if prune.dry_run => prune.look(&self.open(Purpose::Look)?),
             Command::Prune(prune) => self.change(|volume| prune.run(volume)),
             Command::Pin(pin) => self.change(|volume| pin.run(volume)),
@@ -143,9 +146,9 @@ impl Arguments {
         }
     }
 
-    fn change(&self, act: impl FnOnce(&Volume) -> Result<()>) -> Result<()> {
-        let volume = self.open(Purpose::Change)?;
-        act(&volume)?;
+    fn change(&self, act: impl FnOnce(&mut Volume) -> Result<()>) -> Result<()> {
+        let mut volume = self.open(Purpose::Change)?;
+        act(&mut volume)?;
         volume.close()?;
         Ok(())
     }

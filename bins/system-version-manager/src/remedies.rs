@@ -9,6 +9,9 @@ pub fn remedies(error: &Error) -> Option<String> {
     if let Error::Busy { .. } = error {
         return Some("wait for it to end, or use --wait".to_owned());
     }
+    if let Some(baserock_chroots::Refusal::NoChroot { label, .. }) = error.kind() {
+        return Some(format!("manage-baserock list shows them; for a folder, give a path: ./{label}"));
+    }
     Some(match error.kind()? {
         Refusal::Running { .. } => "boot another one before you remove it".to_owned(),
         Refusal::Default { .. } => {

@@ -6,15 +6,10 @@ use baserock::boot::Parameters;
 use baserock::extension::Environment;
 use baserock::label::Label;
 use baserock::operations::etc::EtcMerge;
-use baserock::operations::upgrade::{self, Contents, Filling, Reserve};
-use baserock::operations::{self, Upgrade, deploy, manifest};
+use baserock::operations::upgrade::{self, LocalTree, Reserve, Then};
+use baserock::operations::{self, Upgrade, deploy};
 use baserock::volume::{Location, Opening, Purpose, Volume};
 use baserock_terminal::user;
-use delta::Manifest;
-use delta::apply::Stats;
-use delta::hash::Hash;
-use delta::update::carry_out;
-use system::dir::Dir;
 use system::error::Result;
 use system::lock::Patience;
 use system::observer::Observer;
@@ -42,7 +37,7 @@ pub fn upgrade(
         etc: options.merge_etc.then(|| EtcMerge::from_environment(environment)).transpose()?,
         reserve: Reserve::OFFLINE,
         keep: environment.count("KEEP_VERSIONS", "versions")?,
-        trial: None,
+        then: Then::Default,
         conflicts: options.conflicts,
     };
     let done =
@@ -63,36 +58,4 @@ fn open(location: &Path, purpose: Purpose) -> Result<Volume> {
         purpose,
         patience: Patience::Refuse,
     })
-}
-
-/// A root filesystem in a folder of this machine. It is read again at each try, so a try that fails leaves nothing.
-struct LocalTree<'a> {
-    tree: &'a Dir,
-    observer: &'a dyn Observer,
-}
-
-impl Contents for LocalTree<'_> {
-    fn digest(&self) -> Option<Hash> {
-        None
-    }
-
-    fn manifest(&mut self) -> Result<Manifest> {
-        manifest::read(self.tree, self.observer)
-    }
-
-    fn fill(&mut self, filling: &Filling<'_>) -> Result<Stats> {
-        let (apply, observer) = (filling.apply, self.observer);
-        observer.phase("writing what differs");
-        let total = apply.plan.wanted_bytes();
-        let done = carry_out(apply, self.tree, &|bytes| observer.progress(bytes, Some(total)))?;
-        observer.note(format!(
-            "{} names added, {} changed, {} removed; {} KiB written, {} KiB of changed files stay shared",
-            done.names.added,
-            done.names.changed,
-            done.names.removed,
-            done.contents.written >> 10,
-            done.contents.shared >> 10
-        ));
-        Ok(done.names)
-    }
 }

@@ -94,6 +94,14 @@ pub const COPY: Operation = Operation {
     refusal: Some("version devel exists"),
     ..DEPLOY
 };
+/// Adding a version from a folder.
+pub const IMPORT: Operation = Operation {
+    name: "import",
+    before: Extent::None,
+    action: Action::Import,
+    refusal: Some("version devel exists"),
+    ..DEPLOY
+};
 /// Trying a version.
 pub const TRY: Operation = Operation {
     name: "try",
@@ -154,7 +162,7 @@ pub const SET_DEFAULT_BOOT: Operation = SET_DEFAULT.with_boot("set-default-boot"
 pub const REMOVE_BOOT: Operation = REMOVE.with_boot("remove-boot");
 
 /// All operations on a disk that has a version: on a volume, and with a `/boot` beside it.
-pub static ALL: [Operation; 39] = [
+pub static ALL: [Operation; 40] = [
     DEPLOY,
     DEPLOY_BOOT,
     SET_DEFAULT,
@@ -181,6 +189,7 @@ pub static ALL: [Operation; 39] = [
     RENAME_DEFAULT.with_boot("rename-default-boot"),
     COPY,
     COPY.with_boot("copy-boot"),
+    IMPORT,
     PRUNE,
     PIN,
     UNPIN,

@@ -212,7 +212,7 @@ fn prepare_run(volume: &Volume, orig: &Dir, run: &Dir) -> Result<Vec<Shared>> {
     // Those that are links are mounted in another shared directory.
     let own = shared.iter().filter(|shared| shared.place == Path::new(shared.name));
     state::empty_mount_points(run, own.map(|shared| shared.place.as_path()))?;
-    let others = state::disk_mounts(volume)?;
+    let others = volume.disk_mounts()?;
     let places = others.lines().iter().filter(|line| after.lines().contains(line));
     state::empty_mount_points(run, places.filter_map(|line| line.target.as_deref()))?;
     databases::make_places(orig, run)?;

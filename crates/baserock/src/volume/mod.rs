@@ -29,7 +29,7 @@ pub use boot_place::{BootPlace, Kind};
 pub use conflicts::OpenConflict;
 pub use details::Details;
 pub use esp::{Esp, OpenEsp};
-pub use layers::Layer;
+pub use layers::{Layer, Layers};
 pub use location::Location;
 pub use merged::LateChanges;
 pub use one_shot::{Block, Extlinux, GRUB_PLACES, LOADER, ON_BTRFS, OneShot, Place, Way};

@@ -8,7 +8,7 @@ use baserock::extension::Environment;
 use baserock::json;
 use baserock::label::Label;
 use baserock::operations::etc::{EtcMerge, conflicts};
-use baserock::operations::upgrade::{self, OnConflicts, Reserve};
+use baserock::operations::upgrade::{self, OnConflicts, Reserve, Then};
 use baserock::operations::{self, Upgrade, Upgraded, trial};
 use delta::hash::Hash;
 use system::error::{Error, OrCannot, Result};
@@ -46,9 +46,9 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     let etc = Some(EtcMerge::from_environment(&environment)?);
     let parameters = Parameters::from_environment(&environment)?;
     let keep = environment.count("KEEP_VERSIONS", "versions")?;
-    let trial = trial.map(Duration::from_secs);
+    let then = trial.map_or(Then::Default, |seconds| Then::Trial(Duration::from_secs(seconds)));
     let conflicts = OnConflicts::from_environment(&environment)?;
-    let upgrade = Upgrade { label, parameters, etc, reserve: Reserve::RUNNING, keep, trial, conflicts };
+    let upgrade = Upgrade { label, parameters, etc, reserve: Reserve::RUNNING, keep, then, conflicts };
     let channel = Channel { sender, receiver: &mut receiver };
     let mut contents = Pushed { digest, channel };
     if dry_run {
@@ -59,7 +59,7 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     let done = operations::upgrade(&mut volume, &upgrade, &mut contents, &Forward(sender.clone()))?;
     let autostart = autostart && done.held.is_empty();
     let running = volume.running().filter(|running| **running != *upgrade.label).map(ToString::to_string);
-    if autostart && upgrade.trial.is_none() && trial::require_one_shot(&volume).is_ok() {
+    if autostart && then == Then::Default && trial::require_one_shot(&volume).is_ok() {
         let observer: &dyn Observer = &Forward(sender.clone());
         observer.note(format!(
             "it reboots into {} for good; with TRIAL=yes it would come back by itself if that fails",

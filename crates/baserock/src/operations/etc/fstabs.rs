@@ -28,7 +28,7 @@ pub fn completed_fstabs(
     }
     let old_lines = state::fstab_lines(volume, old_orig, &[])?;
     let is_database = |line: &Line| line.kept_database().is_some();
-    let others = state::disk_mounts(volume)?;
+    let others = volume.disk_mounts()?;
     let is_shared = |target: &Path| SHARED.iter().any(|name| target == Path::new("/").join(name));
     let had = |target: &Path| target == Path::new("/") || is_shared(target) || others.mounts(target);
     let mut user_lines = old_lines.clone();

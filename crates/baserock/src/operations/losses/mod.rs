@@ -11,7 +11,6 @@ use system::dir::Dir;
 use system::error::{Error, Result};
 use system::observer::Observer;
 
-use super::state;
 use crate::label::ExistingLabel;
 use crate::layout::{ORIG, RUN};
 use crate::naming::first;
@@ -104,7 +103,7 @@ fn apart(volume: &Volume, trees: &Trees) -> Result<Vec<PathBuf>> {
     let mut apart: Vec<PathBuf> =
         databases::kept(&trees.old_orig, &trees.old_run)?.iter().map(|kept| kept.kept()).collect();
     apart.extend(packages::IN_TREE.map(|(path, _)| path.into()));
-    let others = state::disk_mounts(volume)?;
+    let others = volume.disk_mounts()?;
     let mounted = others.lines().iter().filter_map(|line| line.target.as_deref());
     apart.extend(mounted.filter_map(|target| target.strip_prefix("/").ok()).map(PathBuf::from));
     Ok(apart)

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use system::atomic;
 use system::btrfs;
 use system::copy::Copier;
-use system::dir::{Dir, MOST_TEXT};
+use system::dir::Dir;
 use system::error::Result;
 use system::flags;
 use system::inode::{Inode, is_link, times};
@@ -18,7 +18,7 @@ use system::undo::{Undo, tidy};
 use system::walk::{Visit, Walk};
 
 use crate::fstab::{Fstab, Line};
-use crate::layout::{self, ADDING, MOUNTS, PRIVATE, SHARED, STATE};
+use crate::layout::{self, ADDING, SHARED, STATE};
 use crate::rootfs::databases::{self, DATABASES, Database};
 use crate::rootfs::shared::{Shared, shared_of};
 use crate::volume::Volume;
@@ -43,7 +43,7 @@ pub fn fstab_lines(volume: &Volume, tree: &Dir, kept: &[&Database]) -> Result<Ve
     let Some(uuid) = volume.uuid() else { return Ok(Vec::new()) };
     let shared = shared_of(tree)?;
     let shared = shared.iter().map(|shared| Line::shared(uuid, shared.name, &shared.place));
-    let others = disk_mounts(volume)?;
+    let others = volume.disk_mounts()?;
     // A directory for which the disk has a partition is not shared by the volume.
     let shared = shared.filter(|line| line.target.as_deref().is_none_or(|place| !others.mounts(place)));
     let own = std::iter::once(Line::root(uuid)).chain(shared);
@@ -54,12 +54,6 @@ pub fn fstab_lines(volume: &Volume, tree: &Dir, kept: &[&Database]) -> Result<Ve
 /// stay where they are.
 pub fn databases_to_keep(volume: &Volume, orig: &Dir, fstab: &Fstab) -> Result<Vec<&'static Database>> {
     volume.uuid().map_or_else(|| Ok(Vec::new()), |_| databases::to_keep(orig, fstab))
-}
-
-/// The mounts of the disk's other partitions, as they were noted when the disk was made.
-pub fn disk_mounts(volume: &Volume) -> Result<Fstab> {
-    let text = volume.top().read_if_exists(Path::new(PRIVATE).join(MOUNTS), MOST_TEXT)?;
-    Ok(Fstab::parse(&text.unwrap_or_default()))
 }
 
 /// The trees of a deployment, and what they have to do with the shared state.

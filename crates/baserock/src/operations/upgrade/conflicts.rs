@@ -4,7 +4,7 @@ use system::dir::Dir;
 use system::error::{Error, Result};
 use system::observer::{Observer, Silent};
 
-use super::Upgrade;
+use super::{Then, Upgrade};
 use crate::etc::EtcPath;
 use crate::etc::left::named;
 use crate::extension::Environment;
@@ -60,7 +60,7 @@ pub fn hold(
     etc: Option<&EtcMerge>,
     observer: &dyn Observer,
 ) -> Result<Vec<EtcPath>> {
-    if upgrade.conflicts == OnConflicts::Accept {
+    if upgrade.conflicts == OnConflicts::Accept || upgrade.then == Then::Nothing {
         return Ok(Vec::new());
     }
     let label = &upgrade.label;

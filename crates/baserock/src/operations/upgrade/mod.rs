@@ -4,6 +4,7 @@
 mod conflicts;
 mod earlier;
 mod label;
+mod local;
 mod preview;
 mod space;
 mod staging;
@@ -27,6 +28,7 @@ pub use self::conflicts::OnConflicts;
 use self::earlier::EarlierTry;
 use self::label::basis;
 pub use self::label::{Present, check};
+pub use self::local::LocalTree;
 pub use self::preview::{Preview, preview};
 pub use self::space::Reserve;
 use self::staging::Staging;
@@ -55,11 +57,21 @@ pub struct Upgrade {
     pub reserve: Reserve,
     /// If it is given, only so many of the newest versions stay, and those that must.
     pub keep: Option<usize>,
-    /// If it is given, the version does not become the default, but is booted once; somebody confirms it by this time after the start of its
-    /// kernel.
-    pub trial: Option<Duration>,
+    /// What is done with the version when it is deployed.
+    pub then: Then,
     /// What is done if the merge of `/etc` has conflicts.
     pub conflicts: OnConflicts,
+}
+
+/// What is done with a version when it is deployed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// It becomes the default.
+    Default,
+    /// It is booted once; somebody confirms it by this time after the start of its kernel.
+    Trial(Duration),
+    /// Nothing: the default stays.
+    Nothing,
 }
 
 /// The result of an upgrade.
@@ -98,7 +110,7 @@ pub struct Filling<'a> {
     pub have: &'a HashMap<Hash, u64>,
 }
 
-/// Adds the version and makes it the default, or arms a trial of it.
+/// Adds the version, and does with it what [`Upgrade::then`] says.
 ///
 /// While the new tree is filled, only the label's lock is held, so that a slow source does not keep others from changing the volume. The
 /// volume's own lock is taken for the rest, unless the volume was opened with it.
@@ -144,15 +156,16 @@ fn attempt(
 fn check_first(volume: &Volume, upgrade: &Upgrade, digest: Option<Hash>) -> Result<Present> {
     let label = &upgrade.label;
     deploy::check_arguments(label, &upgrade.parameters)?;
-    if upgrade.parameters.menu == Some(MenuFormat::None) {
+    if upgrade.parameters.menu == Some(MenuFormat::None) && upgrade.then != Then::Nothing {
         // The version is going to be the default, and has no kernel for the menu.
         menu::require(volume, &volume.survey()?, label)?;
     }
-    if upgrade.trial.is_some() {
+    let is_trial = matches!(upgrade.then, Then::Trial(_));
+    if is_trial {
         trial::require_one_shot(volume)?;
     }
     let present = check(volume, label, digest)?;
-    if upgrade.trial.is_some() && present.has_tree() {
+    if is_trial && present.has_tree() {
         trial::require_unit_in(label, &volume.version_dir(label)?.dir(ORIG)?)?;
     }
     Ok(present)
@@ -178,7 +191,7 @@ fn stage(
         Some(manifest) => manifest,
         None => contents.manifest()?,
     };
-    if upgrade.trial.is_some() {
+    if let Then::Trial(_) = upgrade.then {
         trial::require_unit(label, &new)?;
     }
     let basis = basis(volume, &volume.survey()?)?;
@@ -262,13 +275,16 @@ fn install(
         undo.commit();
         return Ok(Upgraded { names, merged, held });
     }
-    let again = match upgrade.trial {
-        Some(deadline) if volume.default()?.as_ref() != Some(label) => {
+    let again = match upgrade.then {
+        Then::Nothing => MergedAgain::NotNeeded,
+        Then::Trial(deadline) if volume.default()?.as_ref() != Some(label) => {
             let label = label.clone();
             let options = Try { label, etc, deadline, tries: 1, without_units: false, by_hand: true };
             trial::arm(volume, &options, observer)?
         }
-        _ => set_default(volume, &SetDefault { label: label.clone(), etc }, observer)?,
+        Then::Default | Then::Trial(_) => {
+            set_default(volume, &SetDefault { label: label.clone(), etc }, observer)?
+        }
     };
     undo.commit();
     let merged = if let MergedAgain::Merged(again) = again { Some(*again) } else { merged };

@@ -9,7 +9,7 @@ use system::observer::Observer;
 
 use super::earlier::EarlierTry;
 use super::label::basis;
-use super::{Contents, Present, Upgrade, check_first, deployment, staging};
+use super::{Contents, Present, Then, Upgrade, check_first, deployment, staging};
 use crate::layout::{INCOMING, ORIG, PRIVATE};
 use crate::operations::{Prune, deploy, etc, manifest, prune, trial};
 use crate::volume::Volume;
@@ -48,7 +48,7 @@ pub fn preview(
         return Ok(Preview::default());
     }
     let new = contents.manifest()?;
-    if upgrade.trial.is_some() {
+    if let Then::Trial(_) = upgrade.then {
         trial::require_unit(label, &new)?;
     }
     if let Some(keep) = upgrade.keep {
