@@ -3,6 +3,7 @@
 //! Pace: seconds
 
 use std::fs;
+use std::process::Command;
 
 use baserock_tests::image::Image;
 use baserock_tests::next::Next;
@@ -200,19 +201,42 @@ fn a_dry_run_is_refused_as_the_work_is() {
 fn a_push_says_what_it_would_send() {
     let (image, tree) = (factory_image(3072), Next::new(300_000));
     let target = Target::start(&image, "factory");
+    let edit = |path: &str, text: &str| {
+        fs::write(target.system.top_level().path().join("systems/factory/run").join(path), text).unwrap();
+    };
+    edit("etc/os-release", "ID=mine\n");
+    edit("etc/own.conf", "mine\n");
+    edit("bin/mine", "mine\n");
+    // What btrfs has not committed yet, which it does every half minute, is not found.
+    run(Command::new("sync").arg("-f").arg(target.system.top_level().path())).ok();
+    // A flag, and an attribute that a filesystem in memory cannot keep.
+    let tagged = tree.tree().join("etc/many-1");
+    run(Command::new("setfattr").args(["-n", "user.x", "-v", "y"]).arg(&tagged)).ok();
+    run(Command::new("chattr").arg("+A").arg(tree.tree().join("etc/many-2"))).ok();
     // This leaves the agent there.
     run(&mut target.check("v2")).ok();
     let existing = || Existing::on(target.system.top_level().path());
     let before = existing();
     let look = |label: &str| run(target.push(&tree.tree(), label).env("DRY_RUN", "yes"));
-    let said = look("v2").ok();
+    let looked = look("v2").succeeded();
+    let said = looked.stdout.clone();
     let (_, amount) = said.split_once("v2 can be pushed to root@target: ").unwrap();
     // 60 small files, os-release, the large one that is there twice, a changed one, and the sparse one.
     assert!(amount.contains(" would be compressed and sent, in 64 contents"), "{said}");
     let difference = existing().differences(&before);
     assert!(difference.is_empty(), "{difference:?}");
     assert!(target.incoming().is_empty());
+    assert!(said.contains("conflict os-release (your change is in os-release.rej"), "{said}");
+    assert!(said.contains("\nkeep own.conf\n") && !said.contains("sending what changed"), "{said}");
+    let warning = "somebody added in factory what is not in v2: /bin/bash, /bin/mine";
+    assert!(looked.stderr.contains(warning), "{}", looked.stderr);
 
+    let refusing = |dry: &str| {
+        run(target.push(&tree.tree(), "v2").env("DRY_RUN", dry).env("CONFLICTS", "refuse"))
+            .refused(&["os-release", "CONFLICTS"])
+    };
+    assert_eq!(refusing("yes"), refusing("no"));
+    assert!(target.incoming().is_empty() || target.incoming() == ["v2"], "{:?}", target.incoming());
     let refused = look("factory").refused(&["version factory exists", "VERSION_LABEL"]);
     assert_eq!(run(&mut target.push(&tree.tree(), "factory")).refused(&[]), refused);
     let trial = |dry: &str| {
@@ -221,7 +245,12 @@ fn a_push_says_what_it_would_send() {
     };
     assert_eq!(trial("yes"), trial("no"));
 
-    run(&mut target.push(&tree.tree(), "v2")).ok();
+    let done = run(&mut target.push(&tree.tree(), "v2")).succeeded();
+    for finding in findings(&done) {
+        let step = finding.strip_prefix("warning: ").unwrap_or(&finding);
+        let was_said = looked.stderr.contains(&finding) || said.lines().any(|line| line == step);
+        assert!(was_said, "{finding} is not in {said} {}", looked.stderr);
+    }
     let said = look("v2").succeeded();
     assert!(said.stderr.contains("v2 was deployed with this very tree before"), "{}", said.stderr);
     assert!(said.stdout.contains(" would be compressed and sent, in 0 contents"), "{}", said.stdout);

@@ -39,7 +39,6 @@ mod remedies;
 mod source;
 mod ssh;
 mod summary;
-mod weigh;
 mod words;
 
 use std::ffi::OsStr;

@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
+use baserock::etc::Step;
 use baserock::json::Format;
 use delta::NewIndex;
 use delta::apply::Stats;
@@ -128,8 +129,8 @@ pub struct Status {
     pub journal: Vec<String>,
 }
 
-/// What a push would send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a push would send, and do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Weighed {
     /// The number of contents that the target lacks.
     pub contents: u64,
@@ -137,6 +138,8 @@ pub struct Weighed {
     pub bytes: u64,
     /// The part of these bytes that an earlier try has brought.
     pub there: u64,
+    /// What would be done to `/etc`.
+    pub steps: Vec<Step>,
 }
 
 impl Format for Status {}

@@ -26,10 +26,9 @@ use crate::lost::Lost;
 use crate::old_contents::OldContents;
 use crate::options::Options;
 use crate::pending_connection::PendingConnection;
-use crate::protocol::{Amount, Ask, Finished, Hello, Request, Task, VERSION, kind};
+use crate::protocol::{Amount, Ask, Finished, Hello, Request, Task, VERSION, Weighed, kind};
 use crate::source::{self, Source};
-use crate::summary::summary;
-use crate::weigh::weigh;
+use crate::summary::{summary, would_send};
 use crate::words;
 
 /// Most answers that wait to be sent.
@@ -54,11 +53,16 @@ pub fn push(tree: &Path, options: &Options, observer: &dyn Observer) -> Result<W
     let kept = kept.map(|folder| KeptContents::new(folder, &location, options.keep));
     let old_contents = OldContents::new(base.as_ref(), kept.as_ref())?;
     greet(&connection, options, &new)?;
-    if options.dry_run {
-        weigh(&mut connection, options, &new, observer)?;
-        return Ok(Written::Nothing);
-    }
-    let finished = converse(&mut connection, &new, &old_contents, observer)?;
+    let finished = match converse(&mut connection, &new, &old_contents, options.dry_run, observer)? {
+        Outcome::Finished(finished) => finished,
+        Outcome::Weighed(weighed) => {
+            for step in &weighed.steps {
+                observer.phase(step.to_string());
+            }
+            observer.phase(would_send(&weighed, options, &new.manifest));
+            return Ok(Written::Nothing);
+        }
+    };
     if let Some(Err(error)) = kept.as_ref().map(|kept| kept.keep(&new)) {
         observer.note(format!("the next push will have to send more: {error}"));
     }
@@ -119,13 +123,22 @@ fn greet(connection: &Connection, options: &Options, new: &Source) -> Result<()>
     connection.sender().send_json(kind::HELLO, &hello)
 }
 
+/// The end of a conversation.
+enum Outcome {
+    /// The tree was pushed.
+    Finished(Finished),
+    /// It was a dry run.
+    Weighed(Weighed),
+}
+
 /// Answers the agent's requests until it has finished.
 fn converse(
     connection: &mut Connection,
     new: &Source,
     old_contents: &OldContents<'_>,
+    dry_run: bool,
     observer: &dyn Observer,
-) -> Result<Finished> {
+) -> Result<Outcome> {
     let sender = connection.sender();
     let effort = &Effort::default();
     thread::scope(|scope| {
@@ -134,7 +147,7 @@ fn converse(
         let answerer = Answerer::new(new, old_contents, effort);
         let encoder = scope.spawn(move || encode(answerer, &asked, &answers));
         let writer = scope.spawn(move || write(&sender, &made, effort));
-        let outcome = listen(connection, new, old_contents, &requests, observer);
+        let outcome = listen(connection, new, old_contents, &requests, dry_run, observer);
         drop(requests);
         let threads = [encoder, writer].map(join);
         // If an answer could not be made, that is the cause, and the failure of the conversation only follows from it.
@@ -174,16 +187,21 @@ fn listen(
     new: &Source,
     old_contents: &OldContents<'_>,
     requests: &SyncSender<Request>,
+    dry_run: bool,
     observer: &dyn Observer,
-) -> Result<Finished> {
+) -> Result<Outcome> {
     let mut amount = Amount { bytes: 0, there: 0 };
     loop {
-        let frame = connection.receive().map_err(resumable)?;
+        let frame = connection.receive().map_err(|error| if dry_run { error } else { resumable(error) })?;
         match frame.kind {
             kind::WANT_MANIFEST => new.send_manifest(&connection.sender())?,
             kind::CONTENTS => {
                 amount = words::json(&frame)?;
-                tell_amount(amount, new, observer);
+                if dry_run {
+                    observer.phase("sending the files by which the merge of /etc is decided");
+                } else {
+                    tell_amount(amount, new, observer);
+                }
             }
             kind::ASK => {
                 let ask = Ask::read(&frame.content).or_cannot("read from", "the target")?;
@@ -204,7 +222,8 @@ fn listen(
                     .map_err(|_| Error::refused("the thread that makes answers has ended"))?;
             }
             kind::EVENT => observer.event(words::event(&frame)?),
-            kind::FINISHED => return words::json(&frame),
+            kind::FINISHED => return words::json(&frame).map(Outcome::Finished),
+            kind::WEIGHED => return words::json(&frame).map(Outcome::Weighed),
             kind::FAILED => return Err(words::failure(&frame)),
             other => return Err(Error::refused(format!("the target sent an unknown message ({other})"))),
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use delta::Manifest;
 
 use crate::options::Options;
-use crate::protocol::Finished;
+use crate::protocol::{Finished, Weighed};
 
 /// The lines, most important first.
 pub fn summary(
@@ -45,6 +45,17 @@ pub fn summary(
         lines.push(format!("to roll back, run there: system-version-manager set-default {running}"));
     }
     lines
+}
+
+/// The line about a dry run.
+pub fn would_send(weighed: &Weighed, options: &Options, new: &Manifest) -> String {
+    let (Weighed { contents, bytes, there, .. }, Options { label, destination, .. }) = (weighed, options);
+    let already = if *there == 0 { String::new() } else { format!("; {} are there already", size(*there)) };
+    format!(
+        "{label} can be pushed to {destination}: {} of its {} would be compressed and sent, in {contents} contents{already}",
+        size(bytes.saturating_sub(*there)),
+        size(new.bytes()),
+    )
 }
 
 /// A size for people, with one digit after the point.

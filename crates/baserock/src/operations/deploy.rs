@@ -17,6 +17,7 @@ use system::undo::{Undo, tidy};
 
 use self::plan::{Plan, check, plan};
 pub use self::plan::{check_arguments, check_tree};
+pub(super) use self::preview::name_left;
 pub use self::preview::{Preview, preview};
 use super::etc::{EtcMerge, Merged};
 use super::history::{self, More};
@@ -178,7 +179,7 @@ fn build<'v>(
     let shipped = Shipped { new: &orig, old: old.as_ref(), shared: &shared, kept: &kept, moves: &moves };
     state::missing(volume, &shipped)?.add(volume, undo, observer)?;
     if let Some(old) = &plan.old {
-        losses::name(volume, old, label, observer)?;
+        losses::name(volume, old, label, &orig, observer)?;
     }
     Ok(Deployed { merged })
 }

@@ -7,7 +7,7 @@ use baserock::boot::Parameters;
 use baserock::extension::Environment;
 use baserock::json;
 use baserock::label::Label;
-use baserock::operations::etc::{EtcMerge, conflicts};
+use baserock::operations::etc::{EtcMerge, conflicts, steps};
 use baserock::operations::upgrade::{self, OnConflicts, Reserve, Then};
 use baserock::operations::{self, Upgrade, Upgraded, trial};
 use delta::hash::Hash;
@@ -53,7 +53,8 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     let mut contents = Pushed { digest, channel };
     if dry_run {
         let found = upgrade::preview(&volume, &upgrade, &mut contents, &Forward(sender.clone()))?;
-        let weighed = Weighed { contents: found.contents, bytes: found.bytes, there: found.there };
+        let steps = steps(found.merged.as_ref()).to_vec();
+        let weighed = Weighed { contents: found.contents, bytes: found.bytes, there: found.there, steps };
         return sender.send_json(kind::WEIGHED, &weighed);
     }
     let done = operations::upgrade(&mut volume, &upgrade, &mut contents, &Forward(sender.clone()))?;

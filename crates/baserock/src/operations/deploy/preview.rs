@@ -47,17 +47,29 @@ pub fn preview(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Re
     preview.merged = merge(volume, options, &plan, &orig, observer)?;
     name_state(volume, &plan, &orig, preview.merged.as_ref(), observer)?;
     if let Some(old) = &plan.old {
-        losses::name(volume, old, label, observer)?;
-    }
-    let planned = preview.merged.as_ref().and_then(|merged| merged.planned.as_ref());
-    if planned.is_some() {
         let complete = survey.complete.iter().filter(|label| !preview.removed.contains(label));
         let complete: Vec<_> = complete.cloned().collect();
-        let into = Receiver { label, planned };
-        etc::name_forgotten(volume, &complete, plan.old.as_ref(), into, observer)?;
+        name_left(volume, old, (label, &orig), preview.merged.as_ref(), &complete, observer)?;
     }
     let space = btrfs::space(volume.top())?;
     Ok(Preview { available: space.available, total: space.total, ..preview })
+}
+
+/// Names what people have changed and a new version, given with its tree, would not have: outside `/etc`, and in it, where the `/etc` of complete
+/// versions has edits that the merge does not see.
+pub fn name_left(
+    volume: &Volume,
+    old: &ExistingLabel,
+    (label, orig): (&ExistingLabel, &Dir),
+    merged: Option<&Merged>,
+    complete: &[ExistingLabel],
+    observer: &dyn Observer,
+) -> Result<()> {
+    losses::name(volume, old, label, orig, observer)?;
+    match merged.and_then(|merged| merged.planned.as_ref()) {
+        None => Ok(()),
+        planned => etc::name_forgotten(volume, complete, Some(old), Receiver { label, planned }, observer),
+    }
 }
 
 /// Fails if the merge of the deployment would leave conflicts, or if the deployment would be refused for something else.

@@ -95,8 +95,10 @@ pub fn merge(
     }
     let merged =
         full::explain(volume, None, merge_with(volume, old, new, how, NewVersion::Complete, observer))?;
-    if how.dry_run {
-        losses::name(volume, old, new, observer)?;
+    if how.dry_run
+        && let Some(orig) = volume.version_dir(new)?.dir_if_exists(ORIG)?
+    {
+        losses::name(volume, old, new, &orig, observer)?;
     }
     Ok(merged)
 }

@@ -27,14 +27,15 @@ struct Trees {
 /// Names what somebody changed in the old version since it was built and the new version does not have. `/etc` is merged, and the shared
 /// directories are not touched by an upgrade, so they do not count.
 ///
-/// Only committed changes are found. If they cannot be found, that is named, because an upgrade must not fail for it.
+/// `new_orig` is the tree of the new version. Only committed changes are found. If they cannot be found, that is named, because an upgrade must not fail for it.
 pub fn name(
     volume: &Volume,
     old: &ExistingLabel,
     new: &ExistingLabel,
+    new_orig: &Dir,
     observer: &dyn Observer,
 ) -> Result<()> {
-    match find(volume, old, new, observer) {
+    match find(volume, old, new, new_orig, observer) {
         Err(error @ Error::Interrupted(_)) => Err(error),
         Err(error) => {
             observer.warn(format!("cannot tell what was changed in {old} since it was built: {error}"));
@@ -44,15 +45,19 @@ pub fn name(
     }
 }
 
-fn find(volume: &Volume, old: &ExistingLabel, new: &ExistingLabel, observer: &dyn Observer) -> Result<()> {
-    let (old_version, new_version) = (volume.version_dir(old)?, volume.version_dir(new)?);
-    let (old_orig, old_run) = (old_version.dir_if_exists(ORIG)?, old_version.dir_if_exists(RUN)?);
-    let (Some(old_orig), Some(old_run), Some(new_orig)) =
-        (old_orig, old_run, new_version.dir_if_exists(ORIG)?)
+fn find(
+    volume: &Volume,
+    old: &ExistingLabel,
+    new: &ExistingLabel,
+    new_orig: &Dir,
+    observer: &dyn Observer,
+) -> Result<()> {
+    let old_version = volume.version_dir(old)?;
+    let (Some(old_orig), Some(old_run)) = (old_version.dir_if_exists(ORIG)?, old_version.dir_if_exists(RUN)?)
     else {
         return Ok(());
     };
-    let trees = Trees { old_orig, old_run, new_orig };
+    let trees = Trees { old_orig, old_run, new_orig: new_orig.duplicate()? };
     if !btrfs::is_subvolume(&trees.old_run)? || !btrfs::is_subvolume(&trees.old_orig)? {
         return Ok(());
     }

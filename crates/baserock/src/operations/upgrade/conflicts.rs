@@ -8,7 +8,7 @@ use super::{Then, Upgrade};
 use crate::etc::EtcPath;
 use crate::etc::left::named;
 use crate::extension::Environment;
-use crate::operations::etc::{self, EtcMerge, MergedAgain};
+use crate::operations::etc::{self, EtcMerge, Merged, MergedAgain};
 use crate::operations::{SetDefault, set_default};
 use crate::refusal::Refusal;
 use crate::volume::Volume;
@@ -44,12 +44,27 @@ impl OnConflicts {
 
 /// Fails if conflicts are refused and the merge into a version of this tree would leave some.
 pub fn refuse(volume: &Volume, upgrade: &Upgrade, tree: &Dir, etc: Option<&EtcMerge>) -> Result<()> {
-    let survey = volume.survey()?;
-    let (OnConflicts::Refuse, Some(how), Some(old)) = (upgrade.conflicts, etc, survey.followed()) else {
+    if upgrade.conflicts != OnConflicts::Refuse {
         return Ok(());
-    };
-    let merged = etc::plan(volume, old, &upgrade.label, tree, how, &Silent)?;
-    etc::refuse_conflicts(&upgrade.label, Some(&merged))
+    }
+    plan(volume, upgrade, tree, etc, &Silent).map(drop)
+}
+
+/// The merge into a version of this tree, if there is one. Fails if it would leave conflicts, and they are refused.
+pub fn plan(
+    volume: &Volume,
+    upgrade: &Upgrade,
+    tree: &Dir,
+    etc: Option<&EtcMerge>,
+    observer: &dyn Observer,
+) -> Result<Option<Merged>> {
+    let survey = volume.survey()?;
+    let (Some(how), Some(old)) = (etc, survey.followed()) else { return Ok(None) };
+    let merged = etc::plan(volume, old, &upgrade.label, tree, how, observer)?;
+    if upgrade.conflicts == OnConflicts::Refuse {
+        etc::refuse_conflicts(&upgrade.label, Some(&merged))?;
+    }
+    Ok(Some(merged))
 }
 
 /// The conflicts that keep the deployed version from becoming the default, named. They are those that it would have as the default, so

@@ -5,6 +5,7 @@ mod conflicts;
 mod earlier;
 mod label;
 mod local;
+mod outline;
 mod preview;
 mod space;
 mod staging;

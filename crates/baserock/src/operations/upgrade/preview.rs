@@ -2,20 +2,22 @@
 
 use std::path::Path;
 
-use delta::Plan;
 use delta::plan::Wanted;
+use delta::{Plan, Tree};
 use system::error::Result;
 use system::observer::Observer;
 
 use super::earlier::EarlierTry;
 use super::label::basis;
-use super::{Contents, Present, Then, Upgrade, check_first, deployment, staging};
+use super::outline::Outline;
+use super::{Contents, Present, Then, Upgrade, check_first, conflicts, deployment, staging};
 use crate::layout::{INCOMING, ORIG, PRIVATE};
-use crate::operations::{Prune, deploy, etc, manifest, prune, trial};
+use crate::operations::etc::{EtcMerge, Merged};
+use crate::operations::{Prune, deploy, manifest, prune, trial};
 use crate::volume::Volume;
 
 /// What an upgrade would bring.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Preview {
     /// The number of contents that the basis lacks.
     pub contents: u64,
@@ -23,11 +25,12 @@ pub struct Preview {
     pub bytes: u64,
     /// The part of these bytes that an earlier try has left on the volume.
     pub there: u64,
+    /// The merge of `/etc`, if there is one and the library does it.
+    pub merged: Option<Merged>,
 }
 
-/// Refuses what an [upgrade](super::upgrade()) would refuse before it asks for contents: the label, the arguments, the boot loader, the room. Names
-/// what it would name. If the tree is there already, so are the refusals and the findings of its deployment; else `/etc` of the new tree is
-/// not known, and nothing is said of it.
+/// Refuses what an [upgrade](super::upgrade()) would refuse: the label, the arguments, the boot loader, the room, conflicts. Names what it would
+/// name of `/etc`, and of what would be left behind. Asks only for the contents by which these are decided, and changes nothing.
 pub fn preview(
     volume: &Volume,
     upgrade: &Upgrade,
@@ -42,23 +45,23 @@ pub fn preview(
     }
     if present == Present::SameTree {
         let found = deploy::preview(volume, &deployment(upgrade, upgrade.etc.clone()), observer)?;
-        for step in etc::steps(found.merged.as_ref()).iter().filter(|step| step.is_named()) {
-            observer.warn(step.to_string());
-        }
-        return Ok(Preview::default());
+        return Ok(Preview { merged: found.merged, ..Preview::default() });
     }
     let new = contents.manifest()?;
     if let Then::Trial(_) = upgrade.then {
         trial::require_unit(label, &new)?;
     }
+    let survey = volume.survey()?;
+    let mut complete = survey.complete.clone();
     if let Some(keep) = upgrade.keep {
         let pruned = prune::plan(volume, &Prune { keep: Some(keep), before: None })?;
         pruned.name_stay(observer);
         for old in &pruned.removed {
             observer.note(format!("{old} would be removed first"));
         }
+        complete.retain(|label| !pruned.removed.contains(label));
     }
-    let version = volume.version_dir(&basis(volume, &volume.survey()?)?)?;
+    let version = volume.version_dir(&basis(volume, &survey)?)?;
     let orig = version.dir(ORIG)?;
     let old = match manifest::load(&version, &orig)? {
         Some(manifest) => manifest,
@@ -72,9 +75,17 @@ pub fn preview(
     let have = earlier.unwrap_or_default();
     upgrade.reserve.check(volume, label, &plan, &have)?;
     let there = |wanted: &Wanted| have.get(&wanted.hash).copied().unwrap_or(0);
+    let outline = Outline::new(volume, Tree { dir: &orig, manifest: &old }, &new, contents)?;
+    let etc = upgrade.etc.clone().map(|etc| EtcMerge { owned: Some(new.owned()), ..etc });
+    let merged = conflicts::plan(volume, upgrade, outline.tree(), etc.as_ref(), observer)?;
+    if let Some(followed) = survey.followed() {
+        let coming = (&**label, outline.tree());
+        deploy::name_left(volume, followed, coming, merged.as_ref(), &complete, observer)?;
+    }
     Ok(Preview {
         contents: plan.wanted.iter().filter(|wanted| there(wanted) < wanted.size).count() as u64,
         bytes: plan.wanted_bytes(),
         there: plan.wanted.iter().map(there).sum(),
+        merged,
     })
 }
