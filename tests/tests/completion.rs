@@ -9,7 +9,7 @@ use std::process::Command;
 use baserock_tests::definitions::Definitions;
 use baserock_tests::image::Image;
 use baserock_tests::programs::{self, run};
-use baserock_tests::version::{factory_image, manage};
+use baserock_tests::version::{factory_image, manage, put_tree};
 use tempfile::TempDir;
 
 /// Runs a script in a shell that finds the programs. What the programs are asked is said by the variable `COMPLETE`.
@@ -49,6 +49,19 @@ fn bash_offers_the_versions_of_the_volume() {
     assert_eq!(bash("system-version-manager show --volume=/nowhere f", folder.path()), [""]);
     let enter = format!("enter-baserock --volume {} --system f", image.path().display());
     assert_eq!(bash(&enter, folder.path()), ["factory", "fast"]);
+}
+
+#[test]
+fn open_conflicts_are_offered() {
+    let (image, folder) = (factory_image(256), TempDir::new().unwrap());
+    put_tree(&image, "devel", |orig| fs::write(orig.join("etc/os-release"), "ID=new\n").unwrap());
+    fs::write(image.mount("subvolid=5").path().join("systems/factory/run/etc/os-release"), "ID=mine\n")
+        .unwrap();
+    manage(&image, &["deploy", "/systems/devel/orig"]).ok();
+    let resolve = format!("system-version-manager --volume {} resolve ", image.path().display());
+    assert_eq!(bash(&format!("{resolve}os"), folder.path()), ["os-release"]);
+    assert_eq!(bash(&format!("{resolve}x"), folder.path()), [""]);
+    assert_eq!(bash(&format!("{resolve}os-release d"), folder.path()), ["devel"]);
 }
 
 #[test]

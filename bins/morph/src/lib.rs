@@ -20,6 +20,7 @@ mod prepared;
 mod record;
 mod repository;
 pub mod request;
+mod revision;
 mod runner;
 mod scalars;
 mod settings;

@@ -35,6 +35,12 @@ impl Repository {
         Ok(Repository { root: root.to_owned() })
     }
 
+    /// Whether git keeps it. In a work tree beside another one, `.git` is a file.
+    pub fn is_kept_by_git(&self) -> bool {
+        let git = self.root.join(".git");
+        git.is_file() || git.join("HEAD").exists()
+    }
+
     /// Its folder, absolute.
     pub fn root(&self) -> &Path {
         &self.root

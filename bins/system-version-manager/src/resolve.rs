@@ -1,5 +1,6 @@
 //! `resolve`: settles a conflict that a merge of /etc has left open.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{IsTerminal, stdin};
 use std::os::unix::ffi::OsStrExt;
@@ -10,8 +11,9 @@ use baserock::etc::EtcPath;
 use baserock::etc::options::Side;
 use baserock::operations::etc::resolve::{Choice, open_again, resolve, sides};
 use baserock::volume::Volume;
-use baserock_terminal::{Output, Show};
+use baserock_terminal::{Output, Show, completion};
 use system::dir::{Dir, MOST_TEXT};
+use system::error::Error;
 use system::process::Program;
 
 use crate::words::running_or_default;
@@ -24,7 +26,7 @@ use crate::words::running_or_default;
 #[derive(Debug, clap::Args)]
 pub struct Resolve {
     /// The path below /etc, as conflicts prints it
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", add = completion::offering_of_volume(open))]
     path: EtcPath,
     /// The version [default: the running one, else the default]
     #[arg(value_name = "LABEL")]
@@ -35,6 +37,15 @@ pub struct Resolve {
     /// Open a conflict again that was resolved since the last merge, with all files as they were
     #[arg(long)]
     undo: bool,
+}
+
+/// The paths with open conflicts in any version.
+fn open(volume: &Volume) -> Result<Vec<String>, Error> {
+    let mut paths = BTreeSet::new();
+    for version in volume.versions()? {
+        paths.extend(volume.open_conflicts(&version.label)?.iter().map(ToString::to_string));
+    }
+    Ok(paths.into_iter().collect())
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]

@@ -45,6 +45,14 @@ pub fn offering_of<E>(
     offering(move || values(value_of(option).map(PathBuf::from)).unwrap_or_default())
 }
 
+/// What an argument offers, where that depends on the volume that was named, or else is that of the running system.
+pub fn offering_of_volume(values: fn(&Volume) -> system::Result<Vec<String>>) -> ArgValueCandidates {
+    offering_of(VOLUME, move |path| {
+        let location = path.map_or(Location::Running, Location::Path);
+        values(&Volume::open(&Opening { location, purpose: Purpose::Look, patience: Patience::Refuse })?)
+    })
+}
+
 /// Files with this ending, and the folders on the way to them.
 pub fn files(ending: &'static str) -> ArgValueCompleter {
     ArgValueCompleter::new(
@@ -59,7 +67,7 @@ fn offering_versions(command: Command) -> Command {
         let is_label = argument.get_value_parser().type_id() == std::any::TypeId::of::<ExistingLabel>();
         // An argument that already knows what it offers keeps that.
         if is_label && argument.get::<ArgValueCandidates>().is_none() {
-            argument.add(offering_of(VOLUME, versions))
+            argument.add(offering_of_volume(versions))
         } else {
             argument
         }
@@ -67,10 +75,7 @@ fn offering_versions(command: Command) -> Command {
     command.mut_subcommands(offering_versions)
 }
 
-/// The versions of the volume at this path, or else of the running system.
-fn versions(path: Option<PathBuf>) -> system::Result<Vec<String>> {
-    let location = path.map_or(Location::Running, Location::Path);
-    let volume = Volume::open(&Opening { location, purpose: Purpose::Look, patience: Patience::Refuse })?;
+fn versions(volume: &Volume) -> system::Result<Vec<String>> {
     Ok(volume.versions()?.iter().map(|version| version.label.to_string()).collect())
 }
 

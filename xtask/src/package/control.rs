@@ -42,7 +42,7 @@ pub const PACKAGES: [Package; 2] = [
         name: DEPLOY,
         relations: &[
             "Depends: baserock (= {version}), btrfs-progs, openssh-client",
-            "Recommends: dosfstools, extlinux, mmdebstrap, syslinux-common",
+            "Recommends: dosfstools, extlinux, git, mmdebstrap, syslinux-common",
             "Suggests: grub-common, grub-efi-amd64-bin, grub-efi-arm64-bin, u-boot-tools",
         ],
         description: (

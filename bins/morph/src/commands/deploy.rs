@@ -12,6 +12,7 @@ use crate::builder;
 use crate::deployer::Deployer;
 use crate::output::Lines;
 use crate::prepared::Prepared;
+use crate::revision;
 use crate::settings::{self, Places};
 use crate::together;
 
@@ -73,8 +74,12 @@ fn deploy(
     places: &Places,
     environment: Environment,
 ) -> Result<()> {
-    let (repository, prepared) =
+    let (repository, mut prepared) =
         selection.prepare(upgrade, options.system.as_deref(), places, &environment)?;
+    if let Err(error) = revision::give(&mut prepared, &repository, &environment) {
+        Lines::of("morph", false)
+            .complain(&format!("note: the versions do not say from which revision they are: {error}"));
+    }
     let artifacts = places.artifacts(&repository, &environment)?;
     let extensions = places.extensions(&repository, &environment)?;
     for prepared in prepared.iter().flat_map(Prepared::all) {
