@@ -29,6 +29,7 @@ pub mod blocks;
 pub mod codec;
 pub mod difference;
 pub mod entry;
+pub mod form;
 pub mod format;
 pub mod frame;
 pub mod hash;
