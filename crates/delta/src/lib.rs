@@ -38,6 +38,7 @@ pub mod index;
 pub mod manifest;
 pub mod plan;
 pub mod predecessors;
+pub mod recipe;
 pub mod record;
 pub mod scan;
 pub mod segment;

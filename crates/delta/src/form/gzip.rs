@@ -31,13 +31,13 @@ pub fn encode(bytes: &[u8]) -> Option<Vec<u8>> {
     let Parts { head, compressed, tail, plain } = parts(bytes)?;
     let mut guess = Guess::new(head, compressed);
     guess.push(&plain);
-    Some(to_form(guess.finish()?, head, tail, &plain))
+    Some(to_form(guess.finish(compressed.len())?, head, tail, &plain))
 }
 
 /// What the form of another file is compared with: the form of this one, without a proof that the file can be made again.
 pub fn reference(bytes: &[u8]) -> Option<Vec<u8>> {
     let Parts { head, tail, plain, .. } = parts(bytes)?;
-    Some(to_form(*levels(head).first()?, head, tail, &plain))
+    Some(to_form(likely_level(head), head, tail, &plain))
 }
 
 /// Makes the file of `size` bytes from its form, which is not trusted.
@@ -115,7 +115,12 @@ pub fn head_length(bytes: &[u8]) -> Option<usize> {
     (length <= bytes.len().min(MOST_HEAD)).then_some(length)
 }
 
-/// The levels that a head may stand for: gzip notes the slowest and the fastest.
+/// The level by which a member with this head was probably made.
+pub fn likely_level(head: &[u8]) -> u8 {
+    levels(head)[0]
+}
+
+/// The levels that a head may stand for, the likely ones first: gzip notes the slowest and the fastest.
 fn levels(head: &[u8]) -> &'static [u8] {
     match head.get(8) {
         Some(2) => &[9],
@@ -173,11 +178,11 @@ impl<'a> Guess<'a> {
         }
     }
 
-    /// The level that has made all compressed bytes.
-    pub fn finish(self) -> Option<u8> {
+    /// The level that has made the first `length` compressed bytes, which are all of the member.
+    pub fn finish(self, length: usize) -> Option<u8> {
         let compressed = self.compressed;
         let has_made = |(level, encoder, mut matched): (u8, Encoder, usize)| {
-            (advance(compressed, &mut matched, &encoder.finish()) && matched == compressed.len()).then_some(level)
+            (advance(compressed, &mut matched, &encoder.finish()) && matched == length).then_some(level)
         };
         self.left.into_iter().find_map(has_made)
     }
