@@ -178,6 +178,11 @@ impl<'a> Guess<'a> {
         }
     }
 
+    /// Whether no level is left.
+    pub fn has_failed(&self) -> bool {
+        self.left.is_empty()
+    }
+
     /// The level that has made the first `length` compressed bytes, which are all of the member.
     pub fn finish(self, length: usize) -> Option<u8> {
         let compressed = self.compressed;
@@ -196,8 +201,6 @@ fn advance(compressed: &[u8], matched: &mut usize, made: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
-
     use super::*;
 
     #[test]

@@ -4,7 +4,7 @@
 //! A form is known by what the content begins with, so both sides find the same form for an old content without a word. Forms are formats:
 //! each version of a form has a code of its own, and its decoder is kept for ever. `docs/delta.md` describes their bytes.
 
-mod deflate;
+pub(crate) mod deflate;
 mod elf;
 pub(crate) mod gzip;
 

@@ -1,7 +1,7 @@
 //! Blocks of a deflate stream, in the kind that GNU gzip chooses.
 
 use super::symbol::{
-    Code, DISTANCE_EXTRA, DISTANCES, END, LENGTH_EXTRA, LITERALS, Symbol, distance_code, length_code,
+    Coded, DISTANCE_EXTRA, DISTANCES, END, LENGTH_EXTRA, LITERALS, Symbol, distance_code, length_code,
 };
 use super::tree::{Alphabet, Tree, codes};
 
@@ -16,10 +16,8 @@ const DYNAMIC: u64 = 2;
 
 const LITERAL_ALPHABET: Alphabet =
     Alphabet { extra: &LENGTH_EXTRA, first: END + 1, longest: 15, fixed: fixed_literal };
-const DISTANCE_ALPHABET: Alphabet =
-    Alphabet { extra: &DISTANCE_EXTRA, first: 0, longest: 15, fixed: |_| 5 };
-const LENGTH_ALPHABET: Alphabet =
-    Alphabet { extra: &[2, 3, 7], first: REPEAT, longest: 7, fixed: |_| 0 };
+const DISTANCE_ALPHABET: Alphabet = Alphabet { extra: &DISTANCE_EXTRA, first: 0, longest: 15, fixed: |_| 5 };
+const LENGTH_ALPHABET: Alphabet = Alphabet { extra: &[2, 3, 7], first: REPEAT, longest: 7, fixed: |_| 0 };
 
 /// The code that repeats the last length; the next two are for few and for many zeros.
 const REPEAT: usize = 16;
@@ -111,7 +109,7 @@ impl Block {
         let literals = Tree::new(&self.literals, &LITERAL_ALPHABET);
         let distances = Tree::new(&self.distances, &DISTANCE_ALPHABET);
         let lengths = Lengths::of(&literals, &distances);
-        let bytes = |bits: u64| (bits + 3 + 7) / 8;
+        let bytes = |bits: u64| (bits + 3).div_ceil(8);
         let dynamic = bytes(literals.bits + distances.bits + lengths.bits());
         let fixed = bytes(literals.fixed_bits + distances.fixed_bits);
         let last = u64::from(is_last);
@@ -148,10 +146,10 @@ impl Block {
             match *symbol {
                 Symbol::Literal(byte) => literals.put(usize::from(byte), to),
                 Symbol::Match { length, distance } => {
-                    let Code { code, bits, extra } = length_code(length);
+                    let Coded { code, bits, extra } = length_code(length);
                     literals.put(END + 1 + code, to);
                     to.put(u64::from(extra), u32::from(bits));
-                    let Code { code, bits, extra } = distance_code(distance);
+                    let Coded { code, bits, extra } = distance_code(distance);
                     distances.put(code, to);
                     to.put(u64::from(extra), u32::from(bits));
                 }

@@ -171,8 +171,7 @@ impl Encoder {
         let head = &mut self.heads[(a << 10 ^ b << 5 ^ c) & MASK];
         let before = *head;
         self.chain[at & MASK] = before;
-        // A place of the window has 16 bits.
-        *head = (at & 0xffff) as u16;
+        *head = u16::try_from(at).unwrap_or(NONE);
         before
     }
 

@@ -31,7 +31,7 @@ pub enum Symbol {
 }
 
 /// A code, and the value of its extra bits.
-pub struct Code {
+pub struct Coded {
     /// The code.
     pub code: usize,
     /// The number of extra bits.
@@ -41,26 +41,26 @@ pub struct Code {
 }
 
 /// The code of a length, less 3. The first length code is 0 here.
-pub const fn length_code(length: u8) -> Code {
+pub fn length_code(length: u8) -> Coded {
     if length == u8::MAX {
-        return Code { code: 28, bits: 0, extra: 0 };
+        return Coded { code: 28, bits: 0, extra: 0 };
     }
-    split(length as u16, 4)
+    split(u16::from(length), 4)
 }
 
 /// The code of a distance.
-pub const fn distance_code(distance: u16) -> Code {
+pub fn distance_code(distance: u16) -> Coded {
     split(distance - 1, 2)
 }
 
 /// Codes come in groups of `group`; each group after the second has one extra bit more than the one before.
-const fn split(value: u16, group: u16) -> Code {
+fn split(value: u16, group: u16) -> Coded {
     if value < 2 * group {
-        return Code { code: value as usize, bits: 0, extra: 0 };
+        return Coded { code: usize::from(value), bits: 0, extra: 0 };
     }
-    let bits = value.ilog2() - group.ilog2();
-    let code = group * bits as u16 + (value >> bits);
-    Code { code: code as usize, bits: bits.to_le_bytes()[0], extra: value & ((1 << bits) - 1) }
+    let [bits, ..] = (value.ilog2() - group.ilog2()).to_le_bytes();
+    let code = group * u16::from(bits) + (value >> bits);
+    Coded { code: usize::from(code), bits, extra: value & ((1 << bits) - 1) }
 }
 
 #[cfg(test)]
@@ -82,11 +82,11 @@ mod tests {
         assert_eq!([1, 4, 5, 6, 7].map(distance), [(0, 0, 0), (3, 0, 0), (4, 1, 0), (4, 1, 1), (5, 1, 0)]);
         assert_eq!([24577, 32768].map(distance), [(29, 13, 0), (29, 13, 8191)]);
         for value in 0..=254 {
-            let Code { code, bits, .. } = length_code(value);
+            let Coded { code, bits, .. } = length_code(value);
             assert_eq!(LENGTH_EXTRA[code], bits);
         }
         for value in 1..=32768 {
-            let Code { code, bits, .. } = distance_code(value);
+            let Coded { code, bits, .. } = distance_code(value);
             assert_eq!(DISTANCE_EXTRA[code], bits);
         }
     }
