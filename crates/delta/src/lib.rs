@@ -31,6 +31,7 @@ pub mod difference;
 pub mod entry;
 pub mod form;
 pub mod format;
+pub mod formed;
 pub mod frame;
 pub mod hash;
 mod hashing;

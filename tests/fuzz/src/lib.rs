@@ -12,13 +12,14 @@ mod targets;
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 18] = [
+pub const TARGETS: [(&str, Target); 19] = [
     ("apply", targets::apply::run),
     ("archive", targets::archive::run),
     ("chains", targets::chains::run),
     ("cluster", targets::cluster::run),
     ("disk", targets::disk::run),
     ("etc", targets::etc::run),
+    ("forms", targets::forms::run),
     ("fstab", targets::fstab::run),
     ("images", targets::images::run),
     ("manifest", targets::manifest::run),

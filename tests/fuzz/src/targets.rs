@@ -6,6 +6,7 @@ pub mod chains;
 pub mod cluster;
 pub mod disk;
 pub mod etc;
+pub mod forms;
 pub mod fstab;
 pub mod images;
 pub mod manifest;

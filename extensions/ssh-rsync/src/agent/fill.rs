@@ -48,7 +48,11 @@ impl Contents for Pushed<'_> {
         let mut store = Store::new(parts, apply.placer(), ready);
         thread::scope(|scope| {
             let receiving = scope.spawn(move || {
-                Receive { sender, receiver, volume, basis, known }.all(&plan.wanted, &mut store, have)
+                Receive { sender, receiver, volume, basis, known, is_plain: false }.all(
+                    &plan.wanted,
+                    &mut store,
+                    have,
+                )
             });
             let outcome = apply.prepare();
             if outcome.is_ok() {

@@ -6,6 +6,7 @@ use std::thread;
 
 use delta::difference;
 use delta::entry::Kind;
+use delta::formed::{pieces, references};
 use delta::hash::Hash;
 use delta::plan::Wanted;
 use delta::unit::{Unit, units};
@@ -37,11 +38,20 @@ pub struct Receive<'a> {
     pub basis: Tree<'a>,
     /// The contents of the basis that the sender has.
     pub known: &'a HashSet<Hash>,
+    /// Whether contents have to come as they are.
+    pub is_plain: bool,
+}
+
+/// The old bytes of a unit, and the same as new ones are compared with them. Their memory is used again for the next unit.
+#[derive(Default)]
+struct OldBytes {
+    old: Vec<u8>,
+    references: Vec<u8>,
 }
 
 impl Receive<'_> {
     /// Brings all wanted contents into the store; `have` tells how many bytes of each are there. A content that arrives damaged is
-    /// requested once more, without a basis.
+    /// requested once more, without a basis and as it is.
     pub fn all(&mut self, wanted: &[Wanted], store: &mut Store<'_>, have: &HashMap<Hash, u64>) -> Result<()> {
         let missing = wanted.iter().map(|wanted| (wanted, have.get(&wanted.hash).copied().unwrap_or(0)));
         let (missing, there): (Vec<_>, Vec<_>) = missing.partition(|(wanted, have)| *have < wanted.size);
@@ -56,6 +66,7 @@ impl Receive<'_> {
         }
         let wrong = self.units(wanted, missing.into_iter(), store)?;
         let whole: Vec<Wanted> = wrong.into_iter().map(|wanted| Wanted { like: None, ..wanted }).collect();
+        self.is_plain = true;
         let wrong = self.units(&whole, whole.iter().map(|wanted| (wanted, 0)), store)?;
         match wrong.first() {
             None => Ok(()),
@@ -105,11 +116,11 @@ impl Receive<'_> {
     /// Requests the units and receives the answers. Ends early if the thread that unpacks them has ended.
     fn receive(&mut self, mut units: VecDeque<Unit>, answers: &SyncSender<Answer>) -> Result<()> {
         let mut asked: VecDeque<Unit> = VecDeque::new();
-        let (mut is_fast, mut buffer) = (false, Vec::new());
+        let (mut is_fast, mut buffers) = (false, OldBytes::default());
         loop {
             while asked.len() < AHEAD {
                 let Some(unit) = units.pop_front() else { break };
-                self.ask(&unit, is_fast, &mut buffer)?;
+                self.ask(&unit, is_fast, &mut buffers)?;
                 asked.push_back(unit);
             }
             let Some(unit) = asked.pop_front() else { return Ok(()) };
@@ -119,23 +130,25 @@ impl Receive<'_> {
                 kind::QUICK_ANSWER => true,
                 other => return Err(Error::refused(format!("the sender sent an unknown message ({other})"))),
             };
-            if answers.send(Answer { unit, difference: frame.content }).is_err() {
+            if answers.send(Answer { unit, content: frame.content }).is_err() {
                 return Ok(());
             }
         }
     }
 
     /// Requests a unit. On a fast link the request has no signature, because that would take more time than it saves.
-    fn ask(&self, unit: &Unit, is_fast: bool, buffer: &mut Vec<u8>) -> Result<()> {
+    fn ask(&self, unit: &Unit, is_fast: bool, buffers: &mut OldBytes) -> Result<()> {
         let new = unit.pieces.iter().map(|piece| (piece.entry, piece.new.clone())).collect();
         let olds = unit.pieces.iter().filter_map(|piece| piece.old.as_ref());
         let hashes = olds.map(|(entry, range)| Some((self.known_hash(*entry)?, range.clone())));
+        let request = Request { new, is_plain: self.is_plain, ..Request::default() };
         let request = match hashes.collect::<Option<Vec<_>>>() {
-            Some(old) if !old.is_empty() => Request { new, old, signature: Vec::new() },
-            _ if is_fast => Request { new, ..Request::default() },
+            Some(old) if !old.is_empty() => Request { old, ..request },
+            _ if is_fast => request,
             _ => {
-                read_old(self.basis, unit, 0, buffer)?;
-                Request { new, old: Vec::new(), signature: difference::signature(buffer) }
+                read_old(self.basis, unit, 0, &mut buffers.old)?;
+                references(pieces(&buffers.old, unit.old_lengths()), &mut buffers.references);
+                Request { signature: difference::signature(&buffers.references), ..request }
             }
         };
         self.sender.send(kind::REQUEST, &request.to_bytes())

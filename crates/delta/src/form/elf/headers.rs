@@ -116,8 +116,9 @@ fn width(field: usize) -> usize {
     if matches!(field, 0 | 1 | 6 | 7) { 4 } else { 8 }
 }
 
+/// A field of 32 bits.
 fn low(value: u64) -> u32 {
-    (value & u64::from(u32::MAX)) as u32
+    u32::try_from(value).unwrap_or(u32::MAX)
 }
 
 fn aligned(end: u64, align: u64) -> u64 {

@@ -15,8 +15,8 @@ const NO_INDEX: u16 = u16::MAX;
 
 /// The keys of the symbols of a table, all of them different.
 pub struct Keys {
-    keys: Vec<u16>,
-    indexes: Vec<u16>,
+    by_index: Vec<u16>,
+    by_key: Vec<u16>,
     /// For each symbol, the addend of the last relocation.
     pub addends: Vec<u64>,
 }
@@ -27,25 +27,25 @@ impl Keys {
         let symbols = symbols.as_chunks::<24>().0;
         let symbols = if symbols.len() > MOST_SYMBOLS { &[] } else { symbols };
         let mut free = Free::new();
-        let mut indexes = vec![NO_INDEX; KEYS];
-        let mut keys = Vec::with_capacity(symbols.len());
+        let mut by_key = vec![NO_INDEX; KEYS];
+        let mut by_index = Vec::with_capacity(symbols.len());
         for (symbol, index) in symbols.iter().zip(0..) {
             let section = sections.get(usize::from(u16_at(symbol, 6))).filter(|_| symbol[4] & 15 == SECTION);
             let key = free.take(section.copied().unwrap_or_else(|| hash(names.at(u32_at(symbol, 0)))));
-            indexes[usize::from(key)] = index;
-            keys.push(key);
+            by_key[usize::from(key)] = index;
+            by_index.push(key);
         }
-        Keys { addends: vec![0; keys.len()], keys, indexes }
+        Keys { addends: vec![0; by_index.len()], by_index, by_key }
     }
 
     /// The key of the symbol at this index.
     pub fn key(&self, index: u32) -> Option<u16> {
-        self.keys.get(index as usize).copied()
+        self.by_index.get(index as usize).copied()
     }
 
     /// The index of the symbol with this key.
     pub fn index(&self, key: u16) -> io::Result<u16> {
-        let index = self.indexes[usize::from(key)];
+        let index = self.by_key[usize::from(key)];
         if index == NO_INDEX { Err(invalid("a relocation of no symbol")) } else { Ok(index) }
     }
 }
@@ -60,15 +60,14 @@ impl Free {
 
     /// Takes the first free key from this one on, around the end.
     fn take(&mut self, key: u16) -> u16 {
-        let (mut word, mut mask) = (usize::from(key / 64), u64::MAX << (key % 64));
+        let (mut start, mut mask) = (key & !63, u64::MAX << (key % 64));
         for _ in 0..=self.0.len() {
-            let bits = self.0[word] & mask;
-            if bits != 0 {
-                let bit = bits.trailing_zeros();
-                self.0[word] &= !(1 << bit);
-                return ((word * 64) as u16) | bit as u16;
+            let word = &mut self.0[usize::from(start / 64)];
+            if let Some(bit) = (0..64).nth((*word & mask).trailing_zeros() as usize) {
+                *word &= !(1 << bit);
+                return start + bit;
             }
-            (word, mask) = ((word + 1) % self.0.len(), u64::MAX);
+            (start, mask) = (start.wrapping_add(64), u64::MAX);
         }
         key
     }

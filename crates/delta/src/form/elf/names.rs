@@ -19,7 +19,7 @@ impl<'a> Names<'a> {
 
     /// The offset after the name at this offset, where the next name begins.
     pub fn after(self, offset: u32) -> i64 {
-        i64::from(offset) + self.at(offset).len() as i64 + 1
+        i64::from(offset) + (1 + self.at(offset).len() as u64).cast_signed()
     }
 
     /// The hashes of the names of the sections.

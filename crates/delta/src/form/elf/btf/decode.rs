@@ -29,14 +29,14 @@ pub fn decode(from: &mut Reader<&[u8]>, section: &mut [u8]) -> io::Result<()> {
     for info in infos {
         let info = u32::from_le_bytes(*info);
         references.next_type();
-        put(references.to_name(columns[Role::Name.column()].number()?)?)?;
+        put(references.read_name(columns[Role::Name.column()].number()?)?)?;
         put(info)?;
         for role in Shape::of(info).ok_or_else(wrong)?.roles() {
             let number = columns[role.column()].number()?;
             put(match role {
-                Role::Name | Role::MemberName => references.to_name(number)?,
-                Role::Reference | Role::MemberType => references.to_reference(number)?,
-                Role::Step => references.to_step(number)?,
+                Role::Name | Role::MemberName => references.read_name(number)?,
+                Role::Reference | Role::MemberType => references.read_reference(number)?,
+                Role::Step => references.read_step(number)?,
                 Role::Plain | Role::MemberValue => u32::try_from(number).map_err(|_| wrong())?,
             })?;
         }

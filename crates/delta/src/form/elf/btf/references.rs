@@ -50,7 +50,7 @@ impl<'a> References<'a> {
     }
 
     /// The name of a number.
-    pub fn to_name(&mut self, number: u64) -> io::Result<u32> {
+    pub fn read_name(&mut self, number: u64) -> io::Result<u32> {
         if number & 1 == 1 {
             return small(number >> 1);
         }
@@ -78,7 +78,7 @@ impl<'a> References<'a> {
     }
 
     /// The reference of a number.
-    pub fn to_reference(&self, number: u64) -> io::Result<u32> {
+    pub fn read_reference(&self, number: u64) -> io::Result<u32> {
         if number & 1 == 1 {
             return small(number >> 1);
         }
@@ -93,7 +93,7 @@ impl<'a> References<'a> {
     }
 
     /// The value of a number.
-    pub fn to_step(&mut self, number: u64) -> io::Result<u32> {
+    pub fn read_step(&mut self, number: u64) -> io::Result<u32> {
         let value = u32::try_from(self.value.wrapping_add(unzigzag(number))).map_err(|_| outside())?;
         self.value = value.into();
         Ok(value)

@@ -134,9 +134,4 @@ impl<'a> Words<'a> {
             Some(Type { name, info, shape, rest: each.get(2..)? })
         })
     }
-
-    /// Bytes of all types.
-    pub fn bytes(&self) -> usize {
-        self.0.len() * 4
-    }
 }
