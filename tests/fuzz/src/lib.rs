@@ -12,7 +12,7 @@ mod targets;
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 19] = [
+pub const TARGETS: [(&str, Target); 21] = [
     ("apply", targets::apply::run),
     ("archive", targets::archive::run),
     ("chains", targets::chains::run),
@@ -21,6 +21,7 @@ pub const TARGETS: [(&str, Target); 19] = [
     ("etc", targets::etc::run),
     ("forms", targets::forms::run),
     ("fstab", targets::fstab::run),
+    ("gzip", targets::gzip::run),
     ("images", targets::images::run),
     ("manifest", targets::manifest::run),
     ("menu", targets::menu::run),
@@ -28,6 +29,7 @@ pub const TARGETS: [(&str, Target); 19] = [
     ("mountinfo", targets::mountinfo::run),
     ("netrc", targets::netrc::run),
     ("proxies", targets::proxies::run),
+    ("recipe", targets::recipe::run),
     ("records", targets::records::run),
     ("signatures", targets::signatures::run),
     ("stream", targets::stream::run),
