@@ -61,6 +61,10 @@ pub mod kind {
     pub const ABANDONED: u8 = 16;
     /// Agent: how the machine stands ([`baserock::operations::status::Status`]) as JSON. The last frame.
     pub const SURVEY: u8 = 17;
+    /// Agent: [`crate::recipe_request::RecipeRequest`], at any time before the last request for a unit is answered.
+    pub const RECIPE_REQUEST: u8 = 18;
+    /// Sender, in the order of the requests, at any time after them: a recipe (`delta::recipe`) as a difference, or nothing.
+    pub const RECIPE: u8 = 19;
 }
 
 /// The sender's request for a push or a check.

@@ -11,10 +11,12 @@ pub const MOST_LITERALS: usize = 16 << 20;
 /// Shorter members are literals: naming a file is not much shorter.
 const SHORTEST: usize = 256;
 
+/// Finds the file of a tree that a member is, if it is one. An error ends the collecting.
+pub type Find<'a> = &'a mut dyn FnMut(&[u8]) -> io::Result<Option<NewIndex>>;
+
 /// Collects a recipe.
 pub struct Collect<'a> {
-    /// The file of a tree that a member is, if it is one.
-    find: &'a mut dyn FnMut(&[u8]) -> Option<NewIndex>,
+    find: Find<'a>,
     recipe: Recipe,
     section: Section,
     buffer: Vec<u8>,
@@ -22,7 +24,7 @@ pub struct Collect<'a> {
 
 impl<'a> Collect<'a> {
     /// Members that `find` finds are named; all else are literals.
-    pub fn new(find: &'a mut dyn FnMut(&[u8]) -> Option<NewIndex>) -> Self {
+    pub fn new(find: Find<'a>) -> Self {
         Collect { find, recipe: Recipe::default(), section: Section::default(), buffer: Vec::new() }
     }
 
@@ -54,7 +56,7 @@ impl<'a> Collect<'a> {
         }
         self.buffer.clear();
         from.take(size, &mut self.buffer)?;
-        if let Some(file) = (self.find)(&self.buffer) {
+        if let Some(file) = (self.find)(&self.buffer)? {
             let literals = std::mem::take(&mut self.section.rest);
             self.section.files.push((literals, file));
             return Ok(());

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use flate2::bufread::DeflateDecoder;
 
-use super::collect::Collect;
+use super::collect::{Collect, Find};
 use super::cpio::{self, archives};
 use super::source::{Source, unknown};
 use super::{Packing, Recipe};
@@ -12,14 +12,17 @@ use crate::form::gzip::{Check, Guess, MOST_HEAD, TRAILER, head_length, likely_le
 use crate::hash::Hash;
 use crate::index::NewIndex;
 
+/// Bytes by which [`begins`] tells.
+pub const BEGINNING: usize = MOST_HEAD;
+
 /// Whether an initramfs that can be described may begin with these bytes.
 pub fn begins(bytes: &[u8]) -> bool {
     cpio::begins(bytes) || head_length(bytes).is_some()
 }
 
-/// The recipe of an initramfs. `find` finds the file of its tree with this hash. `None` for other contents, for those that cannot be made
-/// again, and for those that pack no file of the tree.
-pub fn describe(content: &[u8], find: &dyn Fn(&Hash) -> Option<NewIndex>) -> Option<Recipe> {
+/// The recipe of an initramfs. `find` finds the file of its tree with this hash; an error of it ends the description. `None` for other
+/// contents, for those that cannot be made again, and for those that pack no file of the tree.
+pub fn describe(content: &[u8], find: &dyn Fn(&Hash) -> io::Result<Option<NewIndex>>) -> Option<Recipe> {
     let mut find = |member: &[u8]| find(&Hash::of(member));
     let recipe = collect(content, Some(content), &mut find).ok()?;
     (recipe.files() > 0).then_some(recipe)
@@ -42,7 +45,7 @@ impl Literals {
         let mut find = |member: &[u8]| {
             let is_known = is_known(&Hash::of(member));
             left_out.push(is_known);
-            is_known.then_some(NewIndex(0))
+            Ok(is_known.then_some(NewIndex(0)))
         };
         let bytes = collect(old, None, &mut find)?.literals;
         Ok(Literals { bytes, left_out })
@@ -51,17 +54,13 @@ impl Literals {
     /// The literals of an old initramfs, without the members that were left out elsewhere.
     pub fn without(old: impl Read, left_out: &[bool]) -> io::Result<Vec<u8>> {
         let mut left_out = left_out.iter();
-        let mut find = |_: &[u8]| left_out.next().is_some_and(|out| *out).then_some(NewIndex(0));
+        let mut find = |_: &[u8]| Ok(left_out.next().is_some_and(|out| *out).then_some(NewIndex(0)));
         Ok(collect(old, None, &mut find)?.literals)
     }
 }
 
 /// Collects the recipe of a stream. With `proof`, which has the same bytes, each section is proven to come back.
-fn collect(
-    from: impl Read,
-    proof: Option<&[u8]>,
-    find: &mut dyn FnMut(&[u8]) -> Option<NewIndex>,
-) -> io::Result<Recipe> {
+fn collect(from: impl Read, proof: Option<&[u8]>, find: Find<'_>) -> io::Result<Recipe> {
     let (mut from, mut to) = (Source::new(from), Collect::new(find));
     loop {
         archives(&mut from, &mut to)?;

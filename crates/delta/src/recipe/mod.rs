@@ -9,13 +9,14 @@
 mod collect;
 mod cpio;
 mod describe;
+mod message;
 mod recreate;
 mod source;
 
 use std::io;
 
 pub use collect::MOST_LITERALS;
-pub use describe::{Literals, begins, describe};
+pub use describe::{BEGINNING, Literals, begins, describe};
 pub use recreate::recreate;
 
 use crate::codec::{Reader, Writer, invalid};
