@@ -111,13 +111,44 @@ impl Arriving {
         let asked = self.asked.pop_front().zip(self.literals.try_recv().ok());
         let (wanted, literals) =
             asked.ok_or_else(|| Error::refused("the sender sent a recipe that nobody asked for"))?;
-        if answer.is_empty() {
-            self.others.push(wanted);
-            return Ok(());
+        let recipe = (!answer.is_empty()).then(|| Recipe::from_difference(answer, &literals));
+        match recipe {
+            Some(Ok(recipe)) => self.recipes.push((wanted, recipe)),
+            Some(Err(error)) => {
+                tracing::warn!("a recipe cannot be used: {error}");
+                self.others.push(wanted);
+            }
+            None => self.others.push(wanted),
         }
-        let recipe =
-            Recipe::from_difference(answer, &literals).or_cannot("use what came from", "the sender")?;
-        self.recipes.push((wanted, recipe));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use delta::{NewIndex, OldIndex};
+
+    use super::*;
+
+    #[test]
+    fn answers_that_are_no_recipes_leave_the_content_to_units() {
+        let wanted = |entry| Wanted {
+            entry: NewIndex(entry),
+            size: LEAST,
+            hash: Hash([0; 32]),
+            like: Some(OldIndex(0)),
+        };
+        let (literals, of_old) = mpsc::channel();
+        let mut early = Arriving::new(vec![wanted(0)], mpsc::channel().1);
+        assert!(early.take(&[]).is_err(), "an answer before its request");
+        let mut arriving = Arriving::new(vec![wanted(0), wanted(1)], of_old);
+        for _ in 0..2 {
+            literals.send(b"old".to_vec()).unwrap();
+        }
+        arriving.take(&[]).unwrap();
+        arriving.take(b"no recipe").unwrap();
+        assert_eq!((arriving.recipes.len(), arriving.others.len()), (0, 2));
+        assert!(!arriving.is_awaited());
+        assert!(arriving.take(&[]).is_err(), "a third answer");
     }
 }
