@@ -94,6 +94,7 @@ fn claims_are_bounded() {
         ("more forms than pieces", &[6, 0, elf, 1][..]),
         ("a piece after the last", &[2, 4, elf, 1]),
         ("an unknown form", &[2, 0, 0xff, 1]),
+        ("a piece as it is among the others", &[2, 0, Form::Raw.code(), 1]),
         ("cut off", &[3, 0, elf, 1]),
         ("a piece of 32 MiB", &[2, 0, elf, 0x80, 0x80, 0x80, 0x10]),
         ("two pieces of 16 MiB", &[3, 0, elf, 0x80, 0x80, 0x80, 8, 1, elf, 0x80, 0x80, 0x80, 8]),
