@@ -107,7 +107,8 @@ impl Forms {
             piece += from.count(forms.0.len())?;
             let place = forms.0.get_mut(piece).ok_or_else(|| invalid("a form of no piece"))?;
             let [code] = from.raw()?;
-            let form = Form::from_code(code).ok_or_else(|| invalid(&format!("the unknown form {code}")))?;
+            let form = Form::from_code(code).filter(|form| *form != Form::Raw);
+            let form = form.ok_or_else(|| invalid(&format!("the unknown form {code}")))?;
             *place = (form, from.count(MOST)?);
         }
         if forms.size() > MOST {

@@ -4,6 +4,7 @@
 
 #![allow(clippy::cast_possible_truncation)]
 
+mod formed;
 mod module;
 
 use std::fs;
