@@ -16,9 +16,9 @@ impl Writer {
         self.0.push(value.to_le_bytes()[0]);
     }
 
-    /// A number that may be negative: its sign is moved to the lowest bit.
+    /// A number that may be negative ([`zigzag`]).
     pub fn signed(&mut self, value: i64) {
-        self.number(((value << 1) ^ (value >> 63)).cast_unsigned());
+        self.number(zigzag(value));
     }
 
     /// A byte string, its length in front.
@@ -56,8 +56,7 @@ impl<R: Read> Reader<R> {
 
     /// A number that may be negative.
     pub fn signed(&mut self) -> io::Result<i64> {
-        let value = self.number()?;
-        Ok((value >> 1).cast_signed() ^ -((value & 1).cast_signed()))
+        self.number().map(unzigzag)
     }
 
     /// A number of at most 32 bits.
@@ -89,6 +88,32 @@ impl<R: Read> Reader<R> {
         self.0.read_exact(&mut value)?;
         Ok(value)
     }
+}
+
+impl<'a> Reader<&'a [u8]> {
+    /// So many bytes, where they are.
+    pub fn slice(&mut self, length: usize) -> io::Result<&'a [u8]> {
+        let (slice, rest) = self.0.split_at_checked(length).ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.0 = rest;
+        Ok(slice)
+    }
+
+    /// A reader of the next `count` numbers.
+    pub fn numbers(&mut self, count: usize) -> io::Result<Self> {
+        let mut ends = self.0.iter().enumerate().filter(|(_, byte)| **byte < 0x80).map(|(at, _)| at + 1);
+        let end = if count == 0 { Some(0) } else { ends.nth(count - 1) };
+        self.slice(end.ok_or(io::ErrorKind::UnexpectedEof)?).map(Reader)
+    }
+}
+
+/// A number without a sign: the sign is moved to the lowest bit.
+pub fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)).cast_unsigned()
+}
+
+/// The number that has this one without a sign.
+pub fn unzigzag(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
 }
 
 /// An error in the data, not in the reading.

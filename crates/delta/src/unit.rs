@@ -44,6 +44,16 @@ impl Unit {
         self.pieces.iter().filter_map(|piece| piece.old.as_ref()).map(|(_, range)| padded(range)).sum()
     }
 
+    /// The length of each piece.
+    pub fn new_lengths(&self) -> impl Iterator<Item = usize> {
+        self.pieces.iter().map(|piece| length(&piece.new))
+    }
+
+    /// The length of each piece of the basis.
+    pub fn old_lengths(&self) -> impl Iterator<Item = usize> {
+        self.pieces.iter().filter_map(|piece| piece.old.as_ref()).map(|(_, range)| length(range))
+    }
+
     /// The range of each piece in the buffer of the unit.
     pub fn places(&self) -> impl Iterator<Item = (&Piece, Range<u64>)> {
         self.pieces.iter().scan(0, |position, piece| {
@@ -52,6 +62,11 @@ impl Unit {
             Some((piece, start..start + (piece.new.end - piece.new.start)))
         })
     }
+}
+
+/// The length of the range in memory.
+pub fn length(range: &Range<u64>) -> usize {
+    usize::try_from(range.end - range.start).unwrap_or(usize::MAX)
 }
 
 /// The length of the range, rounded up to a multiple of the grid.

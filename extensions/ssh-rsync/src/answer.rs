@@ -1,11 +1,15 @@
-//! The sender's answer to a request: the new bytes of the unit as a difference, compressed with the effort that suits the link.
+//! The sender's answer to a request: the new pieces of the unit in the forms that make them small, as a difference to the old ones,
+//! compressed with the effort that suits the link.
 
 use std::ops::Range;
 use std::time::Instant;
 
+use delta::codec::Writer;
 use delta::difference::{Encoder, Old};
 use delta::entry::Kind;
+use delta::formed::{Forms, pieces, references};
 use delta::segment::SEGMENT;
+use delta::unit::length;
 use delta::update::append_piece;
 use delta::{NewIndex, Tree};
 use system::error::{Error, OrCannot, Result};
@@ -21,8 +25,12 @@ pub struct Answerer<'a> {
     old_contents: &'a OldContents<'a>,
     effort: &'a Effort,
     encoder: Encoder,
-    buffer: Vec<u8>,
-    old: Vec<u8>,
+    /// The new pieces, and the old ones.
+    new_bytes: Vec<u8>,
+    old_bytes: Vec<u8>,
+    /// The same in their forms.
+    formed: Vec<u8>,
+    references: Vec<u8>,
 }
 
 impl<'a> Answerer<'a> {
@@ -33,31 +41,53 @@ impl<'a> Answerer<'a> {
             old_contents,
             effort,
             encoder: Encoder::default(),
-            buffer: Vec::new(),
-            old: Vec::new(),
+            new_bytes: Vec::new(),
+            old_bytes: Vec::new(),
+            formed: Vec::new(),
+            references: Vec::new(),
         }
     }
 
     /// The answer to a request.
     pub fn answer(&mut self, request: &Request) -> Result<Vec<u8>> {
         let begun = Instant::now();
-        read(self.new, &request.new, &mut self.buffer)?;
+        read(self.new, &request.new, &mut self.new_bytes)?;
         let level = self.effort.level(!request.old.is_empty());
-        let has_old = !request.old.is_empty() && self.old_contents.read(&request.old, &mut self.old)?;
-        let signature: &[u8] = if self.effort.is_fast() { &[] } else { &request.signature };
-        let old = if has_old { Old::Bytes(&self.old) } else { Old::Signature(signature) };
-        let made = self.encoder.encode(&self.buffer, &old, level);
-        let made = made.or_cannot("compress", self.new.dir.shown(""))?;
-        self.effort.made(self.buffer.len(), made.len(), begun.elapsed());
+        let has_old = !request.old.is_empty() && self.old_contents.read(&request.old, &mut self.old_bytes)?;
+        // A fast link carries the bytes in less time than it takes to give them another form, or to look for those that the target has.
+        let is_fast = self.effort.is_fast();
+        let forms = (!is_fast && !request.is_plain).then(|| self.form(request, has_old));
+        let (new, old) = match &forms {
+            Some(_) => (&self.formed, &self.references),
+            None => (&self.new_bytes, &self.old_bytes),
+        };
+        let signature: &[u8] = if is_fast { &[] } else { &request.signature };
+        let old = if has_old { Old::Bytes(old) } else { Old::Signature(signature) };
+        let mut answer = Writer::default();
+        Forms::write(forms.as_ref(), &mut answer);
+        let difference = self.encoder.encode(new, &old, level);
+        answer.raw(&difference.or_cannot("compress", self.new.dir.shown(""))?);
+        let Writer(made) = answer;
+        self.effort.made(self.new_bytes.len(), made.len(), begun.elapsed());
         tracing::debug!(
             "answer: {} bytes for {} in {} pieces, with {} pieces of the sender's own and {} bytes of signature, at level {level}",
             made.len(),
-            self.buffer.len(),
+            self.new_bytes.len(),
             request.new.len(),
             request.old.len(),
             signature.len()
         );
         Ok(made)
+    }
+
+    /// Gives the new pieces, and the old ones if they are there, their forms.
+    fn form(&mut self, request: &Request, has_old: bool) -> Forms {
+        if has_old {
+            let lengths = request.old.iter().map(|(_, range)| length(range));
+            references(pieces(&self.old_bytes, lengths), &mut self.references);
+        }
+        let lengths = request.new.iter().map(|(_, range)| length(range));
+        Forms::encode(pieces(&self.new_bytes, lengths), &mut self.formed)
     }
 }
 

@@ -9,6 +9,8 @@
 //! Known                    ->    if anything is missing: which old contents the sender has
 //!                          <-    Request: pieces, and a signature of the basis; a few at a time
 //! Answer, in order         ->
+//!                          <-    RecipeRequest: a large content that may pack files of the tree; beside the requests
+//! Recipe, or nothing       ->    beside the answers
 //!                          <-    Event, any time
 //!                          <-    Finished, or Failed
 //! ```
@@ -35,6 +37,8 @@ mod pending_connection;
 pub mod protocol;
 mod push;
 mod random;
+mod recipe_answer;
+pub mod recipe_request;
 mod remedies;
 mod source;
 mod ssh;

@@ -63,6 +63,20 @@ impl<'a> OldContents<'a> {
         Ok(true)
     }
 
+    /// Opens a content. Returns `None` if it cannot be read, as [`OldContents::read`].
+    pub fn open(&self, hash: Hash) -> Result<Option<File>> {
+        if !self.has_offered(hash) {
+            return Err(Error::refused("the target asks for an old content that was never offered"));
+        }
+        match self.file(hash) {
+            Ok((file, _)) => Ok(Some(file)),
+            Err(error) => {
+                tracing::warn!("an old content cannot be read: {error}");
+                Ok(None)
+            }
+        }
+    }
+
     fn has_offered(&self, hash: Hash) -> bool {
         self.offered.get().is_some_and(|offered| offered.contains(&hash))
     }

@@ -14,7 +14,7 @@ use delta::hash::Hash;
 use serde::{Deserialize, Serialize};
 
 /// The version of the protocol. Sender and agent are normally of one build; comparing this makes sure.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// How often each side sends a heartbeat.
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
 /// A side that has been silent for so long is taken to be gone.
@@ -40,7 +40,7 @@ pub mod kind {
     pub const CONTENTS: u8 = 5;
     /// Agent: [`super::Request`].
     pub const REQUEST: u8 = 6;
-    /// Sender: a difference (`delta::difference`).
+    /// Sender: the forms of the pieces (`delta::formed`), and the difference (`delta::difference`).
     pub const ANSWER: u8 = 7;
     /// Agent: an event of an operation as JSON.
     pub const EVENT: u8 = 8;
@@ -62,6 +62,10 @@ pub mod kind {
     pub const ABANDONED: u8 = 16;
     /// Agent: how the machine stands ([`baserock::operations::status::Status`]) as JSON. The last frame.
     pub const SURVEY: u8 = 17;
+    /// Agent: [`crate::recipe_request::RecipeRequest`], at any time before the last request for a unit is answered.
+    pub const RECIPE_REQUEST: u8 = 18;
+    /// Sender, in the order of the requests, at any time after them: a recipe (`delta::recipe`) as a difference, or nothing.
+    pub const RECIPE: u8 = 19;
 }
 
 /// The sender's request for a push or a check.
@@ -232,8 +236,11 @@ pub struct Request {
     pub new: Vec<(NewIndex, Range<u64>)>,
     /// The bytes of the basis: contents that the sender has, and a range of bytes in each. If there are none, the signature counts.
     pub old: Vec<(Hash, Range<u64>)>,
-    /// The signature (`delta::difference::signature`) of the bytes of the basis; may be empty.
+    /// The signature (`delta::difference::signature`) of the bytes of the basis, as new ones are compared with them
+    /// (`delta::formed::references`); may be empty.
     pub signature: Vec<u8>,
+    /// Whether the pieces have to come as they are. This is so if they arrived damaged before.
+    pub is_plain: bool,
 }
 
 /// Most pieces of one request. Even a unit of only the smallest files has fewer.
@@ -255,6 +262,7 @@ impl Request {
             write_range(&mut to, range);
         }
         to.bytes(&self.signature);
+        to.number(self.is_plain.into());
         to.0
     }
 
@@ -269,6 +277,7 @@ impl Request {
             request.old.push((Hash(from.raw()?), read_range(&mut from)?));
         }
         request.signature = from.bytes(MOST_SIGNATURE)?;
+        request.is_plain = from.count(1)? == 1;
         Ok(request)
     }
 }

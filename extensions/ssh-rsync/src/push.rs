@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::Instant;
@@ -27,6 +28,8 @@ use crate::old_contents::OldContents;
 use crate::options::Options;
 use crate::pending_connection::PendingConnection;
 use crate::protocol::{Amount, Ask, Finished, Hello, Request, Task, VERSION, Weighed, kind};
+use crate::recipe_answer::{Described, Describer};
+use crate::recipe_request::{MOST_RECIPES, RecipeRequest};
 use crate::source::{self, Source};
 use crate::summary::{summary, would_send};
 use crate::words;
@@ -140,20 +143,26 @@ fn converse(
     observer: &dyn Observer,
 ) -> Result<Outcome> {
     let sender = connection.sender();
-    let effort = &Effort::default();
+    let (effort, described) = (&Effort::default(), &Described::default());
     thread::scope(|scope| {
         let (requests, asked) = mpsc::sync_channel::<Request>(REQUESTS);
         let (answers, made) = mpsc::sync_channel::<Vec<u8>>(WAITING);
         let answerer = Answerer::new(new, old_contents, effort);
         let encoder = scope.spawn(move || encode(answerer, &asked, &answers));
+        let (recipe_requests, recipes_asked) = mpsc::sync_channel::<RecipeRequest>(MOST_RECIPES);
+        let describer = Describer::new(new, old_contents, effort, described);
+        let recipe_sender = sender.clone();
+        let describer = scope.spawn(move || describer.answer(&recipes_asked, &recipe_sender));
         let writer = scope.spawn(move || write(&sender, &made, effort));
-        let outcome = listen(connection, new, old_contents, &requests, dry_run, observer);
-        drop(requests);
-        let threads = [encoder, writer].map(join);
+        let outcome =
+            Listening { new, old_contents, requests, recipe_requests, described, dry_run, observer }
+                .to(connection);
+        described.is_over.store(true, Ordering::Relaxed);
+        let threads = [encoder, writer, describer].map(join);
         // If an answer could not be made, that is the cause, and the failure of the conversation only follows from it.
         match (outcome, threads) {
             (Err(Error::Interrupted(signal)), _) => Err(Error::Interrupted(signal)),
-            (Err(_), [Err(reason), _]) => Err(reason),
+            (Err(_), [Err(reason), ..]) => Err(reason),
             (outcome, _) => outcome,
         }
     })
@@ -182,52 +191,67 @@ fn write(sender: &Sender, made: &Receiver<Vec<u8>>, effort: &Effort) -> Result<(
     Ok(())
 }
 
-fn listen(
-    connection: &mut Connection,
-    new: &Source,
-    old_contents: &OldContents<'_>,
-    requests: &SyncSender<Request>,
+/// What it takes to listen to the agent.
+struct Listening<'a> {
+    new: &'a Source,
+    old_contents: &'a OldContents<'a>,
+    requests: SyncSender<Request>,
+    recipe_requests: SyncSender<RecipeRequest>,
+    described: &'a Described,
     dry_run: bool,
-    observer: &dyn Observer,
-) -> Result<Outcome> {
-    let mut amount = Amount { bytes: 0, there: 0 };
-    loop {
-        let frame = connection.receive().map_err(|error| if dry_run { error } else { resumable(error) })?;
-        match frame.kind {
-            kind::WANT_MANIFEST => new.send_manifest(&connection.sender())?,
-            kind::CONTENTS => {
-                amount = words::json(&frame)?;
-                if dry_run {
-                    observer.phase("sending the files by which the merge of /etc is decided");
-                } else {
-                    tell_amount(amount, new, observer);
+    observer: &'a dyn Observer,
+}
+
+impl Listening<'_> {
+    /// Passes on what the agent asks for, until it has finished.
+    fn to(self, connection: &mut Connection) -> Result<Outcome> {
+        let mut amount = Amount { bytes: 0, there: 0 };
+        loop {
+            let frame = connection.receive();
+            let frame = frame.map_err(|error| if self.dry_run { error } else { resumable(error) })?;
+            match frame.kind {
+                kind::WANT_MANIFEST => self.new.send_manifest(&connection.sender())?,
+                kind::CONTENTS => {
+                    amount = words::json(&frame)?;
+                    if self.dry_run {
+                        self.observer.phase("sending the files by which the merge of /etc is decided");
+                    } else {
+                        tell_amount(amount, self.new, self.observer);
+                    }
                 }
-            }
-            kind::ASK => {
-                let ask = Ask::read(&frame.content).or_cannot("read from", "the target")?;
-                // Each missing file has at most one predecessor.
-                if ask.hashes.len() > new.manifest.entries().len() {
-                    return Err(Error::refused(
-                        "the target asks for more old contents than the tree has files",
-                    ));
+                kind::ASK => {
+                    let ask = Ask::read(&frame.content).or_cannot("read from", "the target")?;
+                    // Each missing file has at most one predecessor.
+                    if ask.hashes.len() > self.new.manifest.entries().len() {
+                        return Err(Error::refused(
+                            "the target asks for more old contents than the tree has files",
+                        ));
+                    }
+                    connection.sender().send(kind::KNOWN, &self.old_contents.offer(&ask)?)?;
                 }
-                connection.sender().send(kind::KNOWN, &old_contents.offer(&ask)?)?;
+                kind::REQUEST => {
+                    let request = Request::read(&frame.content).or_cannot("read from", "the target")?;
+                    amount.there += request.new.iter().map(|(_, range)| range.end - range.start).sum::<u64>();
+                    let described = self.described.bytes.load(Ordering::Relaxed);
+                    self.observer.progress(amount.there + described, Some(amount.bytes));
+                    pass_on(&self.requests, request)?;
+                }
+                kind::RECIPE_REQUEST => {
+                    let request = RecipeRequest::read(&frame.content).or_cannot("read from", "the target")?;
+                    pass_on(&self.recipe_requests, request)?;
+                }
+                kind::EVENT => self.observer.event(words::event(&frame)?),
+                kind::FINISHED => return words::json(&frame).map(Outcome::Finished),
+                kind::WEIGHED => return words::json(&frame).map(Outcome::Weighed),
+                kind::FAILED => return Err(words::failure(&frame)),
+                other => return Err(Error::refused(format!("the target sent an unknown message ({other})"))),
             }
-            kind::REQUEST => {
-                let request = Request::read(&frame.content).or_cannot("read from", "the target")?;
-                amount.there += request.new.iter().map(|(_, range)| range.end - range.start).sum::<u64>();
-                observer.progress(amount.there, Some(amount.bytes));
-                requests
-                    .send(request)
-                    .map_err(|_| Error::refused("the thread that makes answers has ended"))?;
-            }
-            kind::EVENT => observer.event(words::event(&frame)?),
-            kind::FINISHED => return words::json(&frame).map(Outcome::Finished),
-            kind::WEIGHED => return words::json(&frame).map(Outcome::Weighed),
-            kind::FAILED => return Err(words::failure(&frame)),
-            other => return Err(Error::refused(format!("the target sent an unknown message ({other})"))),
         }
     }
+}
+
+fn pass_on<T>(to: &SyncSender<T>, request: T) -> Result<()> {
+    to.send(request).map_err(|_| Error::refused("the thread that makes answers has ended"))
 }
 
 /// Marks a loss of the connection: the target keeps the contents that it has received for the next push.

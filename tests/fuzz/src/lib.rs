@@ -12,14 +12,16 @@ mod targets;
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 18] = [
+pub const TARGETS: [(&str, Target); 21] = [
     ("apply", targets::apply::run),
     ("archive", targets::archive::run),
     ("chains", targets::chains::run),
     ("cluster", targets::cluster::run),
     ("disk", targets::disk::run),
     ("etc", targets::etc::run),
+    ("forms", targets::forms::run),
     ("fstab", targets::fstab::run),
+    ("gzip", targets::gzip::run),
     ("images", targets::images::run),
     ("manifest", targets::manifest::run),
     ("menu", targets::menu::run),
@@ -27,6 +29,7 @@ pub const TARGETS: [(&str, Target); 18] = [
     ("mountinfo", targets::mountinfo::run),
     ("netrc", targets::netrc::run),
     ("proxies", targets::proxies::run),
+    ("recipe", targets::recipe::run),
     ("records", targets::records::run),
     ("signatures", targets::signatures::run),
     ("stream", targets::stream::run),

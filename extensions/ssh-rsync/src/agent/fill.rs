@@ -41,6 +41,7 @@ impl Contents for Pushed<'_> {
         let amount = Amount { bytes: apply.plan.wanted_bytes(), there: have.values().sum() };
         self.channel.sender.send_json(kind::CONTENTS, &amount)?;
         let (plan, basis) = (apply.plan, apply.basis);
+        let new = Tree { dir: apply.into, manifest: apply.new };
         let known = if amount.is_missing() { self.known(plan, basis)? } else { HashSet::new() };
         let known = &known;
         let (sender, receiver) = (self.channel.sender, &mut *self.channel.receiver);
@@ -48,7 +49,11 @@ impl Contents for Pushed<'_> {
         let mut store = Store::new(parts, apply.placer(), ready);
         thread::scope(|scope| {
             let receiving = scope.spawn(move || {
-                Receive { sender, receiver, volume, basis, known }.all(&plan.wanted, &mut store, have)
+                Receive { sender, receiver, volume, basis, new, known, is_plain: false }.all(
+                    &plan.wanted,
+                    &mut store,
+                    have,
+                )
             });
             let outcome = apply.prepare();
             if outcome.is_ok() {

@@ -5,6 +5,8 @@ mod contents;
 mod fill;
 mod manifest;
 mod receive;
+mod recipes;
+mod recreate;
 mod session;
 mod status;
 mod target;

@@ -6,6 +6,7 @@ use std::thread;
 
 use delta::difference;
 use delta::entry::Kind;
+use delta::formed::{pieces, references};
 use delta::hash::Hash;
 use delta::plan::Wanted;
 use delta::unit::{Unit, units};
@@ -14,6 +15,8 @@ use system::dir::Dir;
 use system::error::{Error, Result};
 
 use super::contents::Store;
+use super::recipes::{self, Arriving};
+use super::recreate::recreate;
 use super::unpack::{Answer, read_old, unpack};
 use super::write::{ReceivedUnit, Writer, commit};
 use crate::channel::{Receiver, Sender};
@@ -35,13 +38,25 @@ pub struct Receive<'a> {
     pub volume: &'a Dir,
     /// The tree that the new tree is made from.
     pub basis: Tree<'a>,
+    /// The new tree, which has the contents that have arrived.
+    pub new: Tree<'a>,
     /// The contents of the basis that the sender has.
     pub known: &'a HashSet<Hash>,
+    /// Whether contents have to come as they are.
+    pub is_plain: bool,
+}
+
+/// The old bytes of a unit, and the same as new ones are compared with them. Their memory is used again for the next unit.
+#[derive(Default)]
+struct OldBytes {
+    old: Vec<u8>,
+    references: Vec<u8>,
 }
 
 impl Receive<'_> {
-    /// Brings all wanted contents into the store; `have` tells how many bytes of each are there. A content that arrives damaged is
-    /// requested once more, without a basis.
+    /// Brings all wanted contents into the store; `have` tells how many bytes of each are there. Contents that pack files of the tree come
+    /// last, by their recipes, or in units if that fails. A content that arrives damaged is requested once more, without a basis and as it
+    /// is.
     pub fn all(&mut self, wanted: &[Wanted], store: &mut Store<'_>, have: &HashMap<Hash, u64>) -> Result<()> {
         let missing = wanted.iter().map(|wanted| (wanted, have.get(&wanted.hash).copied().unwrap_or(0)));
         let (missing, there): (Vec<_>, Vec<_>) = missing.partition(|(wanted, have)| *have < wanted.size);
@@ -54,9 +69,11 @@ impl Receive<'_> {
                 ));
             }
         }
-        let wrong = self.units(wanted, missing.into_iter(), store)?;
+        let wrong = self.by_recipe_or_unit(wanted, missing, store, have)?;
         let whole: Vec<Wanted> = wrong.into_iter().map(|wanted| Wanted { like: None, ..wanted }).collect();
-        let wrong = self.units(&whole, whole.iter().map(|wanted| (wanted, 0)), store)?;
+        self.is_plain = true;
+        let wrong =
+            self.units(&whole, whole.iter().map(|wanted| (wanted, 0)), store, &mut Arriving::none())?;
         match wrong.first() {
             None => Ok(()),
             Some(wanted) => Err(Error::refused(format!(
@@ -66,6 +83,49 @@ impl Receive<'_> {
         }
     }
 
+    /// Returns the contents that arrived and do not match their hash. Recipes are made while units arrive, and need the contents of units, so
+    /// the contents that they describe come last.
+    fn by_recipe_or_unit(
+        &mut self,
+        wanted: &[Wanted],
+        missing: Vec<(&Wanted, u64)>,
+        store: &mut Store<'_>,
+        have: &HashMap<Hash, u64>,
+    ) -> Result<Vec<Wanted>> {
+        let candidates = recipes::candidates(self.basis, missing.iter().map(|(wanted, _)| *wanted))?;
+        let is_other = |(wanted, _): &(&Wanted, u64)| !candidates.contains(wanted);
+        let missing: Vec<_> = missing.into_iter().filter(is_other).collect();
+        let (literals, of_old) = mpsc::channel();
+        let mut arriving = Arriving::new(candidates.clone(), of_old);
+        let (sender, basis, known) = (self.sender, self.basis, self.known);
+        let mut wrong = thread::scope(|scope| {
+            let asking = scope.spawn(move || recipes::ask(sender, basis, known, &candidates, &literals));
+            let wrong = self.units(wanted, missing.into_iter(), store, &mut arriving);
+            let wrong = wrong.and_then(|wrong| self.recipes(&mut arriving).map(|()| wrong));
+            // What fails in the other thread is the cause of what fails here.
+            join(asking).and(wrong)
+        })?;
+        let is_there = |wanted: Wanted| (wanted, have.get(&wanted.hash).copied().unwrap_or(0));
+        let mut late: Vec<_> = std::mem::take(&mut arriving.others).into_iter().map(is_there).collect();
+        let failed = recreate(self.new, std::mem::take(&mut arriving.recipes), store)?;
+        late.extend(failed.into_iter().map(|wanted| (wanted, 0)));
+        let late = late.iter().map(|(wanted, there)| (wanted, *there));
+        wrong.extend(self.units(wanted, late, store, &mut arriving)?);
+        Ok(wrong)
+    }
+
+    /// Receives the recipes that have yet to arrive.
+    fn recipes(&mut self, arriving: &mut Arriving) -> Result<()> {
+        while arriving.is_awaited() {
+            let frame = self.receiver.receive()?;
+            match frame.kind {
+                kind::RECIPE => arriving.take(&frame.content)?,
+                other => return Err(unknown(other)),
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the contents that arrived and do not match their hash. While one unit is received, the one before is unpacked, and the one
     /// before that is written.
     fn units<'w>(
@@ -73,6 +133,7 @@ impl Receive<'_> {
         wanted: &[Wanted],
         missing: impl Iterator<Item = (&'w Wanted, u64)>,
         store: &mut Store<'_>,
+        arriving: &mut Arriving,
     ) -> Result<Vec<Wanted>> {
         // A whole unit is compressed against old contents that the sender has, or against a signature. So contents whose predecessor the
         // sender has are not put in one unit with others.
@@ -93,7 +154,7 @@ impl Receive<'_> {
             let committing = scope.spawn(move || commit(volume, &to_commit));
             let unpacking = scope.spawn(move || unpack(basis, &to_unpack, &arrived, &free));
             let writing = scope.spawn(move || writer.all(&to_write, &written));
-            let received = self.receive(units, &answers);
+            let received = self.receive(units, &answers, arriving);
             drop(answers);
             let (unpacked, wrong, committed) = (join(unpacking), join(writing), join(committing));
             // A thread that fails ends the threads before it, so the error of the last one is the cause.
@@ -103,39 +164,53 @@ impl Receive<'_> {
     }
 
     /// Requests the units and receives the answers. Ends early if the thread that unpacks them has ended.
-    fn receive(&mut self, mut units: VecDeque<Unit>, answers: &SyncSender<Answer>) -> Result<()> {
+    fn receive(
+        &mut self,
+        mut units: VecDeque<Unit>,
+        answers: &SyncSender<Answer>,
+        arriving: &mut Arriving,
+    ) -> Result<()> {
         let mut asked: VecDeque<Unit> = VecDeque::new();
-        let (mut is_fast, mut buffer) = (false, Vec::new());
+        let (mut is_fast, mut buffers) = (false, OldBytes::default());
         loop {
             while asked.len() < AHEAD {
                 let Some(unit) = units.pop_front() else { break };
-                self.ask(&unit, is_fast, &mut buffer)?;
+                self.ask(&unit, is_fast, &mut buffers)?;
                 asked.push_back(unit);
             }
-            let Some(unit) = asked.pop_front() else { return Ok(()) };
+            if asked.is_empty() {
+                return Ok(());
+            }
             let frame = self.receiver.receive()?;
             is_fast = match frame.kind {
                 kind::ANSWER => false,
                 kind::QUICK_ANSWER => true,
-                other => return Err(Error::refused(format!("the sender sent an unknown message ({other})"))),
+                kind::RECIPE => {
+                    arriving.take(&frame.content)?;
+                    continue;
+                }
+                other => return Err(unknown(other)),
             };
-            if answers.send(Answer { unit, difference: frame.content }).is_err() {
+            let Some(unit) = asked.pop_front() else { return Ok(()) };
+            if answers.send(Answer { unit, content: frame.content }).is_err() {
                 return Ok(());
             }
         }
     }
 
     /// Requests a unit. On a fast link the request has no signature, because that would take more time than it saves.
-    fn ask(&self, unit: &Unit, is_fast: bool, buffer: &mut Vec<u8>) -> Result<()> {
+    fn ask(&self, unit: &Unit, is_fast: bool, buffers: &mut OldBytes) -> Result<()> {
         let new = unit.pieces.iter().map(|piece| (piece.entry, piece.new.clone())).collect();
         let olds = unit.pieces.iter().filter_map(|piece| piece.old.as_ref());
         let hashes = olds.map(|(entry, range)| Some((self.known_hash(*entry)?, range.clone())));
+        let request = Request { new, is_plain: self.is_plain, ..Request::default() };
         let request = match hashes.collect::<Option<Vec<_>>>() {
-            Some(old) if !old.is_empty() => Request { new, old, signature: Vec::new() },
-            _ if is_fast => Request { new, ..Request::default() },
+            Some(old) if !old.is_empty() => Request { old, ..request },
+            _ if is_fast => request,
             _ => {
-                read_old(self.basis, unit, 0, buffer)?;
-                Request { new, old: Vec::new(), signature: difference::signature(buffer) }
+                read_old(self.basis, unit, 0, &mut buffers.old)?;
+                references(pieces(&buffers.old, unit.old_lengths()), &mut buffers.references);
+                Request { signature: difference::signature(&buffers.references), ..request }
             }
         };
         self.sender.send(kind::REQUEST, &request.to_bytes())
@@ -148,4 +223,8 @@ impl Receive<'_> {
             _ => None,
         }
     }
+}
+
+fn unknown(kind: u8) -> Error {
+    Error::refused(format!("the sender sent an unknown message ({kind})"))
 }

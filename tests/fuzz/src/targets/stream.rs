@@ -2,7 +2,9 @@
 
 use baserock::json;
 use baserock::label::Label;
+use delta::codec::{Reader, Writer};
 use delta::difference::{self, Decoder, Encoder, Old};
+use delta::formed::Forms;
 use delta::frame::{self, Frame};
 use delta::{format, frame::MAX_CONTENT};
 use ssh_rsync::protocol::{Amount, Ask, Finished, Hello, Request, kind};
@@ -73,8 +75,10 @@ fn request(content: &[u8]) {
     let _damaged = Encoder::default().encode(&new, &Old::Signature(&request.signature), 1);
 }
 
-/// The first byte says how long the new content is, and whether what follows the method has to be compressed first.
+/// Forms as they come; and after a byte that says how long the new content is, a difference of which what follows the method may have to be
+/// compressed first.
 fn answer(content: &[u8], old: &[u8]) {
+    forms(content, old);
     let Some((size, difference)) = choice(content) else { return };
     let size = usize::from(size) * 64;
     decode(difference, old, size);
@@ -84,6 +88,21 @@ fn answer(content: &[u8], old: &[u8]) {
         decode(&made, old, size);
         decode(&made, old, rest.len());
     }
+}
+
+/// The forms of three pieces, which are in `formed`.
+fn forms(content: &[u8], formed: &[u8]) {
+    let lengths = || [3000, 200, 1].into_iter();
+    let mut from = Reader(content);
+    let Ok(Some(forms)) = Forms::read(&mut from, lengths()) else { return };
+    let mut new = Vec::new();
+    if forms.decode(formed, lengths(), &mut new).is_ok() && forms.size() == formed.len() {
+        assert_eq!(new.len(), 5 * 1024);
+    }
+    let mut written = Writer::default();
+    Forms::write(Some(&forms), &mut written);
+    let again = Forms::read(&mut Reader(&*written.0), lengths()).expect("what was written is read");
+    assert_eq!(again, Some(forms));
 }
 
 fn decode(difference: &[u8], old: &[u8], size: usize) {

@@ -1,0 +1,84 @@
+//! Makes contents again from their recipes, when all other contents are in place.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+
+use delta::entry::Kind;
+use delta::plan::Wanted;
+use delta::recipe::{self, Recipe};
+use delta::{NewIndex, Tree};
+use system::error::{Error, Result};
+use system::signal;
+
+use super::contents::Store;
+
+/// Bytes that are written at a time.
+const PORTION: usize = 1 << 20;
+
+/// Writes the contents of these recipes into the store. Returns those that did not come out right. `new` has all other contents.
+pub fn recreate(new: Tree<'_>, recipes: Vec<(Wanted, Recipe)>, store: &mut Store<'_>) -> Result<Vec<Wanted>> {
+    let mut wrong = Vec::new();
+    for (wanted, recipe) in recipes {
+        if !one(new, &wanted, &recipe, store)? {
+            wrong.push(wanted);
+        }
+    }
+    Ok(wrong)
+}
+
+fn one(new: Tree<'_>, wanted: &Wanted, recipe: &Recipe, store: &mut Store<'_>) -> Result<bool> {
+    let mut outcome = Ok(true);
+    let content = Content { wanted, store, position: 0, outcome: &mut outcome };
+    let mut content = BufWriter::with_capacity(PORTION, content);
+    let made = recipe::recreate(recipe, wanted.size, &mut |file| open(new, file), &mut content);
+    let made = made.and_then(|()| content.flush());
+    // What is left in the buffer after a failure is not written.
+    let _unwanted = content.into_parts();
+    match (outcome, made) {
+        (Err(error), _) => Err(error),
+        (Ok(is_right), Ok(())) => Ok(is_right),
+        (Ok(_), Err(error)) => {
+            tracing::warn!("a recipe does not serve: {error}");
+            Ok(false)
+        }
+    }
+}
+
+/// Opens a file that a recipe names, which is not trusted.
+fn open(new: Tree<'_>, file: NewIndex) -> io::Result<File> {
+    let entry = new.manifest.entries().get(file.0);
+    let entry = entry.filter(|entry| matches!(entry.kind, Kind::File { .. }));
+    let entry = entry.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+    new.dir.file(entry.path()).map_err(io::Error::other)
+}
+
+/// A content that is being written.
+struct Content<'a, 's> {
+    wanted: &'a Wanted,
+    store: &'a mut Store<'s>,
+    position: u64,
+    /// Whether what has been written is right, as far as that is known; or the error of the store.
+    outcome: &'a mut Result<bool>,
+}
+
+impl Write for Content<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let stop = |error: Error, outcome: &mut Result<bool>| {
+            let shown = io::Error::other(error.to_string());
+            *outcome = Err(error);
+            Err(shown)
+        };
+        let written =
+            signal::check().and_then(|()| self.store.write(self.wanted, self.position, bytes, None));
+        match written {
+            Ok(is_right) => *self.outcome = Ok(is_right),
+            Err(error) => return stop(error, self.outcome),
+        }
+        self.position += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
