@@ -7,7 +7,7 @@ use delta::entry::Kind;
 use delta::plan::Wanted;
 use delta::recipe::{self, Recipe};
 use delta::{NewIndex, Tree};
-use system::error::{Error, Result};
+use system::error::Result;
 use system::signal;
 
 use super::contents::Store;
@@ -34,6 +34,7 @@ fn one(new: Tree<'_>, wanted: &Wanted, recipe: &Recipe, store: &mut Store<'_>) -
     let made = made.and_then(|()| content.flush());
     // What is left in the buffer after a failure is not written.
     let _unwanted = content.into_parts();
+    signal::check()?;
     match (outcome, made) {
         (Err(error), _) => Err(error),
         (Ok(is_right), Ok(())) => Ok(is_right),
@@ -46,6 +47,7 @@ fn one(new: Tree<'_>, wanted: &Wanted, recipe: &Recipe, store: &mut Store<'_>) -
 
 /// Opens a file that a recipe names, which is not trusted.
 fn open(new: Tree<'_>, file: NewIndex) -> io::Result<File> {
+    signal::check().map_err(io::Error::other)?;
     let entry = new.manifest.entries().get(file.0);
     let entry = entry.filter(|entry| matches!(entry.kind, Kind::File { .. }));
     let entry = entry.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
@@ -63,16 +65,13 @@ struct Content<'a, 's> {
 
 impl Write for Content<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let stop = |error: Error, outcome: &mut Result<bool>| {
-            let shown = io::Error::other(error.to_string());
-            *outcome = Err(error);
-            Err(shown)
-        };
-        let written =
-            signal::check().and_then(|()| self.store.write(self.wanted, self.position, bytes, None));
-        match written {
+        match signal::check().and_then(|()| self.store.write(self.wanted, self.position, bytes, None)) {
             Ok(is_right) => *self.outcome = Ok(is_right),
-            Err(error) => return stop(error, self.outcome),
+            Err(error) => {
+                let shown = io::Error::other(error.to_string());
+                *self.outcome = Err(error);
+                return Err(shown);
+            }
         }
         self.position += bytes.len() as u64;
         Ok(bytes.len())
