@@ -1,8 +1,9 @@
 //! The effort to compress answers. It rises while sending answers takes longer than making them.
 
+use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// zstd's levels, from the fastest to the strongest. The last two are not used with a prefix: they would take too much memory.
 const LEVELS: [i32; 6] = [1, 3, 6, 9, 12, 15];
@@ -19,8 +20,10 @@ struct State {
     is_fast: bool,
     /// Bytes of the last answers, and seconds that it took to send them. Newer answers count more.
     sent: (f64, f64),
-    /// Bytes of all answers.
-    total: f64,
+    /// Answers that are on their way: bytes, and when they left.
+    on_the_way: VecDeque<(f64, Instant)>,
+    /// The most bytes in a second of an answer that has arrived. Nothing arrives faster than the link carries it.
+    fastest: f64,
 }
 
 /// Each new answer multiplies the weight of the earlier ones by this.
@@ -31,8 +34,6 @@ const STILL_FAST: f64 = 4.0;
 const SURELY_SLOW: f64 = 32.0;
 /// A packed content is described and made again at so many bytes a second, on one processor of 2020. A link that is faster carries it sooner.
 const RECREATED: f64 = 5e6;
-/// Bytes after which the speed of a link is known: no buffers before it hold as many.
-const BUFFERS: f64 = 16e6;
 /// An answer is incompressible if it is larger than this share of the bytes that it was made from.
 const INCOMPRESSIBLE: f64 = 0.9;
 
@@ -50,7 +51,21 @@ impl Effort {
 
     /// Whether the link is known to carry a packed content sooner than it is described and made again.
     pub fn is_faster_than_recreating(&self) -> bool {
-        self.with(|state| state.total > BUFFERS && state.sent.0 > state.sent.1 * RECREATED)
+        self.with(|state| state.fastest > RECREATED)
+    }
+
+    /// Records that an answer of so many bytes leaves now.
+    pub fn leaves(&self, bytes: usize, now: Instant) {
+        self.with(|state| state.on_the_way.push_back((as_number(bytes), now)));
+    }
+
+    /// Records that the first answer on its way has arrived: the target asks for more.
+    pub fn has_arrived(&self, now: Instant) {
+        self.with(|state| {
+            if let Some((bytes, left)) = state.on_the_way.pop_front() {
+                state.fastest = state.fastest.max(bytes / now.duration_since(left).as_secs_f64());
+            }
+        });
     }
 
     /// Records that an answer of so many bytes has been sent.
@@ -58,7 +73,6 @@ impl Effort {
         self.with(|state| {
             state.sent.0 = state.sent.0 * MEMORY + as_number(bytes);
             state.sent.1 = state.sent.1 * MEMORY + took.as_secs_f64();
-            state.total += as_number(bytes);
         });
     }
 
@@ -152,16 +166,21 @@ mod tests {
 
     #[test]
     fn packed_contents_are_sent_as_they_are_when_the_link_is_known_to_be_fast() {
-        for (sending, is_faster) in [(SECOND / 10, true), (2 * SECOND, false)] {
-            let effort = Effort::default();
-            assert!(!effort.is_faster_than_recreating(), "nothing is known yet");
-            effort.sent(4 << 20, sending);
-            assert!(!effort.is_faster_than_recreating(), "a buffer may be fast");
-            for _ in 0..4 {
-                effort.sent(4 << 20, sending);
-            }
-            assert_eq!(effort.is_faster_than_recreating(), is_faster);
+        let (effort, begun) = (Effort::default(), Instant::now());
+        for _ in 0..4 {
+            effort.sent(4 << 20, SECOND / 100);
+            effort.leaves(4 << 20, begun);
         }
+        assert!(!effort.is_faster_than_recreating(), "nothing has arrived yet: a buffer may be fast");
+        effort.has_arrived(begun + 2 * SECOND);
+        effort.has_arrived(begun + 4 * SECOND);
+        assert!(!effort.is_faster_than_recreating());
+        effort.leaves(4 << 20, begun + 4 * SECOND);
+        effort.has_arrived(begun + 6 * SECOND);
+        effort.has_arrived(begun + 8 * SECOND);
+        effort.has_arrived(begun + 4 * SECOND + SECOND / 10);
+        assert!(effort.is_faster_than_recreating());
+        effort.has_arrived(begun + 9 * SECOND);
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::lost::Lost;
 use crate::old_contents::OldContents;
 use crate::options::Options;
 use crate::pending_connection::PendingConnection;
-use crate::protocol::{Amount, Ask, Finished, Hello, Request, Task, VERSION, Weighed, kind};
+use crate::protocol::{AHEAD, Amount, Ask, Finished, Hello, Request, Task, VERSION, Weighed, kind};
 use crate::recipe_answer::{Described, Describer};
 use crate::recipe_request::{MOST_RECIPES, RecipeRequest};
 use crate::source::{self, Source};
@@ -155,7 +155,7 @@ fn converse(
         let describer = scope.spawn(move || describer.answer(&recipes_asked, &recipe_sender));
         let writer = scope.spawn(move || write(&sender, &made, effort));
         let outcome =
-            Listening { new, old_contents, requests, recipe_requests, described, dry_run, observer }
+            Listening { new, old_contents, requests, recipe_requests, effort, described, dry_run, observer }
                 .to(connection);
         described.is_over.store(true, Ordering::Relaxed);
         let threads = [encoder, writer, describer].map(join);
@@ -185,6 +185,7 @@ fn write(sender: &Sender, made: &Receiver<Vec<u8>>, effort: &Effort) -> Result<(
     while let Ok(answer) = made.recv() {
         let begun = Instant::now();
         let kind = if effort.is_fast() { kind::QUICK_ANSWER } else { kind::ANSWER };
+        effort.leaves(answer.len(), begun);
         sender.send(kind, &answer)?;
         effort.sent(answer.len(), begun.elapsed());
     }
@@ -197,6 +198,7 @@ struct Listening<'a> {
     old_contents: &'a OldContents<'a>,
     requests: SyncSender<Request>,
     recipe_requests: SyncSender<RecipeRequest>,
+    effort: &'a Effort,
     described: &'a Described,
     dry_run: bool,
     observer: &'a dyn Observer,
@@ -206,6 +208,7 @@ impl Listening<'_> {
     /// Passes on what the agent asks for, until it has finished.
     fn to(self, connection: &mut Connection) -> Result<Outcome> {
         let mut amount = Amount { bytes: 0, there: 0 };
+        let mut ahead = 0;
         loop {
             let frame = connection.receive();
             let frame = frame.map_err(|error| if self.dry_run { error } else { resumable(error) })?;
@@ -231,6 +234,11 @@ impl Listening<'_> {
                 }
                 kind::REQUEST => {
                     let request = Request::read(&frame.content).or_cannot("read from", "the target")?;
+                    if ahead < AHEAD {
+                        ahead += 1;
+                    } else {
+                        self.effort.has_arrived(Instant::now());
+                    }
                     amount.there += request.new.iter().map(|(_, range)| range.end - range.start).sum::<u64>();
                     let described = self.described.bytes.load(Ordering::Relaxed);
                     self.observer.progress(amount.there + described, Some(amount.bytes));

@@ -21,10 +21,8 @@ use super::unpack::{Answer, read_old, unpack};
 use super::write::{ReceivedUnit, Writer, commit};
 use crate::channel::{Receiver, Sender};
 use crate::join;
-use crate::protocol::{Request, kind};
+use crate::protocol::{AHEAD, Request, kind};
 
-/// Units that are requested before the first of them has arrived: enough to keep a slow link busy, and few enough for a small memory.
-const AHEAD: usize = 4;
 /// Answers that wait until they are unpacked. Without them, the sender would take a slow machine for a slow link.
 const WAITING: usize = 2;
 
