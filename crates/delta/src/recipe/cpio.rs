@@ -5,6 +5,8 @@ use std::io::{self, Read};
 use super::collect::Collect;
 use super::source::Source;
 
+/// Bytes by which an archive is known.
+pub const MAGIC: usize = 6;
 /// Bytes of a member's header.
 const HEADER: usize = 110;
 /// Hexadecimal digits of each of its fields.
@@ -62,7 +64,7 @@ fn member<R: Read>(from: &mut Source<R>, to: &mut Collect<'_>) -> io::Result<boo
 
 /// A field of a header.
 fn field(header: &[u8], index: usize) -> Option<usize> {
-    let start = 6 + index * FIELD;
+    let start = MAGIC + index * FIELD;
     let digits = str::from_utf8(header.get(start..start + FIELD)?).ok()?;
     if digits.starts_with('+') { None } else { usize::from_str_radix(digits, 16).ok() }
 }

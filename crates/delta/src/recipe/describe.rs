@@ -17,7 +17,12 @@ pub const BEGINNING: usize = MOST_HEAD;
 
 /// Whether an initramfs that can be described may begin with these bytes.
 pub fn begins(bytes: &[u8]) -> bool {
-    cpio::begins(bytes) || head_length(bytes).is_some()
+    let packed = head_length(bytes).and_then(|length| bytes.get(length..));
+    let is_packed = packed.is_some_and(|packed| {
+        let mut plain = [0; cpio::MAGIC];
+        DeflateDecoder::new(packed).read_exact(&mut plain).is_ok() && cpio::begins(&plain)
+    });
+    is_packed || cpio::begins(bytes)
 }
 
 /// The recipe of an initramfs. `find` finds the file of its tree with this hash; an error of it ends the description. `None` for other

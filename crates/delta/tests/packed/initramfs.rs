@@ -107,6 +107,14 @@ fn all_that_surrounds_archives_comes_back() {
 }
 
 #[test]
+fn an_initramfs_is_known_by_its_beginning() {
+    let archive = archive(&[("init", b"#!/bin/sh")]);
+    assert!(begins(&archive) && begins(&packed(&archive, 6)));
+    assert!(begins(&packed(&archive.repeat(100), 9)[..100]), "no more than the beginning is needed");
+    assert!(!begins(&packed(b"a changelog", 9)) && !begins(b"07070"));
+}
+
+#[test]
 fn a_content_without_files_of_the_tree_has_no_recipe() {
     let (files, others) = (files(), Files(vec![noise(50, 1000)]));
     assert_eq!(others.describe(&initramfs(&files)), None);

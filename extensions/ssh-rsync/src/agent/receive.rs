@@ -103,12 +103,11 @@ impl Receive<'_> {
             // What fails in the other thread is the cause of what fails here.
             join(asking).and(wrong)
         })?;
-        let is_there = |wanted: Wanted| (wanted, have.get(&wanted.hash).copied().unwrap_or(0));
-        let mut late: Vec<_> = std::mem::take(&mut arriving.others).into_iter().map(is_there).collect();
+        let others = std::mem::take(&mut arriving.others);
+        let others = others.iter().map(|wanted| (wanted, have.get(&wanted.hash).copied().unwrap_or(0)));
+        wrong.extend(self.units(wanted, others, store, &mut arriving)?);
         let failed = recreate(self.new, std::mem::take(&mut arriving.recipes), store)?;
-        late.extend(failed.into_iter().map(|wanted| (wanted, 0)));
-        let late = late.iter().map(|(wanted, there)| (wanted, *there));
-        wrong.extend(self.units(wanted, late, store, &mut arriving)?);
+        wrong.extend(self.units(wanted, failed.iter().map(|wanted| (wanted, 0)), store, &mut arriving)?);
         Ok(wrong)
     }
 
