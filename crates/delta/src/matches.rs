@@ -47,6 +47,11 @@ pub fn signature(old: &[u8]) -> Vec<u8> {
     signature
 }
 
+/// The length of the signature of so many bytes.
+pub const fn signature_length(old: usize) -> usize {
+    old.div_ceil(BLOCK) * (WEAK + STRONG as usize)
+}
+
 fn parse_signature(bytes: &[u8]) -> io::Result<Signature> {
     if !bytes.len().is_multiple_of(WEAK + STRONG as usize) {
         return Err(invalid("a signature that is cut off"));
