@@ -1,21 +1,21 @@
 //! The difference between two buffers, as bytes.
 //!
 //! ```text
-//! 1 byte     method: 0 whole, 1 delta, 2 prefix
-//! zstd       0: the new bytes
-//!            1: a delta of fast_rsync (librsync's format) that makes the new bytes from the old ones
-//!            2: the new bytes, compressed with the old ones as prefix
+//! 1 byte     method: 0 whole, 1 blocks, 2 prefix
+//!            0: the new bytes, one frame of zstd
+//!            1: a number, the length of the frame that follows; a frame with the runs (see `matches`); a frame with the literals, compressed
+//!            with the blocks of all runs as prefix: both sides know these bytes
+//!            2: the new bytes, one frame, compressed with the old ones as prefix
 //! ```
 //!
 //! Nothing here proves that the new bytes are right. Their hash is checked when they are complete.
 
 use std::io;
 
-use fast_rsync::{Signature, SignatureOptions, apply_limited, diff};
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, ErrorCode, compress_bound, get_error_name};
 
-use crate::codec::invalid;
-use crate::unit::GRID;
+use crate::codec::{Reader, Writer, invalid};
+use crate::matches;
 
 /// The sender's knowledge of the old bytes.
 pub enum Old<'a> {
@@ -28,86 +28,63 @@ pub enum Old<'a> {
 }
 
 const WHOLE: u8 = 0;
-const DELTA: u8 = 1;
+const BLOCKS: u8 = 1;
 const PREFIX: u8 = 2;
-
-/// Bytes of the strong hash in a signature. Together with the weak hash, one pair of different blocks in 2^56 is taken for equal; the hash
-/// of the whole content then shows that.
-const STRONG: u32 = 3;
-/// Bytes of a block, in the type of the signature's head.
-const BLOCK: u32 = 1024;
-const _: () = assert!(BLOCK as usize == GRID);
-/// librsync's number for signatures with MD4.
-const SIGNATURE_MAGIC: [u8; 4] = [0x72, 0x73, 0x01, 0x36];
-const WEAK: usize = 4;
-
-/// The signature of the old bytes: seven bytes for each block of [`GRID`] bytes.
-pub fn signature(old: &[u8]) -> Vec<u8> {
-    let options = SignatureOptions { block_size: BLOCK, crypto_hash_size: STRONG };
-    let mut signature = Signature::calculate(old, options).into_serialized();
-    signature.drain(..SIGNATURE_MAGIC.len() + 8);
-    signature
-}
-
-fn parse_signature(bytes: &[u8]) -> io::Result<Signature> {
-    if !bytes.len().is_multiple_of(WEAK + STRONG as usize) {
-        return Err(invalid("a signature that is cut off"));
-    }
-    let mut whole = SIGNATURE_MAGIC.to_vec();
-    whole.extend(BLOCK.to_be_bytes());
-    whole.extend(STRONG.to_be_bytes());
-    whole.extend(bytes);
-    Signature::deserialize(whole).map_err(|_| invalid("a signature that cannot be read"))
-}
 
 /// Makes differences. It keeps its buffers from one difference to the next, because new memory each time would take longest.
 #[derive(Default)]
 pub struct Encoder {
     context: CCtx<'static>,
     delta: Vec<u8>,
+    literals: Vec<u8>,
+    known: Vec<u8>,
     compressed: Vec<u8>,
 }
 
 impl Encoder {
     /// Makes the difference of the new bytes to the old ones, compressed at this level of zstd.
     pub fn encode(&mut self, new: &[u8], old: &Old<'_>, level: i32) -> io::Result<Vec<u8>> {
+        let mut to = Writer::default();
         match old {
             Old::Bytes(old) if !old.is_empty() => {
-                let mut context = CCtx::create();
-                let window = CParameter::WindowLog(window_log(old.len() + new.len()));
-                for parameter in [window, CParameter::EnableLongDistanceMatching(true)] {
-                    context.set_parameter(parameter).map_err(failed)?;
-                }
-                context.ref_prefix(old).map_err(failed)?;
-                compress(&mut context, PREFIX, new, level, &mut self.compressed)
+                to.raw(&[PREFIX]);
+                compress_with(old, new, level, &mut self.compressed)?;
             }
             Old::Signature(signature) if !signature.is_empty() => {
-                let signature = parse_signature(signature)?;
-                self.delta.clear();
-                diff(&signature.index(), new, &mut self.delta)
-                    .map_err(|_| invalid("no delta can be made"))?;
-                compress(&mut self.context, DELTA, &self.delta, level, &mut self.compressed)
+                to.raw(&[BLOCKS]);
+                let runs = matches::find(signature, new, &mut self.delta)?;
+                matches::split(&runs, new, &mut self.literals, &mut self.known);
+                compress(&mut self.context, &matches::write(&runs), level, &mut self.compressed)?;
+                to.bytes(&self.compressed);
+                compress_with(&self.known, &self.literals, level, &mut self.compressed)?;
             }
-            _ => compress(&mut self.context, WHOLE, new, level, &mut self.compressed),
+            _ => {
+                to.raw(&[WHOLE]);
+                compress(&mut self.context, new, level, &mut self.compressed)?;
+            }
         }
+        to.raw(&self.compressed);
+        Ok(to.0)
     }
 }
 
-fn compress(
-    context: &mut CCtx<'_>,
-    method: u8,
-    bytes: &[u8],
-    level: i32,
-    compressed: &mut Vec<u8>,
-) -> io::Result<Vec<u8>> {
+/// Compresses the bytes with others as prefix.
+fn compress_with(prefix: &[u8], bytes: &[u8], level: i32, compressed: &mut Vec<u8>) -> io::Result<()> {
+    let mut context = CCtx::create();
+    let window = CParameter::WindowLog(window_log(prefix.len() + bytes.len()));
+    for parameter in [window, CParameter::EnableLongDistanceMatching(true)] {
+        context.set_parameter(parameter).map_err(failed)?;
+    }
+    context.ref_prefix(prefix).map_err(failed)?;
+    compress(&mut context, bytes, level, compressed)
+}
+
+fn compress(context: &mut CCtx<'_>, bytes: &[u8], level: i32, compressed: &mut Vec<u8>) -> io::Result<()> {
     context.set_parameter(CParameter::CompressionLevel(level)).map_err(failed)?;
     compressed.clear();
     compressed.reserve(compress_bound(bytes.len()));
     context.compress2(compressed, bytes).map_err(failed)?;
-    let mut difference = Vec::with_capacity(1 + compressed.len());
-    difference.push(method);
-    difference.extend_from_slice(compressed);
-    Ok(difference)
+    Ok(())
 }
 
 fn failed(code: ErrorCode) -> io::Error {
@@ -131,7 +108,9 @@ pub fn needs_old(difference: &[u8]) -> bool {
 #[derive(Default)]
 pub struct Decoder {
     context: DCtx<'static>,
-    delta: Vec<u8>,
+    runs: Vec<u8>,
+    literals: Vec<u8>,
+    known: Vec<u8>,
 }
 
 impl Decoder {
@@ -147,22 +126,34 @@ impl Decoder {
         new.clear();
         match method {
             WHOLE => decompress(&mut self.context, rest, size, new)?,
-            PREFIX => {
-                let mut context = DCtx::create();
-                context.ref_prefix(old).map_err(failed)?;
-                decompress(&mut context, rest, size, new)?;
-            }
-            DELTA => {
-                // In the worst case, every block of a delta is a literal of its own.
-                decompress(&mut self.context, rest, size + size / 8 + 1024, &mut self.delta)?;
+            PREFIX => decompress_with(old, rest, size, new)?,
+            BLOCKS => {
+                let mut from = Reader(rest);
+                let length = from.count(rest.len())?;
+                decompress(
+                    &mut self.context,
+                    from.slice(length)?,
+                    matches::most_written(size),
+                    &mut self.runs,
+                )?;
+                let runs = matches::read(&self.runs, old.len(), size)?;
+                matches::known(&runs, old, &mut self.known);
+                let most = size.saturating_sub(self.known.len());
+                decompress_with(&self.known, from.0, most, &mut self.literals)?;
                 new.reserve(size);
-                apply_limited(old, &self.delta, new, size)
-                    .map_err(|_| invalid("a delta that does not fit"))?;
+                matches::join(&runs, &self.literals, &self.known, new);
             }
             _ => return Err(invalid(&format!("a difference of the unknown method {method}"))),
         }
         if new.len() == size { Ok(()) } else { Err(invalid("a difference that makes another size")) }
     }
+}
+
+/// Decompresses bytes that were compressed with others as prefix.
+fn decompress_with(prefix: &[u8], bytes: &[u8], most: usize, into: &mut Vec<u8>) -> io::Result<()> {
+    let mut context = DCtx::create();
+    context.ref_prefix(prefix).map_err(failed)?;
+    decompress(&mut context, bytes, most, into)
 }
 
 /// Decompresses into the buffer. It grows to at most `most` bytes, unless it has more room already.

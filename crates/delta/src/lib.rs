@@ -37,6 +37,7 @@ pub mod hash;
 mod hashing;
 pub mod index;
 pub mod manifest;
+pub mod matches;
 pub mod plan;
 pub mod predecessors;
 pub mod recipe;

@@ -11,7 +11,7 @@ use crate::manifest::Manifest;
 use crate::plan::Wanted;
 use crate::segment::{SEGMENT, parts, window};
 
-/// Pieces begin at multiples of this many bytes, which is also the size of a block in a signature.
+/// Pieces begin at multiples of this many bytes, and so at the beginning of a block in a signature.
 pub const GRID: usize = 1024;
 /// Most bytes of the basis in one unit.
 pub const MOST_OLD: u64 = SEGMENT + (4 << 20);

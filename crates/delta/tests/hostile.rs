@@ -4,11 +4,12 @@
 
 use delta::Manifest;
 use delta::codec::Writer;
-use delta::difference::{self, Decoder, Encoder, Old};
+use delta::difference::{Decoder, Encoder, Old};
 use delta::entry::{Entry, Kind};
 use delta::format;
 use delta::frame::{self, Frame};
 use delta::hash::Hash;
+use delta::matches;
 use delta::record;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -194,7 +195,7 @@ fn buffers() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
 proptest! {
     #[test]
     fn a_difference_makes_the_new_bytes((old, new) in buffers()) {
-        let signature = difference::signature(&old);
+        let signature = matches::signature(&old);
         for known in [Old::Unknown, Old::Signature(&signature), Old::Bytes(&old)] {
             let made = Encoder::default().encode(&new, &known, 3).unwrap();
             let (mut decoder, mut decoded) = (Decoder::default(), Vec::new());
@@ -211,7 +212,7 @@ proptest! {
     fn a_damaged_difference_or_signature_never_makes_more_than_it_may(
         (old, new) in buffers(), method in 0u8..4, place in any::<prop::sample::Index>(), change in 1u8..
     ) {
-        let signature = difference::signature(&old);
+        let signature = matches::signature(&old);
         let mut made = Encoder::default().encode(&new, &Old::Signature(&signature), 1).unwrap();
         made[0] = method;
         let place = place.index(made.len());

@@ -13,11 +13,12 @@ const LEVELS: [i32; 6] = [1, 3, 6, 9, 12, 15];
 #[derive(Default)]
 pub struct Effort(Mutex<State>);
 
-#[derive(Default)]
 struct State {
     level: usize,
     /// Whether sending bytes takes less time than finding out which of them the target has.
     is_fast: bool,
+    /// Bytes of all answers.
+    all: usize,
     /// Bytes of the last answers, and seconds that it took to send them. Newer answers count more.
     sent: (f64, f64),
     /// Answers that are on their way: bytes, and when they left.
@@ -26,8 +27,32 @@ struct State {
     fastest: f64,
 }
 
+impl Default for State {
+    fn default() -> Self {
+        State {
+            level: FIRST,
+            is_fast: false,
+            all: 0,
+            sent: (0.0, 0.0),
+            on_the_way: VecDeque::new(),
+            fastest: 0.0,
+        }
+    }
+}
+
+/// The index of the first level.
+const FIRST: usize = 2;
 /// Each new answer multiplies the weight of the earlier ones by this.
 const MEMORY: f64 = 0.7;
+/// The first answers only fill buffers before the link, which have room for about so many bytes. Until then every link seems fast.
+const BUFFERS: usize = 8 << 20;
+/// More effort is worth its time as long as sending an answer takes this share of making it: on a slow link, bytes are worth more than time of
+/// a processor.
+const MORE: f64 = 0.5;
+/// Less effort saves time if sending an answer takes less than this share of making it.
+const LESS: f64 = 0.2;
+/// The share of its bytes to which a usual content is compressed without knowledge of the old one, with the least effort.
+const QUICK: f64 = 0.4;
 /// A fast link stays fast until sending an answer takes this many times as long as making it.
 const STILL_FAST: f64 = 4.0;
 /// A link is slow when sending an incompressible answer takes this many times as long as making it.
@@ -71,37 +96,44 @@ impl Effort {
     /// Records that an answer of so many bytes has been sent.
     pub fn sent(&self, bytes: usize, took: Duration) {
         self.with(|state| {
+            state.all = state.all.saturating_add(bytes);
             state.sent.0 = state.sent.0 * MEMORY + as_number(bytes);
             state.sent.1 = state.sent.1 * MEMORY + took.as_secs_f64();
         });
     }
 
-    /// Records that an answer of so many bytes has been made from `whole` bytes. The next answer gets more effort if sending this one takes
-    /// longer than making it, and less effort if sending takes much less time.
+    /// Records that an answer of so many bytes has been made from `whole` bytes. The next answer gets more effort if the link is slow, and
+    /// less effort if sending takes much less time than making.
     pub fn made(&self, whole: usize, bytes: usize, took: Duration) {
         self.with(|state| {
             let (sent, seconds) = state.sent;
             if sent == 0.0 {
                 return;
             }
-            let sending = as_number(bytes) * seconds / sent;
+            let sending = |bytes: f64| bytes * seconds / sent;
             let making = took.as_secs_f64();
-            // Without signatures, answers are made in a third of the time, and sending them includes waiting for the target. So a
-            // link that is fast already gets a higher limit.
-            let is_fast = |most: f64| state.level == 0 && sending < making * most;
-            if as_number(bytes) > as_number(whole) * INCOMPRESSIBLE {
+            let (whole, bytes) = (as_number(whole), as_number(bytes));
+            let is_known = state.all >= BUFFERS;
+            let may_be_fast = state.level == 0 && is_known;
+            if bytes > whole * INCOMPRESSIBLE {
                 // The content is compressed already. More effort does not make it smaller, a signature hardly does, and without a
                 // signature the answer is made at once.
-                state.is_fast |= is_fast(STILL_FAST);
-                // The first answers are small and only fill a buffer before the link, so the link may have seemed too fast.
-                state.is_fast &= sending < making * SURELY_SLOW;
+                state.is_fast |= may_be_fast && sending(bytes) < making * STILL_FAST;
+                state.is_fast &= sending(bytes) < making * SURELY_SLOW;
                 return;
             }
-            state.is_fast = is_fast(if state.is_fast { STILL_FAST } else { 1.25 });
+            // A fast link is one that would carry a quick answer before this answer was made, however small it has become. Quick answers
+            // are made in a third of the time, and sending them includes waiting for the target, so there the limit is a higher one.
+            let is_fast = if state.is_fast {
+                sending(bytes) < making * STILL_FAST
+            } else {
+                sending(whole * QUICK) < making
+            };
+            state.is_fast = may_be_fast && is_fast;
             // A fast link keeps the least effort until it has become slow.
-            if sending > making * 1.25 && !state.is_fast {
+            if sending(bytes) > making * MORE && !state.is_fast {
                 state.level = (state.level + 1).min(LEVELS.len() - 1);
-            } else if sending < making * 0.75 {
+            } else if sending(bytes) < making * LESS && is_known {
                 state.level = state.level.saturating_sub(1);
             }
         });
@@ -122,16 +154,23 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    /// Sends enough to know the link: so many seconds for each MiB.
+    fn sent(effort: &Effort, seconds: f64) {
+        for _ in 0..10 {
+            effort.sent(1 << 20, SECOND.mul_f64(seconds));
+        }
+    }
+
     #[test]
     fn a_slow_link_gets_small_answers_and_a_fast_one_quick_ones() {
         let effort = Effort::default();
-        assert_eq!(effort.level(false), 1, "nothing is known yet");
+        assert_eq!(effort.level(false), 6, "nothing is known yet");
         for _ in 0..10 {
             effort.sent(1 << 20, 4 * SECOND);
             effort.made(4 << 20, 1 << 20, SECOND);
         }
         assert_eq!((effort.level(false), effort.level(true), effort.is_fast()), (15, 9, false));
-        for _ in 0..20 {
+        for _ in 0..30 {
             effort.sent(1 << 20, SECOND / 100);
             effort.made(4 << 20, 1 << 20, SECOND);
         }
@@ -142,10 +181,39 @@ mod tests {
     }
 
     #[test]
-    fn compressed_content_does_not_change_the_level() {
+    fn a_link_is_not_fast_because_answers_are_small() {
         let effort = Effort::default();
-        effort.sent(1 << 20, SECOND / 100);
-        effort.made(4 << 20, 1 << 20, SECOND);
+        sent(&effort, 0.4);
+        for _ in 0..10 {
+            effort.made(8 << 20, 100_000, SECOND / 4);
+        }
+        assert_eq!((effort.level(true), effort.is_fast()), (1, false));
+    }
+
+    #[test]
+    fn buffers_before_the_link_do_not_count() {
+        let effort = Effort::default();
+        effort.sent(1 << 20, SECOND / 1000);
+        for _ in 0..10 {
+            effort.made(8 << 20, 100_000, SECOND / 4);
+        }
+        assert_eq!((effort.level(true), effort.is_fast()), (6, false));
+    }
+
+    /// One on which there is a fast link, with the least effort.
+    fn fast() -> Effort {
+        let effort = Effort::default();
+        sent(&effort, 0.01);
+        for _ in 0..3 {
+            effort.made(4 << 20, 1 << 20, SECOND);
+        }
+        assert_eq!((effort.level(false), effort.is_fast()), (1, true));
+        effort
+    }
+
+    #[test]
+    fn compressed_content_does_not_change_the_level() {
+        let effort = fast();
         effort.sent(4 << 20, SECOND / 10);
         effort.made(4 << 20, 4 << 20, SECOND / 100);
         assert_eq!((effort.level(false), effort.is_fast()), (1, true));
@@ -156,9 +224,14 @@ mod tests {
 
     #[test]
     fn a_signature_that_saves_nothing_is_not_asked_for_on_a_fast_link() {
-        for (sending, is_fast) in [(2 * SECOND, true), (20 * SECOND, false)] {
+        for (seconds, is_fast) in [(0.5, true), (5.0, false)] {
             let effort = Effort::default();
-            effort.sent(4 << 20, sending);
+            sent(&effort, seconds);
+            // Some answers that take long to make have brought the effort down.
+            for _ in 0..2 {
+                effort.made(4 << 20, 1 << 20, 100 * SECOND);
+            }
+            effort.with(|state| state.is_fast = false);
             effort.made(4 << 20, 4 << 20, SECOND);
             assert_eq!((effort.level(false), effort.is_fast()), (1, is_fast));
         }
@@ -184,14 +257,11 @@ mod tests {
     }
 
     #[test]
-    fn the_level_stays_where_making_and_sending_take_as_long() {
+    fn the_level_stays_where_sending_takes_a_third_of_making() {
         let effort = Effort::default();
-        for _ in 0..3 {
-            effort.sent(1 << 20, 2 * SECOND);
-            effort.made(4 << 20, 1 << 20, SECOND);
-        }
+        sent(&effort, 1.0);
         let level = effort.level(false);
-        effort.made(4 << 20, 1 << 20, 2 * SECOND);
+        effort.made(4 << 20, 1 << 20, 3 * SECOND);
         assert_eq!(effort.level(false), level);
     }
 }

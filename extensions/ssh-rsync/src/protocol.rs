@@ -236,7 +236,7 @@ pub struct Request {
     pub new: Vec<(NewIndex, Range<u64>)>,
     /// The bytes of the basis: contents that the sender has, and a range of bytes in each. If there are none, the signature counts.
     pub old: Vec<(Hash, Range<u64>)>,
-    /// The signature (`delta::difference::signature`) of the bytes of the basis, as new ones are compared with them
+    /// The signature (`delta::matches::signature`) of the bytes of the basis, as new ones are compared with them
     /// (`delta::formed::references`); may be empty.
     pub signature: Vec<u8>,
     /// Whether the pieces have to come as they are. This is so if they arrived damaged before.

@@ -5,14 +5,15 @@ use std::io;
 use delta::NewIndex;
 use delta::codec::{Reader, Writer, invalid};
 use delta::hash::Hash;
+use delta::matches::BLOCK;
 use delta::recipe::MOST_LITERALS;
 
 /// Most contents that an agent asks for as recipes. It keeps the recipes until all other contents are there.
 pub const MOST_RECIPES: usize = 4;
 /// Most members of an old content.
 const MOST_MEMBERS: usize = 1 << 20;
-/// Seven bytes for each block of literals.
-const MOST_SIGNATURE: usize = MOST_LITERALS / 64;
+/// Seven bytes for each block of literals, and for the rest.
+const MOST_SIGNATURE: usize = 7 * (MOST_LITERALS / BLOCK + 1);
 
 /// The request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ pub enum OldLiterals {
         /// For each member that may be left out, whether it is ([`delta::recipe::Literals::left_out`]).
         left_out: Vec<bool>,
     },
-    /// Those with this signature (`delta::difference::signature`); may be empty.
+    /// Those with this signature (`delta::matches::signature`); may be empty.
     Signature(Vec<u8>),
 }
 

@@ -2,8 +2,6 @@
 //!
 //! Pace: seconds
 
-#![allow(clippy::cast_possible_truncation)]
-
 mod formed;
 mod module;
 

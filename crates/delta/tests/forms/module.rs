@@ -1,5 +1,8 @@
 //! A kernel module made by hand: code, relocations, symbols and types, as a compiler lays them out.
 
+// All numbers are small.
+#![allow(clippy::cast_possible_truncation)]
+
 /// What the module has.
 #[derive(Clone, Debug)]
 pub struct Module {

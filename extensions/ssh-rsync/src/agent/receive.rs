@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
-use delta::difference;
 use delta::entry::Kind;
 use delta::formed::{pieces, references};
 use delta::hash::Hash;
+use delta::matches;
 use delta::plan::Wanted;
 use delta::unit::{Unit, units};
 use delta::{OldIndex, Tree};
@@ -207,7 +207,7 @@ impl Receive<'_> {
             _ => {
                 read_old(self.basis, unit, 0, &mut buffers.old)?;
                 references(pieces(&buffers.old, unit.old_lengths()), &mut buffers.references);
-                Request { signature: difference::signature(&buffers.references), ..request }
+                Request { signature: matches::signature(&buffers.references), ..request }
             }
         };
         self.sender.send(kind::REQUEST, &request.to_bytes())

@@ -5,9 +5,9 @@ use std::io::{self, Read};
 use std::sync::mpsc;
 
 use delta::Tree;
-use delta::difference;
 use delta::entry::{Entry, Kind};
 use delta::hash::Hash;
+use delta::matches;
 use delta::plan::Wanted;
 use delta::recipe::{BEGINNING, Literals, Recipe, begins};
 use system::error::{Error, OrCannot, Result};
@@ -49,7 +49,7 @@ pub fn ask(
         let found = literals_of(basis, old);
         let old = match hash(old).filter(|hash| known.contains(hash)) {
             Some(hash) => OldLiterals::Known { hash, left_out: found.left_out },
-            None => OldLiterals::Signature(difference::signature(&found.bytes)),
+            None => OldLiterals::Signature(matches::signature(&found.bytes)),
         };
         if literals.send(found.bytes).is_err() {
             break;

@@ -3,9 +3,10 @@
 use baserock::json;
 use baserock::label::Label;
 use delta::codec::{Reader, Writer};
-use delta::difference::{self, Decoder, Encoder, Old};
+use delta::difference::{Decoder, Encoder, Old};
 use delta::formed::Forms;
 use delta::frame::{self, Frame};
+use delta::matches;
 use delta::{format, frame::MAX_CONTENT};
 use ssh_rsync::protocol::{Amount, Ask, Finished, Hello, Request, kind};
 
@@ -109,7 +110,7 @@ fn decode(difference: &[u8], old: &[u8], size: usize) {
     let mut new = Vec::new();
     if Decoder::default().decode(difference, old, size, &mut new).is_ok() {
         assert_eq!(new.len(), size);
-        let made = Encoder::default().encode(&new, &Old::Signature(&difference::signature(old)), 1);
+        let made = Encoder::default().encode(&new, &Old::Signature(&matches::signature(old)), 1);
         let (made, mut again) = (made.expect("the signature is a good one"), Vec::new());
         Decoder::default().decode(&made, old, size, &mut again).expect("what was written is read");
         assert_eq!(again, new);
