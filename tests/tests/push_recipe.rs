@@ -160,8 +160,7 @@ fn a_recipe_that_makes_something_else_does_no_harm() {
         File::open(path).unwrap().read_exact(&mut beginning).is_ok() && beginning == [0x1f, 0x8b]
     });
     let packed = packed.expect("the old initramfs is kept");
-    let words = (0..1000).map(|number: u32| format!("{:x}", number.wrapping_mul(2_654_435_761)));
-    let text = words.collect::<Vec<_>>().concat();
+    let text: String = (0..1000).map(|number: u32| number.wrapping_mul(2_654_435_761).to_string()).collect();
     fs::write(case.place.path().join("root/new"), &text).unwrap();
     let mut plain = output(Command::new("gzip").arg("-dc").arg(&packed));
     let line = plain.windows(7).position(|bytes| bytes == b"\n50000\n").unwrap();
