@@ -19,6 +19,7 @@ use delta::frame;
 
 /// Kinds of frames, as docs/formats.md lists them.
 const CONTENTS: u8 = 5;
+const REQUEST: u8 = 6;
 const EVENT: u8 = 8;
 const FINISHED: u8 = 9;
 const FAILED: u8 = 10;
@@ -217,6 +218,22 @@ fn words_of_a_hostile_target_do_no_harm() {
     assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
     let errors: Vec<&str> = shown.lines().filter(|line| line.starts_with("ERROR")).collect();
     assert_eq!(errors, ["ERROR: failed \\x1b[31mred ERROR: five"]);
+}
+
+#[test]
+fn a_target_that_asks_for_what_it_was_not_offered_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let tree = inputs::busybox().unwrap();
+    // New pieces: their number, entry, start, length. Old pieces: their number, hash, start, length. No signature, and any form.
+    let beyond = [&[1][..], &[0xff, 0xff, 0x7f, 0, 1], &[0], &[0, 0]].concat();
+    let never_offered = [&[0][..], &[1], &[7; 32], &[0, 1], &[0, 0]].concat();
+    for (asked, expected) in [
+        (beyond, "the target asks for something that is not in the tree"),
+        (never_offered, "the target asks for an old content that was never offered"),
+    ] {
+        let client = hostile(&[&[(REQUEST, &asked)]], &place.path().join("heard"));
+        run(&mut client.push(&tree, "root@target", "v2")).refused(&[expected]);
+    }
 }
 
 #[test]

@@ -6,67 +6,75 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 /// zstd's levels, from the fastest to the strongest. The last two are not used with a prefix: they would take too much memory.
-const LEVELS: [i32; 6] = [1, 3, 6, 9, 12, 15];
+const LEVELS: [i32; 4] = [6, 9, 12, 15];
+/// zstd's level on a fast link.
+const FAST: i32 = 1;
 
 /// Chooses the level of the next answer from the times that it took to make and to send the last ones. The thread that makes answers and
 /// the thread that sends them share it.
 #[derive(Default)]
 pub struct Effort(Mutex<State>);
 
+#[derive(Default)]
 struct State {
     level: usize,
     /// Whether sending bytes takes less time than finding out which of them the target has.
     is_fast: bool,
-    /// Bytes of all answers.
-    all: usize,
-    /// Bytes of the last answers, and seconds that it took to send them. Newer answers count more.
-    sent: (f64, f64),
+    /// The last answers.
+    sent: Sent,
+    /// The last large ones.
+    large: Sent,
     /// Answers that are on their way: bytes, and when they left.
     on_the_way: VecDeque<(f64, Instant)>,
     /// The most bytes in a second of an answer that has arrived. Nothing arrives faster than the link carries it.
     fastest: f64,
 }
 
-impl Default for State {
-    fn default() -> Self {
-        State {
-            level: FIRST,
-            is_fast: false,
-            all: 0,
-            sent: (0.0, 0.0),
-            on_the_way: VecDeque::new(),
-            fastest: 0.0,
-        }
-    }
+/// Bytes of the last answers, and seconds that it took to send them. Newer answers count more.
+#[derive(Clone, Copy, Default)]
+struct Sent {
+    bytes: f64,
+    seconds: f64,
 }
 
-/// The index of the first level.
-const FIRST: usize = 2;
 /// Each new answer multiplies the weight of the earlier ones by this.
 const MEMORY: f64 = 0.7;
-/// The first answers only fill buffers before the link, which have room for about so many bytes. Until then every link seems fast.
-const BUFFERS: usize = 8 << 20;
-/// More effort is worth its time as long as sending an answer takes this share of making it: on a slow link, bytes are worth more than time of
-/// a processor.
+/// A smaller answer may be taken by the buffers before the link, and then tells nothing of a fast link.
+const LARGE: usize = 4 << 20;
+/// More effort is worth its time if sending an answer takes this share of making it: on a slow link, bytes are worth more than the time of a
+/// processor.
 const MORE: f64 = 0.5;
 /// Less effort saves time if sending an answer takes less than this share of making it.
 const LESS: f64 = 0.2;
-/// The share of its bytes to which a usual content is compressed without knowledge of the old one, with the least effort.
-const QUICK: f64 = 0.4;
-/// A fast link stays fast until sending an answer takes this many times as long as making it.
-const STILL_FAST: f64 = 4.0;
-/// A link is slow when sending an incompressible answer takes this many times as long as making it.
+/// The share of its bytes to which a usual content is compressed on a fast link.
+const SHARE: f64 = 0.4;
+/// A fast link is slow again when sending an answer takes this many times as long as making it. Answers are made in a third of the time
+/// there, and sending them includes waiting for the target.
+const SLOW: f64 = 4.0;
+/// The same for an answer that is incompressible, which is made in no time.
 const SURELY_SLOW: f64 = 32.0;
 /// A packed content is described and made again at so many bytes a second, on one processor of 2020. A link that is faster carries it sooner.
 const RECREATED: f64 = 5e6;
 /// An answer is incompressible if it is larger than this share of the bytes that it was made from.
 const INCOMPRESSIBLE: f64 = 0.9;
 
+impl Sent {
+    fn add(&mut self, bytes: usize, took: Duration) {
+        self.bytes = self.bytes * MEMORY + as_number(bytes);
+        self.seconds = self.seconds * MEMORY + took.as_secs_f64();
+    }
+
+    /// The seconds that it takes to send so many bytes, if that is known.
+    fn sending(self, bytes: f64) -> Option<f64> {
+        (self.bytes > 0.0).then(|| bytes * self.seconds / self.bytes)
+    }
+}
+
 impl Effort {
     /// The level to use next.
     pub fn level(&self, with_prefix: bool) -> i32 {
         let most = LEVELS.len() - if with_prefix { 3 } else { 1 };
-        LEVELS[self.with(|state| state.level).min(most)]
+        self.with(|state| if state.is_fast { FAST } else { LEVELS[state.level.min(most)] })
     }
 
     /// Whether the link is so fast that signatures are not worth their time.
@@ -96,44 +104,33 @@ impl Effort {
     /// Records that an answer of so many bytes has been sent.
     pub fn sent(&self, bytes: usize, took: Duration) {
         self.with(|state| {
-            state.all = state.all.saturating_add(bytes);
-            state.sent.0 = state.sent.0 * MEMORY + as_number(bytes);
-            state.sent.1 = state.sent.1 * MEMORY + took.as_secs_f64();
+            state.sent.add(bytes, took);
+            if bytes >= LARGE {
+                state.large.add(bytes, took);
+            }
         });
     }
 
     /// Records that an answer of so many bytes has been made from `whole` bytes. The next answer gets more effort if the link is slow, and
     /// less effort if sending takes much less time than making.
     pub fn made(&self, whole: usize, bytes: usize, took: Duration) {
+        let (whole, bytes, making) = (as_number(whole), as_number(bytes), took.as_secs_f64());
+        // More effort does not make compressed content smaller.
+        let is_incompressible = bytes > whole * INCOMPRESSIBLE;
         self.with(|state| {
-            let (sent, seconds) = state.sent;
-            if sent == 0.0 {
-                return;
-            }
-            let sending = |bytes: f64| bytes * seconds / sent;
-            let making = took.as_secs_f64();
-            let (whole, bytes) = (as_number(whole), as_number(bytes));
-            let is_known = state.all >= BUFFERS;
-            let may_be_fast = state.level == 0 && is_known;
-            if bytes > whole * INCOMPRESSIBLE {
-                // The content is compressed already. More effort does not make it smaller, a signature hardly does, and without a
-                // signature the answer is made at once.
-                state.is_fast |= may_be_fast && sending(bytes) < making * STILL_FAST;
-                state.is_fast &= sending(bytes) < making * SURELY_SLOW;
-                return;
-            }
-            // A fast link is one that would carry a quick answer before this answer was made, however small it has become. Quick answers
-            // are made in a third of the time, and sending them includes waiting for the target, so there the limit is a higher one.
-            let is_fast = if state.is_fast {
-                sending(bytes) < making * STILL_FAST
-            } else {
-                sending(whole * QUICK) < making
-            };
-            state.is_fast = may_be_fast && is_fast;
-            // A fast link keeps the least effort until it has become slow.
-            if sending(bytes) > making * MORE && !state.is_fast {
+            let Some(sending) = state.sent.sending(bytes) else { return };
+            if state.is_fast {
+                state.is_fast = sending < making * if is_incompressible { SURELY_SLOW } else { SLOW };
+                if !state.is_fast {
+                    state.large = Sent::default();
+                }
+            } else if state.large.sending(whole * SHARE).is_some_and(|quick| quick < making) {
+                // The link would have carried a quick answer before this one was made, however small this one has become.
+                state.is_fast = true;
+                state.level = 0;
+            } else if sending > making * MORE && !is_incompressible {
                 state.level = (state.level + 1).min(LEVELS.len() - 1);
-            } else if sending(bytes) < making * LESS && is_known {
+            } else if sending < making * LESS && !is_incompressible {
                 state.level = state.level.saturating_sub(1);
             }
         });
@@ -154,13 +151,6 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Sends enough to know the link: so many seconds for each MiB.
-    fn sent(effort: &Effort, seconds: f64) {
-        for _ in 0..10 {
-            effort.sent(1 << 20, SECOND.mul_f64(seconds));
-        }
-    }
-
     #[test]
     fn a_slow_link_gets_small_answers_and_a_fast_one_quick_ones() {
         let effort = Effort::default();
@@ -170,70 +160,46 @@ mod tests {
             effort.made(4 << 20, 1 << 20, SECOND);
         }
         assert_eq!((effort.level(false), effort.level(true), effort.is_fast()), (15, 9, false));
-        for _ in 0..30 {
-            effort.sent(1 << 20, SECOND / 100);
-            effort.made(4 << 20, 1 << 20, SECOND);
-        }
+        effort.sent(4 << 20, SECOND / 100);
+        effort.made(4 << 20, 1 << 20, SECOND);
         assert_eq!((effort.level(false), effort.is_fast()), (1, true));
         effort.sent(1 << 20, 20 * SECOND);
         effort.made(4 << 20, 1 << 20, SECOND);
-        assert!(!effort.is_fast(), "the link has become slow");
+        assert_eq!((effort.level(false), effort.is_fast()), (6, false), "the link has become slow");
     }
 
     #[test]
-    fn a_link_is_not_fast_because_answers_are_small() {
+    fn a_link_is_not_fast_because_answers_are_small_and_fit_into_buffers() {
         let effort = Effort::default();
-        sent(&effort, 0.4);
-        for _ in 0..10 {
-            effort.made(8 << 20, 100_000, SECOND / 4);
-        }
-        assert_eq!((effort.level(true), effort.is_fast()), (1, false));
-    }
-
-    #[test]
-    fn buffers_before_the_link_do_not_count() {
-        let effort = Effort::default();
-        effort.sent(1 << 20, SECOND / 1000);
-        for _ in 0..10 {
+        effort.sent(8 << 20, 4 * SECOND);
+        for _ in 0..20 {
+            effort.sent(100_000, SECOND / 1000);
             effort.made(8 << 20, 100_000, SECOND / 4);
         }
         assert_eq!((effort.level(true), effort.is_fast()), (6, false));
     }
 
-    /// One on which there is a fast link, with the least effort.
-    fn fast() -> Effort {
-        let effort = Effort::default();
-        sent(&effort, 0.01);
-        for _ in 0..3 {
-            effort.made(4 << 20, 1 << 20, SECOND);
-        }
-        assert_eq!((effort.level(false), effort.is_fast()), (1, true));
-        effort
-    }
-
     #[test]
     fn compressed_content_does_not_change_the_level() {
-        let effort = fast();
-        effort.sent(4 << 20, SECOND / 10);
-        effort.made(4 << 20, 4 << 20, SECOND / 100);
-        assert_eq!((effort.level(false), effort.is_fast()), (1, true));
+        let effort = Effort::default();
         effort.sent(4 << 20, 2 * SECOND);
-        effort.made(4 << 20, 4 << 20, SECOND / 100);
-        assert!(!effort.is_fast(), "only the buffer was fast");
+        let level = effort.level(false);
+        for _ in 0..3 {
+            effort.made(4 << 20, 4 << 20, SECOND / 100);
+        }
+        assert_eq!((effort.level(false), effort.is_fast()), (level, false));
     }
 
     #[test]
-    fn a_signature_that_saves_nothing_is_not_asked_for_on_a_fast_link() {
-        for (seconds, is_fast) in [(0.5, true), (5.0, false)] {
+    fn a_fast_link_is_known_by_compressed_content_and_stays_fast_with_it() {
+        for (sending, is_fast) in [(SECOND / 10, true), (2 * SECOND, false)] {
             let effort = Effort::default();
-            sent(&effort, seconds);
-            // Some answers that take long to make have brought the effort down.
-            for _ in 0..2 {
-                effort.made(4 << 20, 1 << 20, 100 * SECOND);
-            }
-            effort.with(|state| state.is_fast = false);
-            effort.made(4 << 20, 4 << 20, SECOND);
-            assert_eq!((effort.level(false), effort.is_fast()), (1, is_fast));
+            effort.sent(4 << 20, SECOND / 10);
+            effort.made(4 << 20, 4 << 20, SECOND / 4);
+            assert!(effort.is_fast());
+            effort.sent(4 << 20, sending);
+            effort.made(4 << 20, 4 << 20, SECOND / 100);
+            assert_eq!(effort.is_fast(), is_fast);
         }
     }
 
@@ -259,9 +225,12 @@ mod tests {
     #[test]
     fn the_level_stays_where_sending_takes_a_third_of_making() {
         let effort = Effort::default();
-        sent(&effort, 1.0);
+        for _ in 0..2 {
+            effort.sent(1 << 20, SECOND);
+            effort.made(4 << 20, 1 << 20, SECOND);
+        }
         let level = effort.level(false);
         effort.made(4 << 20, 1 << 20, 3 * SECOND);
-        assert_eq!(effort.level(false), level);
+        assert_eq!((level, effort.level(false)), (12, 12));
     }
 }
