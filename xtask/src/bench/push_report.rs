@@ -68,9 +68,9 @@ const fn bar(
 }
 
 static BARS: [Bar; 7] = [
-    bar("bytes on the wire", SLOW, [OURS, PEER], Row::wire, 0.70),
-    bar("bytes on the wire, BASE_ROOT", SLOW, [WITH_BASE, PEER], Row::wire, 0.60),
-    bar("time", SLOW, [OURS, PEER], Row::seconds, 0.75),
+    bar("bytes on the wire", SLOW, [OURS, PEER], Row::wire, 0.31),
+    bar("bytes on the wire, BASE_ROOT", SLOW, [WITH_BASE, PEER], Row::wire, 0.16),
+    bar("time", SLOW, [OURS, PEER], Row::seconds, 0.40),
     bar("time", FAST, [OURS, PEER], Row::seconds, 1.0),
     bar("time until deployed", FAST, [OURS, PEER], Row::until_deployed, 1.0),
     bar("time, unchanged", FAST, [OURS_UNCHANGED, PEER_UNCHANGED], Row::seconds, 0.8),
