@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// What goes wrong with the one connection that a way is good for.
+/// What goes wrong with the one connection that a way is good for, or with each of a slow way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
@@ -18,6 +18,8 @@ pub enum Fault {
     CutReceived(u64),
     /// After so many bytes from who connects, nothing goes on in either direction, and nothing is closed.
     Silence(u64),
+    /// It carries only so many bytes in a second from who connects.
+    Slow(u64),
 }
 
 /// The way. Its threads end with the connection.
@@ -51,13 +53,12 @@ impl Proxy {
         });
         let both = Arc::clone(&link);
         thread::spawn(move || {
-            let (near, _) = listener.accept().expect("a connection");
-            // Whoever tries again is refused.
-            drop(listener);
-            let far = TcpStream::connect(("127.0.0.1", port)).expect("sshd");
-            let back = (far.try_clone().expect("far"), near.try_clone().expect("near"), Arc::clone(&both));
-            thread::spawn(move || back.2.forward(&back.0, &back.1, &back.2.received));
-            both.forward(&near, &far, &both.sent);
+            if let Fault::Slow(_) = fault {
+                loop {
+                    carry(&listener, port, &both);
+                }
+            }
+            carry(&listener, port, &both);
         });
         Proxy { port: own, link }
     }
@@ -86,6 +87,16 @@ impl Proxy {
     }
 }
 
+/// Carries the next connection. If the listener ends with that, whoever tries again is refused.
+fn carry(listener: &TcpListener, port: u16, link: &Arc<Link>) {
+    let (near, _) = listener.accept().expect("a connection");
+    let far = TcpStream::connect(("127.0.0.1", port)).expect("sshd");
+    let back = (far.try_clone().expect("far"), near.try_clone().expect("near"), Arc::clone(link));
+    thread::spawn(move || back.2.forward(&back.0, &back.1, &back.2.received));
+    let there = Arc::clone(link);
+    thread::spawn(move || there.forward(&near, &far, &there.sent));
+}
+
 impl Link {
     fn forward(&self, mut from: &TcpStream, mut to: &TcpStream, count: &AtomicU64) {
         let is_sent = std::ptr::eq(count, &raw const self.sent);
@@ -97,6 +108,11 @@ impl Link {
             self.wait();
             if to.write_all(&buffer[..length]).is_err() {
                 break;
+            }
+            if let Fault::Slow(second) = self.fault
+                && is_sent
+            {
+                thread::sleep(Duration::from_secs(length as u64) / u32::try_from(second).expect("a speed"));
             }
             let now = count.fetch_add(length as u64, Ordering::Relaxed) + length as u64;
             if is_sent && self.fault == Fault::Silence(now) {

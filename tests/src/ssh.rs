@@ -5,11 +5,13 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use nix::unistd::Pid;
 
 use crate::client::Client;
 use crate::image::Image;
+use crate::programs::run;
 use crate::proxy::{Fault, Proxy};
 use crate::running::Running;
 use crate::sshd::{Setup, Sshd};
@@ -22,6 +24,7 @@ pub struct Target {
     /// Its server.
     pub sshd: Sshd,
     client: Client,
+    slow: OnceLock<Proxy>,
 }
 
 impl Target {
@@ -44,7 +47,7 @@ impl Target {
     pub fn of(system: Running, setup: &Setup<'_>) -> Self {
         let sshd = Sshd::start(&system.path(""), setup);
         let client = Client::new().knows("target", sshd.listens(), "");
-        Target { system, sshd, client }
+        Target { system, sshd, client, slow: OnceLock::new() }
     }
 
     /// Any program that uses ssh.
@@ -72,6 +75,12 @@ impl Target {
     /// The same over a connection that is cut after so many bytes from the sender.
     pub fn push_cut_after(&self, tree: &Path, label: &str, bytes: u64) -> Command {
         self.push_to(tree, label, Proxy::new(self.sshd.listens().1, Fault::CutSent(bytes)).port())
+    }
+
+    /// The same over a link that carries so little that everything is done to send less.
+    pub fn push_slowly(&self, tree: &Path, label: &str) -> Command {
+        let slow = self.slow.get_or_init(|| Proxy::new(self.sshd.listens().1, Fault::Slow(SLOW)));
+        self.push_to(tree, label, slow.port())
     }
 
     /// `ssh-rsync.check root@target`.
@@ -106,6 +115,21 @@ impl Target {
             .filter_map(|process| Some(Pid::from_raw(process.file_name()?.to_str()?.parse().ok()?)))
             .collect()
     }
+}
+
+/// Bytes that a slow link carries in a second.
+const SLOW: u64 = 2_000_000;
+
+/// Runs a push, which has to succeed, and returns its log.
+#[track_caller]
+pub fn logged(push: &Command) -> String {
+    let log = tempfile::NamedTempFile::new().expect("a log");
+    let mut logged = Command::new("sh");
+    logged.args(["-c", "MORPH_LOG_FD=9 exec \"$@\" 9>\"$0\""]).arg(log.path());
+    logged.arg(push.get_program()).args(push.get_args());
+    logged.envs(push.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    run(&mut logged).ok();
+    fs::read_to_string(log.path()).expect("a log that is text")
 }
 
 /// Where a program's output is not wanted.

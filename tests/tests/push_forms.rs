@@ -7,12 +7,11 @@ mod module;
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
 use baserock_tests::image::Image;
 use baserock_tests::next::Next;
 use baserock_tests::programs::run;
-use baserock_tests::ssh::Target;
+use baserock_tests::ssh::{Target, logged};
 use baserock_tests::version::factory_image;
 use delta::difference::{Encoder, Old};
 use module::Module;
@@ -32,6 +31,7 @@ impl Case {
         let target = Target::start(&image, "factory");
         let case = Case { target, next: Next::new(1000), _image: image };
         case.write(&modules(0));
+        case.check();
         case
     }
 
@@ -45,17 +45,16 @@ impl Case {
         }
     }
 
-    /// Pushes; returns the lines of its log about answers.
+    /// Brings the agent there, so that only contents travel over a slow link later.
+    fn check(&self) {
+        run(&mut self.target.check("v2")).ok();
+    }
+
+    /// Pushes over a slow link; returns the lines of its log about answers.
     fn push(&self, label: &str, variables: &[(&str, &str)]) -> Vec<String> {
-        let log = self.next.tree().with_extension("log");
-        let push = self.target.push(&self.next.tree(), label);
-        let mut logged = Command::new("sh");
-        logged.args(["-c", "MORPH_LOG_FD=9 exec \"$@\" 9>\"$0\""]).arg(&log);
-        logged.arg(push.get_program()).args(push.get_args());
-        logged.envs(push.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        run(logged.envs(variables.iter().copied())).ok();
+        let mut push = self.target.push_slowly(&self.next.tree(), label);
+        let text = logged(push.envs(variables.iter().copied()));
         self.target.assert_identical(label, &self.next.tree());
-        let text = fs::read_to_string(&log).unwrap();
         text.lines().filter(|line| line.contains("answer: ")).map(str::to_owned).collect()
     }
 
@@ -126,7 +125,6 @@ fn a_cut_push_of_modules_continues() {
     let case = Case::new();
     let many: Vec<Vec<u8>> = (0..MODULES).map(|number| noisy(&modules(0)[number], number)).collect();
     case.write(&many);
-    run(&mut case.target.check("v2")).ok();
     run(&mut case.target.push_cut_after(&case.next.tree(), "v2", 14_000_000)).failed(&["connection"]);
     let said = run(&mut case.target.push(&case.next.tree(), "v2")).ok();
     assert!(said.contains("from an earlier try"), "{said}");

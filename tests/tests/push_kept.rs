@@ -4,11 +4,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use baserock_tests::image::Image;
-use baserock_tests::programs::{run, shell};
-use baserock_tests::ssh::Target;
+use baserock_tests::programs::shell;
+use baserock_tests::ssh::{Target, logged};
 use baserock_tests::version::factory_image;
 use tempfile::TempDir;
 
@@ -43,15 +42,8 @@ impl Case {
 
     /// Pushes with a log; returns its lines about answers.
     fn push(&self, label: &str, variables: &[(&str, &str)]) -> Vec<String> {
-        let log = self.place.path().join("log");
-        let push = self.target.push(&self.tree(), label);
-        let mut logged = Command::new("sh");
-        logged.args(["-c", "MORPH_LOG_FD=9 exec \"$@\" 9>\"$0\""]).arg(&log);
-        logged.arg(push.get_program()).args(push.get_args());
-        logged.envs(push.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        run(logged.envs(variables.iter().copied())).ok();
+        let text = logged(self.target.push(&self.tree(), label).envs(variables.iter().copied()));
         self.assert_identical(label);
-        let text = fs::read_to_string(&log).unwrap();
         assert!(text.contains(&format!("version {label} is complete")), "{text}");
         text.lines().filter(|line| line.contains("answer: ")).map(str::to_owned).collect()
     }

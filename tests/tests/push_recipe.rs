@@ -10,7 +10,7 @@ use std::process::Command;
 use baserock_tests::image::Image;
 use baserock_tests::inputs;
 use baserock_tests::programs::{run, shell};
-use baserock_tests::ssh::{Target, quiet};
+use baserock_tests::ssh::{Target, logged, quiet};
 use baserock_tests::version::factory_image;
 use tempfile::TempDir;
 
@@ -41,6 +41,7 @@ impl Case {
             case.make_module(name);
         }
         case.pack();
+        run(&mut case.target.check("v2")).ok();
         let log = case.push("v2", &[]);
         assert!(recipes(&log).is_empty(), "there is no older one: {log}");
         case
@@ -62,18 +63,17 @@ impl Case {
         run(&mut pack).ok();
     }
 
-    /// Pushes, and returns the log.
+    /// Pushes over a slow link, and returns the log.
     fn push(&self, label: &str, variables: &[(&str, &str)]) -> String {
-        let log = self.place.path().join("log");
-        let push = self.target.push(&self.tree(), label);
-        let mut logged = Command::new("sh");
-        logged.args(["-c", "MORPH_LOG_FD=9 exec \"$@\" 9>\"$0\""]).arg(&log);
-        logged.arg(push.get_program()).args(push.get_args());
-        logged.envs(push.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        run(logged.envs(variables.iter().copied())).ok();
+        let push = self.target.push_slowly(&self.tree(), label);
+        self.push_by(push, label, variables)
+    }
+
+    fn push_by(&self, mut push: Command, label: &str, variables: &[(&str, &str)]) -> String {
+        let log = logged(push.envs(variables.iter().copied()));
         self.target.assert_identical(label, &self.tree());
         assert_eq!(self.target.incoming(), [""; 0]);
-        fs::read_to_string(&log).unwrap()
+        log
     }
 }
 
@@ -117,6 +117,16 @@ fn the_packed_files_do_not_travel_a_second_time() {
     let log = case.push("v4", &[("BASE_ROOT", old.to_str().unwrap())]);
     let [with_old] = recipes(&log)[..] else { panic!("not one recipe: {log}") };
     assert!((1..1000).contains(&with_old), "a recipe of {with_old} bytes, of {recipe} without the old one");
+}
+
+#[test]
+fn over_a_fast_link_it_travels_as_it_is() {
+    let case = Case::new();
+    case.make_module("changed");
+    case.pack();
+    let log = case.push_by(case.target.push(&case.tree(), "v3"), "v3", &[]);
+    assert!(recipes(&log).iter().all(|bytes| *bytes == 0), "{log}");
+    assert!(answers(&log) > 2 * MODULE, "{log}");
 }
 
 #[test]
