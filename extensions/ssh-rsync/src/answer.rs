@@ -53,12 +53,14 @@ impl<'a> Answerer<'a> {
         let begun = Instant::now();
         read(self.new, &request.new, &mut self.new_bytes)?;
         let has_old = !request.old.is_empty() && self.old_contents.read(&request.old, &mut self.old_bytes)?;
-        let forms = (!request.is_plain).then(|| self.form(request, has_old));
+        // A fast link carries the bytes in less time than it takes to give them another form, or to look for those that the target has.
+        let is_fast = self.effort.is_fast();
+        let forms = (!is_fast && !request.is_plain).then(|| self.form(request, has_old));
         let (new, old) = match &forms {
             Some(_) => (&self.formed, &self.references),
             None => (&self.new_bytes, &self.old_bytes),
         };
-        let signature: &[u8] = if self.effort.is_fast() { &[] } else { &request.signature };
+        let signature: &[u8] = if is_fast { &[] } else { &request.signature };
         let level = self.effort.level(has_old || !signature.is_empty());
         let old = if has_old { Old::Bytes(old) } else { Old::Signature(signature) };
         let mut answer = Writer::default();

@@ -20,27 +20,16 @@ struct State {
     level: usize,
     /// Whether sending bytes takes less time than finding out which of them the target has.
     is_fast: bool,
-    /// The last answers.
-    sent: Sent,
-    /// The last large ones.
-    large: Sent,
+    /// Bytes of the last answers, and seconds that it took to send them. Newer answers count more.
+    sent: (f64, f64),
     /// Answers that are on their way: bytes, and when they left.
     on_the_way: VecDeque<(f64, Instant)>,
     /// The most bytes in a second of an answer that has arrived. Nothing arrives faster than the link carries it.
     fastest: f64,
 }
 
-/// Bytes of the last answers, and seconds that it took to send them. Newer answers count more.
-#[derive(Clone, Copy, Default)]
-struct Sent {
-    bytes: f64,
-    seconds: f64,
-}
-
 /// Each new answer multiplies the weight of the earlier ones by this.
 const MEMORY: f64 = 0.7;
-/// A smaller answer may be taken by the buffers before the link, and then tells nothing of a fast link.
-const LARGE: usize = 4 << 20;
 /// More effort is worth its time if sending an answer takes this share of making it: on a slow link, bytes are worth more than the time of a
 /// processor.
 const MORE: f64 = 0.5;
@@ -58,18 +47,6 @@ const RECREATED: f64 = 5e6;
 /// An answer is incompressible if it is larger than this share of the bytes that it was made from.
 const INCOMPRESSIBLE: f64 = 0.9;
 
-impl Sent {
-    fn add(&mut self, bytes: usize, took: Duration) {
-        self.bytes = self.bytes * MEMORY + as_number(bytes);
-        self.seconds = self.seconds * MEMORY + took.as_secs_f64();
-    }
-
-    /// The seconds that it takes to send so many bytes, if that is known.
-    fn sending(self, bytes: f64) -> Option<f64> {
-        (self.bytes > 0.0).then(|| bytes * self.seconds / self.bytes)
-    }
-}
-
 impl Effort {
     /// The level to use next.
     pub fn level(&self, with_prefix: bool) -> i32 {
@@ -77,7 +54,7 @@ impl Effort {
         self.with(|state| if state.is_fast { FAST } else { LEVELS[state.level.min(most)] })
     }
 
-    /// Whether the link is so fast that signatures are not worth their time.
+    /// Whether the link is so fast that neither forms nor signatures are worth their time.
     pub fn is_fast(&self) -> bool {
         self.with(|state| state.is_fast)
     }
@@ -92,7 +69,7 @@ impl Effort {
         self.with(|state| state.on_the_way.push_back((as_number(bytes), now)));
     }
 
-    /// Records that the first answer on its way has arrived: the target asks for more.
+    /// Records that the first answer on its way has arrived. When it was written tells less: buffers before the link take it at once.
     pub fn has_arrived(&self, now: Instant) {
         self.with(|state| {
             if let Some((bytes, left)) = state.on_the_way.pop_front() {
@@ -104,10 +81,8 @@ impl Effort {
     /// Records that an answer of so many bytes has been sent.
     pub fn sent(&self, bytes: usize, took: Duration) {
         self.with(|state| {
-            state.sent.add(bytes, took);
-            if bytes >= LARGE {
-                state.large.add(bytes, took);
-            }
+            state.sent.0 = state.sent.0 * MEMORY + as_number(bytes);
+            state.sent.1 = state.sent.1 * MEMORY + took.as_secs_f64();
         });
     }
 
@@ -118,13 +93,17 @@ impl Effort {
         // More effort does not make compressed content smaller.
         let is_incompressible = bytes > whole * INCOMPRESSIBLE;
         self.with(|state| {
-            let Some(sending) = state.sent.sending(bytes) else { return };
+            let (sent, seconds) = state.sent;
+            if sent == 0.0 {
+                return;
+            }
+            let sending = bytes * seconds / sent;
             if state.is_fast {
                 state.is_fast = sending < making * if is_incompressible { SURELY_SLOW } else { SLOW };
                 if !state.is_fast {
-                    state.large = Sent::default();
+                    state.fastest = 0.0;
                 }
-            } else if state.large.sending(whole * SHARE).is_some_and(|quick| quick < making) {
+            } else if whole * SHARE < making * state.fastest {
                 // The link would have carried a quick answer before this one was made, however small this one has become.
                 state.is_fast = true;
                 state.level = 0;
@@ -151,6 +130,13 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    /// An answer of so many bytes was on its way for so long.
+    fn arrives(effort: &Effort, bytes: usize, after: Duration) {
+        let now = Instant::now();
+        effort.leaves(bytes, now);
+        effort.has_arrived(now + after);
+    }
+
     #[test]
     fn a_slow_link_gets_small_answers_and_a_fast_one_quick_ones() {
         let effort = Effort::default();
@@ -160,6 +146,7 @@ mod tests {
             effort.made(4 << 20, 1 << 20, SECOND);
         }
         assert_eq!((effort.level(false), effort.level(true), effort.is_fast()), (15, 9, false));
+        arrives(&effort, 4 << 20, SECOND / 100);
         effort.sent(4 << 20, SECOND / 100);
         effort.made(4 << 20, 1 << 20, SECOND);
         assert_eq!((effort.level(false), effort.is_fast()), (1, true));
@@ -174,6 +161,7 @@ mod tests {
         effort.sent(8 << 20, 4 * SECOND);
         for _ in 0..20 {
             effort.sent(100_000, SECOND / 1000);
+            arrives(&effort, 100_000, SECOND / 20);
             effort.made(8 << 20, 100_000, SECOND / 4);
         }
         assert_eq!((effort.level(true), effort.is_fast()), (6, false));
@@ -195,6 +183,7 @@ mod tests {
         for (sending, is_fast) in [(SECOND / 10, true), (2 * SECOND, false)] {
             let effort = Effort::default();
             effort.sent(4 << 20, SECOND / 10);
+            arrives(&effort, 4 << 20, SECOND / 10);
             effort.made(4 << 20, 4 << 20, SECOND / 4);
             assert!(effort.is_fast());
             effort.sent(4 << 20, sending);

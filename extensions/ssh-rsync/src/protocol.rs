@@ -19,9 +19,6 @@ pub const VERSION: u32 = 2;
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
 /// A side that has been silent for so long is taken to be gone.
 pub const SILENCE: Duration = Duration::from_secs(60);
-/// Units that are requested before the first of them has arrived: enough to keep a slow link busy, and few enough for a small memory. Each
-/// request after these tells that an answer has arrived.
-pub const AHEAD: usize = 4;
 /// A target that sends nothing but heartbeats for so long is taken to be stuck. No step of an upgrade takes so long without a word.
 pub const IDLE: Duration = Duration::from_secs(3600);
 /// The time that a login shell has from its first byte until it runs the command that it is given.
@@ -69,6 +66,8 @@ pub mod kind {
     pub const RECIPE_REQUEST: u8 = 18;
     /// Sender, in the order of the requests, at any time after them: a recipe (`delta::recipe`) as a difference, or nothing.
     pub const RECIPE: u8 = 19;
+    /// Agent: an answer has arrived. Empty, and in the order of the answers.
+    pub const ARRIVED: u8 = 20;
 }
 
 /// The sender's request for a push or a check.

@@ -27,7 +27,7 @@ use crate::lost::Lost;
 use crate::old_contents::OldContents;
 use crate::options::Options;
 use crate::pending_connection::PendingConnection;
-use crate::protocol::{AHEAD, Amount, Ask, Finished, Hello, Request, Task, VERSION, Weighed, kind};
+use crate::protocol::{Amount, Ask, Finished, Hello, Request, Task, VERSION, Weighed, kind};
 use crate::recipe_answer::{Described, Describer};
 use crate::recipe_request::{MOST_RECIPES, RecipeRequest};
 use crate::source::{self, Source};
@@ -208,7 +208,6 @@ impl Listening<'_> {
     /// Passes on what the agent asks for, until it has finished.
     fn to(self, connection: &mut Connection) -> Result<Outcome> {
         let mut amount = Amount { bytes: 0, there: 0 };
-        let mut ahead = 0;
         loop {
             let frame = connection.receive();
             let frame = frame.map_err(|error| if self.dry_run { error } else { resumable(error) })?;
@@ -234,11 +233,6 @@ impl Listening<'_> {
                 }
                 kind::REQUEST => {
                     let request = Request::read(&frame.content).or_cannot("read from", "the target")?;
-                    if ahead < AHEAD {
-                        ahead += 1;
-                    } else {
-                        self.effort.has_arrived(Instant::now());
-                    }
                     amount.there += request.new.iter().map(|(_, range)| range.end - range.start).sum::<u64>();
                     let described = self.described.bytes.load(Ordering::Relaxed);
                     self.observer.progress(amount.there + described, Some(amount.bytes));
@@ -248,6 +242,7 @@ impl Listening<'_> {
                     let request = RecipeRequest::read(&frame.content).or_cannot("read from", "the target")?;
                     pass_on(&self.recipe_requests, request)?;
                 }
+                kind::ARRIVED => self.effort.has_arrived(Instant::now()),
                 kind::EVENT => self.observer.event(words::event(&frame)?),
                 kind::FINISHED => return words::json(&frame).map(Outcome::Finished),
                 kind::WEIGHED => return words::json(&frame).map(Outcome::Weighed),

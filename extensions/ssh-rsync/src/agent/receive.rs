@@ -21,8 +21,10 @@ use super::unpack::{Answer, read_old, unpack};
 use super::write::{ReceivedUnit, Writer, commit};
 use crate::channel::{Receiver, Sender};
 use crate::join;
-use crate::protocol::{AHEAD, Request, kind};
+use crate::protocol::{Request, kind};
 
+/// Units that are requested before the first of them has arrived: enough to keep a slow link busy, and few enough for a small memory.
+const AHEAD: usize = 4;
 /// Answers that wait until they are unpacked. Without them, the sender would take a slow machine for a slow link.
 const WAITING: usize = 2;
 
@@ -94,11 +96,14 @@ impl Receive<'_> {
         let is_other = |(wanted, _): &(&Wanted, u64)| !candidates.contains(wanted);
         let missing: Vec<_> = missing.into_iter().filter(is_other).collect();
         let (literals, of_old) = mpsc::channel();
-        let mut arriving = Arriving::new(candidates.clone(), of_old);
+        let (begin, begun) = mpsc::channel();
+        let mut arriving = Arriving::new(candidates.clone(), of_old, Some(begin));
         let (sender, basis, known) = (self.sender, self.basis, self.known);
         let mut wrong = thread::scope(|scope| {
-            let asking = scope.spawn(move || recipes::ask(sender, basis, known, &candidates, &literals));
+            let asking =
+                scope.spawn(move || recipes::ask(sender, basis, known, &candidates, &begun, &literals));
             let wrong = self.units(wanted, missing.into_iter(), store, &mut arriving);
+            arriving.begin();
             let wrong = wrong.and_then(|wrong| self.recipes(&mut arriving).map(|()| wrong));
             // What fails in the other thread is the cause of what fails here.
             join(asking).and(wrong)
@@ -188,6 +193,8 @@ impl Receive<'_> {
                 }
                 other => return Err(unknown(other)),
             };
+            self.sender.send(kind::ARRIVED, &[])?;
+            arriving.answered(is_fast);
             let Some(unit) = asked.pop_front() else { return Ok(()) };
             if answers.send(Answer { unit, content: frame.content }).is_err() {
                 return Ok(());

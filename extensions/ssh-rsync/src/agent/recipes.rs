@@ -18,6 +18,8 @@ use crate::recipe_request::{MOST_RECIPES, OldLiterals, RecipeRequest};
 
 /// Smaller contents travel in units.
 const LEAST: u64 = 1 << 20;
+/// Answers by which a link is judged.
+const JUDGED: usize = 4;
 
 /// The contents to ask for: those whose predecessors look as if they packed files.
 pub fn candidates<'w>(basis: Tree<'_>, wanted: impl Iterator<Item = &'w Wanted>) -> Result<Vec<Wanted>> {
@@ -35,15 +37,19 @@ pub fn candidates<'w>(basis: Tree<'_>, wanted: impl Iterator<Item = &'w Wanted>)
     Ok(found)
 }
 
-/// Asks for recipes. To each belong the old literals with which it will be compared; they are passed on before.
+/// Asks for recipes, once `begin` says so. To each belong the old literals with which it will be compared; they are passed on before.
 /// `known` are the contents of the basis that the sender has.
 pub fn ask(
     sender: &Sender,
     basis: Tree<'_>,
     known: &HashSet<Hash>,
     candidates: &[Wanted],
+    begin: &mpsc::Receiver<()>,
     literals: &mpsc::Sender<Vec<u8>>,
 ) -> Result<()> {
+    if begin.recv().is_err() {
+        return Ok(());
+    }
     for wanted in candidates {
         let Some(old) = wanted.like.map(|like| like.of(basis.manifest)) else { continue };
         let found = literals_of(basis, old);
@@ -84,6 +90,10 @@ pub struct Arriving {
     /// Contents that were asked for and not answered, in order, and the literals of their predecessors.
     asked: VecDeque<Wanted>,
     literals: mpsc::Receiver<Vec<u8>>,
+    /// Lets them be asked for. Gone when that is decided.
+    begin: Option<mpsc::Sender<()>>,
+    /// Answers for units that have arrived until then.
+    answers: usize,
     /// Recipes that have arrived.
     pub recipes: Vec<(Wanted, Recipe)>,
     /// Contents that have none.
@@ -92,13 +102,37 @@ pub struct Arriving {
 
 impl Arriving {
     /// Recipes of these contents, which are compared with these literals.
-    pub fn new(asked: Vec<Wanted>, literals: mpsc::Receiver<Vec<u8>>) -> Self {
-        Arriving { asked: asked.into(), literals, recipes: Vec::new(), others: Vec::new() }
+    pub fn new(
+        asked: Vec<Wanted>,
+        literals: mpsc::Receiver<Vec<u8>>,
+        begin: Option<mpsc::Sender<()>>,
+    ) -> Self {
+        let (recipes, others) = (Vec::new(), Vec::new());
+        Arriving { asked: asked.into(), literals, begin, answers: 0, recipes, others }
     }
 
     /// No recipes.
     pub fn none() -> Self {
-        Arriving::new(Vec::new(), mpsc::channel().1)
+        Arriving::new(Vec::new(), mpsc::channel().1, None)
+    }
+
+    /// An answer for a unit has arrived, and shows whether the link is fast. After some, it is decided whether recipes are asked for: over a
+    /// fast link the contents arrive sooner than their recipes are made.
+    pub fn answered(&mut self, is_fast: bool) {
+        self.answers += 1;
+        if self.answers == JUDGED && is_fast && self.begin.take().is_some() {
+            self.others.extend(self.asked.drain(..));
+        } else if self.answers >= JUDGED {
+            self.begin();
+        }
+    }
+
+    /// Lets the recipes be asked for, unless that is decided.
+    pub fn begin(&mut self) {
+        if let Some(begin) = self.begin.take() {
+            // This fails only if the thread that asks has ended, and its error is returned.
+            let _ended = begin.send(());
+        }
     }
 
     /// Whether a recipe has yet to arrive.
@@ -131,6 +165,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn recipes_are_asked_for_when_the_link_is_known_to_be_slow() {
+        let wanted = Wanted { entry: NewIndex(0), size: LEAST, hash: Hash([0; 32]), like: None };
+        let judge = |answers: &[bool]| {
+            let (begin, begun) = mpsc::channel();
+            let mut arriving = Arriving::new(vec![wanted], mpsc::channel().1, Some(begin));
+            answers.iter().for_each(|is_fast| arriving.answered(*is_fast));
+            (begun.try_recv().is_ok(), arriving.others.len(), arriving.is_awaited())
+        };
+        assert_eq!(judge(&[false, false, false]), (false, 0, true), "nothing is decided yet");
+        assert_eq!(judge(&[true, false, false, false]), (true, 0, true));
+        assert_eq!(judge(&[false, true, true, true, false]), (false, 1, false));
+    }
+
+    #[test]
     fn answers_that_are_no_recipes_leave_the_content_to_units() {
         let wanted = |entry| Wanted {
             entry: NewIndex(entry),
@@ -139,9 +187,9 @@ mod tests {
             like: Some(OldIndex(0)),
         };
         let (literals, of_old) = mpsc::channel();
-        let mut early = Arriving::new(vec![wanted(0)], mpsc::channel().1);
+        let mut early = Arriving::new(vec![wanted(0)], mpsc::channel().1, None);
         assert!(early.take(&[]).is_err(), "an answer before its request");
-        let mut arriving = Arriving::new(vec![wanted(0), wanted(1)], of_old);
+        let mut arriving = Arriving::new(vec![wanted(0), wanted(1)], of_old, None);
         for _ in 0..2 {
             literals.send(b"old".to_vec()).unwrap();
         }
