@@ -1,13 +1,11 @@
 //! `import`: makes a chroot a version.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::Result;
-use baserock::boot::Parameters;
-use baserock::extension::Environment;
-use baserock::operations::etc::EtcMerge;
-use baserock::operations::upgrade::{LocalTree, OnConflicts, Reserve, Then};
+use baserock::operations::upgrade::{LocalTree, Then};
 use baserock::operations::{self, Upgrade, deploy};
 use baserock::volume::Volume;
 use baserock::{ExistingLabel, Label};
@@ -21,7 +19,7 @@ use system::observer::Observer;
 /// Make a chroot of manage-baserock, or a root filesystem in a folder, a version
 ///
 /// It is copied as it is now, and shares with the default what is the same in both. Then it is deployed: /etc is merged from the running version
-/// (with --volume, from the default version). The default does not change. The environment is that of deploy.
+/// (with --volume, from the default version). The default does not change. The environment is that of deploy; CONFLICTS=refuse refuses it if the merge leaves conflicts.
 #[derive(Debug, clap::Args)]
 pub struct Import {
     /// The label of the version
@@ -36,10 +34,10 @@ impl Import {
     /// Adds the version.
     pub fn run(&self, volume: &mut Volume) -> Result<()> {
         let path = Path::new(&self.chroot);
-        if path.components().count() > 1 || path.is_absolute() || path.starts_with(".") {
+        if self.chroot.as_bytes().contains(&b'/') {
             return self.add(volume, &folder(path)?);
         }
-        let label = self.chroot.to_str().unwrap_or_default().parse::<ExistingLabel>()?;
+        let label: ExistingLabel = self.chroot.to_string_lossy().parse()?;
         let path = location(None)?;
         let missing = || Refusal::NoChroot { label: label.clone(), store: path.display().to_string() };
         let store = Store::existing(&path, Privilege::Root)?.ok_or_else(|| Error::from(missing()))?;
@@ -49,18 +47,9 @@ impl Import {
 
     fn add(&self, volume: &mut Volume, tree: &Dir) -> Result<()> {
         let show: &dyn Observer = &Show::new(Output::Errors);
-        let environment: Environment = std::env::vars_os().collect();
-        let parameters = Parameters::from_environment(&environment)?;
-        deploy::check_tree(tree, &parameters, volume.boot().menu()?.is_some())?;
-        let upgrade = Upgrade {
-            label: self.label.clone(),
-            parameters,
-            etc: Some(EtcMerge::from_environment(&environment)?),
-            reserve: Reserve::OFFLINE,
-            keep: environment.count("KEEP_VERSIONS", "versions")?,
-            then: Then::Nothing,
-            conflicts: OnConflicts::Accept,
-        };
+        let environment = std::env::vars_os().collect();
+        let upgrade = Upgrade::from_environment(self.label.clone(), Then::Nothing, &environment)?;
+        deploy::check_tree(tree, &upgrade.parameters, volume.boot().menu()?.is_some())?;
         operations::upgrade(volume, &upgrade, &mut LocalTree { tree, observer: show }, show)?;
         Ok(())
     }

@@ -26,8 +26,6 @@ pub struct Options {
     pub force: bool,
     /// Whether an upgrade merges the default's `/etc` into the new version's.
     pub merge_etc: bool,
-    /// What is done if this merge has conflicts.
-    pub conflicts: OnConflicts,
     /// Whether a new disk keeps the machine id and the ssh host keys of the tree.
     pub keep_identity: bool,
     /// The time of everything that is made here, seconds since 1970. It lets the same input make the same disk.
@@ -45,6 +43,8 @@ impl Options {
                 "PARTITION_FILE is set and USE_PARTITIONING is not; set USE_PARTITIONING=yes",
             ));
         }
+        // A check refuses what the upgrade would refuse.
+        OnConflicts::from_environment(environment)?;
         Ok(Options {
             upgrade: upgrade(environment)?,
             disk_size: environment.size("DISK_SIZE")?,
@@ -53,7 +53,6 @@ impl Options {
             partition_file,
             force: environment.boolean("FORCE", false)?,
             merge_etc: environment.boolean("MERGE_ETC", false)?,
-            conflicts: OnConflicts::from_environment(environment)?,
             keep_identity: environment.boolean("KEEP_IDENTITY", false)?,
             epoch: epoch(environment)?,
         })

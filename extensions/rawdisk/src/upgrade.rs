@@ -2,11 +2,9 @@
 
 use std::path::Path;
 
-use baserock::boot::Parameters;
 use baserock::extension::Environment;
 use baserock::label::Label;
-use baserock::operations::etc::EtcMerge;
-use baserock::operations::upgrade::{self, LocalTree, Reserve, Then};
+use baserock::operations::upgrade::{self, LocalTree, Then};
 use baserock::operations::{self, Upgrade, deploy};
 use baserock::volume::{Location, Opening, Purpose, Volume};
 use baserock_terminal::user;
@@ -29,17 +27,9 @@ pub fn upgrade(
 ) -> Result<Written> {
     let tree = tree::open(tree)?;
     let mut volume = open(location, Purpose::Change)?.for_user(user());
-    let parameters = Parameters::from_environment(environment)?;
-    deploy::check_tree(&tree, &parameters, volume.boot().menu()?.is_some())?;
-    let upgrade = Upgrade {
-        label: label.clone(),
-        parameters,
-        etc: options.merge_etc.then(|| EtcMerge::from_environment(environment)).transpose()?,
-        reserve: Reserve::OFFLINE,
-        keep: environment.count("KEEP_VERSIONS", "versions")?,
-        then: Then::Default,
-        conflicts: options.conflicts,
-    };
+    let mut upgrade = Upgrade::from_environment(label.clone(), Then::Default, environment)?;
+    upgrade.etc = upgrade.etc.filter(|_| options.merge_etc);
+    deploy::check_tree(&tree, &upgrade.parameters, volume.boot().menu()?.is_some())?;
     let done =
         operations::upgrade(&mut volume, &upgrade, &mut LocalTree { tree: &tree, observer }, observer)?;
     observer.phase(format!("writing everything to {}", location.display()));

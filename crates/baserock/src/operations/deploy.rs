@@ -179,7 +179,7 @@ fn build<'v>(
     let shipped = Shipped { new: &orig, old: old.as_ref(), shared: &shared, kept: &kept, moves: &moves };
     state::missing(volume, &shipped)?.add(volume, undo, observer)?;
     if let Some(old) = &plan.old {
-        losses::name(volume, old, label, &orig, observer)?;
+        losses::name(volume, old, (label, &orig), observer)?;
     }
     Ok(Deployed { merged })
 }

@@ -3,12 +3,11 @@
 use std::io;
 use std::time::Duration;
 
-use baserock::boot::Parameters;
 use baserock::extension::Environment;
 use baserock::json;
 use baserock::label::Label;
-use baserock::operations::etc::{EtcMerge, conflicts, steps};
-use baserock::operations::upgrade::{self, OnConflicts, Reserve, Then};
+use baserock::operations::etc::{conflicts, steps};
+use baserock::operations::upgrade::{self, Then};
 use baserock::operations::{self, Upgrade, Upgraded, trial};
 use delta::hash::Hash;
 use system::error::{Error, OrCannot, Result};
@@ -43,12 +42,8 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
         Task::Confirm { check } => return confirm::confirm(volume, check.as_deref(), sender),
     };
     let environment: Environment = hello.deployment.iter().collect();
-    let etc = Some(EtcMerge::from_environment(&environment)?);
-    let parameters = Parameters::from_environment(&environment)?;
-    let keep = environment.count("KEEP_VERSIONS", "versions")?;
     let then = trial.map_or(Then::Default, |seconds| Then::Trial(Duration::from_secs(seconds)));
-    let conflicts = OnConflicts::from_environment(&environment)?;
-    let upgrade = Upgrade { label, parameters, etc, reserve: Reserve::RUNNING, keep, then, conflicts };
+    let upgrade = Upgrade::from_environment(label, then, &environment)?;
     let channel = Channel { sender, receiver: &mut receiver };
     let mut contents = Pushed { digest, channel };
     if dry_run {

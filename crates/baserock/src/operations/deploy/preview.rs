@@ -60,15 +60,17 @@ pub fn preview(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Re
 pub fn name_left(
     volume: &Volume,
     old: &ExistingLabel,
-    (label, orig): (&ExistingLabel, &Dir),
+    new: (&ExistingLabel, &Dir),
     merged: Option<&Merged>,
     complete: &[ExistingLabel],
     observer: &dyn Observer,
 ) -> Result<()> {
-    losses::name(volume, old, label, orig, observer)?;
+    losses::name(volume, old, new, observer)?;
     match merged.and_then(|merged| merged.planned.as_ref()) {
         None => Ok(()),
-        planned => etc::name_forgotten(volume, complete, Some(old), Receiver { label, planned }, observer),
+        planned => {
+            etc::name_forgotten(volume, complete, Some(old), Receiver { label: new.0, planned }, observer)
+        }
     }
 }
 

@@ -98,7 +98,7 @@ pub fn merge(
     if how.dry_run
         && let Some(orig) = volume.version_dir(new)?.dir_if_exists(ORIG)?
     {
-        losses::name(volume, old, new, &orig, observer)?;
+        losses::name(volume, old, (new, &orig), observer)?;
     }
     Ok(merged)
 }

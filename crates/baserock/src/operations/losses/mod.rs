@@ -27,15 +27,15 @@ struct Trees {
 /// Names what somebody changed in the old version since it was built and the new version does not have. `/etc` is merged, and the shared
 /// directories are not touched by an upgrade, so they do not count.
 ///
-/// `new_orig` is the tree of the new version. Only committed changes are found. If they cannot be found, that is named, because an upgrade must not fail for it.
+/// The new version is given with its tree. Only committed changes are found. If they cannot be found, that is named, because an upgrade must
+/// not fail for it.
 pub fn name(
     volume: &Volume,
     old: &ExistingLabel,
-    new: &ExistingLabel,
-    new_orig: &Dir,
+    new: (&ExistingLabel, &Dir),
     observer: &dyn Observer,
 ) -> Result<()> {
-    match find(volume, old, new, new_orig, observer) {
+    match find(volume, old, new, observer) {
         Err(error @ Error::Interrupted(_)) => Err(error),
         Err(error) => {
             observer.warn(format!("cannot tell what was changed in {old} since it was built: {error}"));
@@ -48,8 +48,7 @@ pub fn name(
 fn find(
     volume: &Volume,
     old: &ExistingLabel,
-    new: &ExistingLabel,
-    new_orig: &Dir,
+    (new, new_orig): (&ExistingLabel, &Dir),
     observer: &dyn Observer,
 ) -> Result<()> {
     let old_version = volume.version_dir(old)?;

@@ -31,7 +31,6 @@ use self::label::basis;
 pub use self::label::{Present, check};
 pub use self::local::LocalTree;
 pub use self::preview::{Preview, preview};
-pub use self::space::Reserve;
 use self::staging::Staging;
 use super::etc::{EtcMerge, Merged, MergedAgain};
 use super::{
@@ -41,6 +40,7 @@ use super::{
 use crate::boot::Parameters;
 use crate::boot::parameters::MenuFormat;
 use crate::etc::EtcPath;
+use crate::extension::Environment;
 use crate::label::{ExistingLabel, Label};
 use crate::layout::{self, ORIG};
 use crate::volume::Volume;
@@ -54,8 +54,6 @@ pub struct Upgrade {
     pub parameters: Parameters,
     /// The options of the merge of `/etc`; `None` leaves it as built.
     pub etc: Option<EtcMerge>,
-    /// The space that must stay free.
-    pub reserve: Reserve,
     /// If it is given, only so many of the newest versions stay, and those that must.
     pub keep: Option<usize>,
     /// What is done with the version when it is deployed.
@@ -73,6 +71,20 @@ pub enum Then {
     Trial(Duration),
     /// Nothing: the default stays.
     Nothing,
+}
+
+impl Upgrade {
+    /// As the environment says: the variables of [`Parameters`] and of [`EtcMerge`], `KEEP_VERSIONS` and `CONFLICTS`.
+    pub fn from_environment(label: Label, then: Then, environment: &Environment) -> Result<Self> {
+        Ok(Upgrade {
+            label,
+            parameters: Parameters::from_environment(environment)?,
+            etc: Some(EtcMerge::from_environment(environment)?),
+            keep: environment.count("KEEP_VERSIONS", "versions")?,
+            then,
+            conflicts: OnConflicts::from_environment(environment)?,
+        })
+    }
 }
 
 /// The result of an upgrade.
@@ -205,7 +217,7 @@ fn stage(
     let earlier = staging.earlier(&orig)?;
     let mut earlier = earlier.map(|tree| EarlierTry::new(tree, &parts_name, &new)).transpose()?;
     let have = earlier.as_mut().map(|earlier| earlier.have(&plan.wanted)).transpose()?.unwrap_or_default();
-    upgrade.reserve.check(volume, label, &plan, &have)?;
+    space::check(volume, label, &plan, &have)?;
     if contents.digest().is_some() {
         staging.keep_manifest(&new)?;
     }

@@ -10,7 +10,7 @@ use system::observer::Observer;
 use super::earlier::EarlierTry;
 use super::label::basis;
 use super::outline::Outline;
-use super::{Contents, Present, Then, Upgrade, check_first, conflicts, deployment, staging};
+use super::{Contents, Present, Then, Upgrade, check_first, conflicts, deployment, space, staging};
 use crate::layout::{INCOMING, ORIG, PRIVATE};
 use crate::operations::etc::{EtcMerge, Merged};
 use crate::operations::{Prune, deploy, manifest, prune, trial};
@@ -73,7 +73,7 @@ pub fn preview(
     let parts = staging::parts_name([&old, &new]);
     let earlier = earlier.map(|tree| EarlierTry::new(tree, &parts, &new)?.have(&plan.wanted)).transpose()?;
     let have = earlier.unwrap_or_default();
-    upgrade.reserve.check(volume, label, &plan, &have)?;
+    space::check(volume, label, &plan, &have)?;
     let there = |wanted: &Wanted| have.get(&wanted.hash).copied().unwrap_or(0);
     let outline = Outline::new(volume, Tree { dir: &orig, manifest: &old }, &new, contents)?;
     let etc = upgrade.etc.clone().map(|etc| EtcMerge { owned: Some(new.owned()), ..etc });
