@@ -177,12 +177,12 @@ fn a_hostile_sender_gets_a_clear_error() {
         frame::write(&mut bytes, HELLO, text.as_bytes()).unwrap();
         bytes
     };
-    let good = r#"{"version":2,"label":"v2","task":{"check":{"trial":false}},"deployment":{}}"#;
+    let good = r#"{"version":1,"label":"v2","task":{"check":{"trial":false}},"deployment":{}}"#;
     agent_says(b"").refused(&["the connection to the sender ended"]);
     agent_says(&[0xff; 100]).refused(&["a message of 4294967295 bytes"]);
     agent_says(&hello(good)[..20]).refused(&["the connection to the sender ended"]);
     agent_says(&hello("{")).refused(&["cannot understand the sender"]);
-    agent_says(&hello(&good.replace(":2,", ":1,"))).refused(&["version 1 of the protocol"]);
+    agent_says(&hello(&good.replace(":1,", ":2,"))).refused(&["version 2 of the protocol"]);
     agent_says(&hello(&good.replace("v2", "../x"))).refused(&["invalid label"]);
     agent_says(&hello(good)).refused(&["this is not a Baserock system"]);
     let mut damaged = hello(good);
