@@ -8,7 +8,7 @@ use std::sync::mpsc::Receiver;
 use delta::difference::Old;
 use delta::entry::Kind;
 use delta::hash::Hash;
-use delta::recipe::{BEGINNING, Literals, Recipe, begins, describe};
+use delta::recipe::{BEGINNING, Literals, Proof, Recipe, begins, describe};
 use delta::{NewIndex, Tree};
 use system::error::{Error, OrCannot, Result};
 use system::signal;
@@ -104,7 +104,7 @@ impl<'a> Describer<'a> {
             return Ok(None);
         }
         file.take(size).read_to_end(&mut content).or_cannot("read", &shown)?;
-        let recipe = describe(&content, &|hash| {
+        let recipe = describe(&content, Proof::Beginning, &|hash| {
             let is_over = self.described.is_over.load(Ordering::Relaxed);
             if is_over || signal::check().is_err() || self.effort.is_faster_than_recreating() {
                 return Err(io::ErrorKind::Interrupted.into());

@@ -29,7 +29,7 @@ const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 /// The form of a gzip file; `None` for other files, and for those that cannot be made again from it.
 pub fn encode(bytes: &[u8]) -> Option<Vec<u8>> {
     let Parts { head, compressed, tail, plain } = parts(bytes)?;
-    let mut guess = Guess::new(head, compressed);
+    let mut guess = Guess::new(head, compressed, u64::MAX);
     guess.push(&plain);
     Some(to_form(guess.finish(compressed.len())?, head, tail, &plain))
 }
@@ -159,20 +159,26 @@ impl Check {
 /// Finds the level by which a member was made: it makes the member again at each level that is possible.
 pub struct Guess<'a> {
     compressed: &'a [u8],
+    /// Plain bytes that are still tried.
+    untried: u64,
     /// Each level that is possible, and how many of its bytes have matched.
     left: Vec<(u8, Encoder, usize)>,
 }
 
 impl<'a> Guess<'a> {
     /// All levels are possible that the head allows. `compressed` may be more than the member has; [`Guess::finish`] tells where it ends.
-    pub fn new(head: &[u8], compressed: &'a [u8]) -> Self {
+    /// At most `most` plain bytes are tried: a member that was made by another program differs early.
+    pub fn new(head: &[u8], compressed: &'a [u8], most: u64) -> Self {
         let encoder = |&level: &u8| Some((level, Encoder::new(level)?, 0));
-        Guess { compressed, left: levels(head).iter().filter_map(encoder).collect() }
+        Guess { compressed, untried: most, left: levels(head).iter().filter_map(encoder).collect() }
     }
 
     /// Takes in the next plain bytes.
     pub fn push(&mut self, plain: &[u8]) {
         let compressed = self.compressed;
+        let tried = usize::try_from(self.untried).map_or(plain.len(), |untried| plain.len().min(untried));
+        let plain = &plain[..tried];
+        self.untried -= plain.len() as u64;
         for chunk in plain.chunks(CHUNK) {
             self.left.retain_mut(|(_, encoder, matched)| advance(compressed, matched, &encoder.push(chunk)));
         }
@@ -183,9 +189,12 @@ impl<'a> Guess<'a> {
         self.left.is_empty()
     }
 
-    /// The level that has made the first `length` compressed bytes, which are all of the member.
+    /// The level that has made the first `length` compressed bytes, which are all of the member; or what was tried of them.
     pub fn finish(self, length: usize) -> Option<u8> {
         let compressed = self.compressed;
+        if self.untried == 0 {
+            return self.left.first().map(|(level, ..)| *level);
+        }
         let has_made = |(level, encoder, mut matched): (u8, Encoder, usize)| {
             (advance(compressed, &mut matched, &encoder.finish()) && matched == length).then_some(level)
         };

@@ -25,12 +25,35 @@ pub fn begins(bytes: &[u8]) -> bool {
     is_packed || cpio::begins(bytes)
 }
 
+/// How much of each packed section is made again to prove that it can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// All of it: what is published has to serve many.
+    Whole,
+    /// Its first 4 MiB, by which other programs than GNU gzip are known. A mistake shows when the content is made again.
+    Beginning,
+}
+
+impl Proof {
+    fn bytes(self) -> u64 {
+        match self {
+            Proof::Whole => u64::MAX,
+            Proof::Beginning => 4 << 20,
+        }
+    }
+}
+
 /// The recipe of an initramfs. `find` finds the file of its tree with this hash; an error of it ends the description. `None` for other
 /// contents, for those that cannot be made again, and for those that pack no file of the tree.
-pub fn describe(content: &[u8], find: &dyn Fn(&Hash) -> io::Result<Option<NewIndex>>) -> Option<Recipe> {
+pub fn describe(
+    content: &[u8],
+    proof: Proof,
+    find: &dyn Fn(&Hash) -> io::Result<Option<NewIndex>>,
+) -> Option<Recipe> {
     let mut find = |member: &[u8]| find(&Hash::of(member));
-    let recipe = collect(content, Some(content), &mut find).ok()?;
-    (recipe.files() > 0).then_some(recipe)
+    let recipe = collect(content, Some((content, proof)), &mut find).ok()?;
+    let names_files = recipe.files().next().is_some();
+    names_files.then_some(recipe)
 }
 
 /// The literals of an old initramfs, with which those of a new one are compared.
@@ -64,8 +87,8 @@ impl Literals {
     }
 }
 
-/// Collects the recipe of a stream. With `proof`, which has the same bytes, each section is proven to come back.
-fn collect(from: impl Read, proof: Option<&[u8]>, find: Find<'_>) -> io::Result<Recipe> {
+/// Collects the recipe of a stream. With a proof and the same bytes, each section is proven to come back.
+fn collect(from: impl Read, proof: Option<(&[u8], Proof)>, find: Find<'_>) -> io::Result<Recipe> {
     let (mut from, mut to) = (Source::new(from), Collect::new(find));
     loop {
         archives(&mut from, &mut to)?;
@@ -90,13 +113,15 @@ fn collect(from: impl Read, proof: Option<&[u8]>, find: Find<'_>) -> io::Result<
 fn packed<R: Read>(
     from: &mut Source<R>,
     head: Vec<u8>,
-    proof: Option<&[u8]>,
+    proof: Option<(&[u8], Proof)>,
     to: &mut Collect<'_>,
 ) -> io::Result<Packing> {
     from.take(head.len(), &mut Vec::new())?;
     let begin = from.taken();
-    let compressed = proof.and_then(|proof| proof.get(usize::try_from(begin).ok()?..));
-    let guess = compressed.map(|compressed| Guess::new(&head, compressed));
+    let guess = proof.and_then(|(content, proof)| {
+        let compressed = content.get(usize::try_from(begin).ok()?..)?;
+        Some(Guess::new(&head, compressed, proof.bytes()))
+    });
     let unpacked = Unpacked { from: DeflateDecoder::new(&mut *from), check: Check::default(), guess };
     let mut plain = Source::new(unpacked);
     archives(&mut plain, to)?;

@@ -16,7 +16,7 @@ mod source;
 use std::io;
 
 pub use collect::MOST_LITERALS;
-pub use describe::{BEGINNING, Literals, begins, describe};
+pub use describe::{BEGINNING, Literals, Proof, begins, describe};
 pub use recreate::recreate;
 
 use crate::codec::{Reader, Writer, invalid};
@@ -119,8 +119,8 @@ impl Recipe {
         }
     }
 
-    /// The number of files that it names.
-    pub fn files(&self) -> usize {
-        self.sections.iter().map(|section| section.files.len()).sum()
+    /// The files that it names, in their order.
+    pub fn files(&self) -> impl Iterator<Item = NewIndex> {
+        self.sections.iter().flat_map(|section| section.files.iter().map(|(_, file)| *file))
     }
 }

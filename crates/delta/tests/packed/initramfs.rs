@@ -1,11 +1,13 @@
 //! An initramfs is described and made again.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Write};
 
 use delta::NewIndex;
 use delta::hash::Hash;
-use delta::recipe::{Literals, Recipe, begins, describe, recreate};
+use delta::recipe::{Literals, Proof, Recipe, begins, describe, recreate};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -37,8 +39,12 @@ impl Files {
     }
 
     pub fn describe(&self, content: &[u8]) -> Option<Recipe> {
+        self.describe_by(Proof::Whole, content)
+    }
+
+    pub fn describe_by(&self, proof: Proof, content: &[u8]) -> Option<Recipe> {
         let index = self.index();
-        describe(content, &|hash| Ok(index.get(hash).copied()))
+        describe(content, proof, &|hash| Ok(index.get(hash).copied()))
     }
 
     pub fn recreate(&self, recipe: &Recipe, size: usize) -> io::Result<Vec<u8>> {
@@ -82,7 +88,7 @@ fn an_initramfs_comes_back_from_its_files() {
     let content = initramfs(&files);
     assert!(begins(&content));
     let recipe = comes_back(&files, &content);
-    assert_eq!(recipe.files(), 3);
+    assert_eq!(recipe.files().map(|NewIndex(index)| index).collect::<Vec<_>>(), [1, 0, 2]);
     assert!(recipe.literals.len() < 5000, "{} bytes are literals", recipe.literals.len());
     assert!(files.recreate(&recipe, content.len() - 1).is_err(), "larger than it may be");
     assert!(files.recreate(&recipe, content.len() + 1).is_err(), "smaller than it has to be");
@@ -104,6 +110,23 @@ fn all_that_surrounds_archives_comes_back() {
     // The padding of the last member is missing.
     let last = archive.iter().rposition(|byte| *byte != 0).unwrap();
     comes_back(&files, &archive[..=last]);
+}
+
+#[test]
+fn a_proof_of_the_beginning_knows_other_programs() {
+    let large = Files((1..4).map(|seed| noise(seed, 3 << 20)).collect());
+    let members: Vec<_> = large.0.iter().map(|file| ("member", file.as_slice())).collect();
+    let archive = archive(&members);
+    let content = packed(&archive, 6);
+    let recipe = large.describe_by(Proof::Beginning, &content);
+    assert!(recipe.is_some());
+    assert_eq!(recipe, large.describe(&content));
+    let mut by_another = GzEncoder::new(Vec::new(), Compression::new(6));
+    by_another.write_all(&archive.repeat(2)).unwrap();
+    let content = by_another.finish().unwrap();
+    for proof in [Proof::Whole, Proof::Beginning] {
+        assert_eq!(large.describe_by(proof, &content), None);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io;
 
 use delta::NewIndex;
 use delta::hash::Hash;
-use delta::recipe::{Literals, Recipe, describe, recreate};
+use delta::recipe::{Literals, Proof, Recipe, describe, recreate};
 
 use crate::parts::choice;
 
@@ -16,7 +16,8 @@ pub fn run(bytes: &[u8]) {
         let again = Literals::without(bytes, &literals.left_out).expect("what was read is read again");
         assert_eq!(again, literals.bytes);
     }
-    if let Some(recipe) = describe(bytes, &|hash| Ok(is_known(hash).then_some(NewIndex(hash.0[1].into())))) {
+    let find = |hash: &Hash| Ok(is_known(hash).then_some(NewIndex(hash.0[1].into())));
+    if let Some(recipe) = describe(bytes, Proof::Whole, &find) {
         let again = Recipe::read(&recipe.outline(), recipe.literals.clone());
         assert_eq!(again.expect("what was written is read"), recipe);
     }
