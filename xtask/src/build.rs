@@ -12,9 +12,7 @@ use crate::{packages, root};
 pub enum Purpose {
     /// To be installed.
     Use,
-    /// To be installed by a test: the same, but built fast.
-    Debug,
-    /// To be run by the tests, which can make every step on the disk fail.
+    /// For tests, which can make every step on the disk fail: built fast.
     Tests,
 }
 
@@ -23,7 +21,7 @@ impl Purpose {
         if self == Purpose::Use { "dist" } else { "dev" }
     }
 
-    /// The folder of the built programs. Programs with fail points have a folder of their own, so that they are never installed.
+    /// The folder of the built programs. Programs with fail points have a folder of their own, so that no user gets them.
     fn folder(self) -> PathBuf {
         let target = root::target();
         if self == Purpose::Tests { target.join("fail-points") } else { target }
@@ -105,7 +103,7 @@ impl Architecture {
         let mut build = root::cargo("build");
         build.args(purpose.arguments()).args(what).args(["--target", self.target]);
         build.arg("--target-dir").arg(purpose.folder());
-        if purpose == Purpose::Debug {
+        if purpose == Purpose::Tests {
             // What only debuggers read is most of their size, and the machines of tests are slow.
             build.env("CARGO_PROFILE_DEV_STRIP", "true");
         }
@@ -220,7 +218,7 @@ mod tests {
 
     #[test]
     fn only_programs_for_tests_have_fail_points() {
-        for purpose in [Purpose::Use, Purpose::Debug, Purpose::Tests] {
+        for purpose in [Purpose::Use, Purpose::Tests] {
             let has = purpose.arguments().contains(&FAIL_POINTS);
             assert_eq!(has, purpose == Purpose::Tests, "{purpose:?}");
         }

@@ -45,7 +45,7 @@ impl Crash {
     /// Runs the checks.
     pub fn run(&self) -> Result<()> {
         packages::ensure(&[packages::RUNTIME, packages::INPUTS, packages::BUILD, packages::TESTS])?;
-        build::programs(build::Purpose::Debug)?;
+        build::programs(build::Purpose::Tests)?;
         let trees = Trees::new();
         if let (Some(point), Some(recording)) = (&self.point, &self.recording) {
             return self.replay(&trees, point, recording);

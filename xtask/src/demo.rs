@@ -35,7 +35,7 @@ impl Demo {
     pub fn run(&self) -> Result<()> {
         packages::ensure(&[packages::RUNTIME, packages::INPUTS, packages::BUILD, packages::TESTS])?;
         println!("building the programs");
-        let programs = build::programs(build::Purpose::Debug)?;
+        let programs = build::programs(build::Purpose::Tests)?;
         let place = root::target().join("demo");
         fs::create_dir_all(&place)?;
         let trees = self.trees(&place)?;

@@ -27,7 +27,7 @@ pub struct Install {
     /// (repeatable)
     #[arg(long, value_name = "ARCHITECTURE")]
     pub agent: Vec<String>,
-    /// Build fast, without optimisation, for tests
+    /// Build fast, for tests: without optimisation, and with steps that can be made to fail
     #[arg(long)]
     pub debug: bool,
 }
@@ -51,7 +51,7 @@ impl Install {
     /// Builds and installs.
     pub fn run(&self) -> Result<()> {
         packages::ensure(&[packages::BUILD])?;
-        let purpose = if self.debug { build::Purpose::Debug } else { build::Purpose::Use };
+        let purpose = if self.debug { build::Purpose::Tests } else { build::Purpose::Use };
         let architecture = Architecture::named(&self.architecture)?;
         let programs = architecture.programs(purpose)?;
         for program in build::names()? {
