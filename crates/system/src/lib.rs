@@ -49,6 +49,7 @@ pub mod step;
 pub mod superblock;
 pub mod swap;
 pub mod sys;
+pub mod thread;
 pub mod trail;
 pub mod umask;
 pub mod undo;

@@ -47,11 +47,10 @@ mod words;
 
 use std::ffi::OsStr;
 use std::path::Path;
-use std::thread::ScopedJoinHandle;
 
 use baserock::extension::Environment;
 use baserock::operations::status::Status;
-use system::error::{Error, Result};
+use system::error::Result;
 use system::observer::Observer;
 
 pub use remedies::remedies;
@@ -88,9 +87,4 @@ pub fn check(location: &OsStr, environment: &Environment, observer: &dyn Observe
 /// Tells how the machine at `location` stands.
 pub fn status(location: &OsStr, environment: &Environment, observer: &dyn Observer) -> Result<Status> {
     check::status(location, environment, observer)
-}
-
-/// Waits for a thread and returns its result; a panic becomes an error.
-fn join<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
-    thread.join().unwrap_or_else(|_| Err(Error::refused("a thread of this program has failed")))
 }

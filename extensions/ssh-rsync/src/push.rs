@@ -11,6 +11,7 @@ use delta::entry::Kind;
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 use system::observer::Observer;
+use system::thread::join;
 
 use crate::Written;
 use crate::answer::Answerer;
@@ -21,7 +22,6 @@ use crate::channel::Sender;
 use crate::connection::Connection;
 use crate::effort::Effort;
 use crate::following::Following;
-use crate::join;
 use crate::kept_contents::KeptContents;
 use crate::lost::Lost;
 use crate::old_contents::OldContents;

@@ -31,7 +31,7 @@ pub struct Package {
     /// Make them only for this architecture, as `uname -m` prints it (repeatable)
     #[arg(long, value_name = "ARCHITECTURE")]
     architecture: Vec<String>,
-    /// Build fast, without optimisation, for tests
+    /// Build fast, for tests: without optimisation, and with steps that can be made to fail
     #[arg(long)]
     debug: bool,
 }

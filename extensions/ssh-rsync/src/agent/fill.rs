@@ -1,9 +1,8 @@
 //! The contents of a push: they are received while the new tree is put together.
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::mpsc;
-use std::thread;
 
+use assembly::assemble;
 use baserock::operations::upgrade::{Contents, Filling};
 use delta::apply::Stats;
 use delta::entry::Kind;
@@ -12,12 +11,11 @@ use delta::plan::{Plan, Wanted};
 use delta::{Manifest, Tree};
 use system::error::{Error, Result};
 
-use super::contents::Store;
 use super::manifest;
 use super::receive::Receive;
 use crate::channel::Channel;
 use crate::protocol::{Amount, Ask, kind};
-use crate::{join, random};
+use crate::random;
 
 /// The tree of a sender. A try that fails leaves what has arrived for the next push of the same tree.
 pub struct Pushed<'a> {
@@ -37,33 +35,14 @@ impl Contents for Pushed<'_> {
     }
 
     fn fill(&mut self, filling: &Filling<'_>) -> Result<Stats> {
-        let Filling { volume, apply, parts, have } = *filling;
-        let amount = Amount { bytes: apply.plan.wanted_bytes(), there: have.values().sum() };
+        let apply = filling.apply;
+        let amount = Amount { bytes: apply.plan.wanted_bytes(), there: filling.have.values().sum() };
         self.channel.sender.send_json(kind::CONTENTS, &amount)?;
-        let (plan, basis) = (apply.plan, apply.basis);
-        let new = Tree { dir: apply.into, manifest: apply.new };
-        let known = if amount.is_missing() { self.known(plan, basis)? } else { HashSet::new() };
-        let known = &known;
+        let known = if amount.is_missing() { self.known(apply.plan, apply.basis)? } else { HashSet::new() };
         let (sender, receiver) = (self.channel.sender, &mut *self.channel.receiver);
-        let (prepared, ready) = mpsc::channel();
-        let mut store = Store::new(parts, apply.placer(), ready);
-        thread::scope(|scope| {
-            let receiving = scope.spawn(move || {
-                Receive { sender, receiver, volume, basis, new, known, is_plain: false }.all(
-                    &plan.wanted,
-                    &mut store,
-                    have,
-                )
-            });
-            let outcome = apply.prepare();
-            if outcome.is_ok() {
-                // This fails only if the other thread has failed, and `join` returns its error.
-                let _unwanted = prepared.send(());
-            }
-            drop(prepared);
-            outcome.and(join(receiving))
-        })?;
-        apply.finish()
+        assemble(filling, "the sender", |assembly| {
+            Receive { sender, receiver, assembly, known: &known, is_plain: false }.all(&apply.plan.wanted)
+        })
     }
 }
 

@@ -1,17 +1,13 @@
 //! The target's side. It receives the missing contents, makes the version, and trusts nothing that it receives.
 
 mod confirm;
-mod contents;
 mod fill;
 mod manifest;
 mod receive;
 mod recipes;
-mod recreate;
 mod session;
 mod status;
 mod target;
-mod unpack;
-mod write;
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -4,12 +4,13 @@ use std::collections::{HashSet, VecDeque};
 use std::io::{self, Read};
 use std::sync::mpsc;
 
-use delta::Tree;
 use delta::entry::{Entry, Kind};
 use delta::hash::Hash;
 use delta::matches;
 use delta::plan::Wanted;
 use delta::recipe::{BEGINNING, Literals, Recipe, begins};
+use delta::unit::Unit;
+use delta::{NewIndex, Tree};
 use system::error::{Error, OrCannot, Result};
 
 use crate::channel::Sender;
@@ -94,8 +95,10 @@ pub struct Arriving {
     begin: Option<mpsc::Sender<()>>,
     /// Answers for units that have arrived until then.
     answers: usize,
-    /// Recipes that have arrived.
-    pub recipes: Vec<(Wanted, Recipe)>,
+    /// Takes the recipes that have arrived. Gone when no more arrive.
+    arrived: Option<mpsc::Sender<(Wanted, Recipe)>>,
+    /// The files that they name.
+    files: HashSet<NewIndex>,
     /// Contents that have none.
     pub others: Vec<Wanted>,
 }
@@ -106,14 +109,15 @@ impl Arriving {
         asked: Vec<Wanted>,
         literals: mpsc::Receiver<Vec<u8>>,
         begin: Option<mpsc::Sender<()>>,
+        arrived: Option<mpsc::Sender<(Wanted, Recipe)>>,
     ) -> Self {
-        let (recipes, others) = (Vec::new(), Vec::new());
-        Arriving { asked: asked.into(), literals, begin, answers: 0, recipes, others }
+        let (files, others) = (HashSet::new(), Vec::new());
+        Arriving { asked: asked.into(), literals, begin, answers: 0, arrived, files, others }
     }
 
     /// No recipes.
     pub fn none() -> Self {
-        Arriving::new(Vec::new(), mpsc::channel().1, None)
+        Arriving::new(Vec::new(), mpsc::channel().1, None, None)
     }
 
     /// An answer for a unit has arrived, and shows whether the link is fast. After some, it is decided whether recipes are asked for: over a
@@ -140,6 +144,16 @@ impl Arriving {
         !self.asked.is_empty()
     }
 
+    /// Whether a recipe that has arrived names a file of this unit.
+    pub fn needs(&self, unit: &Unit) -> bool {
+        unit.pieces.iter().any(|piece| self.files.contains(&piece.entry))
+    }
+
+    /// Says that no more recipes arrive.
+    pub fn end(&mut self) {
+        self.arrived = None;
+    }
+
     /// Takes an answer of the sender.
     pub fn take(&mut self, answer: &[u8]) -> Result<()> {
         let asked = self.asked.pop_front().zip(self.literals.try_recv().ok());
@@ -147,7 +161,11 @@ impl Arriving {
             asked.ok_or_else(|| Error::refused("the sender sent a recipe that nobody asked for"))?;
         let recipe = (!answer.is_empty()).then(|| Recipe::from_difference(answer, &literals));
         match recipe {
-            Some(Ok(recipe)) => self.recipes.push((wanted, recipe)),
+            Some(Ok(recipe)) => {
+                self.files.extend(recipe.files());
+                // This fails only if the thread that makes contents again has ended, and its error is returned.
+                let _ended = self.arrived.as_ref().map(|arrived| arrived.send((wanted, recipe)));
+            }
             Some(Err(error)) => {
                 tracing::warn!("a recipe cannot be used: {error}");
                 self.others.push(wanted);
@@ -160,7 +178,7 @@ impl Arriving {
 
 #[cfg(test)]
 mod tests {
-    use delta::{NewIndex, OldIndex};
+    use delta::OldIndex;
 
     use super::*;
 
@@ -169,7 +187,7 @@ mod tests {
         let wanted = Wanted { entry: NewIndex(0), size: LEAST, hash: Hash([0; 32]), like: None };
         let judge = |answers: &[bool]| {
             let (begin, begun) = mpsc::channel();
-            let mut arriving = Arriving::new(vec![wanted], mpsc::channel().1, Some(begin));
+            let mut arriving = Arriving::new(vec![wanted], mpsc::channel().1, Some(begin), None);
             for is_fast in answers {
                 arriving.answered(*is_fast);
             }
@@ -189,15 +207,15 @@ mod tests {
             like: Some(OldIndex(0)),
         };
         let (literals, of_old) = mpsc::channel();
-        let mut early = Arriving::new(vec![wanted(0)], mpsc::channel().1, None);
+        let mut early = Arriving::new(vec![wanted(0)], mpsc::channel().1, None, None);
         assert!(early.take(&[]).is_err(), "an answer before its request");
-        let mut arriving = Arriving::new(vec![wanted(0), wanted(1)], of_old, None);
+        let mut arriving = Arriving::new(vec![wanted(0), wanted(1)], of_old, None, None);
         for _ in 0..2 {
             literals.send(b"old".to_vec()).unwrap();
         }
         arriving.take(&[]).unwrap();
         arriving.take(b"no recipe").unwrap();
-        assert_eq!((arriving.recipes.len(), arriving.others.len()), (0, 2));
+        assert_eq!((arriving.files.len(), arriving.others.len()), (0, 2));
         assert!(!arriving.is_awaited());
         assert!(arriving.take(&[]).is_err(), "a third answer");
     }

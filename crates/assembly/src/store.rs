@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::mpsc::Receiver;
 
 use delta::apply::Placer;
 use delta::blocks::{self, Base};
@@ -13,16 +12,17 @@ use delta::plan::Wanted;
 use nix::fcntl::OFlag;
 use system::atomic;
 use system::dir::Dir;
-use system::error::{Error, OrCannot, Result};
+use system::error::{OrCannot, Result};
 use system::resolve::Links;
 use system::step::change;
+
+use crate::progress::Progress;
 
 /// Writes contents and gives them their names.
 pub struct Store<'a> {
     dir: &'a Dir,
     placer: Placer<'a>,
-    /// Signals that the tree is prepared for the names.
-    prepared: Option<Receiver<()>>,
+    progress: &'a Progress,
     open: Option<Open>,
     buffer: Vec<u8>,
 }
@@ -39,9 +39,9 @@ struct Open {
 const BUFFER: usize = 1 << 20;
 
 impl<'a> Store<'a> {
-    /// Collects contents in `dir`, a folder in the placer's tree. No content gets its name before `prepared` signals.
-    pub fn new(dir: &'a Dir, placer: Placer<'a>, prepared: Receiver<()>) -> Self {
-        Store { dir, placer, prepared: Some(prepared), open: None, buffer: vec![0; BUFFER] }
+    /// Collects contents in `dir`, a folder in the placer's tree. No content gets its name before the tree is prepared.
+    pub fn new(dir: &'a Dir, placer: Placer<'a>, progress: &'a Progress) -> Self {
+        Store { dir, placer, progress, open: None, buffer: vec![0; BUFFER] }
     }
 
     /// Writes the next bytes of a content, at `start`. Returns `false` if the content is now complete and does not match its hash; it is
@@ -83,8 +83,7 @@ impl<'a> Store<'a> {
         if Hash::of(bytes) != wanted.hash {
             return Ok(false);
         }
-        self.wait_until_prepared()?;
-        self.placer.place(wanted, |dir, name| {
+        self.place(wanted, |dir, name| {
             let (file, shown) = (dir.create(name, 0o600)?, dir.shown(name));
             blocks::write(&file, &shown, 0, bytes, base)?;
             set_length(&file, &shown, wanted.size)
@@ -94,17 +93,15 @@ impl<'a> Store<'a> {
 
     /// Gives its name to a content that is complete in the folder. The file is moved, because folder and tree are in one subvolume.
     pub fn collected(&mut self, wanted: &Wanted) -> Result<()> {
-        self.wait_until_prepared()?;
-        self.placer.place(wanted, |dir, name| {
-            atomic::rename_no_replace(self.dir, wanted.hash.to_string(), dir, name)
-        })
+        let folder = self.dir;
+        self.place(wanted, |dir, name| atomic::rename_no_replace(folder, wanted.hash.to_string(), dir, name))
     }
 
-    fn wait_until_prepared(&mut self) -> Result<()> {
-        match self.prepared.take().map(|prepared| prepared.recv()) {
-            None | Some(Ok(())) => Ok(()),
-            Some(Err(_)) => Err(Error::refused("the new tree cannot be prepared")),
-        }
+    fn place(&mut self, wanted: &Wanted, make: impl FnOnce(&Dir, &Path) -> Result<()>) -> Result<()> {
+        self.progress.wait_until_prepared()?;
+        self.placer.place(wanted, make)?;
+        self.progress.placed(wanted.entry);
+        Ok(())
     }
 
     fn begin(&mut self, wanted: &Wanted, start: u64, name: &str) -> Result<Open> {

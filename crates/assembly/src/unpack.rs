@@ -11,9 +11,9 @@ use delta::unit::{GRID, Unit, length};
 use delta::update::append_piece;
 use system::error::{OrCannot, Result};
 
-use super::write::ReceivedUnit;
+use crate::write::ReceivedUnit;
 
-/// An answer of the sender.
+/// The answer to a request for a unit.
 pub struct Answer {
     /// The requested unit.
     pub unit: Unit,
@@ -21,16 +21,17 @@ pub struct Answer {
     pub content: Vec<u8>,
 }
 
-/// Unpacks all answers. Units that have been written come back through `free`, so that their buffers are used again. Ends early if the
+/// Unpacks all answers; `from` names in messages whose they are. Units that have been written come back through `free`, so that their buffers are used again. Ends early if the
 /// thread that writes the units has ended.
 pub fn unpack(
     basis: Tree<'_>,
+    from: &str,
     answers: &Receiver<Answer>,
     arrived: &SyncSender<ReceivedUnit>,
     free: &Receiver<ReceivedUnit>,
 ) -> Result<()> {
     let mut unpacker =
-        Unpacker { basis, decoder: Decoder::default(), formed: Vec::new(), references: Vec::new() };
+        Unpacker { basis, from, decoder: Decoder::default(), formed: Vec::new(), references: Vec::new() };
     while let Ok(Answer { unit, content }) = answers.recv() {
         let mut next = free.try_recv().unwrap_or_default();
         next.unit = unit;
@@ -45,6 +46,7 @@ pub fn unpack(
 /// Makes new bytes from answers. It keeps its buffers from one to the next.
 struct Unpacker<'a> {
     basis: Tree<'a>,
+    from: &'a str,
     decoder: Decoder,
     formed: Vec<u8>,
     references: Vec<u8>,
@@ -54,8 +56,7 @@ impl Unpacker<'_> {
     /// Fills the buffers of the unit.
     fn unpack(&mut self, content: &[u8], ReceivedUnit { unit, new, old }: &mut ReceivedUnit) -> Result<()> {
         let mut rest = Reader(content);
-        let forms =
-            Forms::read(&mut rest, unit.new_lengths()).or_cannot("use what came from", "the sender")?;
+        let forms = Forms::read(&mut rest, unit.new_lengths()).or_cannot("use what came from", self.from)?;
         let difference = rest.0;
         // The old bytes are read even if the difference does not need them: the blocks that they have in common with the new ones are
         // shared. Pieces shorter than a block have none.
@@ -64,13 +65,13 @@ impl Unpacker<'_> {
         let Some(forms) = forms else {
             let size = usize::try_from(unit.new_bytes()).unwrap_or(usize::MAX);
             let decoded = self.decoder.decode(difference, old, size, new);
-            return decoded.or_cannot("use what came from", "the sender");
+            return decoded.or_cannot("use what came from", self.from);
         };
         if needs_old {
             references(pieces(old, unit.old_lengths()), &mut self.references);
         }
         let decoded = self.decoder.decode(difference, &self.references, forms.size(), &mut self.formed);
-        decoded.or_cannot("use what came from", "the sender")?;
+        decoded.or_cannot("use what came from", self.from)?;
         if let Err(error) = forms.decode(&self.formed, unit.new_lengths(), new) {
             tracing::warn!("a piece has to come again: {error}");
         }

@@ -12,7 +12,7 @@ use system::dir::Dir;
 use system::error::{OrCannot, Result};
 use system::sys::btrfs;
 
-use super::contents::Store;
+use crate::store::Store;
 
 /// A unit that has arrived and is unpacked. Its buffers are used again for a later unit.
 #[derive(Default)]
