@@ -1,30 +1,20 @@
 //! A download that continues where it broke off.
 
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use system::error::{Error, Result};
-use system::signal;
-use ureq::Body;
-use ureq::http::Response;
 
-use crate::attempts::{Attempts, LOOK};
-use crate::failure::{self, Failure, Patience};
-use crate::server;
-use crate::validators::Validators;
-
-/// Bytes read from a connection at a time, and most pieces that wait.
-const PIECE: usize = 256 << 10;
-const WAITING: usize = 4;
+use crate::attempts::Attempts;
+use crate::connection::{Answer, Connection, Message};
+use crate::failure::{Failure, Patience};
+use crate::server::Part;
 
 /// The bytes of a URL, over as many connections as necessary.
 pub struct Download {
     url: String,
     patience: Patience,
-    connection: Receiver<Message>,
+    connection: Connection,
     /// What the server says about the file, of which the bytes so far are a part.
     known: Answer,
     /// The hash of the bytes so far.
@@ -50,31 +40,13 @@ struct Repeated {
     answer: Answer,
 }
 
-/// A message of a connection. The connection has a thread of its own, because otherwise a signal would not end the wait for a silent
-/// server.
-enum Message {
-    Answer(Answer),
-    Piece(Vec<u8>),
-    /// There is no rest: the file has this size.
-    Whole(u64),
-    End,
-    Failed(Failure),
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Answer {
-    from: u64,
-    size: Option<u64>,
-    validators: Validators,
-}
-
 impl Download {
     /// Connects, and asks for the size of the file.
     pub fn start(url: &str, patience: Patience) -> Result<Self> {
         let mut download = Download {
             url: url.to_owned(),
             patience,
-            connection: connect(url.to_owned(), patience, None, false),
+            connection: Connection::start(url, patience, None, false),
             known: Answer::default(),
             hash: Sha256::new(),
             at: 0,
@@ -86,7 +58,7 @@ impl Download {
             ended: false,
         };
         loop {
-            match download.receive()? {
+            match download.connection.receive()? {
                 Message::Answer(answer) if answer.from > 0 => {
                     return Err(download.failed("the server sends a part, and was asked for the whole file"));
                 }
@@ -97,7 +69,7 @@ impl Download {
                 }
                 Message::Failed(failure) if failure.passing && download.attempts.left() => {
                     download.attempts.pause(&failure, patience)?;
-                    download.connection = connect(url.to_owned(), patience, None, false);
+                    download.connection = Connection::start(url, patience, None, false);
                 }
                 Message::Failed(failure) => return Err(failure.of(url)),
                 Message::Piece(_) | Message::End | Message::Whole(_) => {
@@ -112,28 +84,9 @@ impl Download {
         self.known.size
     }
 
-    fn receive(&self) -> Result<Message> {
-        let begun = Instant::now();
-        // Connecting and reading have limits of their own. This limit is for everything that these do not cover.
-        let limit = self.patience.0 * 3 + LOOK;
-        loop {
-            signal::check()?;
-            match self.connection.recv_timeout(LOOK) {
-                Ok(message) => return Ok(message),
-                Err(RecvTimeoutError::Timeout) if begun.elapsed() < limit => {}
-                Err(RecvTimeoutError::Timeout) => {
-                    return Ok(Message::Failed(Failure::passing("the server does not answer in time")));
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Ok(Message::Failed(Failure::passing("the connection ended early")));
-                }
-            }
-        }
-    }
-
     /// Handles the next message of the connection.
     fn advance(&mut self) -> Result<()> {
-        match self.receive()? {
+        match self.connection.receive()? {
             Message::Answer(answer) => self.resumed(answer),
             Message::Piece(piece) => self.keep(piece),
             Message::End if self.is_short() => self.again(&Failure::passing("the connection ended early")),
@@ -214,8 +167,12 @@ impl Download {
         self.attempts.pause(failure, self.patience)?;
         self.repeated = None;
         let validator = self.known.validators.strong().filter(|_| self.at > 0 && !self.whole);
-        let rest = validator.map(|validator| (self.at, validator.to_owned()));
-        self.connection = connect(self.url.clone(), self.patience, rest, true);
+        let rest = validator.map(|validator| Part {
+            from: self.at,
+            end: None,
+            validator: Some(validator.to_owned()),
+        });
+        self.connection = Connection::start(&self.url, self.patience, rest, true);
         Ok(())
     }
 
@@ -234,78 +191,4 @@ impl Read for Download {
         self.taken += count;
         Ok(count)
     }
-}
-
-fn connect(url: String, patience: Patience, rest: Option<(u64, String)>, again: bool) -> Receiver<Message> {
-    let (send, receive) = sync_channel(WAITING);
-    thread::spawn(move || {
-        let rest = rest.as_ref().map(|(from, validator)| (*from, validator.as_str()));
-        let end = match transfer(&url, patience, rest, again, &send) {
-            Ok(()) => Message::End,
-            Err(failure) => Message::Failed(failure),
-        };
-        // If the download was given up, the message is not received.
-        drop(send.send(end));
-    });
-    receive
-}
-
-fn transfer(
-    url: &str,
-    patience: Patience,
-    rest: server::Rest<'_>,
-    again: bool,
-    send: &SyncSender<Message>,
-) -> Result<(), Failure> {
-    let response = server::get(url, patience, rest)?;
-    let status = response.status().as_u16();
-    if status == 416 && rest.is_some() {
-        // With the validator, the server says so of the same file only.
-        let size =
-            header(&response, "content-range").and_then(|range| range.strip_prefix("bytes */")?.parse().ok());
-        if let Some(size) = size {
-            drop(send.send(Message::Whole(size)));
-            return Ok(());
-        }
-        return Err(Failure::lasting("the server has less than it promised"));
-    }
-    if let Some(failure) = failure::status_failure(status) {
-        let wait = header(&response, "retry-after").and_then(|text| text.trim().parse().ok());
-        // One of several mirrors may not have what another one has.
-        let passing = failure.passing || again;
-        return Err(Failure { wait: wait.map(Duration::from_secs), passing, ..failure });
-    }
-    if send.send(Message::Answer(answer(&response)?)).is_err() {
-        return Ok(());
-    }
-    let mut body = response.into_body().into_reader();
-    loop {
-        let mut piece = vec![0; PIECE];
-        let count = body.read(&mut piece).map_err(|error| failure::explain(&ureq::Error::from(error)))?;
-        piece.truncate(count);
-        if count == 0 || send.send(Message::Piece(piece)).is_err() {
-            return Ok(());
-        }
-    }
-}
-
-fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
-    response.headers().get(name).and_then(|value| value.to_str().ok())
-}
-
-fn answer(response: &Response<Body>) -> Result<Answer, Failure> {
-    let number = |text: Option<&str>| text.and_then(|text| text.trim().parse::<u64>().ok());
-    let [tag, modified, date] = ["etag", "last-modified", "date"].map(|name| header(response, name));
-    let validators = Validators::new(tag, modified, date);
-    if response.status().as_u16() != 206 {
-        return Ok(Answer { from: 0, size: number(header(response, "content-length")), validators });
-    }
-    // `bytes FROM-TO/SIZE`
-    let range =
-        header(response, "content-range").and_then(|range| range.strip_prefix("bytes ")?.split_once('/'));
-    let (span, size) =
-        range.ok_or_else(|| Failure::lasting("the server does not say which part it sends"))?;
-    let from = number(span.split('-').next())
-        .ok_or_else(|| Failure::lasting("the server does not say which part it sends"))?;
-    Ok(Answer { from, size: number(Some(size)), validators })
 }

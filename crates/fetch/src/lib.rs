@@ -20,10 +20,12 @@
 
 mod attempts;
 mod checksum;
+mod connection;
 mod download;
 mod failure;
 mod forward;
 mod netrc;
+mod parts;
 mod proxy;
 mod refusal;
 mod server;
@@ -37,6 +39,7 @@ pub use checksum::{Checksum, Hashing};
 pub use failure::Failure;
 pub use failure::Patience;
 pub use netrc::entry as netrc_entry;
+pub use parts::Parts;
 pub use proxy::{Route, route};
 pub use refusal::Refusal;
 pub use source::{Source, Stream};

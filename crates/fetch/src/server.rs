@@ -24,15 +24,23 @@ const REDIRECTS: u32 = 20;
 /// Most bytes of the header of an answer.
 const MOST_HEADER: usize = 64 << 10;
 
-/// The part of a file that is asked for: from this byte on, if the file still has this validator.
-pub type Rest<'a> = Option<(u64, &'a str)>;
+/// A part of a file.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Its first byte.
+    pub from: u64,
+    /// The byte after the last one; `None` for all that follows.
+    pub end: Option<u64>,
+    /// If it is given, the part is wanted only if the file still has this validator, else the whole file.
+    pub validator: Option<String>,
+}
 
-/// Asks for a file, or for the rest of it. Redirections are followed, but not from a protected connection to an unprotected one.
-pub fn get(text: &str, patience: Patience, rest: Rest<'_>) -> Result<Response<Body>, Failure> {
+/// Asks for a file, or for a part of it. Redirections are followed, but not from a protected connection to an unprotected one.
+pub fn get(text: &str, patience: Patience, part: Option<&Part>) -> Result<Response<Body>, Failure> {
     let first = web(Url::parse(text.as_bytes()))?;
     let mut url = first.clone();
     for _ in 0..=REDIRECTS {
-        let response = ask(&url, patience, rest)?;
+        let response = ask(&url, patience, part)?;
         let location = response.headers().get("location").filter(|_| redirects(response.status().as_u16()));
         let Some(location) = location else { return Ok(response) };
         let mut next = web(url.join(location.as_bytes()))?;
@@ -61,7 +69,7 @@ fn redirects(status: u16) -> bool {
 }
 
 /// Sends one request.
-fn ask(url: &Url, patience: Patience, rest: Rest<'_>) -> Result<Response<Body>, Failure> {
+fn ask(url: &Url, patience: Patience, part: Option<&Part>) -> Result<Response<Body>, Failure> {
     let (route, name) = proxy::route(url, &variable)?;
     let by = |failure: Failure| match name {
         Some(name) => Failure { reason: format!("{} (by the proxy in {name})", failure.reason), ..failure },
@@ -85,8 +93,12 @@ fn ask(url: &Url, patience: Patience, rest: Rest<'_>) -> Result<Response<Body>, 
     if let Some((user, password)) = credentials(url)? {
         request = request.header("Authorization", basic(&user, &password));
     }
-    if let Some((from, validator)) = rest {
-        request = request.header("Range", format!("bytes={from}-")).header("If-Range", validator);
+    if let Some(Part { from, end, validator }) = part {
+        let last = end.map(|end| end.saturating_sub(1).to_string()).unwrap_or_default();
+        request = request.header("Range", format!("bytes={from}-{last}"));
+        if let Some(validator) = validator {
+            request = request.header("If-Range", validator);
+        }
     }
     request.call().map_err(|error| by(without_answer(&error)))
 }
