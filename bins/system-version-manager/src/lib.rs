@@ -5,6 +5,7 @@ mod conflicts;
 mod default;
 mod deploy;
 mod diff;
+mod fetch;
 mod finish;
 mod history;
 mod import;
@@ -68,6 +69,8 @@ enum Command {
     Rename(label::Rename),
     Copy(label::Copy),
     Import(import::Import),
+    Fetch(fetch::Fetch),
+    Upgrade(fetch::UpgradeNow),
     Prune(prune::PruneVersions),
     Pin(remark::Pin),
     Unpin(remark::Unpin),
@@ -110,6 +113,8 @@ impl Arguments {
             Command::Rename(rename) => self.change(|volume| rename.run(volume)),
             Command::Copy(copy) => self.change(|volume| copy.run(volume)),
             Command::Import(import) => self.change(|volume| import.run(volume)),
+            Command::Fetch(fetch) => self.stage(|volume| fetch.run(volume)),
+            Command::Upgrade(upgrade) => self.stage(|volume| upgrade.run(volume)),
             Command::Prune(prune) if prune.dry_run => prune.look(&self.open(Purpose::Look)?),
             Command::Prune(prune) => self.change(|volume| prune.run(volume)),
             Command::Pin(pin) => self.change(|volume| pin.run(volume)),
@@ -144,6 +149,14 @@ impl Arguments {
             Err(error) if !has_trial && is_busy(&error) => Ok(()),
             outcome => outcome,
         }
+    }
+
+    /// Puts a version together, which may take long. The volume is locked only while its versions are changed.
+    fn stage(&self, act: impl FnOnce(&mut Volume) -> Result<()>) -> Result<()> {
+        let mut volume = self.open(Purpose::Stage)?;
+        act(&mut volume)?;
+        volume.close()?;
+        Ok(())
     }
 
     fn change(&self, act: impl FnOnce(&mut Volume) -> Result<()>) -> Result<()> {

@@ -12,6 +12,9 @@ pub fn remedies(error: &Error) -> Option<String> {
     if let Some(baserock_chroots::Refusal::NoChroot { label, .. }) = error.kind() {
         return Some(format!("manage-baserock list shows them; for a folder, give a path: ./{label}"));
     }
+    if let Some(refusal) = error.kind() {
+        return published(refusal);
+    }
     Some(match error.kind()? {
         Refusal::Running { .. } => "boot another one before you remove it".to_owned(),
         Refusal::Default { .. } => {
@@ -58,6 +61,24 @@ pub fn remedies(error: &Error) -> Option<String> {
         }
         Refusal::EtcOfBothEdited { old, new, .. } => merge_again(old, new),
         refusal => return volume::remedy(refusal).or_else(|| remedy::boot(refusal)),
+    })
+}
+
+/// The remedies for refusals of a repository.
+fn published(refusal: &repository::Refusal) -> Option<String> {
+    use repository::Refusal as R;
+    Some(match refusal {
+        R::NoKeys { file, .. } => {
+            format!("put the keys that you trust into {file}, in ssh's form: NAME namespaces=\"baserock-repository\" KEY")
+        }
+        R::Unsigned { .. } | R::TooFewSigners { .. } => "tell whoever publishes it to sign it".to_owned(),
+        R::Older { .. } => "try another mirror, or ask whoever publishes it".to_owned(),
+        R::Expired { .. } => {
+            "ask whoever publishes it to do so again; --allow-expired takes it as it is".to_owned()
+        }
+        R::Clock { .. } => "set the clock (date), or use --allow-expired".to_owned(),
+        R::Altered { .. } => "fetch it again, or from another mirror".to_owned(),
+        _ => return None,
     })
 }
 

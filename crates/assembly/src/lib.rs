@@ -42,19 +42,22 @@ pub struct Assembly<'a> {
     progress: &'a Progress,
 }
 
-/// Carries out the filling; `bring` brings the wanted contents, in a thread of its own. `from` names in messages where they come from.
+/// Carries out the filling; `bring` brings the wanted contents while the tree is prepared. `from` names in messages where they come from.
 pub fn assemble(
     filling: &Filling<'_>,
     from: &str,
-    bring: impl FnOnce(Assembly<'_>) -> Result<()> + Send,
+    bring: impl FnOnce(Assembly<'_>) -> Result<()>,
 ) -> Result<Stats> {
     let progress = Progress::default();
     let assembly = Assembly { filling, from, progress: &progress };
     thread::scope(|scope| {
-        let bringing = scope.spawn(|| bring(assembly));
-        let outcome = filling.apply.prepare();
-        progress.prepared(outcome.is_ok());
-        outcome.and(join(bringing))
+        let preparing = scope.spawn(|| {
+            let outcome = filling.apply.prepare();
+            progress.prepared(outcome.is_ok());
+            outcome
+        });
+        let brought = bring(assembly);
+        join(preparing).and(brought)
     })?;
     filling.apply.finish()
 }

@@ -65,6 +65,8 @@ pub const METADATA_BALLAST: &str = "metadata-ballast";
 pub const RENAMING: &str = "renaming.json";
 /// In [`PRIVATE`]: what was done to the versions.
 pub const HISTORY: &str = "history.jsonl";
+/// In [`PRIVATE`]: the serials of the repositories that versions were fetched from.
+pub const REPOSITORIES: &str = "repositories.json";
 /// In [`PRIVATE`]: a folder for each label that is being filled.
 pub const INCOMING: &str = "incoming";
 /// In [`PRIVATE`]: the prefix for the name of a snapshot from which `/etc` is merged.

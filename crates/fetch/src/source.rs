@@ -90,6 +90,19 @@ impl Source {
         }
     }
 
+    /// The source of a file in the folder that this one is; the standard input has none, and stays.
+    pub fn within(&self, name: &str) -> Source {
+        match self {
+            Source::Path(path) => Source::Path(path.join(name)),
+            Source::Url(url) => {
+                let (path, query) = url.split_once('?').map_or((url.as_str(), ""), |(path, query)| (path, query));
+                let mark = if query.is_empty() { "" } else { "?" };
+                Source::Url(format!("{}/{name}{mark}{query}", path.trim_end_matches('/')))
+            }
+            Source::Input => Source::Input,
+        }
+    }
+
     /// The content of a small file; `None` where there is no such file. If it is not small, it is an error for a path, and the beginning for
     /// a URL, where it may be a page.
     pub fn small(&self, patience: Patience) -> Result<Option<Vec<u8>>> {
@@ -208,6 +221,19 @@ mod tests {
         assert_eq!(Source::Url("http://h/d/a%20b.tar?k=1".into()).name(), "a b.tar");
         assert_eq!(Source::Url("http://joe:secret@h/a?token=x".into()).to_string(), "http://joe@h/a");
         assert_eq!(parse("-").unwrap(), Source::Input);
+    }
+
+    #[test]
+    fn files_in_a_folder_keep_the_query_of_its_url() {
+        for (folder, file) in [
+            ("http://h/r", "http://h/r/packs/a"),
+            ("http://h/r/", "http://h/r/packs/a"),
+            ("http://h/r?key=1", "http://h/r/packs/a?key=1"),
+            ("/srv/r", "/srv/r/packs/a"),
+        ] {
+            let source = parse(folder).unwrap().within("packs/a");
+            assert_eq!(source, parse(file).unwrap());
+        }
     }
 
     #[test]

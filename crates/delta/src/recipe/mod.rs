@@ -119,6 +119,14 @@ impl Recipe {
         }
     }
 
+    /// The same recipe, with other names of the files; `None` stands for a file that is not there.
+    pub fn with_files(mut self, name: impl Fn(NewIndex) -> Option<NewIndex>) -> io::Result<Self> {
+        for (_, file) in self.sections.iter_mut().flat_map(|section| &mut section.files) {
+            *file = name(*file).ok_or_else(|| invalid("a recipe that names a file that is not there"))?;
+        }
+        Ok(self)
+    }
+
     /// The files that it names, in their order.
     pub fn files(&self) -> impl Iterator<Item = NewIndex> {
         self.sections.iter().flat_map(|section| section.files.iter().map(|(_, file)| *file))

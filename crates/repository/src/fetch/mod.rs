@@ -1,0 +1,11 @@
+//! Fetches versions.
+
+mod contents;
+mod remote;
+mod seen;
+mod trust;
+
+pub use contents::Fetched;
+pub use remote::{Offer, Remote};
+pub use seen::Seen;
+pub use trust::{ALLOWED_SIGNERS, keyring};

@@ -1,0 +1,148 @@
+//! A repository whose index has arrived and is trusted.
+
+use std::time::SystemTime;
+
+use baserock::ExistingLabel;
+use baserock::json;
+use baserock_signatures::Signer;
+use delta::hash::Hash;
+use delta::{Manifest, format};
+use system::error::{Error, OrCannot, Result};
+use system::observer::Observer;
+use system::utc;
+
+use super::seen::Seen;
+use crate::index::{INDEX, Index, MANIFESTS, Published, moment, seconds};
+use crate::location::Location;
+use crate::publish::MOST_INDEX;
+use crate::refusal::Refusal;
+use crate::signed::{Signed, Trust};
+
+/// Bytes of a manifest's file at most.
+const MOST_MANIFEST: u64 = 512 << 20;
+
+/// A repository.
+pub struct Remote<'a> {
+    /// Where it is.
+    pub location: &'a Location,
+    /// Its index.
+    pub index: Index,
+    /// Who has signed the index.
+    pub signers: Vec<Signer>,
+    pub(super) observer: &'a dyn Observer,
+}
+
+/// A version that a repository offers.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// The version.
+    pub version: Published,
+    /// The share of machines that take it now, 0 to 100.
+    pub percent: u8,
+}
+
+impl<'a> Remote<'a> {
+    /// Fetches the index from the repository, or from the first mirror that has one that counts.
+    pub fn open(
+        location: &'a Location,
+        trust: &Trust,
+        seen: &Seen,
+        observer: &'a dyn Observer,
+    ) -> Result<Self> {
+        let mut fault: Option<Error> = None;
+        for source in location.sources(INDEX) {
+            let outcome = location.small(&source, MOST_INDEX).and_then(|bytes| {
+                read(&bytes, trust, seen, &source.to_string())
+            });
+            match outcome {
+                Ok((index, signers)) => return Ok(Remote { location, index, signers, observer }),
+                Err(error @ Error::Interrupted(_)) => return Err(error),
+                Err(error) => {
+                    if let Some(fault) = fault.replace(error) {
+                        observer.note(format!("{fault}; trying the next mirror"));
+                    }
+                }
+            }
+        }
+        Err(fault.unwrap_or_else(|| Error::refused("no repository is named")))
+    }
+
+    /// The version with the label, or else what the channel offers.
+    pub fn offer(&self, label: Option<&ExistingLabel>, channel: &str) -> Result<Offer> {
+        let (repository, index) = (self.location.shown(), &self.index);
+        let (label, percent) = match (label, index.channels.get(channel)) {
+            (Some(label), _) => (label, 100),
+            (None, Some(channel)) => (&channel.label, channel.percent),
+            (None, None) => {
+                let (channel, known) = (channel.to_owned(), index.channels.keys().cloned().collect());
+                return Err(Refusal::NoChannel { repository, channel, known }.into());
+            }
+        };
+        let missing = || {
+            let known = index.versions.iter().map(|version| version.label.to_string()).collect();
+            Error::from(Refusal::NoVersion { repository, label: label.clone(), known })
+        };
+        Ok(Offer { version: index.version(label).ok_or_else(missing)?.clone(), percent })
+    }
+
+    /// The manifest of a version.
+    pub fn manifest(&self, version: &Published) -> Result<Manifest> {
+        let known = version.manifest;
+        let name = format!("{MANIFESTS}/{}", known.digest.0);
+        let file = || format!("{}/{name}", self.location.shown());
+        let altered = |what: &str| Refusal::Altered { file: file(), what: what.to_owned() };
+        if known.size > MOST_MANIFEST {
+            return Err(altered("its size").into());
+        }
+        let bytes = self.location.whole(&name, known.size, self.observer)?;
+        if Hash::of(&bytes) != known.hash.0 {
+            return Err(altered("its content").into());
+        }
+        let manifest = format::read(bytes.as_slice()).or_cannot("understand", file())?;
+        if manifest.digest() == known.digest.0 { Ok(manifest) } else { Err(altered("its digest").into()) }
+    }
+}
+
+fn read(bytes: &[u8], trust: &Trust, seen: &Seen, file: &str) -> Result<(Index, Vec<Signer>)> {
+    let text = str::from_utf8(bytes).map_err(|_| Error::malformed(file, "not the index of a repository"))?;
+    let signed = Signed::parse(text);
+    // Nothing of it is read before its signature.
+    let signers = signed.verify(trust, file)?;
+    let index: Index = json::read(signed.text.as_bytes())
+        .map_err(|fault| Error::malformed(file, fault.in_a("the index of a repository")))?;
+    let known = seen.serial(&index.repository);
+    if index.serial < known {
+        return Err(Refusal::Older { file: file.to_owned(), found: index.serial, known }.into());
+    }
+    if !trust.allow_expired {
+        in_time(&index, file, SystemTime::now())?;
+    }
+    Ok((index, signers))
+}
+
+fn in_time(index: &Index, file: &str, now: SystemTime) -> Result<()> {
+    let (file, clock) = (file.to_owned(), utc::text(now));
+    if seconds(now) > index.expires {
+        return Err(Refusal::Expired { file, expires: utc::text(moment(index.expires)), now: clock }.into());
+    }
+    // Clocks differ a little.
+    const SLACK: u64 = 86_400;
+    if seconds(now).saturating_add(SLACK) < index.made {
+        return Err(Refusal::Clock { file, made: utc::text(moment(index.made)), now: clock }.into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_counts_from_its_making_to_its_end() {
+        let index = Index { made: 1_000_000, expires: 2_000_000, ..Index::default() };
+        let at = |seconds| in_time(&index, "index", moment(seconds)).map_err(|error| error.to_string());
+        assert!(at(1_000_000).is_ok() && at(2_000_000).is_ok() && at(999_000).is_ok());
+        assert!(at(2_000_001).unwrap_err().contains("has expired: it counts until 1970-01-24"));
+        assert!(at(5).unwrap_err().contains("the clock says 1970-01-01T00:00:05Z"));
+    }
+}

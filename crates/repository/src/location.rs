@@ -1,0 +1,172 @@
+//! Where a repository is: on a server, on its mirrors, or in a folder of this machine.
+
+use std::cell::Cell;
+use std::ffi::OsStr;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use baserock_fetch::{Parts, Patience, Source};
+use system::error::{Error, Result};
+use system::observer::Observer;
+use system::signal;
+
+/// A repository and its mirrors. All of them are equally trusted: not at all.
+pub struct Location {
+    sources: Vec<Source>,
+    patience: Patience,
+    /// Most bytes in a second.
+    limit: Option<u64>,
+    used: Cell<Used>,
+}
+
+/// What was used so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// Requests to servers.
+    pub requests: u64,
+}
+
+impl Location {
+    /// The repository at the first of these URLs or paths; the others are its mirrors.
+    pub fn new<'t>(places: impl IntoIterator<Item = &'t OsStr>, limit: Option<u64>) -> Result<Self> {
+        let sources: Vec<Source> = places.into_iter().map(Source::parse).collect::<Result<_>>()?;
+        if sources.is_empty() || sources.contains(&Source::Input) {
+            return Err(Error::refused("name a repository: a URL or the path of a folder"));
+        }
+        Ok(Location { sources, patience: Patience::default(), limit, used: Cell::default() })
+    }
+
+    /// The repository in messages.
+    pub fn shown(&self) -> String {
+        self.sources.first().map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// What was used so far.
+    pub fn used(&self) -> Used {
+        self.used.get()
+    }
+
+    /// The places of a file, one for each mirror.
+    pub fn sources(&self, name: &str) -> impl Iterator<Item = Source> {
+        self.sources.iter().map(move |source| source.within(name))
+    }
+
+    /// Reads a small file whose size nobody knows from one place, at most so many bytes.
+    pub fn small(&self, source: &Source, most: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let read = source.open(self.patience)?.reader.take(most + 1).read_to_end(&mut bytes);
+        read.map_err(|error| Error::of_reader(&source.to_string(), error))?;
+        self.count(bytes.len() as u64, u64::from(matches!(source, Source::Url(_))));
+        if bytes.len() as u64 > most {
+            return Err(Error::TooLarge { path: source.to_string().into(), most });
+        }
+        Ok(bytes)
+    }
+
+    /// Reads all of a file of this size.
+    pub fn whole(&self, name: &str, size: u64, observer: &dyn Observer) -> Result<Vec<u8>> {
+        let (mut file, mut bytes) = (self.file(name, observer), Vec::new());
+        file.seek(0..size);
+        file.read_to_end(&mut bytes).map_err(|error| Error::of_reader(&file.shown(), error))?;
+        Ok(bytes)
+    }
+
+    /// A file that is read in parts.
+    pub fn file<'a>(&'a self, name: &'a str, observer: &'a dyn Observer) -> RemoteFile<'a> {
+        let begun = Instant::now();
+        RemoteFile { location: self, name, observer, mirror: 0, parts: None, part: 0..0, begun, taken: 0 }
+    }
+
+    fn count(&self, bytes: u64, requests: u64) {
+        let used = self.used.get();
+        self.used.set(Used { bytes: used.bytes + bytes, requests: used.requests + requests });
+    }
+}
+
+/// A file of a repository. If a mirror fails, the next one is asked for the rest.
+pub struct RemoteFile<'a> {
+    location: &'a Location,
+    name: &'a str,
+    observer: &'a dyn Observer,
+    mirror: usize,
+    parts: Option<Parts>,
+    part: Range<u64>,
+    begun: Instant,
+    taken: u64,
+}
+
+impl RemoteFile<'_> {
+    /// What is read next.
+    pub fn seek(&mut self, part: Range<u64>) {
+        self.part = part.clone();
+        // If that fails, opening the file anew tells why.
+        self.parts = self.parts.take().and_then(|mut parts| parts.seek(part).is_ok().then_some(parts));
+    }
+
+    /// The file in messages.
+    pub fn shown(&self) -> String {
+        self.location.sources(self.name).nth(self.mirror).map(|s| s.to_string()).unwrap_or_default()
+    }
+
+    fn read_from_mirror(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let source = self.location.sources(self.name).nth(self.mirror).ok_or(io::ErrorKind::NotFound)?;
+        let parts = match &mut self.parts {
+            Some(parts) => parts,
+            none => {
+                let mut opened = Parts::open(&source, self.location.patience).map_err(io::Error::other)?;
+                opened.seek(self.part.clone()).map_err(io::Error::other)?;
+                none.insert(opened)
+            }
+        };
+        let before = parts.requests();
+        let read = parts.read(buffer);
+        let requests = parts.requests() - before;
+        self.location.count(read.as_ref().map_or(0, |count| *count as u64), requests);
+        read
+    }
+
+    /// Waits until no more has arrived than the limit allows.
+    fn slow_down(&self) -> Result<()> {
+        let Some(limit) = self.location.limit else { return Ok(()) };
+        let earliest = Duration::from_millis(self.taken.saturating_mul(1000) / limit.max(1));
+        while self.begun.elapsed() < earliest {
+            signal::check()?;
+            thread::sleep((earliest - self.begun.elapsed().min(earliest)).min(LOOK));
+        }
+        Ok(())
+    }
+}
+
+/// How often signals are checked.
+const LOOK: Duration = Duration::from_millis(100);
+/// Bytes that are taken at a time where there is a limit.
+const LIMITED: usize = 16 << 10;
+
+impl Read for RemoteFile<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.part.is_empty() || buffer.is_empty() {
+            return Ok(0);
+        }
+        let most = if self.location.limit.is_some() { buffer.len().min(LIMITED) } else { buffer.len() };
+        let count = loop {
+            match self.read_from_mirror(&mut buffer[..most]) {
+                Ok(count) => break count,
+                Err(error) if self.mirror + 1 < self.location.sources.len() => {
+                    signal::check().map_err(io::Error::other)?;
+                    self.observer.note(format!("{error}; trying the next mirror"));
+                    self.mirror += 1;
+                    self.parts = None;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        self.part.start += count as u64;
+        self.taken += count as u64;
+        self.slow_down().map_err(io::Error::other)?;
+        Ok(count)
+    }
+}

@@ -1,0 +1,244 @@
+//! The folder of a repository, held by the one who publishes.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::SystemTime;
+
+use baserock::json;
+use delta::{Manifest, format};
+use nix::fcntl::OFlag;
+use system::atomic;
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result};
+use system::lock::{Lock, Patience};
+use system::observer::Observer;
+use system::resolve::Links;
+
+use crate::bundle::make::Made;
+use crate::bundle::take::Bundle;
+use crate::bundle::{Names, Table};
+use crate::index::{BundleFile, DELTAS, INDEX, Index, MANIFESTS, PACKS, Published, seconds};
+use crate::location::Location;
+use crate::refusal::Refusal;
+use crate::signed::{self, Signed};
+
+/// The lock of publishers.
+const LOCK: &str = ".lock";
+/// Contents that were taken out of packs, for as long as they are needed.
+const EXTRACTED: &str = ".extracted";
+/// The files that the index does not name any more.
+const RETIRED: &str = ".retired";
+/// The answers of a bundle until its head is known.
+const SCRATCH: &str = ".answers";
+/// Bytes of an index at most.
+pub const MOST_INDEX: u64 = 16 << 20;
+
+/// A repository that nobody else publishes to meanwhile.
+pub struct Folder {
+    dir: Dir,
+    _lock: Lock,
+    /// Its index; the next one, until it is written.
+    pub index: Index,
+    /// The file of the index as it is.
+    file: String,
+}
+
+impl Folder {
+    /// Opens the repository; an empty folder, or none, becomes one.
+    pub fn open(path: &Path) -> Result<Self> {
+        std::fs::create_dir_all(path).or_cannot("make", path)?;
+        let dir = Dir::open(path)?;
+        let names: Vec<_> = dir.entries()?.into_iter().map(|entry| entry.name).collect();
+        let found = dir.read_if_exists(INDEX, MOST_INDEX)?;
+        let is_new = found.is_none() && names.iter().all(|name| is_ours(&name.to_string_lossy()));
+        if found.is_none() && !is_new {
+            return Err(Refusal::NoRepository { folder: path.display().to_string() }.into());
+        }
+        let lock = File::from(dir.open_with(LOCK, OFlag::O_RDWR | OFlag::O_CREAT, 0o644, Links::Refuse)?);
+        let lock = Lock::take(lock, path, Patience::Refuse)?;
+        let file = String::from_utf8_lossy(&found.unwrap_or_default()).into_owned();
+        let index = if is_new { new_index()? } else { parse(&file, &dir.shown(INDEX))? };
+        let folder = Folder { dir, _lock: lock, index, file };
+        folder.sweep()?;
+        Ok(folder)
+    }
+
+    /// Takes away what a publisher has left that was cut off.
+    fn sweep(&self) -> Result<()> {
+        for name in [EXTRACTED, SCRATCH] {
+            if self.dir.has(name)? {
+                self.dir.remove_tree(name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The repository in messages.
+    pub fn shown(&self) -> String {
+        self.dir.shown("").display().to_string()
+    }
+
+    /// Seconds since 1970, but never before the index.
+    pub fn now(&self) -> u64 {
+        seconds(SystemTime::now()).max(self.index.made)
+    }
+
+    /// The repository as those see it who fetch from it.
+    pub fn location(&self) -> Result<Location> {
+        Location::new([self.dir.shown("").as_os_str()], None)
+    }
+
+    /// The packs of all versions, the newest first.
+    pub fn packs(&self) -> Vec<BundleFile> {
+        let mut seen = HashSet::new();
+        let all = self.index.versions.iter().rev().flat_map(|version| version.packs.iter().rev());
+        all.filter(|pack| seen.insert(pack.hash)).copied().collect()
+    }
+
+    /// The table of a pack.
+    pub fn pack(&self, pack: BundleFile, observer: &dyn Observer) -> Result<Table> {
+        let (location, name) = (self.location()?, format!("{PACKS}/{}", pack.hash.0));
+        Ok(Bundle::open(location.file(&name, observer), pack, Names::Hashes)?.table)
+    }
+
+    /// The manifest of a version.
+    pub fn manifest(&self, version: &Published, observer: &dyn Observer) -> Result<Manifest> {
+        let name = format!("{MANIFESTS}/{}", version.manifest.digest.0);
+        let bytes = self.location()?.whole(&name, version.manifest.size, observer)?;
+        format::read(bytes.as_slice()).or_cannot("understand", self.dir.shown(&name))
+    }
+
+    /// An empty folder for contents of an old version.
+    pub fn extracting(&self) -> Result<Dir> {
+        self.sweep()?;
+        self.dir.ensure_dir(EXTRACTED, 0o700)
+    }
+
+    /// The contents are not needed any more.
+    pub fn extracted(&self) -> Result<()> {
+        self.sweep()
+    }
+
+    /// An empty file without a name.
+    pub fn scratch(&self) -> Result<File> {
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
+        let file = File::from(self.dir.open_with(SCRATCH, flags, 0o600, Links::Refuse)?);
+        self.dir.remove_file(SCRATCH)?;
+        Ok(file)
+    }
+
+    /// Writes a file below the repository, unless it is there: its name tells its content.
+    pub fn write(&self, folder: &str, name: &str, parts: &[&[u8]]) -> Result<()> {
+        self.create(folder, name, |file| parts.iter().try_for_each(|part| file.write_all(part)))
+    }
+
+    /// Puts a bundle into the repository.
+    pub fn put(&self, folder: &str, name: &str, made: &Made) -> Result<()> {
+        self.create(folder, name, |file| {
+            file.write_all(&made.head)?;
+            io::copy(&mut &made.answers, file).map(drop)
+        })
+    }
+
+    fn create(
+        &self,
+        folder: &str,
+        name: &str,
+        fill: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<()> {
+        let folder = self.dir.ensure_dir(folder, 0o755)?;
+        if folder.has(name)? {
+            return Ok(());
+        }
+        atomic::replace(&folder, name, |temporary| {
+            let mut file = folder.create(temporary, 0o644)?;
+            fill(&mut file).or_cannot("write", folder.shown(name))?;
+            atomic::sync(&file, &folder.shown(name))
+        })
+    }
+
+    /// Writes the index, which counts for so many seconds, signed by these keys. From now on everybody sees it.
+    pub fn publish(&mut self, keys: &[String], lifetime: u64) -> Result<()> {
+        self.index.serial += 1;
+        self.index.made = self.now();
+        self.index.expires = self.index.made.saturating_add(lifetime);
+        let text = String::from_utf8_lossy(&json::file(&self.index)).into_owned();
+        let file = keys.iter().try_fold(text, |file, key| signed::sign(&file, key))?;
+        self.replace(file)
+    }
+
+    /// Signs the index as it is by one more key.
+    pub fn sign(&mut self, key: &str) -> Result<()> {
+        let file = signed::sign(&self.file, key)?;
+        self.replace(file)
+    }
+
+    fn replace(&mut self, file: String) -> Result<()> {
+        atomic::write(&self.dir, INDEX, 0o644, file.as_bytes())?;
+        self.file = file;
+        Ok(())
+    }
+
+    /// The names of all files that the index does not name, below the folder of their kind.
+    pub fn unused(&self) -> Result<Vec<(&'static str, String)>> {
+        let mut used: BTreeMap<&str, HashSet<String>> = BTreeMap::new();
+        for version in &self.index.versions {
+            used.entry(MANIFESTS).or_default().insert(version.manifest.digest.0.to_string());
+            let packs = version.packs.iter().map(|pack| pack.hash.0.to_string());
+            used.entry(PACKS).or_default().extend(packs);
+        }
+        let deltas = self.index.deltas.iter().map(|delta| format!("{}-{}", delta.from.0, delta.to.0));
+        used.entry(DELTAS).or_default().extend(deltas);
+        let mut unused = Vec::new();
+        for kind in [MANIFESTS, PACKS, DELTAS] {
+            let Some(folder) = self.dir.dir_if_exists(kind)? else { continue };
+            for entry in folder.entries()? {
+                let name = entry.name.to_string_lossy().into_owned();
+                if !used.get(kind).is_some_and(|used| used.contains(&name)) {
+                    unused.push((kind, name));
+                }
+            }
+        }
+        Ok(unused)
+    }
+
+    /// What was retired before.
+    pub fn retired(&self) -> Result<Option<Vec<u8>>> {
+        self.dir.read_if_exists(RETIRED, MOST_INDEX)
+    }
+
+    /// Remembers what is retired.
+    pub fn retire(&self, retired: &[u8]) -> Result<()> {
+        atomic::write(&self.dir, RETIRED, 0o600, retired)
+    }
+
+    /// Removes a file that the index does not name.
+    pub fn remove(&self, kind: &str, name: &str) -> Result<()> {
+        self.dir.dir(kind)?.remove_file(name)
+    }
+}
+
+/// The index of the repository in a folder, as it is.
+pub fn read_index(path: &Path) -> Result<Index> {
+    let dir = Dir::open(path)?;
+    let file = dir.read(INDEX, MOST_INDEX)?;
+    parse(&String::from_utf8_lossy(&file), &dir.shown(INDEX))
+}
+
+/// Whether a repository that is being made has this name in its folder.
+fn is_ours(name: &str) -> bool {
+    [LOCK, EXTRACTED, SCRATCH, MANIFESTS, PACKS, DELTAS].contains(&name)
+}
+
+fn new_index() -> Result<Index> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/random/uuid");
+    let name = name.or_cannot("read", "/proc/sys/kernel/random/uuid")?;
+    Ok(Index { repository: name.trim().to_owned(), ..Index::default() })
+}
+
+fn parse(file: &str, shown: &Path) -> Result<Index> {
+    let text = Signed::parse(file).text;
+    json::read(text.as_bytes()).map_err(|fault| Error::malformed(shown, fault.in_a("the index of a repository")))
+}

@@ -1,0 +1,218 @@
+//! Publishes versions: adds files to a repository, and then writes its index anew. Until then a new version is invisible.
+
+mod extract;
+mod folder;
+mod machine;
+pub mod prune;
+pub mod verify;
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashSet};
+
+use baserock::ExistingLabel;
+use baserock::extension::Environment;
+use delta::entry::Kind;
+use delta::hash::Hash;
+use delta::plan::Wanted;
+use delta::{Manifest, Plan, Tree, format};
+use system::dir::Dir;
+use system::error::{Error, OrCannot, Result};
+use system::observer::Observer;
+
+pub use extract::{numbers_of_units, sizes};
+pub use machine::refuse as refuse_one_machine;
+
+pub use folder::{Folder, MOST_INDEX, read_index};
+
+use crate::bundle::make::Making;
+use crate::bundle::{Names, Table};
+use crate::index::{BundleFile, Channel, DELTAS, Delta, Digest, MANIFESTS, ManifestFile, PACKS, Published};
+use crate::refusal::Refusal;
+use extract::Extracted;
+
+/// How a version is published.
+#[derive(Clone, Debug)]
+pub struct Publishing {
+    /// Its label.
+    pub label: ExistingLabel,
+    /// The channel that offers it from now on.
+    pub channel: Option<String>,
+    /// From so many of the newest versions, a delta makes this one.
+    pub deltas: usize,
+    /// zstd's level for deltas.
+    pub level: i32,
+    /// What a deployment takes.
+    pub deployment: BTreeMap<String, String>,
+}
+
+/// The variables of a deployment that a version brings to the machines.
+const DEPLOYMENT: [&str; 5] =
+    ["KERNEL_ARGS", "KERNEL_PATH", "INITRAMFS_PATH", "DTB_PATH", "BOOTLOADER_CONFIG_FORMAT"];
+
+/// What the environment says of a deployment.
+pub fn deployment(environment: &Environment) -> Result<BTreeMap<String, String>> {
+    let mut deployment = BTreeMap::new();
+    for name in DEPLOYMENT {
+        if let Some(value) = environment.text(name)? {
+            deployment.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    Ok(deployment)
+}
+
+/// zstd's level for packs.
+const PACK_LEVEL: i32 = 12;
+
+/// Adds the tree to the repository. The index has still to be written.
+pub fn add(folder: &mut Folder, tree: &Dir, publishing: &Publishing, observer: &dyn Observer) -> Result<()> {
+    let manifest = baserock::operations::manifest::read(tree, observer)?;
+    let digest = Digest(manifest.digest());
+    match folder.index.version(&publishing.label) {
+        Some(there) if there.manifest.digest == digest => {
+            observer.note(format!("{} has this version {} already", folder.shown(), publishing.label));
+        }
+        Some(_) => {
+            let (repository, label) = (folder.shown(), publishing.label.clone());
+            return Err(Refusal::Exists { repository, label }.into());
+        }
+        None => {
+            let adding = Adding { folder, new: Tree { dir: tree, manifest: &manifest }, observer };
+            let (version, deltas) = adding.version(publishing)?;
+            folder.index.deltas.extend(deltas);
+            folder.index.versions.push(version);
+        }
+    }
+    if let Some(channel) = &publishing.channel {
+        let offered = Channel { label: publishing.label.clone(), percent: 100 };
+        folder.index.channels.insert(channel.clone(), offered);
+    }
+    Ok(())
+}
+
+/// A version that is being added.
+struct Adding<'a> {
+    folder: &'a Folder,
+    new: Tree<'a>,
+    observer: &'a dyn Observer,
+}
+
+impl Adding<'_> {
+    fn version(&self, publishing: &Publishing) -> Result<(Published, Vec<Delta>)> {
+        let manifest = self.manifest()?;
+        let packs = self.packs()?;
+        let mut deltas = Vec::new();
+        let known = self.folder.index.versions.iter().rev();
+        for from in known.filter(|from| from.manifest.digest != manifest.digest).take(publishing.deltas) {
+            deltas.push(self.delta(from, publishing.level)?);
+        }
+        let version = Published {
+            label: publishing.label.clone(),
+            made: self.folder.now(),
+            manifest,
+            bytes: self.new.manifest.bytes(),
+            packs,
+            deployment: publishing.deployment.clone(),
+        };
+        Ok((version, deltas))
+    }
+
+    fn manifest(&self) -> Result<ManifestFile> {
+        let digest = self.new.manifest.digest();
+        let bytes = format::to_bytes(self.new.manifest).or_cannot("describe", "the tree")?;
+        self.folder.write(MANIFESTS, &digest.to_string(), &[&bytes])?;
+        Ok(ManifestFile {
+            digest: Digest(digest),
+            hash: Digest(Hash::of(&bytes)),
+            size: bytes.len() as u64,
+        })
+    }
+
+    /// Packs what no pack has, and returns the packs that the version needs.
+    fn packs(&self) -> Result<Vec<BundleFile>> {
+        let wanted = Plan::new(&Manifest::default(), self.new.manifest).wanted;
+        let own: HashSet<Hash> = wanted.iter().map(|wanted| wanted.hash).collect();
+        let mut missing = own.clone();
+        let mut used = Vec::new();
+        for pack in self.folder.packs() {
+            let has = contents(&self.folder.pack(pack, self.observer)?, &own);
+            let before = missing.len();
+            missing.retain(|content| !has.contains(content));
+            if missing.len() < before {
+                used.push(pack);
+            }
+        }
+        let new: Vec<Wanted> = wanted.into_iter().filter(|wanted| missing.contains(&wanted.hash)).collect();
+        if !new.is_empty() {
+            self.observer.phase("packing what is new".to_owned());
+            let nothing = Manifest::default();
+            let open_old = |_| Err(Error::refused("a pack compares with nothing"));
+            let making = Making {
+                new: self.new,
+                old: &nothing,
+                open_old: &open_old,
+                names: Names::Hashes,
+                level: PACK_LEVEL,
+            };
+            used.push(self.bundle(&making, &new, PACKS, None)?);
+        }
+        Ok(used)
+    }
+
+    /// Makes what makes the new version from an older one.
+    fn delta(&self, from: &Published, level: i32) -> Result<Delta> {
+        self.observer.phase(format!("comparing with {}", from.label));
+        let old = self.folder.manifest(from, self.observer)?;
+        let plan = Plan::new(&old, self.new.manifest);
+        let predecessor = |wanted: &Wanted| match wanted.like?.of(&old).kind {
+            Kind::File { hash, .. } => Some(hash),
+            _ => None,
+        };
+        let needed = plan.wanted.iter().filter_map(predecessor).collect();
+        let extracted = self.folder.extracting()?;
+        let location = self.folder.location()?;
+        let contents =
+            Extracted::new(extracted.duplicate()?, &location, &from.packs, &old, needed, self.observer)?;
+        let open_old = |hash| contents.open(hash);
+        let making = Making {
+            new: self.new,
+            old: &old,
+            open_old: &open_old,
+            names: Names::Places(&old, self.new.manifest),
+            level,
+        };
+        let (from, to) = (from.manifest.digest, Digest(self.new.manifest.digest()));
+        let name = format!("{}-{}", from.0, to.0);
+        let file = self.bundle(&making, &plan.wanted, DELTAS, Some(&name))?;
+        self.folder.extracted()?;
+        Ok(Delta { from, to, file })
+    }
+
+    fn bundle(
+        &self,
+        making: &Making<'_>,
+        wanted: &[Wanted],
+        folder: &str,
+        name: Option<&str>,
+    ) -> Result<BundleFile> {
+        let total: u64 = wanted.iter().map(|wanted| wanted.size).sum();
+        let done = Cell::new(0);
+        let report = |bytes| {
+            done.set(done.get() + bytes);
+            self.observer.progress(done.get(), Some(total));
+        };
+        let made = making.make(wanted, self.folder.scratch()?, &report)?;
+        let hash = Hash::of(&made.head);
+        let own = hash.to_string();
+        self.folder.put(folder, name.unwrap_or(&own), &made)?;
+        Ok(BundleFile { hash: Digest(hash), head: made.head.len() as u64, size: made.size })
+    }
+}
+
+/// The contents of a tree that a pack brings: those in units, and those whose recipes name only files of this tree.
+fn contents(table: &Table, tree: &HashSet<Hash>) -> HashSet<Hash> {
+    let units = table.units.iter().flat_map(|unit| unit.pieces.iter().map(|piece| piece.content));
+    let serves = |files: &[Hash]| files.iter().all(|file| tree.contains(file));
+    let recipes = table.recipes.iter().filter(|recipe| serves(&recipe.files)).map(|recipe| recipe.content);
+    units.chain(recipes).collect()
+}
+
