@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use crate::built;
 
 /// Extensions that are programs: the ending of a program's name becomes that of the extension.
-const PROGRAMS: [&str; 16] = [
+const PROGRAMS: [&str; 18] = [
     "add-config-files-configure",
     "baserock-tools-configure",
     "fstab-configure",
     "install-files-configure",
+    "publish-check",
+    "publish-write",
     "rawdisk-check",
     "rawdisk-status",
     "rawdisk-write",
@@ -27,7 +29,7 @@ const PROGRAMS: [&str; 16] = [
 ];
 
 /// Extensions that are scripts, and the help of all, by their folder in `extensions/`.
-pub(crate) const FOLDERS: [&str; 5] = ["configure", "mmdebstrap", "rawdisk", "ssh-rsync", "tar"];
+pub(crate) const FOLDERS: [&str; 6] = ["configure", "mmdebstrap", "publish", "rawdisk", "ssh-rsync", "tar"];
 
 /// Lays out the extensions in this folder, as links.
 pub fn install(into: &Path) {

@@ -1,11 +1,16 @@
 //! A web server that serves files well, or badly in one of the ways in which servers do.
 
 use std::collections::HashMap;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
+
+use crate::programs::shell;
 
 /// How a file is served.
 #[derive(Clone, Debug)]
@@ -16,6 +21,8 @@ pub enum How {
     Breaks(usize),
     /// The first connection breaks after this many bytes, and the server always starts over.
     BreaksWithoutRanges(usize),
+    /// Always the whole file, whatever is asked for.
+    WithoutRanges,
     /// The first connection breaks after this many bytes, and then it is another file, of the same size and with the same weak tag.
     Changes(usize),
     /// The first connection breaks after this many bytes, and another mirror, with another tag, has the same file.
@@ -70,10 +77,19 @@ pub struct Web {
 type Files = HashMap<String, (Vec<u8>, How)>;
 
 impl Web {
+    /// Serves the files below a folder; `how` says how each is served, by its path with a leading slash.
+    pub fn folder(folder: &Path, how: impl Fn(&str) -> How) -> Self {
+        let listed = shell("find", &[folder.to_str().expect("text"), "-type", "f", "-printf", "/%P\n"]);
+        let files = listed.lines().map(|path| {
+            let bytes = fs::read(folder.join(&path[1..])).expect("a file");
+            (path.to_owned(), bytes, how(path))
+        });
+        Web::start(files.collect::<Vec<_>>())
+    }
+
     /// Serves these files: path, content, how.
-    pub fn start(files: impl IntoIterator<Item = (&'static str, Vec<u8>, How)>) -> Self {
-        let files: Files =
-            files.into_iter().map(|(path, bytes, how)| (path.to_owned(), (bytes, how))).collect();
+    pub fn start(files: impl IntoIterator<Item = (impl Into<String>, Vec<u8>, How)>) -> Self {
+        let files: Files = files.into_iter().map(|(path, bytes, how)| (path.into(), (bytes, how))).collect();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address").to_string();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -159,7 +175,7 @@ fn answer(
     request: &Request,
     earlier: usize,
 ) -> std::io::Result<()> {
-    let asked = request.range.as_deref().and_then(|range| range.strip_suffix('-')?.parse().ok()).unwrap_or(0);
+    let (asked, stop) = asked(request.range.as_deref(), bytes.len());
     match how {
         How::Breaks(count) => send(stream, bytes, asked, bytes.len(), asked + count, "one"),
         How::BreaksWithoutRanges(count) => {
@@ -194,9 +210,13 @@ fn answer(
         How::NoRest => status(stream, 416, &format!("Content-Range: bytes */{}\r\n", bytes.len())),
         How::Redirects(to) => status(stream, 302, &format!("Location: {to}\r\n")),
         How::Status(code) => status(stream, *code, ""),
+        How::Well | How::LateSize(_) | How::FailsOnce(_) | How::Asks(_) if stop < bytes.len() => {
+            part(stream, bytes, asked..stop)
+        }
         How::Well | How::LateSize(_) | How::FailsOnce(_) | How::Asks(_) => {
             send(stream, bytes, asked, bytes.len(), bytes.len(), "one")
         }
+        How::WithoutRanges => send(stream, bytes, 0, bytes.len(), bytes.len(), "one"),
         How::Stalls(count) => {
             let keep = stream.try_clone()?;
             send(stream, bytes, asked, bytes.len(), *count, "one")?;
@@ -205,6 +225,25 @@ fn answer(
             Ok(())
         }
     }
+}
+
+/// What a range of a file of so many bytes asks for: its first byte, and the one after the last.
+fn asked(range: Option<&str>, size: usize) -> (usize, usize) {
+    let (from, last) = range.and_then(|range| range.split_once('-')).unwrap_or(("0", ""));
+    let last: Option<usize> = last.parse().ok();
+    (from.parse().unwrap_or(0), last.map_or(size, |last| size.min(last + 1)))
+}
+
+/// Sends the part of a file that was asked for.
+fn part(mut stream: TcpStream, bytes: &[u8], range: Range<usize>) -> std::io::Result<()> {
+    let (from, last, length) = (range.start, range.end - 1, bytes.len());
+    write!(
+        stream,
+        "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {from}-{last}/{length}\r\nContent-Length: {}\r\nETag: \"one\"\r\nConnection: close\r\n\r\n",
+        range.len()
+    )?;
+    stream.write_all(&bytes[range])?;
+    stream.flush()
 }
 
 /// Sends the bytes from `from` to `end`, having promised a file of `length`.

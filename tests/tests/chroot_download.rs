@@ -230,7 +230,7 @@ fn servers_that_cannot_be_reached_are_told_apart() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let mute_port = mute.local_addr().unwrap().port();
-    let plain = Web::start([]);
+    let plain = Web::start(None::<(&str, Vec<u8>, How)>);
     for (url, why) in [
         (format!("http://127.0.0.1:{port}/a"), "refuses the connection"),
         (format!("http://127.0.0.1:{mute_port}/a"), "does not answer in time"),

@@ -4,7 +4,7 @@ use std::env::consts::ARCH;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use baserock_terminal::completion;
 
 use crate::build::{self, Architecture, Program};
@@ -113,15 +113,19 @@ impl Install {
     fn units(&self) -> Result<()> {
         let units = self.destdir.join(UNITS);
         for file in root::files_below("bins")? {
-            if file.extension().is_some_and(|end| end == "service") {
+            if file.extension().is_some_and(|end| end == "service" || end == "timer") {
                 let name = file.file_name().unwrap_or_default();
                 let text =
                     fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
                 let target = text.lines().find_map(|line| line.strip_prefix("WantedBy="));
-                let target = target.with_context(|| format!("{} has no line WantedBy=", file.display()))?;
-                let wanted = units.join(format!("{target}.wants"));
                 copy(&file, &units.join(name), 0o644)?;
-                link(&Path::new("..").join(name), &wanted.join(name))?;
+                if let Some(target) = target {
+                    let wanted = units.join(format!("{target}.wants"));
+                    link(&Path::new("..").join(name), &wanted.join(name))?;
+                } else {
+                    let has_timer = file.with_extension("timer").exists();
+                    ensure!(has_timer, "{} has no line WantedBy=, and no timer", file.display());
+                }
             }
             if file.extension().is_some_and(|end| end == "rc") {
                 let name = file.file_stem().unwrap_or_default();

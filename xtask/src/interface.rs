@@ -15,6 +15,7 @@ pub fn all() -> Vec<Interface> {
     let interface = |name, section, command: Command| Interface { command: command.name(name), section };
     vec![
         interface("baserock-system-config-sync", "8", baserock_system_config_sync::Arguments::command()),
+        interface("baserock-publish", "8", baserock_publish::Arguments::command()),
         interface("enter-baserock", "8", enter_baserock::Arguments::command()),
         interface("manage-baserock", "8", manage_baserock::Arguments::command()),
         interface("morph", "1", morph::Arguments::command()),

@@ -165,7 +165,10 @@ impl From {
         let offer = remote.offer(label, self.channel.as_deref().unwrap_or(&settings.channel))?;
         if !is_our_turn(&offer)? {
             let percent = offer.percent;
-            show.note(format!("{} goes to {percent} of 100 machines now, and not to this one", offer.version.label));
+            show.note(format!(
+                "{} goes to {percent} of 100 machines now, and not to this one",
+                offer.version.label
+            ));
             return self.tell(&remote, &offer, false, Vec::new());
         }
         if remote.signers.is_empty() {
@@ -213,15 +216,18 @@ impl From {
 
     fn trust(&self, settings: &Settings) -> Result<Trust> {
         let file = std::env::var_os(SIGNERS).filter(|file| !file.is_empty()).map(PathBuf::from);
-        let keyring = if self.insecure_unsigned {
-            None
-        } else {
-            Some(keyring(&Dir::open("/")?, file.as_deref())?)
-        };
+        let keyring =
+            if self.insecure_unsigned { None } else { Some(keyring(&Dir::open("/")?, file.as_deref())?) };
         Ok(Trust { keyring, threshold: settings.signers, allow_expired: self.allow_expired })
     }
 
-    fn tell(&self, remote: &Remote<'_>, offer: &Offer, changed: bool, conflicts: Vec<String>) -> Result<bool> {
+    fn tell(
+        &self,
+        remote: &Remote<'_>,
+        offer: &Offer,
+        changed: bool,
+        conflicts: Vec<String>,
+    ) -> Result<bool> {
         let used = remote.location.used();
         let label = offer.version.label.clone();
         match self.format {

@@ -69,7 +69,9 @@ fn published(refusal: &repository::Refusal) -> Option<String> {
     use repository::Refusal as R;
     Some(match refusal {
         R::NoKeys { file, .. } => {
-            format!("put the keys that you trust into {file}, in ssh's form: NAME namespaces=\"baserock-repository\" KEY")
+            format!(
+                "put the keys that you trust into {file}, in ssh's form: NAME namespaces=\"baserock-repository\" KEY"
+            )
         }
         R::Unsigned { .. } | R::TooFewSigners { .. } => "tell whoever publishes it to sign it".to_owned(),
         R::Older { .. } => "try another mirror, or ask whoever publishes it".to_owned(),

@@ -91,11 +91,13 @@ impl Source {
     }
 
     /// The source of a file in the folder that this one is; the standard input has none, and stays.
+    #[must_use]
     pub fn within(&self, name: &str) -> Source {
         match self {
             Source::Path(path) => Source::Path(path.join(name)),
             Source::Url(url) => {
-                let (path, query) = url.split_once('?').map_or((url.as_str(), ""), |(path, query)| (path, query));
+                let (path, query) =
+                    url.split_once('?').map_or((url.as_str(), ""), |(path, query)| (path, query));
                 let mark = if query.is_empty() { "" } else { "?" };
                 Source::Url(format!("{}/{name}{mark}{query}", path.trim_end_matches('/')))
             }

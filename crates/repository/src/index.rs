@@ -184,5 +184,4 @@ mod tests {
         };
         assert_eq!(json::read::<Index>(&json::file(&index)).unwrap(), index);
     }
-
 }

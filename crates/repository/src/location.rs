@@ -59,7 +59,7 @@ impl Location {
     pub fn small(&self, source: &Source, most: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let read = source.open(self.patience)?.reader.take(most + 1).read_to_end(&mut bytes);
-        read.map_err(|error| Error::of_reader(&source.to_string(), error))?;
+        read.map_err(|error| Error::of_reader(source.to_string(), error))?;
         self.count(bytes.len() as u64, u64::from(matches!(source, Source::Url(_))));
         if bytes.len() as u64 > most {
             return Err(Error::TooLarge { path: source.to_string().into(), most });
@@ -71,7 +71,7 @@ impl Location {
     pub fn whole(&self, name: &str, size: u64, observer: &dyn Observer) -> Result<Vec<u8>> {
         let (mut file, mut bytes) = (self.file(name, observer), Vec::new());
         file.seek(0..size);
-        file.read_to_end(&mut bytes).map_err(|error| Error::of_reader(&file.shown(), error))?;
+        file.read_to_end(&mut bytes).map_err(|error| Error::of_reader(file.shown(), error))?;
         Ok(bytes)
     }
 
@@ -133,9 +133,9 @@ impl RemoteFile<'_> {
     fn slow_down(&self) -> Result<()> {
         let Some(limit) = self.location.limit else { return Ok(()) };
         let earliest = Duration::from_millis(self.taken.saturating_mul(1000) / limit.max(1));
-        while self.begun.elapsed() < earliest {
+        while let Some(left) = earliest.checked_sub(self.begun.elapsed()).filter(|left| !left.is_zero()) {
             signal::check()?;
-            thread::sleep((earliest - self.begun.elapsed().min(earliest)).min(LOOK));
+            thread::sleep(left.min(LOOK));
         }
         Ok(())
     }

@@ -32,7 +32,9 @@ pub enum Refusal {
         folder: String,
     },
     /// The index is older than one that was seen.
-    #[error("{file}: has the serial {found}, and {known} was seen before: it is old, or somebody plays an old one back")]
+    #[error(
+        "{file}: has the serial {found}, and {known} was seen before: it is old, or somebody plays an old one back"
+    )]
     Older {
         /// The index.
         file: String,

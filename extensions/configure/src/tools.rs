@@ -20,13 +20,18 @@ const PROGRAMS: [&str; 2] = ["system-version-manager", "baserock-system-config-s
 const BIN: &str = "usr/bin";
 
 /// The units.
-const UNITS: [(&str, &str); 3] = [
+const UNITS: [(&str, &str); 5] = [
     ("baserock-trial.service", include_str!("../../../bins/system-version-manager/baserock-trial.service")),
     (
         "baserock-confirm.service",
         include_str!("../../../bins/system-version-manager/baserock-confirm.service"),
     ),
     ("baserock-finish.service", include_str!("../../../bins/system-version-manager/baserock-finish.service")),
+    (
+        "baserock-upgrade.service",
+        include_str!("../../../bins/system-version-manager/baserock-upgrade.service"),
+    ),
+    ("baserock-upgrade.timer", include_str!("../../../bins/system-version-manager/baserock-upgrade.timer")),
 ];
 
 /// The script for other init systems, and its folder.

@@ -30,9 +30,10 @@ impl Options {
     fn new(environment: &Environment) -> Result<Self> {
         let label: ExistingLabel = environment.required("VERSION_LABEL")?.parse()?;
         let level = environment.count("PUBLISH_LEVEL", "the level of zstd")?.map_or(Ok(LEVEL), |level| {
-            i32::try_from(level).ok().filter(|level| (1..=19).contains(level)).ok_or_else(|| {
-                Error::refused(format!("PUBLISH_LEVEL is {level}; it is 1 to 19"))
-            })
+            i32::try_from(level)
+                .ok()
+                .filter(|level| (1..=19).contains(level))
+                .ok_or_else(|| Error::refused(format!("PUBLISH_LEVEL is {level}; it is 1 to 19")))
         })?;
         let publishing = Publishing {
             label,
@@ -57,7 +58,10 @@ impl Options {
 pub fn check(location: &Path, environment: &Environment) -> Result<()> {
     let options = Options::new(environment)?;
     if location.exists() && !location.is_dir() {
-        return Err(Error::refused(format!("{} is no folder; name that of a repository", location.display())));
+        return Err(Error::refused(format!(
+            "{} is no folder; name that of a repository",
+            location.display()
+        )));
     }
     for key in &options.keys {
         if !Path::new(key).exists() {
@@ -87,7 +91,9 @@ pub fn remedies(error: &Error) -> Option<String> {
     }
     Some(match error.kind()? {
         Refusal::Exists { .. } => "set VERSION_LABEL to another: what is published never changes".to_owned(),
-        Refusal::OneMachine { .. } => "leave out what makes it one machine's; machines make their own".to_owned(),
+        Refusal::OneMachine { .. } => {
+            "leave out what makes it one machine's; machines make their own".to_owned()
+        }
         Refusal::NoRepository { .. } => "name an empty folder, or one that does not exist".to_owned(),
         _ => return None,
     })

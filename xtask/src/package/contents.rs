@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use super::control::{BASEROCK, DEPLOY};
 
 /// The first line that a path fits tells its package. `*` stands for any characters.
-const TABLE: [(&str, &str); 18] = [
+const TABLE: [(&str, &str); 20] = [
     ("usr/lib/systemd/*", BASEROCK),
     ("usr/lib/baserock/init.d/*", BASEROCK),
     ("usr/lib/baserock/extensions/*", DEPLOY),
@@ -24,6 +24,8 @@ const TABLE: [(&str, &str); 18] = [
     ("*/_enter-baserock", BASEROCK),
     ("*/manage-baserock*", BASEROCK),
     ("*/_manage-baserock", BASEROCK),
+    ("*/baserock-publish*", DEPLOY),
+    ("*/_baserock-publish", DEPLOY),
     ("*/morph*", DEPLOY),
     ("*/_morph", DEPLOY),
     // Links to extensions, scripts, and their pages.

@@ -21,6 +21,7 @@ use delta::update::append_piece;
 use delta::{Manifest, NewIndex, OldIndex, Tree};
 use system::error::{OrCannot, Result};
 use system::signal;
+use system::step::change;
 use system::thread::join;
 
 use super::names::{Names, places};
@@ -74,7 +75,9 @@ impl Making<'_> {
         }
         let units = units(others.into_iter().map(|wanted| (wanted, 0)), self.old);
         self.units(&units, report, &mut |unit, answer| {
-            table.units.push(BundledUnit { answer: write(&mut answers, &answer)?, pieces: self.names_of(unit) });
+            table
+                .units
+                .push(BundledUnit { answer: write(&mut answers, &answer)?, pieces: self.names_of(unit) });
             Ok(())
         })?;
         let head = table.to_head(self.names).or_cannot("describe", "the contents")?;
@@ -197,7 +200,7 @@ fn hash_of(manifest: &Manifest, place: usize) -> Hash {
 }
 
 fn write(answers: &mut File, answer: &[u8]) -> Result<Answered> {
-    answers.write_all(answer).or_cannot("write", "the new bundle")?;
+    change("write", "the new bundle", || answers.write_all(answer))?;
     Ok(Answered { length: answer.len() as u64, hash: Hash::of(answer) })
 }
 

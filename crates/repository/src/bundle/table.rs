@@ -180,8 +180,7 @@ fn read_table(from: &mut Reader<&[u8]>, names: &mut NameReader<'_>) -> io::Resul
 fn piece(from: &mut Reader<&[u8]>, names: &mut NameReader<'_>) -> io::Result<BundledPiece> {
     let content = names.read(from, Side::New)?;
     let new = range(from, SEGMENT)?;
-    let old =
-        if flag(from)? { Some((names.read(from, Side::Old)?, range(from, MOST_OLD)?)) } else { None };
+    let old = if flag(from)? { Some((names.read(from, Side::Old)?, range(from, MOST_OLD)?)) } else { None };
     Ok(BundledPiece { content, new, old })
 }
 

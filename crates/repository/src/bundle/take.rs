@@ -1,6 +1,6 @@
 //! Takes answers out of a bundle.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::Range;
 
 use delta::hash::Hash;
@@ -39,7 +39,7 @@ impl<'a> Bundle<'a> {
         }
         let mut head = Vec::new();
         file.seek(0..known.head);
-        file.read_to_end(&mut head).map_err(|error| Error::of_reader(&file.shown(), error))?;
+        file.read_to_end(&mut head).map_err(|error| Error::of_reader(file.shown(), error))?;
         if Hash::of(&head) != known.hash.0 {
             return Err(altered(&file, "its head"));
         }
@@ -80,9 +80,9 @@ impl<'a> Bundle<'a> {
                 let place = self.places[number].clone();
                 let (unwanted, length) = (place.start - at, place.end - place.start);
                 let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-                let read = std::io::copy(&mut self.file.by_ref().take(unwanted), &mut std::io::sink());
-                let read = read.and_then(|_| self.file.by_ref().take(length).read_to_end(&mut bytes));
-                read.map_err(|error| Error::of_reader(&self.file.shown(), error))?;
+                let read = skip(&mut self.file, unwanted)
+                    .and_then(|()| self.file.by_ref().take(length).read_to_end(&mut bytes));
+                read.map_err(|error| Error::of_reader(self.file.shown(), error))?;
                 if Hash::of(&bytes) != answers[number].hash {
                     let what = format!("a part at byte {}", place.start);
                     return Err(Refusal::Altered { file: self.file.shown(), what }.into());
@@ -117,4 +117,18 @@ impl<'a> Bundle<'a> {
             near *= 2;
         }
     }
+}
+
+/// Reads so many bytes that nobody wants.
+fn skip(from: &mut impl Read, mut unwanted: u64) -> io::Result<()> {
+    let mut buffer = vec![0; 1 << 16];
+    while unwanted > 0 {
+        let most = usize::try_from(unwanted).unwrap_or(usize::MAX).min(buffer.len());
+        let count = from.read(&mut buffer[..most])?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        unwanted -= count as u64;
+    }
+    Ok(())
 }

@@ -80,7 +80,8 @@ impl Bringing<'_> {
     fn all(&self, ways: &Ways) -> Result<()> {
         let mut store = self.assembly.store();
         // What is there of a content in several units is fetched again: the units of a bundle may have more than one content.
-        let missing: Vec<Wanted> = self.assembly.missing(&mut store)?.into_iter().map(|(wanted, _)| *wanted).collect();
+        let missing: Vec<Wanted> =
+            self.assembly.missing(&mut store)?.into_iter().map(|(wanted, _)| *wanted).collect();
         if missing.is_empty() {
             return Ok(());
         }
@@ -222,7 +223,9 @@ impl Bringing<'_> {
 
     fn old(&self, old: &HashMap<Hash, usize>, hash: Hash) -> Result<OldIndex> {
         let place = old.get(&hash).copied();
-        place.map(OldIndex).ok_or_else(|| Error::refused(format!("no content {hash} in the version that is here")))
+        place
+            .map(OldIndex)
+            .ok_or_else(|| Error::refused(format!("no content {hash} in the version that is here")))
     }
 
     fn recipe(&self, recipe: &BundledRecipe, answer: &[u8], old: &HashMap<Hash, usize>) -> Result<Recipe> {

@@ -21,6 +21,9 @@ use crate::signed::{Signed, Trust};
 /// Bytes of a manifest's file at most.
 const MOST_MANIFEST: u64 = 512 << 20;
 
+/// Clocks differ by so many seconds.
+const SLACK: u64 = 86_400;
+
 /// A repository.
 pub struct Remote<'a> {
     /// Where it is.
@@ -51,9 +54,9 @@ impl<'a> Remote<'a> {
     ) -> Result<Self> {
         let mut fault: Option<Error> = None;
         for source in location.sources(INDEX) {
-            let outcome = location.small(&source, MOST_INDEX).and_then(|bytes| {
-                read(&bytes, trust, seen, &source.to_string())
-            });
+            let outcome = location
+                .small(&source, MOST_INDEX)
+                .and_then(|bytes| read(&bytes, trust, seen, &source.to_string()));
             match outcome {
                 Ok((index, signers)) => return Ok(Remote { location, index, signers, observer }),
                 Err(error @ Error::Interrupted(_)) => return Err(error),
@@ -125,8 +128,6 @@ fn in_time(index: &Index, file: &str, now: SystemTime) -> Result<()> {
     if seconds(now) > index.expires {
         return Err(Refusal::Expired { file, expires: utc::text(moment(index.expires)), now: clock }.into());
     }
-    // Clocks differ a little.
-    const SLACK: u64 = 86_400;
     if seconds(now).saturating_add(SLACK) < index.made {
         return Err(Refusal::Clock { file, made: utc::text(moment(index.made)), now: clock }.into());
     }

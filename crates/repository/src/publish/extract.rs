@@ -19,10 +19,11 @@ use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 use system::observer::Observer;
 use system::resolve::Links;
+use system::step::change;
 
+use crate::bundle::Names;
 use crate::bundle::table::{BundledRecipe, BundledUnit, Table};
 use crate::bundle::take::Bundle;
-use crate::bundle::Names;
 use crate::index::{BundleFile, PACKS};
 use crate::location::Location;
 
@@ -49,8 +50,11 @@ impl Extracted {
         }
         let mut wanted = wanted;
         let recipes = bundles.iter().flat_map(|bundle| &bundle.table.recipes);
-        let packed: Vec<Hash> =
-            recipes.filter(|recipe| wanted.contains(&recipe.content)).flat_map(|recipe| &recipe.files).copied().collect();
+        let packed: Vec<Hash> = recipes
+            .filter(|recipe| wanted.contains(&recipe.content))
+            .flat_map(|recipe| &recipe.files)
+            .copied()
+            .collect();
         wanted.extend(packed);
         for bundle in &mut bundles {
             let table = bundle.table.clone();
@@ -62,8 +66,9 @@ impl Extracted {
         let sizes: HashMap<Hash, u64> = sizes(tree);
         for bundle in &mut bundles {
             let table = bundle.table.clone();
-            let numbers: Vec<usize> =
-                (0..table.recipes.len()).filter(|number| wanted.contains(&table.recipes[*number].content)).collect();
+            let numbers: Vec<usize> = (0..table.recipes.len())
+                .filter(|number| wanted.contains(&table.recipes[*number].content))
+                .collect();
             bundle.each(&numbers, |number, answer| {
                 let recipe = &table.recipes[number];
                 let size = sizes.get(&recipe.content).copied().unwrap_or(0);
@@ -89,7 +94,7 @@ impl Extracted {
         for (piece, bytes) in unit.pieces.iter().zip(pieces(&new, lengths())) {
             if wanted.contains(&piece.content) {
                 let (file, shown) = self.file(piece.content)?;
-                file.write_all_at(bytes, piece.new.start).or_cannot("write", shown)?;
+                change("write", &shown, || file.write_all_at(bytes, piece.new.start))?;
             }
         }
         Ok(())
@@ -115,14 +120,14 @@ impl Extracted {
 }
 
 /// The numbers of the answers for units that have one of the contents.
-pub fn numbers_of_units(table: &Table, wanted: &HashSet<Hash>) -> Vec<usize> {
+pub(crate) fn numbers_of_units(table: &Table, wanted: &HashSet<Hash>) -> Vec<usize> {
     let has = |unit: &BundledUnit| unit.pieces.iter().any(|piece| wanted.contains(&piece.content));
     let units = table.units.iter().enumerate().filter(|(_, unit)| has(unit));
     units.map(|(number, _)| table.recipes.len() + number).collect()
 }
 
 /// The size of each content of a tree.
-pub fn sizes(manifest: &Manifest) -> HashMap<Hash, u64> {
+fn sizes(manifest: &Manifest) -> HashMap<Hash, u64> {
     let files = manifest.entries().iter().filter_map(|entry| match entry.kind {
         Kind::File { hash, size } => Some((hash, size)),
         _ => None,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -15,6 +15,7 @@ use system::error::{Error, OrCannot, Result};
 use system::lock::{Lock, Patience};
 use system::observer::Observer;
 use system::resolve::Links;
+use system::step::change;
 
 use crate::bundle::make::Made;
 use crate::bundle::take::Bundle;
@@ -48,7 +49,9 @@ pub struct Folder {
 impl Folder {
     /// Opens the repository; an empty folder, or none, becomes one.
     pub fn open(path: &Path) -> Result<Self> {
-        std::fs::create_dir_all(path).or_cannot("make", path)?;
+        if !path.exists() {
+            change("make", path, || std::fs::create_dir_all(path))?;
+        }
         let dir = Dir::open(path)?;
         let names: Vec<_> = dir.entries()?.into_iter().map(|entry| entry.name).collect();
         let found = dir.read_if_exists(INDEX, MOST_INDEX)?;
@@ -138,23 +141,24 @@ impl Folder {
     pub fn put(&self, folder: &str, name: &str, made: &Made) -> Result<()> {
         self.create(folder, name, |file| {
             file.write_all(&made.head)?;
-            io::copy(&mut &made.answers, file).map(drop)
+            let mut buffer = vec![0; 1 << 20];
+            loop {
+                match (&made.answers).read(&mut buffer)? {
+                    0 => return Ok(()),
+                    count => file.write_all(&buffer[..count])?,
+                }
+            }
         })
     }
 
-    fn create(
-        &self,
-        folder: &str,
-        name: &str,
-        fill: impl FnOnce(&mut File) -> io::Result<()>,
-    ) -> Result<()> {
+    fn create(&self, folder: &str, name: &str, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
         let folder = self.dir.ensure_dir(folder, 0o755)?;
         if folder.has(name)? {
             return Ok(());
         }
         atomic::replace(&folder, name, |temporary| {
             let mut file = folder.create(temporary, 0o644)?;
-            fill(&mut file).or_cannot("write", folder.shown(name))?;
+            change("write", folder.shown(name), || fill(&mut file))?;
             atomic::sync(&file, &folder.shown(name))
         })
     }
@@ -240,5 +244,6 @@ fn new_index() -> Result<Index> {
 
 fn parse(file: &str, shown: &Path) -> Result<Index> {
     let text = Signed::parse(file).text;
-    json::read(text.as_bytes()).map_err(|fault| Error::malformed(shown, fault.in_a("the index of a repository")))
+    json::read(text.as_bytes())
+        .map_err(|fault| Error::malformed(shown, fault.in_a("the index of a repository")))
 }

@@ -19,7 +19,7 @@ use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
 use system::observer::Observer;
 
-pub use extract::{numbers_of_units, sizes};
+pub(crate) use extract::numbers_of_units;
 pub use machine::refuse as refuse_one_machine;
 
 pub use folder::{Folder, MOST_INDEX, read_index};
@@ -120,11 +120,7 @@ impl Adding<'_> {
         let digest = self.new.manifest.digest();
         let bytes = format::to_bytes(self.new.manifest).or_cannot("describe", "the tree")?;
         self.folder.write(MANIFESTS, &digest.to_string(), &[&bytes])?;
-        Ok(ManifestFile {
-            digest: Digest(digest),
-            hash: Digest(Hash::of(&bytes)),
-            size: bytes.len() as u64,
-        })
+        Ok(ManifestFile { digest: Digest(digest), hash: Digest(Hash::of(&bytes)), size: bytes.len() as u64 })
     }
 
     /// Packs what no pack has, and returns the packs that the version needs.
@@ -215,4 +211,3 @@ fn contents(table: &Table, tree: &HashSet<Hash>) -> HashSet<Hash> {
     let recipes = table.recipes.iter().filter(|recipe| serves(&recipe.files)).map(|recipe| recipe.content);
     units.chain(recipes).collect()
 }
-

@@ -42,7 +42,8 @@ pub fn forget(folder: &mut Folder, keep: usize) -> Vec<ExistingLabel> {
 
 /// Removes files that no index names that still counts; `until` is when the index before this one expires. Returns how many.
 pub fn remove_unused(folder: &Folder, until: u64) -> Result<usize> {
-    let before: Retired = folder.retired()?.map(|bytes| json::read(&bytes).unwrap_or_default()).unwrap_or_default();
+    let before: Retired =
+        folder.retired()?.map(|bytes| json::read(&bytes).unwrap_or_default()).unwrap_or_default();
     let (now, mut retired, mut removed) = (folder.now(), Retired::default(), 0);
     for (kind, name) in folder.unused()? {
         let file = format!("{kind}/{name}");

@@ -1,0 +1,215 @@
+//! Versions are published in a repository and fetched from it: by a delta, from any version, from a web server, a mirror or a folder.
+//!
+//! Pace: seconds
+
+use std::fs;
+
+use baserock_tests::image::Image;
+use baserock_tests::inputs;
+use baserock_tests::programs::{command, run, shell};
+use baserock_tests::published::Published;
+use baserock_tests::soundness::Existing;
+use baserock_tests::version::{self, assert_identical, manage};
+use baserock_tests::web::{How, Web};
+
+const LIST: &str = "factory (default)\nv2\n";
+
+fn fetched_well(published: &Published, disk: &Image) {
+    assert_eq!(manage(disk, &["list"]).ok(), LIST);
+    let mounted = disk.mount("subvolid=5");
+    assert_identical(mounted.path(), "v2", &published.trees.second());
+    assert!(mounted.path().join("systems/v2/run/etc/vendor.conf").is_file(), "it is not deployed");
+}
+
+#[test]
+fn the_next_version_comes_by_a_delta() {
+    let (published, web) = served(|_| How::Well);
+    let disk = published.disk();
+    let done = published.fetch(&disk, &web.url(""), &[]);
+    assert!(done.stdout.starts_with("v2: fetched "), "{done:?}");
+    fetched_well(&published, &disk);
+    let asked: Vec<String> = web.requests().into_iter().map(|request| request.path).collect();
+    assert!(asked.len() <= 5 && asked.iter().any(|path| path.starts_with("/deltas/")), "{asked:?}");
+    assert!(!asked.iter().any(|path| path.starts_with("/packs/")), "{asked:?}");
+
+    let again = published.fetch(&disk, &web.url(""), &["--format", "json"]).ok();
+    assert!(again.contains("\"label\":\"v2\",\"changed\":false"), "{again}");
+    assert!(again.contains("\"signed_by\":[\"ssh key SHA256:"), "{again}");
+}
+
+#[test]
+fn a_version_comes_to_a_machine_that_no_delta_begins_with() {
+    let (published, web) = served(|_| How::Well);
+    let disk = Image::to_be();
+    version::write(&inputs::busybox().unwrap(), &disk.path(), 512).ok();
+    published.fetch(&disk, &web.url(""), &[]).ok();
+    fetched_well(&published, &disk);
+    assert!(web.requests().iter().any(|request| request.path.starts_with("/packs/")));
+}
+
+#[test]
+fn a_label_names_a_version_and_a_folder_is_a_repository() {
+    let published = Published::both();
+    let disk = published.disk();
+    let folder = published.path();
+    published.fetch(&disk, folder.to_str().unwrap(), &["v1"]).ok();
+    assert_eq!(manage(&disk, &["list"]).ok(), "factory (default)\nv1\n");
+    let url = format!("file://{}", folder.display());
+    published.fetch(&disk, &url, &[]).ok();
+    published.fetch(&disk, &url, &["v7"]).refused(&["has no version v7, only v1, v2"]);
+    let nightly = published.fetch(&disk, &url, &["--channel", "nightly"]);
+    nightly.refused(&["has no channel nightly, only stable"]);
+}
+
+/// How a file is served: the delta, or another one.
+type Serving = fn(bool) -> How;
+
+#[test]
+fn servers_that_do_badly_serve_all_the_same() {
+    let delta = |path: &str| path.starts_with("/deltas/");
+    let ways: [(&str, Serving); 5] = [
+        ("breaks off", |is_delta| if is_delta { How::Breaks(40_000) } else { How::Well }),
+        ("has no ranges", |_| How::WithoutRanges),
+        ("breaks off without ranges", |_| How::BreaksWithoutRanges(700)),
+        ("has a problem once", |_| How::FailsOnce(503)),
+        ("has no delta", |is_delta| if is_delta { How::Status(404) } else { How::Well }),
+    ];
+    let published = Published::both();
+    for (what, how) in ways {
+        let web = Web::folder(&published.path(), |path| how(delta(path)));
+        let disk = published.disk();
+        let done = published.fetch(&disk, &web.url(""), &[]);
+        assert_eq!(done.code, 0, "a server that {what}: {done:?}");
+        fetched_well(&published, &disk);
+    }
+}
+
+#[test]
+fn the_next_mirror_has_what_one_does_not_have() {
+    let published = Published::both();
+    let lagging = Web::folder(&published.path(), |path| match path {
+        "/index" => How::Well,
+        _ => How::Status(404),
+    });
+    let good = Web::folder(&published.path(), |_| How::Well);
+    let disk = published.disk();
+    let settings = format!("source = \"{}\"\nmirrors = [\"{}\"]\n", lagging.url(""), good.url(""));
+    let done = published.fetch_with_settings(&disk, &settings, &["fetch"]);
+    assert!(done.stderr.contains("trying the next mirror"), "{done:?}");
+    done.ok();
+    fetched_well(&published, &disk);
+}
+
+#[test]
+fn a_dry_run_tells_and_changes_nothing() {
+    let (published, web) = served(|_| How::Well);
+    let disk = published.disk();
+    let look = || Existing::on(disk.mount("subvolid=5").path());
+    let before = look();
+    let done = published.fetch(&disk, &web.url(""), &["--dry-run"]);
+    assert!(done.stderr.contains("v2 would be fetched: "), "{done:?}");
+    done.ok();
+    assert!(look().differences(&before).is_empty());
+}
+
+#[test]
+fn a_wave_leaves_the_other_machines_alone() {
+    let published = Published::both();
+    let own = published.beside("own");
+    let promote = |percent: &str| {
+        let more = ["v2", "--channel", "stable", "--percent", percent, "--key", own.to_str().unwrap()];
+        published.publish("promote", &more).ok();
+    };
+    promote("0");
+    let disk = published.disk();
+    let folder = published.path();
+    let done = published.fetch(&disk, folder.to_str().unwrap(), &[]);
+    assert!(done.stderr.contains("v2 goes to 0 of 100 machines now, and not to this one"), "{done:?}");
+    assert_eq!(done.ok(), "v2: nothing to do\n");
+    assert_eq!(manage(&disk, &["list"]).ok(), "factory (default)\n");
+    promote("100");
+    published.fetch(&disk, folder.to_str().unwrap(), &[]).ok();
+    fetched_well(&published, &disk);
+}
+
+#[test]
+fn ssh_itself_verifies_the_index() {
+    let published = Published::both();
+    let index = fs::read_to_string(published.path().join("index")).unwrap();
+    let end = "-----END SSH SIGNATURE-----\n";
+    let (signature, body) = index.split_at(index.find(end).unwrap() + end.len());
+    let (signature_file, body_file) = (published.beside("index.sig"), published.beside("index.json"));
+    fs::write(&signature_file, signature).unwrap();
+    fs::write(&body_file, body).unwrap();
+    let verify = "ssh-keygen -Y verify -f \"$0\" -I own -n baserock-repository -s \"$1\" < \"$2\"";
+    let files =
+        [published.signers(), signature_file, body_file].map(|file| file.to_str().unwrap().to_owned());
+    let said = shell("sh", &["-ec", verify, &files[0], &files[1], &files[2]]);
+    assert!(said.starts_with("Good \"baserock-repository\" signature for own"), "{said}");
+}
+
+#[test]
+fn what_is_published_again_is_not_stored_again() {
+    let published = Published::both();
+    let files = || {
+        shell("find", &[published.path().to_str().unwrap(), "-type", "f", "-path", "*/*/*"]).lines().count()
+    };
+    let before = files();
+    published.add(&published.trees.second(), "v2", &[]).ok();
+    published.add(&published.trees.second(), "same", &[]).ok();
+    assert_eq!(files(), before);
+    published.add(&published.trees.first(), "v2", &[]).refused(&["has another version v2"]);
+    let said = published.publish("verify", &[]).ok();
+    assert!(said.ends_with("files are as the index says\n"), "{said}");
+    let list = published.publish("list", &[]).ok();
+    assert!(list.contains("same") && list.contains("serial 4"), "{list}");
+}
+
+#[test]
+fn a_tree_of_one_machine_is_not_published() {
+    let published = Published::new();
+    let tree = published.trees.first();
+    fs::create_dir_all(tree.join("etc/ssh")).unwrap();
+    fs::write(tree.join("etc/machine-id"), "0123456789abcdef0123456789abcdef\n").unwrap();
+    fs::write(tree.join("etc/ssh/ssh_host_rsa_key"), "key").unwrap();
+    published.add(&tree, "v1", &[]).refused(&["a name in /etc/machine-id", "/etc/ssh/ssh_host_rsa_key"]);
+    assert!(!published.path().exists());
+}
+
+#[test]
+fn old_versions_leave_when_no_index_names_them_any_more() {
+    let published = Published::both();
+    published.add(&inputs::busybox().unwrap(), "v3", &["--lifetime", "0"]).ok();
+    let own = published.beside("own");
+    let prune = ["--keep", "1", "--key", own.to_str().unwrap(), "--lifetime", "0"];
+    let done = published.publish("prune", &prune);
+    assert!(done.stderr.contains("v1 is not offered any more"), "{done:?}");
+    let list = published.publish("list", &[]).ok();
+    assert!(!list.contains("v1") && list.contains("v3"), "{list}");
+    let kept = fs::read_dir(published.path().join("manifests")).unwrap().count();
+    assert_eq!(kept, 3, "somebody may still be fetching");
+    published.publish("verify", &[]).ok();
+}
+
+#[test]
+fn the_extension_publishes_too() {
+    let published = Published::new();
+    let mut write = command("publish-write");
+    write.arg(published.trees.first()).arg(published.path());
+    write
+        .env("VERSION_LABEL", "v1")
+        .env("PUBLISH_CHANNEL", "stable")
+        .env("SIGNING_KEY", published.beside("own"));
+    run(write.env("KERNEL_ARGS", "quiet")).ok();
+    let index = published.publish("list", &["--json"]).ok();
+    assert!(index.contains("\"KERNEL_ARGS\": \"quiet\""), "{index}");
+    let refused = run(command("publish-check").arg(published.path()).env("VERSION_LABEL", "v2"));
+    refused.refused(&["SIGNING_KEY is not set"]);
+}
+
+/// A repository with both versions, on a web server.
+fn served(how: impl Fn(&str) -> How) -> (Published, Web) {
+    let published = Published::both();
+    let web = Web::folder(&published.path(), how);
+    (published, web)
+}

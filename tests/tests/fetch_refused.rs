@@ -1,0 +1,231 @@
+//! What is fetched counts only as it was signed: strangers, old and expired indexes, altered files and faulty servers are refused by name, and
+//! leave nothing behind.
+//!
+//! Pace: seconds
+
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use baserock_tests::image::Image;
+use baserock_tests::inputs;
+use baserock_tests::programs::{Done, run, shell};
+use baserock_tests::published::Published;
+use baserock_tests::soundness::Existing;
+use baserock_tests::version::manage;
+use baserock_tests::web::{How, Web};
+
+/// A repository, and a disk that fetches from its folder.
+struct Pair {
+    published: Published,
+    disk: Image,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let published = Published::both();
+        let disk = published.disk();
+        Pair { published, disk }
+    }
+
+    fn fetch(&self, more: &[&str]) -> Done {
+        self.published.fetch(&self.disk, self.published.path().to_str().unwrap(), more)
+    }
+
+    /// Refused by these words, and nothing has changed.
+    fn refused(&self, more: &[&str], words: &[&str]) {
+        let look = || Existing::on(self.disk.mount("subvolid=5").path());
+        let before = look();
+        self.fetch(more).refused(words);
+        let found = look().differences(&before);
+        assert!(found.is_empty(), "{found:?}");
+        assert_eq!(manage(&self.disk, &["list"]).ok(), "factory (default)\n");
+    }
+
+    fn index(&self) -> PathBuf {
+        self.published.path().join("index")
+    }
+
+    fn sign_again(&self, command: &str, more: &[&str]) {
+        self.published.publish(command, more).ok();
+    }
+}
+
+#[test]
+fn nobody_is_trusted_who_is_not_named() {
+    let pair = Pair::new();
+    let path = pair.published.path();
+    let without = run(&mut pair.published.fetching(&pair.disk, path.to_str().unwrap(), &[]));
+    without.refused(&["no keys are trusted", "/etc/baserock/allowed_signers", "put the keys that you trust"]);
+    pair.published.key("stranger");
+    pair.published.trust(&["stranger"]);
+    pair.refused(&[], &["index", "was made with the ssh key SHA256:", "which is not in"]);
+    let unsigned = pair.fetch(&["--insecure-unsigned"]);
+    assert!(unsigned.stderr.contains("v2 is not signed: nobody vouches for it"), "{unsigned:?}");
+    unsigned.ok();
+}
+
+#[test]
+fn an_index_without_a_signature_is_refused() {
+    let pair = Pair::new();
+    let signed = fs::read_to_string(pair.index()).unwrap();
+    let body = &signed[signed.find('{').unwrap()..];
+    fs::write(pair.index(), body).unwrap();
+    pair.refused(&[], &["index: is not signed"]);
+    // A signature for another purpose does not count.
+    let own = pair.published.beside("own");
+    let file = pair.published.beside("body");
+    fs::write(&file, body).unwrap();
+    shell(
+        "ssh-keygen",
+        &["-q", "-Y", "sign", "-n", "file", "-f", own.to_str().unwrap(), file.to_str().unwrap()],
+    );
+    let other = fs::read_to_string(pair.published.beside("body.sig")).unwrap();
+    fs::write(pair.index(), other + body).unwrap();
+    pair.refused(&[], &["index"]);
+}
+
+#[test]
+fn two_keys_have_to_sign_where_two_are_asked_for() {
+    let pair = Pair::new();
+    let second = pair.published.key("second");
+    pair.published.trust(&["own", "second"]);
+    let settings = "signers = 2\n";
+    let fetch = || with_settings(&pair, settings);
+    fetch().refused(&["index: is signed by 1 of the trusted keys, and 2 have to sign"]);
+    // The same key twice is one.
+    let own = pair.published.beside("own");
+    pair.sign_again("sign", &["--key", own.to_str().unwrap()]);
+    fetch().refused(&["1 of the trusted keys, and 2"]);
+    pair.sign_again("sign", &["--key", second.to_str().unwrap()]);
+    fetch().ok();
+}
+
+fn with_settings(pair: &Pair, settings: &str) -> Done {
+    let published = &pair.published;
+    let source = format!("source = \"{}\"\n", published.path().display());
+    published.fetch_with_settings(&pair.disk, &(source + settings), &["fetch"])
+}
+
+#[test]
+fn an_old_index_played_back_is_refused() {
+    let pair = Pair::new();
+    let old = fs::read(pair.index()).unwrap();
+    let busybox = inputs::busybox().unwrap();
+    pair.published.add(&busybox, "v3", &[]).ok();
+    pair.fetch(&["v3"]).ok();
+    fs::write(pair.index(), old).unwrap();
+    pair.fetch(&[]).refused(&["index: has the serial 2, and 3 was seen before"]);
+}
+
+#[test]
+fn an_index_that_has_expired_is_refused() {
+    let pair = Pair::new();
+    let own = pair.published.beside("own");
+    let key = ["--key", own.to_str().unwrap()];
+    let promote = |days: &str| {
+        let more = [&["v2", "--channel", "stable", "--lifetime", days], &key[..]].concat();
+        pair.sign_again("promote", &more);
+    };
+    promote("0");
+    thread::sleep(Duration::from_secs(2));
+    pair.refused(&[], &["index: has expired: it counts until ", "--allow-expired"]);
+    promote("90");
+    pair.fetch(&[]).ok();
+}
+
+#[test]
+fn no_altered_byte_is_taken() {
+    let pair = Pair::new();
+    for (folder, whose) in [("manifests", "manifests/"), ("deltas", "deltas/")] {
+        for entry in fs::read_dir(pair.published.path().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let good = fs::read(&path).unwrap();
+            for place in [0, 9, good.len() / 3, good.len() / 2, good.len() - 1] {
+                let mut bad = good.clone();
+                bad[place] ^= 0x40;
+                fs::write(&path, &bad).unwrap();
+                let done = pair.fetch(&[]);
+                if done.code == 0 {
+                    // The manifest of the version that is not fetched, or a delta whose head is wrong: packs serve.
+                    assert!(
+                        done.stderr.contains("fetching all of what has changed")
+                            || path.file_name() != Some(manifest_of_v2(&pair).as_ref()),
+                        "byte {place} of {}: {done:?}",
+                        path.display()
+                    );
+                    manage(&pair.disk, &["remove", "--force", "v2"]).ok();
+                } else {
+                    done.refused(&[whose, "is not what the index says"]);
+                    assert_eq!(manage(&pair.disk, &["list"]).ok(), "factory (default)\n");
+                }
+            }
+            fs::write(&path, good).unwrap();
+        }
+    }
+    pair.fetch(&[]).ok();
+}
+
+fn manifest_of_v2(pair: &Pair) -> String {
+    let index = fs::read_to_string(pair.index()).unwrap();
+    let after = &index[index.rfind("\"v2\"").unwrap()..];
+    let digest = &after[after.find("\"digest\": \"").unwrap() + 11..];
+    digest[..64].to_owned()
+}
+
+#[test]
+fn servers_that_have_nothing_are_named() {
+    let published = Published::both();
+    let disk = published.disk();
+    for (how, words) in [
+        (How::Status(404), "the server has no such file (404)"),
+        (How::Status(403), "the server does not allow it (403)"),
+        (How::Understates(30), "index"),
+    ] {
+        let web =
+            Web::folder(&published.path(), |path| if path == "/index" { how.clone() } else { How::Well });
+        published.fetch(&disk, &web.url(""), &[]).refused(&[words]);
+    }
+    let page = Web::start([("/index", b"<html>welcome</html>".to_vec(), How::Well)]);
+    published.fetch(&disk, &page.url(""), &[]).refused(&["/index", "is not signed"]);
+    let packs = |path: &str| match path {
+        "/index" => How::Well,
+        path if path.starts_with("/manifests") => How::Well,
+        _ => How::Status(404),
+    };
+    let web = Web::folder(&published.path(), packs);
+    published.fetch(&disk, &web.url(""), &[]).refused(&["/packs/", "the server has no such file (404)"]);
+    published.fetch(&disk, "http://127.0.0.1:1/r", &[]).refused(&["127.0.0.1", "refuses the connection"]);
+    assert_eq!(manage(&disk, &["list"]).ok(), "factory (default)\n");
+}
+
+#[test]
+fn a_fetch_that_was_cut_off_continues() {
+    let published = Published::both();
+    let disk = published.disk();
+    let short = Web::folder(&published.path(), |path| {
+        if path.starts_with("/deltas") { How::Understates(3000) } else { How::Well }
+    });
+    let first = published.fetch(&disk, &short.url(""), &[]);
+    assert_eq!(first.code, 1, "{first:?}");
+    let web = Web::folder(&published.path(), |_| How::Well);
+    published.fetch(&disk, &web.url(""), &[]).ok();
+    assert_eq!(manage(&disk, &["list"]).ok(), "factory (default)\nv2\n");
+}
+
+#[test]
+fn two_publishers_exclude_each_other_and_half_a_version_is_invisible() {
+    let pair = Pair::new();
+    let lock = fs::File::open(pair.published.path().join(".lock")).unwrap();
+    lock.lock().unwrap();
+    let busybox = inputs::busybox().unwrap();
+    pair.published.add(&busybox, "v3", &[]).refused(&["another publisher is at work"]);
+    drop(lock);
+    // What a publisher that was killed has left is not in the way.
+    fs::create_dir(pair.published.path().join(".extracted")).unwrap();
+    fs::write(pair.published.path().join("packs/left"), "half").unwrap();
+    pair.published.add(&busybox, "v3", &[]).ok();
+    assert!(!pair.published.path().join(".extracted").exists());
+    pair.published.publish("verify", &[]).ok();
+}
