@@ -68,7 +68,7 @@ fn every_installed_extension_brings_its_help() {
         assert!(help.starts_with(&format!("{}.{}\n\n", words[1], words[0])), "{help}");
         explained += 1;
     }
-    assert_eq!(explained, 12, "{list}");
+    assert_eq!(explained, 13, "{list}");
 }
 
 #[test]

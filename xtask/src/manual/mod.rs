@@ -145,7 +145,14 @@ mod tests {
         let also: Vec<_> = pages.iter().flat_map(|page| &page.also).collect();
         assert_eq!(
             also,
-            ["rawdisk.check", "rawdisk.status", "ssh-rsync.check", "ssh-rsync.status", "tar.check"]
+            [
+                "publish.check",
+                "rawdisk.check",
+                "rawdisk.status",
+                "ssh-rsync.check",
+                "ssh-rsync.status",
+                "tar.check"
+            ]
         );
     }
 
