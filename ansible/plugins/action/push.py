@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Pushes a version from the controller: runs ssh-rsync.write there, with the machine's parameters as its environment."""
+
+import json
+import os
+import shutil
+import subprocess
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+
+OPTIONS = dict(
+    tree=dict(type="path"),
+    label=dict(type="str"),
+    location=dict(type="str"),
+    parameters=dict(type="dict", default={}),
+    reboot=dict(type="bool"),
+    trial=dict(type="bool"),
+    check=dict(type="str"),
+    deadline=dict(type="str"),
+    extensions=dict(type="path"),
+)
+
+# The exit code of a push whose version has not become the default.
+HELD = 3
+
+COMPARED = ("running", "default", "next", "trial", "conflicts", "removable")
+
+
+def environment(given, options):
+    """The variables of the push: those of the machine, then those of the task."""
+    variables = {name: str(value) for name, value in {**given, **options["parameters"]}.items()}
+    variables["UPGRADE"] = "yes"
+    for name, value in (("VERSION_LABEL", options["label"]), ("TRIAL_CHECK", options["check"]),
+                        ("TRIAL_DEADLINE", options["deadline"])):
+        if value:
+            variables[name] = value
+    if options["trial"] is not None:
+        variables["TRIAL"] = "yes" if options["trial"] else "no"
+    # A trial begins with a restart.
+    if options["reboot"] is not None or options["trial"]:
+        variables["AUTOSTART"] = "yes" if options["reboot"] or options["trial"] else "no"
+    return variables
+
+
+def location(variables):
+    """Where a machine is, by the variables of the inventory."""
+    host, port = variables.get("ansible_host") or variables["inventory_hostname"], variables.get("ansible_port")
+    user = variables.get("ansible_user") or "root"
+    if not port:
+        return f"{user}@{host}"
+    return f"ssh://{user}@[{host}]:{port}" if ":" in str(host) else f"ssh://{user}@{host}:{port}"
+
+
+class ActionModule(ActionBase):
+    """The action `baserock.system.push`."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp=None, task_vars=None):
+        """Looks at the machine, pushes, and looks again."""
+        result = super().run(tmp, task_vars)
+        options = self.validate_argument_spec(OPTIONS)[1]
+        known = {name: self._templar.template(value) for name, value in (task_vars or {}).items()
+                 if name.startswith("baserock_") or name in ("ansible_host", "ansible_port", "ansible_user", "inventory_hostname")}
+        place = options["location"] or known.get("baserock_location") or location(known)
+        tree = options["tree"] or known.get("baserock_tree")
+        variables = environment(known.get("baserock_parameters") or {}, options)
+        label = variables.get("VERSION_LABEL")
+        if not tree or not label:
+            missing = "tree" if not tree else "label"
+            raise AnsibleActionFail(f"the push to {place} has no {missing}; give the task a {missing}")
+        restarts = boolean(variables.get("AUTOSTART", "no"), strict=False)
+
+        before = self._status(options, place, variables)
+        is_there = before["default"] == label and (before["running"] == label or not restarts)
+        # A dry run refuses another tree under the same label.
+        if is_there or self._task.check_mode:
+            variables["DRY_RUN"] = "yes"
+        code, out, err = self._program("write", options, [tree, place], variables)
+        if code not in (0, HELD):
+            raise AnsibleActionFail(f"the push of {label} to {place} failed: {last_line(err) or last_line(out)}",
+                                    result=dict(rc=code, stdout=out, stderr=err, before=before))
+
+        after = before
+        if not is_there:
+            after = dict(before, default=label, next=label)
+            if restarts:
+                after["running"] = label
+            is_up = boolean(variables.get("TRIAL", "no"), strict=False) or not restarts or code == HELD
+            if not self._task.check_mode and is_up:
+                after = self._status(options, place, variables)
+        result.update(changed=before != after, label=label, location=place, held=code == HELD, before=before, after=after,
+                      stdout=out, stderr=err, diff=[dict(before=before, after=after)])
+        if self._task.check_mode and not is_there:
+            result["diff"].append(dict(prepared=out))
+        return result
+
+    def _status(self, options, place, variables):
+        """How the machine stands."""
+        # 3: somebody should look at something.
+        code, out, err = self._program("status", options, [place], variables)
+        try:
+            status = json.loads(out)
+        except ValueError:
+            raise AnsibleActionFail(f"{place} does not say how it stands: {last_line(err) or last_line(out)}",
+                                    result=dict(rc=code, stdout=out, stderr=err)) from None
+        return {name: status[name] for name in COMPARED}
+
+    def _program(self, kind, options, arguments, variables):
+        """Runs a program of the controller. Returns its exit code and what it printed."""
+        name = f"ssh-rsync.{kind}"
+        path = os.path.join(options["extensions"], name) if options["extensions"] else shutil.which(name)
+        if not path:
+            raise AnsibleActionFail(f"{name} is not in PATH of the controller; install the package baserock-deploy there, "
+                                    "or name its folder as extensions")
+        try:
+            done = subprocess.run([path, *arguments], env={**os.environ, **variables}, stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, errors="replace", check=False)
+        except OSError as error:
+            raise AnsibleActionFail(f"cannot run {path} on the controller: {error.strerror}") from error
+        return done.returncode, done.stdout, done.stderr
+
+
+def last_line(text):
+    """The last line of a text; empty if it has none."""
+    return next(iter(reversed(text.splitlines())), "")
