@@ -24,6 +24,7 @@ pub mod next;
 pub mod operations;
 pub mod programs;
 pub mod proxy;
+pub mod restarting;
 pub mod running;
 pub mod schema;
 pub mod small_guest;

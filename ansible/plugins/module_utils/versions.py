@@ -46,11 +46,11 @@ def run_json(module, arguments, codes=(0,)):
 
 
 def read_state(module):
-    """How the machine stands: what `status` prints, and the `versions` that `list` prints."""
+    """How the machine stands: what `status` prints, the `versions` that `list` prints, and the `conflicts` of all of them."""
     # 3: somebody should look at something.
     state = run_json(module, ["status", "--json"], codes=(0, 3))
     state["versions"] = run_json(module, ["list", "--json"])
-    state["conflicts"] = {each["label"]: each["paths"] for each in state["conflicts"]}
+    state["conflicts"] = {version["label"]: version["conflicts"] for version in state["versions"] if version["conflicts"]}
     return state
 
 
