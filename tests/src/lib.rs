@@ -8,6 +8,7 @@ pub mod bound;
 mod built;
 pub mod chroot;
 pub mod client;
+pub mod collection;
 #[path = "../crash/mod.rs"]
 pub mod crash;
 pub mod definitions;

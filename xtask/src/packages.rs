@@ -43,6 +43,7 @@ pub const TESTS: &[&str] = &[
     "openssl",
     "procps",
     "pycodestyle",
+    "pylint",
     "python3-venv",
     "python3-voluptuous",
     "rsync",

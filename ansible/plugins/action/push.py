@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
@@ -71,7 +71,7 @@ class ActionModule(ActionBase):
         label = variables.get("VERSION_LABEL")
         if not tree or not label:
             missing = "tree" if not tree else "label"
-            raise AnsibleActionFail(f"the push to {place} has no {missing}; give the task a {missing}")
+            raise AnsibleError(f"the push to {place} has no {missing}; give the task a {missing}")
         restarts = boolean(variables.get("AUTOSTART", "no"), strict=False)
 
         before = self._status(options, place, variables)
@@ -80,9 +80,10 @@ class ActionModule(ActionBase):
         if is_there or self._task.check_mode:
             variables["DRY_RUN"] = "yes"
         code, out, err = self._program("write", options, [tree, place], variables)
+        result.update(label=label, location=place, held=code == HELD, before=before, stdout=out, stderr=err)
         if code not in (0, HELD):
-            raise AnsibleActionFail(f"the push of {label} to {place} failed: {last_line(err) or last_line(out)}",
-                                    result=dict(rc=code, stdout=out, stderr=err, before=before))
+            said = last_line(err) or last_line(out)
+            return dict(result, failed=True, msg=f"the push of {label} to {place} failed: {said}", rc=code)
 
         after = before
         if not is_there:
@@ -92,8 +93,7 @@ class ActionModule(ActionBase):
             is_up = boolean(variables.get("TRIAL", "no"), strict=False) or not restarts or code == HELD
             if not self._task.check_mode and is_up:
                 after = self._status(options, place, variables)
-        result.update(changed=before != after, label=label, location=place, held=code == HELD, before=before, after=after,
-                      stdout=out, stderr=err, diff=[dict(before=before, after=after)])
+        result.update(changed=before != after, after=after, diff=[dict(before=before, after=after)])
         if self._task.check_mode and not is_there:
             result["diff"].append(dict(prepared=out))
         return result
@@ -101,12 +101,11 @@ class ActionModule(ActionBase):
     def _status(self, options, place, variables):
         """How the machine stands."""
         # 3: somebody should look at something.
-        code, out, err = self._program("status", options, [place], variables)
+        _code, out, err = self._program("status", options, [place], variables)
         try:
             status = json.loads(out)
         except ValueError:
-            raise AnsibleActionFail(f"{place} does not say how it stands: {last_line(err) or last_line(out)}",
-                                    result=dict(rc=code, stdout=out, stderr=err)) from None
+            raise AnsibleError(f"{place} does not say how it stands: {last_line(err) or last_line(out)}") from None
         return {name: status[name] for name in COMPARED}
 
     def _program(self, kind, options, arguments, variables):
@@ -114,16 +113,17 @@ class ActionModule(ActionBase):
         name = f"ssh-rsync.{kind}"
         path = os.path.join(options["extensions"], name) if options["extensions"] else shutil.which(name)
         if not path:
-            raise AnsibleActionFail(f"{name} is not in PATH of the controller; install the package baserock-deploy there, "
-                                    "or name its folder as extensions")
+            raise AnsibleError(f"{name} is not in PATH of the controller; install the package baserock-deploy there, "
+                               "or name its folder as extensions")
         try:
             done = subprocess.run([path, *arguments], env={**os.environ, **variables}, stdin=subprocess.DEVNULL,
                                   capture_output=True, text=True, errors="replace", check=False)
         except OSError as error:
-            raise AnsibleActionFail(f"cannot run {path} on the controller: {error.strerror}") from error
+            raise AnsibleError(f"cannot run {path} on the controller: {error.strerror}") from error
         return done.returncode, done.stdout, done.stderr
 
 
 def last_line(text):
-    """The last line of a text; empty if it has none."""
-    return next(iter(reversed(text.splitlines())), "")
+    """The last line of a text, as a sentence of ours goes on with it; empty if it has none."""
+    last = next(iter(reversed(text.splitlines())), "")
+    return last[len("ERROR: "):] if last.startswith("ERROR: ") else last

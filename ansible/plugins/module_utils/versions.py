@@ -32,7 +32,7 @@ def run(module, arguments, environment=None, codes=(0,)):
 
 def run_json(module, arguments, codes=(0,)):
     """Runs a command that prints JSON. Returns what it printed."""
-    text, lines = run(module, arguments, codes=codes)
+    text, _lines = run(module, arguments, codes=codes)
     try:
         printed = json.loads(text)
     except ValueError as error:

@@ -206,8 +206,8 @@ def confirmed(module, state):
         return [["confirm"]]
     if state["trial"] == label:
         module.fail_json(msg=f"version {label} is on trial, and {running} runs; restart the machine before you confirm it")
-    module.fail_json(msg=f"version {label} is not on trial, and {running} runs; see system-version-manager status why, "
-                         "and begin a trial with the state trial")
+    module.fail_json(msg=f"version {label} is not on trial, and {running} runs; begin a trial with the state trial, "
+                         "or see what has become of it by system-version-manager status")
 
 
 STATES = dict(present=present, absent=absent, default=default, trial=trial, confirmed=confirmed)
