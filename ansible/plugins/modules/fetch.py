@@ -8,12 +8,12 @@ module: fetch
 short_description: Have a machine fetch a version of its system
 version_added: "0.1.0"
 description:
-  - The machine fetches the newest version of a channel, or the one of I(label), and puts it beside the others. What it has already is not
-    transferred. The default stays; M(baserock.system.version) chooses it.
+  - The machine fetches the version that a channel of a repository offers, or the one of I(label), and puts it beside the others. What it has
+    already is not transferred. The default stays; M(baserock.system.version) chooses it.
 options:
   url:
     description:
-      - From where. Without it, the machine asks the place that it is configured for.
+      - The repository, with a C(/) in it. Without it, the machine asks the one that it is configured for.
     type: str
   channel:
     description:
@@ -21,8 +21,7 @@ options:
     type: str
   label:
     description:
-      - The version, if it is not the newest one of the channel.
-      - It needs I(url), because the program tells its arguments apart by their order.
+      - The version, if it is not the one that the channel offers.
     type: str
   volume:
     description:
@@ -87,7 +86,6 @@ def main():
             channel=dict(type="str"),
             label=dict(type="str"),
         ),
-        required_by=dict(label=("url",)),
         supports_check_mode=True,
     )
     before = summary(read_state(module))["versions"]
