@@ -31,7 +31,7 @@ pub struct Restarting {
 /// A push keeps half a gigabyte free.
 const MEGABYTES: u64 = 1536;
 /// The server is the first process of the machine's namespace, and takes everything with it. It goes down a moment later, as a machine does.
-const DOWN: &str = "#!/bin/sh\n(trap '' HUP; sleep 1; kill 1) >/dev/null 2>&1 &\n";
+const DOWN: &str = "#!/bin/sh\ntrap '' HUP\n(sleep 1; kill 1) >/dev/null 2>&1 &\n";
 const SHELL: &str = "#!/bin/sh\nexec /bin/sh \"$@\"\n";
 /// What every boot of a machine has of its own. A program there cannot restart the machine that runs the tests.
 const BOOTING: &str = "mount --bind \"$0\" \"$1\"; shift; exec setpriv --bounding-set=-sys_boot \"$@\"";

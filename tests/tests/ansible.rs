@@ -13,6 +13,7 @@ use baserock_tests::collection::Collection;
 use baserock_tests::extensions;
 use baserock_tests::programs::{Done, run};
 use baserock_tests::restarting::{Restarting, make_tree};
+use serde_json::{Value, json};
 use system::uptime::uptime;
 
 /// Machines that run `factory`, and who works on them.
@@ -71,12 +72,10 @@ impl Fleet {
     }
 
     /// Runs a playbook with these variables.
-    fn play(&self, playbook: &str, variables: &[(&str, &str)]) -> Done {
+    fn play(&self, playbook: &str, variables: &Value) -> Done {
         let mut play = self.collection.command("ansible-playbook");
-        let variables: serde_json::Map<_, _> =
-            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
         play.args(["-i", &self.path("fleet.morph"), playbook]);
-        play.args(["-e", &serde_json::Value::from(variables).to_string()]);
+        play.args(["-e", &variables.to_string()]);
         let folders = [
             self.client.programs(),
             self.collection.place().join("extensions"),
@@ -90,7 +89,7 @@ impl Fleet {
     }
 
     /// Runs a playbook that asserts what is so.
-    fn passes(&self, playbook: &str, variables: &[(&str, &str)]) {
+    fn passes(&self, playbook: &str, variables: &Value) {
         let _passed = self.play(playbook, variables).succeeded();
     }
 
@@ -128,13 +127,13 @@ fn recap(done: &Done, host: &str) -> (u32, u32) {
 fn versions_are_made_chosen_and_removed_and_check_mode_changes_nothing() {
     let fleet = Fleet::start(&["web1"]);
     fleet.prepare("web1");
-    fleet.passes("tests/playbooks/versions.yml", &[]);
+    fleet.passes("tests/playbooks/versions.yml", &json!({}));
     assert_eq!(fleet.on("web1", "system-version-manager list"), "factory (running) (default)\n");
-    assert_eq!(recap(&fleet.play("tests/playbooks/state.yml", &[]).succeeded(), "web1"), (1, 0));
+    assert_eq!(recap(&fleet.play("tests/playbooks/state.yml", &json!({})).succeeded(), "web1"), (1, 0));
     assert_eq!(fleet.on("web1", "system-version-manager list"), "factory (running)\nv2 (default)\n");
-    assert_eq!(recap(&fleet.play("tests/playbooks/state.yml", &[]).succeeded(), "web1"), (0, 0));
+    assert_eq!(recap(&fleet.play("tests/playbooks/state.yml", &json!({})).succeeded(), "web1"), (0, 0));
     fleet.on("web1", "system-version-manager set-default factory");
-    fleet.passes("tests/playbooks/trial.yml", &[("deadline", &deadline())]);
+    fleet.passes("tests/playbooks/trial.yml", &json!({"deadline": deadline()}));
     assert_eq!(fleet.on("web1", "system-version-manager list"), "factory\nv2 (running) (default)\n");
 }
 
@@ -142,8 +141,8 @@ fn versions_are_made_chosen_and_removed_and_check_mode_changes_nothing() {
 fn a_version_is_pushed_once() {
     let fleet = Fleet::start(&["web1"]);
     fleet.on("web1", "echo limit = 15 >/etc/app.conf");
-    let trees = [("tree", fleet.path("v2")), ("other", fleet.path("v3"))];
-    fleet.passes("tests/playbooks/push.yml", &trees.each_ref().map(|(name, path)| (*name, path.as_str())));
+    let trees = json!({"tree": fleet.path("v2"), "other": fleet.path("v3")});
+    fleet.passes("tests/playbooks/push.yml", &trees);
     assert_eq!(fleet.on("web1", "system-version-manager list"), "factory (running)\nv2 (default)\n");
 }
 
@@ -153,8 +152,14 @@ fn a_rollout_stops_at_a_machine_that_is_not_well_and_goes_on_when_it_is() {
     let fleet = Fleet::start(&names);
     let (tree, deadline) = (fleet.path("v2"), deadline());
     let roll_out = |check: &str| {
-        let playbook = "tests/playbooks/rollout.yml";
-        fleet.play(playbook, &[("rollout_tree", &tree), ("deadline", &deadline), ("check", check)])
+        let variables = json!({
+            "rollout_waves": [2, "100%"],
+            "rollout_label": "v2",
+            "rollout_tree": tree,
+            "rollout_deadline": deadline,
+            "rollout_checks": ["test -e /etc/motd", check],
+        });
+        fleet.play("baserock.system.rollout", &variables)
     };
     let list = |name| fleet.on(name, "system-version-manager list");
 
@@ -209,12 +214,12 @@ systems:
         run(inventory.args(["--list", "-i"]).arg(path))
     };
     let listed = list(&cluster).ok();
-    let told: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let told: Value = serde_json::from_str(&listed).unwrap();
     let hosts = &told["_meta"]["hostvars"];
-    assert_eq!(told["baserock"]["hosts"], serde_json::json!(["web1", "web2", "box"]));
-    assert_eq!(told["server"]["hosts"], serde_json::json!(["web1", "web2"]));
-    assert_eq!(told["devel_x86"]["hosts"], serde_json::json!(["box"]));
-    let expected = serde_json::json!({
+    assert_eq!(told["baserock"]["hosts"], json!(["web1", "web2", "box"]));
+    assert_eq!(told["server"]["hosts"], json!(["web1", "web2"]));
+    assert_eq!(told["devel_x86"]["hosts"], json!(["box"]));
+    let expected = json!({
         "ansible_host": "web1.example.org", "ansible_user": "root",
         "baserock_cluster": cluster, "baserock_location": "root@web1.example.org", "baserock_system": "systems/server.morph",
         "baserock_parameters": {"V": "1.10", "W": "yes", "L": r#"[{"ip": "10.0.0.1", "n": 1}, "yes"]"#},

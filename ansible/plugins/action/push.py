@@ -9,6 +9,7 @@ import subprocess
 from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.baserock.system.plugins.module_utils.versions import variables
 
 OPTIONS = dict(
     tree=dict(type="path"),
@@ -30,24 +31,23 @@ COMPARED = ("running", "default", "next", "trial", "conflicts", "removable")
 
 def environment(given, options):
     """The variables of the push: those of the machine, then those of the task."""
-    variables = {name: str(value) for name, value in {**given, **options["parameters"]}.items()}
-    variables["UPGRADE"] = "yes"
+    every = dict(variables({**given, **options["parameters"]}), UPGRADE="yes")
     for name, value in (("VERSION_LABEL", options["label"]), ("TRIAL_CHECK", options["check"]),
                         ("TRIAL_DEADLINE", options["deadline"])):
         if value:
-            variables[name] = value
+            every[name] = value
     if options["trial"] is not None:
-        variables["TRIAL"] = "yes" if options["trial"] else "no"
+        every["TRIAL"] = "yes" if options["trial"] else "no"
     # A trial begins with a restart.
     if options["reboot"] is not None or options["trial"]:
-        variables["AUTOSTART"] = "yes" if options["reboot"] or options["trial"] else "no"
-    return variables
+        every["AUTOSTART"] = "yes" if options["reboot"] or options["trial"] else "no"
+    return every
 
 
-def location(variables):
+def location(known):
     """Where a machine is, by the variables of the inventory."""
-    host, port = variables.get("ansible_host") or variables["inventory_hostname"], variables.get("ansible_port")
-    user = variables.get("ansible_user") or "root"
+    host, port = known.get("ansible_host") or known["inventory_hostname"], known.get("ansible_port")
+    user = known.get("ansible_user") or "root"
     if not port:
         return f"{user}@{host}"
     return f"ssh://{user}@[{host}]:{port}" if ":" in str(host) else f"ssh://{user}@{host}:{port}"
@@ -67,19 +67,19 @@ class ActionModule(ActionBase):
                  if name.startswith("baserock_") or name in ("ansible_host", "ansible_port", "ansible_user", "inventory_hostname")}
         place = options["location"] or known.get("baserock_location") or location(known)
         tree = options["tree"] or known.get("baserock_tree")
-        variables = environment(known.get("baserock_parameters") or {}, options)
-        label = variables.get("VERSION_LABEL")
+        every = environment(known.get("baserock_parameters") or {}, options)
+        label = every.get("VERSION_LABEL")
         if not tree or not label:
             missing = "tree" if not tree else "label"
             raise AnsibleError(f"the push to {place} has no {missing}; give the task a {missing}")
-        restarts = boolean(variables.get("AUTOSTART", "no"), strict=False)
+        restarts = boolean(every.get("AUTOSTART", "no"), strict=False)
 
-        before = self._status(options, place, variables)
+        before = self._status(options, place, every)
         is_there = before["default"] == label and (before["running"] == label or not restarts)
         # A dry run refuses another tree under the same label.
         if is_there or self._task.check_mode:
-            variables["DRY_RUN"] = "yes"
-        code, out, err = self._program("write", options, [tree, place], variables)
+            every["DRY_RUN"] = "yes"
+        code, out, err = self._program("write", options, [tree, place], every)
         result.update(label=label, location=place, held=code == HELD, before=before, stdout=out, stderr=err)
         if code not in (0, HELD):
             said = last_line(err) or last_line(out)
@@ -90,25 +90,25 @@ class ActionModule(ActionBase):
             after = dict(before, default=label, next=label)
             if restarts:
                 after["running"] = label
-            is_up = boolean(variables.get("TRIAL", "no"), strict=False) or not restarts or code == HELD
+            is_up = boolean(every.get("TRIAL", "no"), strict=False) or not restarts or code == HELD
             if not self._task.check_mode and is_up:
-                after = self._status(options, place, variables)
+                after = self._status(options, place, every)
         result.update(changed=before != after, after=after, diff=[dict(before=before, after=after)])
         if self._task.check_mode and not is_there:
             result["diff"].append(dict(prepared=out))
         return result
 
-    def _status(self, options, place, variables):
+    def _status(self, options, place, every):
         """How the machine stands."""
         # 3: somebody should look at something.
-        _code, out, err = self._program("status", options, [place], variables)
+        _code, out, err = self._program("status", options, [place], every)
         try:
             status = json.loads(out)
         except ValueError:
             raise AnsibleError(f"{place} does not say how it stands: {last_line(err) or last_line(out)}") from None
         return {name: status[name] for name in COMPARED}
 
-    def _program(self, kind, options, arguments, variables):
+    def _program(self, kind, options, arguments, every):
         """Runs a program of the controller. Returns its exit code and what it printed."""
         name = f"ssh-rsync.{kind}"
         path = os.path.join(options["extensions"], name) if options["extensions"] else shutil.which(name)
@@ -116,7 +116,7 @@ class ActionModule(ActionBase):
             raise AnsibleError(f"{name} is not in PATH of the controller; install the package baserock-deploy there, "
                                "or name its folder as extensions")
         try:
-            done = subprocess.run([path, *arguments], env={**os.environ, **variables}, stdin=subprocess.DEVNULL,
+            done = subprocess.run([path, *arguments], env={**os.environ, **every}, stdin=subprocess.DEVNULL,
                                   capture_output=True, text=True, errors="replace", check=False)
         except OSError as error:
             raise AnsibleError(f"cannot run {path} on the controller: {error.strerror}") from error

@@ -54,6 +54,14 @@ def read_state(module):
     return state
 
 
+def variables(parameters):
+    """Parameters as environment variables: a boolean of YAML is `yes` or `no`."""
+    def text(value):
+        return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+    return {name: text(value) for name, value in parameters.items()}
+
+
 def version_of(state, label):
     """What is known of a version; None if there is none of this label."""
     return next((version for version in state["versions"] if version["label"] == label), None)

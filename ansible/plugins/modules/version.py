@@ -151,7 +151,9 @@ notes:
 import copy
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.baserock.system.plugins.module_utils.versions import OPTIONS, read_state, run, summary, version_of
+from ansible_collections.baserock.system.plugins.module_utils.versions import (
+    OPTIONS, read_state, run, summary, variables, version_of,
+)
 
 # Commands that can say what they would do.
 WITH_DRY_RUN = ("deploy", "set-default", "remove")
@@ -235,10 +237,10 @@ def expected(before, label, commands):
 
 def environment(module):
     """The variables of a command that makes a version."""
-    variables = {name: str(value) for name, value in module.params["parameters"].items()}
+    set_variables = variables(module.params["parameters"])
     if module.params["refuse_conflicts"]:
-        variables["CONFLICTS"] = "refuse"
-    return variables
+        set_variables["CONFLICTS"] = "refuse"
+    return set_variables
 
 
 def look(module, commands):
