@@ -37,10 +37,8 @@ impl Fleet {
         let known = names.iter().zip(&machines);
         let client =
             known.fold(Client::new(), |client, (name, machine)| client.knows(name, machine.listens(), ""));
-        let deploy: String = names
-            .iter()
-            .map(|name| format!("    {name}: {{location: root@{name}, HOSTNAME: {name}}}\n"))
-            .collect();
+        let deployment = |name: &&str| format!("    {name}: {{location: root@{name}, HOSTNAME: {name}}}");
+        let deploy = names.iter().map(deployment).collect::<Vec<_>>().join("\n");
         let cluster = format!(
             "kind: cluster\nsystems:\n- morph: systems/server.morph\n  deploy-defaults: {{type: extensions/ssh-rsync}}\n  deploy:\n{deploy}"
         );
