@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use baserock_tests::client::Client;
 use baserock_tests::collection::Collection;
 use baserock_tests::extensions;
-use baserock_tests::programs::{Done, run};
+use baserock_tests::programs::{self, Done, run};
 use baserock_tests::restarting::{Restarting, make_tree};
+use baserock_tests::version::{factory_image, manage, put_tree};
 use serde_json::{Value, json};
 use system::uptime::uptime;
 
@@ -71,8 +72,13 @@ impl Fleet {
 
     /// Runs a playbook with these variables.
     fn play(&self, playbook: &str, variables: &Value) -> Done {
+        self.play_with(&[], playbook, variables)
+    }
+
+    /// The same with options.
+    fn play_with(&self, options: &[&str], playbook: &str, variables: &Value) -> Done {
         let mut play = self.collection.command("ansible-playbook");
-        play.args(["-i", &self.path("fleet.morph"), playbook]);
+        play.args(options).args(["-i", &self.path("fleet.morph"), playbook]);
         play.args(["-e", &variables.to_string()]);
         let folders = [
             self.client.programs(),
@@ -149,7 +155,7 @@ fn a_rollout_stops_at_a_machine_that_is_not_well_and_goes_on_when_it_is() {
     let names = ["web1", "web2", "web3"];
     let fleet = Fleet::start(&names);
     let (tree, deadline) = (fleet.path("v2"), deadline());
-    let roll_out = |check: &str| {
+    let roll_out = |check: &str, options: &[&str]| {
         let variables = json!({
             "rollout_waves": [2, "100%"],
             "rollout_label": "v2",
@@ -157,15 +163,20 @@ fn a_rollout_stops_at_a_machine_that_is_not_well_and_goes_on_when_it_is() {
             "rollout_deadline": deadline,
             "rollout_checks": ["test -e /etc/motd", check],
         });
-        fleet.play("baserock.system.rollout", &variables)
+        fleet.play_with(options, "baserock.system.rollout", &variables)
     };
     let list = |name| fleet.on(name, "system-version-manager list");
 
     for name in names {
         fleet.on(name, &format!("echo {name} >/etc/name"));
     }
+    let looked = roll_out("true", &["--check", "--diff"]).succeeded();
+    assert!(looked.stdout.contains("+    \"default\": \"v2\""), "{}", looked.stdout);
+    for name in names {
+        assert_eq!((recap(&looked, name), list(name).as_str()), ((1, 0), "factory (running) (default)\n"));
+    }
     // Only web1 is ill. It is in the first wave, with web2.
-    let stopped = roll_out("test $(cat /etc/name) != web1");
+    let stopped = roll_out("test $(cat /etc/name) != web1", &[]);
     assert_eq!(stopped.code, 2, "{}", stopped.stdout);
     let said = ["the check of the deployer failed", "web1 failed, so web3 stays as it is"];
     for words in said {
@@ -176,16 +187,47 @@ fn a_rollout_stops_at_a_machine_that_is_not_well_and_goes_on_when_it_is() {
     assert_eq!(list("web2"), "factory\nv2 (running) (default)\n");
     assert_eq!(list("web3"), "factory (running) (default)\n");
 
-    let done = roll_out("test -e /etc/motd").succeeded();
+    let done = roll_out("true", &[]).succeeded();
     for (name, changed) in [("web1", 1), ("web2", 0), ("web3", 1)] {
         assert_eq!(list(name), "factory\nv2 (running) (default)\n");
         assert_eq!(recap(&done, name), (changed, 0));
         assert_eq!(fleet.on(name, "cat /etc/name"), format!("{name}\n"));
     }
-    let again = roll_out("test -e /etc/motd").succeeded();
+    let again = roll_out("true", &[]).succeeded();
     for name in names {
         assert_eq!(recap(&again, name), (0, 0));
     }
+}
+
+#[test]
+fn images_are_worked_on_without_a_machine() {
+    let collection = Collection::new();
+    let image = factory_image(256);
+    put_tree(&image, "v2", |tree| fs::write(tree.join("etc/motd"), "v2\n").unwrap());
+    let work = |options: &[&str], state: &str| {
+        let (volume, program) = (image.path(), programs::path("system-version-manager"));
+        let what = json!({"label": "v2", "state": state, "volume": volume, "executable": program});
+        let mut work = collection.command("ansible");
+        work.args(options).args([
+            "localhost",
+            "--one-line",
+            "-m",
+            "baserock.system.version",
+            "-a",
+            &what.to_string(),
+        ]);
+        run(&mut work).succeeded().stdout
+    };
+    let would = work(&["--check"], "present");
+    assert!(would.contains(r#""commands": ["deploy /systems/v2/orig"]"#), "{would}");
+    // What a dry run says of /etc.
+    assert!(would.contains(r#""etc": ["add motd"]"#), "{would}");
+    assert_eq!(manage(&image, &["list"]).ok(), "factory (default)\n");
+    for (state, outcome) in [("present", "CHANGED"), ("default", "CHANGED"), ("default", "SUCCESS")] {
+        let said = work(&[], state);
+        assert!(said.starts_with(&format!("localhost | {outcome} => ")), "{said}");
+    }
+    assert_eq!(manage(&image, &["list"]).ok(), "factory\nv2 (default)\n");
 }
 
 #[test]

@@ -66,6 +66,13 @@ fn modules_are_as_their_documents_say() {
         assert!(text.starts_with(&format!("> {} ", name.to_uppercase())), "{text}");
         assert!(text.contains("EXAMPLES"), "{text}");
     }
+    let place = collection.place().join("installed");
+    let mut install = collection.command("ansible-galaxy");
+    let _installed = run(install.args(["collection", "install", "."]).arg("-p").arg(&place)).succeeded();
+    let installed = fs::read_dir(place.join("ansible_collections/baserock/system")).unwrap();
+    let mut names: Vec<_> = installed.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["FILES.json", "MANIFEST.json", "README.md", "meta", "playbooks", "plugins", "roles"]);
     let galaxy = fs::read_to_string(collection.path().join("galaxy.yml")).unwrap();
     assert!(galaxy.contains(&format!("\nversion: {version}\n")), "{galaxy}");
 }
