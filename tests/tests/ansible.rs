@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use baserock_tests::client::Client;
 use baserock_tests::collection::Collection;
 use baserock_tests::extensions;
+use baserock_tests::inputs;
 use baserock_tests::programs::{self, Done, run};
 use baserock_tests::restarting::{Restarting, make_tree};
 use baserock_tests::version::{factory_image, manage, put_tree};
@@ -28,8 +29,13 @@ impl Fleet {
     fn start(names: &[&str]) -> Self {
         let collection = Collection::new();
         let place = collection.place();
+        let key = fs::read_to_string(inputs::ssh_key().unwrap().with_extension("pub")).unwrap();
         for (tree, limit) in [("v1", "10"), ("v2", "20"), ("v3", "30")] {
-            let files = [("etc/app.conf", format!("limit = {limit}\n")), ("etc/motd", format!("{tree}\n"))];
+            let files = [
+                ("etc/app.conf", format!("limit = {limit}\n")),
+                ("etc/motd", format!("{tree}\n")),
+                ("etc/baserock/allowed_signers", format!("release {key}")),
+            ];
             make_tree(&place.join(tree), &files.each_ref().map(|(path, text)| (*path, text.as_str())));
         }
         fs::create_dir(place.join("extensions")).unwrap();
@@ -97,12 +103,18 @@ impl Fleet {
         let _passed = self.play(playbook, variables).succeeded();
     }
 
-    /// Puts the second tree on a machine, and edits what it changes too.
-    fn prepare(&self, name: &str) {
-        let send =
-            format!("tar -C {} -c . | ssh {name} 'mkdir /root/v2 && tar -C /root/v2 -x'", self.path("v2"));
+    /// Puts one of the folders beside the collection on a machine, in root's home, and edits what the second tree changes too.
+    fn prepare(&self, name: &str, folder: &str) {
+        let send = format!("tar -C {} -c {folder} | ssh {name} tar -C /root -x", self.path(""));
         run(self.client.own(&mut Command::new("sh")).args(["-ec", &send])).ok();
         self.on(name, "echo limit = 15 >/etc/app.conf");
+    }
+
+    /// Publishes the second tree in the folder `os` beside the collection.
+    fn publish(&self) {
+        let mut publish = programs::command("baserock-publish");
+        publish.args(["add", &self.path("os"), &self.path("v2"), "--label", "v2", "--channel", "stable"]);
+        run(publish.arg("--key").arg(inputs::ssh_key().unwrap())).ok();
     }
 }
 
@@ -130,7 +142,7 @@ fn recap(done: &Done, host: &str) -> (u32, u32) {
 #[test]
 fn versions_are_made_chosen_and_removed_and_check_mode_changes_nothing() {
     let fleet = Fleet::start(&["web1"]);
-    fleet.prepare("web1");
+    fleet.prepare("web1", "v2");
     fleet.passes("tests/playbooks/versions.yml", &json!({}));
     assert_eq!(fleet.on("web1", "system-version-manager list"), "factory (running) (default)\n");
     assert_eq!(recap(&fleet.play("tests/playbooks/state.yml", &json!({})).succeeded(), "web1"), (1, 0));
@@ -197,6 +209,37 @@ fn a_rollout_stops_at_a_machine_that_is_not_well_and_goes_on_when_it_is() {
     for name in names {
         assert_eq!(recap(&again, name), (0, 0));
     }
+}
+
+#[test]
+fn a_machine_that_fetches_comes_back_unless_it_is_well() {
+    let fleet = Fleet::start(&["web1"]);
+    fleet.publish();
+    fleet.prepare("web1", "os");
+    fleet.passes("tests/playbooks/fetch.yml", &json!({}));
+    let roll_out = |check: &str| {
+        let variables = json!({
+            "rollout_method": "fetch",
+            "rollout_url": "/root/os",
+            "rollout_channel": "stable",
+            "rollout_deadline": deadline(),
+            "rollout_check_retries": 1,
+            "rollout_check_delay": 1,
+            "rollout_checks": ["test -e /etc/motd", check],
+        });
+        fleet.play("baserock.system.rollout", &variables)
+    };
+    let list = || fleet.on("web1", "system-version-manager list");
+    let failed = roll_out("test -e /etc/none");
+    assert_eq!((failed.code, recap(&failed, "web1").1), (2, 1));
+    let said =
+        "web1 stays with factory, because v2 has failed (Check that the machine is well): test -e /etc/none";
+    assert!(failed.stdout.contains(said), "{}", failed.stdout);
+    assert_eq!(list(), "factory (running) (default)\nv2\n");
+    // The trial, the restart, and that it is kept.
+    assert_eq!(recap(&roll_out("true").succeeded(), "web1"), (3, 0));
+    assert_eq!(list(), "factory\nv2 (running) (default)\n");
+    assert_eq!(recap(&roll_out("true").succeeded(), "web1"), (0, 0));
 }
 
 #[test]

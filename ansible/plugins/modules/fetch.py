@@ -63,12 +63,17 @@ label:
   type: str
   sample: v2
 bytes:
-  description: How many bytes were transferred, or would be.
+  description: How many bytes were transferred; in check mode, how many new contents have, before compression.
   returned: always
   type: int
   sample: 1048576
 conflicts:
   description: The paths of open conflicts below C(/etc) of that version.
+  returned: always
+  type: list
+  elements: str
+signed_by:
+  description: Whose signatures of the repository the machine has found good.
   returned: always
   type: list
   elements: str
@@ -96,7 +101,7 @@ def main():
         command.append("--dry-run")
     command += [module.params[name] for name in ("url", "label") if module.params[name]]
     fetched = run_json(module, command)
-    result = {name: fetched[name] for name in ("label", "changed", "bytes", "conflicts")}
+    result = {name: fetched[name] for name in ("label", "changed", "bytes", "conflicts", "signed_by")}
     after = sorted(set(before) | {result["label"]})
     module.exit_json(diff=dict(before=dict(versions=before), after=dict(versions=after)), **result)
 
