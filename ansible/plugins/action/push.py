@@ -26,6 +26,11 @@ OPTIONS = dict(
 # The exit code of a push whose version has not become the default.
 HELD = 3
 
+# The variables of the inventory that count.
+KNOWN = ("inventory_hostname", "ansible_host", "ansible_port", "ansible_user", "baserock_location", "baserock_parameters",
+         "baserock_tree")
+
+# The part of what ssh-rsync.status prints that people compare before and after.
 COMPARED = ("running", "default", "next", "trial", "conflicts", "removable")
 
 
@@ -53,6 +58,12 @@ def location(known):
     return f"ssh://{user}@[{host}]:{port}" if ":" in str(host) else f"ssh://{user}@{host}:{port}"
 
 
+def expected(before, label, restarts):
+    """How the machine would stand after the push."""
+    after = dict(before, default=label, next=label)
+    return dict(after, running=label) if restarts else after
+
+
 class ActionModule(ActionBase):
     """The action `baserock.system.push`."""
 
@@ -63,21 +74,14 @@ class ActionModule(ActionBase):
         """Looks at the machine, pushes, and looks again."""
         result = super().run(tmp, task_vars)
         options = self.validate_argument_spec(OPTIONS)[1]
-        known = {name: self._templar.template(value) for name, value in (task_vars or {}).items()
-                 if name.startswith("baserock_") or name in ("ansible_host", "ansible_port", "ansible_user", "inventory_hostname")}
-        place = options["location"] or known.get("baserock_location") or location(known)
-        tree = options["tree"] or known.get("baserock_tree")
-        every = environment(known.get("baserock_parameters") or {}, options)
-        label = every.get("VERSION_LABEL")
-        if not tree or not label:
-            missing = "tree" if not tree else "label"
-            raise AnsibleError(f"the push to {place} has no {missing}; give the task a {missing}")
-        restarts = boolean(every.get("AUTOSTART", "no"), strict=False)
+        place, tree, label, every = self._request(options, task_vars or {})
+        restarts, is_tried = (boolean(every.get(name, "no"), strict=False) for name in ("AUTOSTART", "TRIAL"))
 
         before = self._status(options, place, every)
         is_there = before["default"] == label and (before["running"] == label or not restarts)
         # A dry run refuses another tree under the same label.
-        if is_there or self._task.check_mode:
+        is_dry = is_there or self._task.check_mode
+        if is_dry:
             every["DRY_RUN"] = "yes"
         code, out, err = self._program("write", options, [tree, place], every)
         result.update(label=label, location=place, held=code == HELD, before=before, stdout=out, stderr=err)
@@ -85,18 +89,29 @@ class ActionModule(ActionBase):
             said = last_line(err) or last_line(out)
             return dict(result, failed=True, msg=f"the push of {label} to {place} failed: {said}", rc=code)
 
-        after = before
-        if not is_there:
-            after = dict(before, default=label, next=label)
-            if restarts:
-                after["running"] = label
-            is_up = boolean(every.get("TRIAL", "no"), strict=False) or not restarts or code == HELD
-            if not self._task.check_mode and is_up:
-                after = self._status(options, place, every)
+        if is_there:
+            after = before
+        elif is_dry or (restarts and not is_tried and code != HELD):
+            # Nothing has happened, or the machine is going down.
+            after = expected(before, label, restarts)
+        else:
+            after = self._status(options, place, every)
         result.update(changed=before != after, after=after, diff=[dict(before=before, after=after)])
-        if self._task.check_mode and not is_there:
+        if is_dry and not is_there:
             result["diff"].append(dict(prepared=out))
         return result
+
+    def _request(self, options, task_vars):
+        """The machine, the tree, the label, and the variables of the push."""
+        known = {name: self._templar.template(task_vars[name]) for name in KNOWN if name in task_vars}
+        place = options["location"] or known.get("baserock_location") or location(known)
+        tree = options["tree"] or known.get("baserock_tree")
+        every = environment(known.get("baserock_parameters") or {}, options)
+        label = every.get("VERSION_LABEL")
+        for name, value in (("tree", tree), ("label", label)):
+            if not value:
+                raise AnsibleError(f"the push to {place} has no {name}; give the task a {name}")
+        return place, tree, label, every
 
     def _status(self, options, place, every):
         """How the machine stands."""
@@ -106,6 +121,7 @@ class ActionModule(ActionBase):
             status = json.loads(out)
         except ValueError:
             raise AnsibleError(f"{place} does not say how it stands: {last_line(err) or last_line(out)}") from None
+        status["conflicts"] = {each["label"]: each["paths"] for each in status["conflicts"]}
         return {name: status[name] for name in COMPARED}
 
     def _program(self, kind, options, arguments, every):

@@ -100,7 +100,9 @@ held:
   returned: always
   type: bool
 before:
-  description: What the machine ran and booted, as C(ssh-rsync.status) prints it.
+  description:
+    - How the machine stood. The fields are C(running), C(default), C(next) and C(trial), which are labels or null; C(conflicts), the open
+      conflicts of the versions that run and boot next, by labels; and C(removable), a list of labels.
   returned: always
   type: dict
 after:
