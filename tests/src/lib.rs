@@ -8,6 +8,7 @@ pub mod bound;
 mod built;
 pub mod chroot;
 pub mod client;
+pub mod collection;
 #[path = "../crash/mod.rs"]
 pub mod crash;
 pub mod definitions;
@@ -25,6 +26,7 @@ pub mod operations;
 pub mod programs;
 pub mod proxy;
 pub mod published;
+pub mod restarting;
 pub mod running;
 pub mod schema;
 pub mod small_guest;

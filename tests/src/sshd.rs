@@ -28,6 +28,8 @@ pub struct Sshd {
 pub struct Setup<'a> {
     /// A network namespace, and the server's address there.
     pub network: Option<(&'a str, &'a str)>,
+    /// The port; any free one if there is none.
+    pub port: Option<u16>,
     /// A program that runs everything: `setarch` with arguments, say.
     pub through: &'a [&'a str],
     /// What is in the environment of every session: names and values.
@@ -48,7 +50,7 @@ impl Sshd {
             fs::set_permissions(root.join("bin/bash"), fs::Permissions::from_mode(0o755)).expect("its mode");
         }
         let place = tempfile::tempdir().expect("a temporary directory");
-        let port = free_port();
+        let port = setup.port.unwrap_or_else(free_port);
         let address = setup.network.map_or("127.0.0.1", |(_, address)| address).to_owned();
         fs::write(place.path().join("sshd_config"), config(root, &address, port, setup))
             .expect("a configuration");
@@ -106,12 +108,17 @@ impl Sshd {
     pub fn ends(&mut self) -> bool {
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(10) {
-            if self.process.try_wait().expect("its state").is_some() {
+            if self.has_ended() {
                 return true;
             }
             thread::sleep(Duration::from_millis(20));
         }
         false
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.try_wait().expect("its state").is_some()
     }
 }
 
@@ -135,7 +142,8 @@ fn config(root: &Path, address: &str, port: u16, setup: &Setup<'_>) -> String {
     )
 }
 
-fn free_port() -> u16 {
+/// A port that nothing listens on.
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     listener.local_addr().expect("its number").port()
 }

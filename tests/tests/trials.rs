@@ -153,6 +153,21 @@ fn what_came_back_is_named_and_tried_again_as_often_as_asked() {
 }
 
 #[test]
+fn a_trial_by_hand_waits_for_somebody_to_confirm_it() {
+    let image = volume();
+    manage(&image, &["try", "devel", "--by-hand"]).ok();
+    assert!(boot(&image).starts_with("devel "));
+    let system = Running::start(&image, "devel");
+    says(
+        &system.manage(&["confirm", "--at-boot"]).succeeded(),
+        "devel is well; whoever has begun its trial confirms it",
+    );
+    assert_eq!(system.manage(&["get-default"]).ok(), "factory\n");
+    system.manage(&["confirm"]).ok();
+    assert_eq!(system.manage(&["get-default"]).ok(), "devel\n");
+}
+
+#[test]
 fn another_choice_calls_a_trial_off() {
     let image = volume();
     let system = Running::start(&image, "factory");

@@ -24,6 +24,7 @@ pub const FUZZ: &[&str] = &["g++", "git"];
 /// More packages that the tests need.
 pub const TESTS: &[&str] = &[
     "acl",
+    "ansible-core",
     "attr",
     "bindfs",
     "bzip2",
@@ -41,6 +42,10 @@ pub const TESTS: &[&str] = &[
     "minisign",
     "openssl",
     "procps",
+    "pycodestyle",
+    "pylint",
+    "python3-venv",
+    "python3-voluptuous",
     "rsync",
     "strace",
     "tmux",
@@ -48,6 +53,7 @@ pub const TESTS: &[&str] = &[
     "umoci",
     "util-linux",
     "xz-utils",
+    "yamllint",
     "zsh",
     "zstd",
     "fdisk",

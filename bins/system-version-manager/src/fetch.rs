@@ -95,7 +95,7 @@ enum Form {
     Json,
 }
 
-/// The result, as JSON.
+/// The result, as JSON. Of a dry run, the bytes are those that would be fetched, before compression.
 #[derive(Debug, Serialize)]
 struct Told {
     label: ExistingLabel,
@@ -176,8 +176,15 @@ impl From {
         }
         let options = options(&offer, then, settings.keep)?;
         let mut contents = Fetched { remote: &remote, version: &offer.version, observer: show };
+        let before = volume.versions()?.into_iter().any(|version| version.label == offer.version.label);
         if self.dry_run {
             let found = upgrade::preview(volume, &options, &mut contents, show)?;
+            if self.format == Form::Json {
+                let bytes = found.bytes.saturating_sub(found.there);
+                let conflicts = found.merged.iter().flat_map(conflicts).map(ToString::to_string).collect();
+                tell_json(&remote, &offer, bytes, !before, conflicts)?;
+                return Ok(false);
+            }
             show.note(format!(
                 "{} would be fetched: {} of new contents, before compression",
                 offer.version.label,
@@ -186,7 +193,6 @@ impl From {
             print(&lines(steps(found.merged.as_ref())))?;
             return Ok(false);
         }
-        let before = volume.versions()?.into_iter().any(|version| version.label == offer.version.label);
         let done = operations::upgrade(volume, &options, &mut contents, show)?;
         let (name, serial) = (&remote.index.repository, remote.index.serial);
         volume.while_locked(Patience::Wait, |volume| Seen::remember(volume.top(), name, serial))?;
@@ -229,14 +235,9 @@ impl From {
         conflicts: Vec<String>,
     ) -> Result<bool> {
         let used = remote.location.used();
-        let label = offer.version.label.clone();
+        let label = &offer.version.label;
         match self.format {
-            Form::Json => {
-                let signed_by = remote.signers.iter().map(ToString::to_string).collect();
-                let (bytes, requests) = (used.bytes, used.requests);
-                let told = Told { label, changed, bytes, requests, conflicts, signed_by };
-                print(&format!("{}\n", json::line(&told)?))?;
-            }
+            Form::Json => tell_json(remote, offer, used.bytes, changed, conflicts)?,
             Form::Text if changed => {
                 let amount = mebibytes(Some(used.bytes));
                 print(&format!("{label}: fetched {amount} in {} requests\n", used.requests))?;
@@ -245,6 +246,20 @@ impl From {
         }
         Ok(changed)
     }
+}
+
+/// Prints the result as JSON.
+fn tell_json(
+    remote: &Remote<'_>,
+    offer: &Offer,
+    bytes: u64,
+    changed: bool,
+    conflicts: Vec<String>,
+) -> Result<()> {
+    let (label, requests) = (offer.version.label.clone(), remote.location.used().requests);
+    let signed_by = remote.signers.iter().map(ToString::to_string).collect();
+    let told = Told { label, changed, bytes, requests, conflicts, signed_by };
+    print(&format!("{}\n", json::line(&told)?))
 }
 
 fn options(offer: &Offer, then: Then, keep: Option<usize>) -> Result<Upgrade> {

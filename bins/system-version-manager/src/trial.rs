@@ -40,6 +40,9 @@ pub struct Try {
     /// Try a version that has no units for trials: you confirm it, and nothing comes back at the deadline
     #[arg(long)]
     without_units: bool,
+    /// Leave it to you to confirm it when it has come up; otherwise the machine comes back at the deadline
+    #[arg(long)]
+    by_hand: bool,
 }
 
 /// Confirm the version on trial, which is running: it becomes the default
@@ -68,7 +71,7 @@ impl Try {
             deadline: self.deadline,
             tries: self.tries,
             without_units: self.without_units,
-            by_hand: false,
+            by_hand: self.by_hand,
         };
         if let MergedAgain::BothChanged { old, .. } = trial::arm(volume, &options, show)? {
             show.note(remedies::merge_again(&old, &self.label));
@@ -95,7 +98,7 @@ impl Confirm {
         match resumed {
             Resumed::Nothing => Ok(()),
             Resumed::Well(label) => {
-                show.phase(format!("{label} is well; whoever has pushed it confirms it"));
+                show.phase(format!("{label} is well; whoever has begun its trial confirms it"));
                 Ok(())
             }
             Resumed::Confirmed(label) => {

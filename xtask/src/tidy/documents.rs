@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 /// The folders whose paths documents name.
-const FOLDERS: [&str; 6] = ["crates/", "bins/", "extensions/", "xtask/", "tests/", "docs/"];
+const FOLDERS: [&str; 7] = ["crates/", "bins/", "extensions/", "xtask/", "tests/", "docs/", "ansible/"];
 
 /// Documents about repositories of definitions, whose paths they name.
 const OF_OTHERS: [&str; 2] = ["docs/morph.md", "tests/definitions/README.md"];
