@@ -32,6 +32,10 @@ fn the_next_version_comes_by_a_delta() {
     assert!(asked.len() <= 5 && asked.iter().any(|path| path.starts_with("/deltas/")), "{asked:?}");
     assert!(!asked.iter().any(|path| path.starts_with("/packs/")), "{asked:?}");
 
+    let said = manage(&disk, &["verify", "v2"]).ok();
+    assert!(said.starts_with("v2: whole (") && said.contains(", fetched from http://"), "{said}");
+    assert!(said.contains("signed by ssh key SHA256:") && said.ends_with(" (own)\n"), "{said}");
+
     let again = published.fetch(&disk, &web.url(""), &["--format", "json"]).ok();
     assert!(again.contains("\"label\":\"v2\",\"changed\":false"), "{again}");
     assert!(again.contains("\"signed_by\":[\"ssh key SHA256:"), "{again}");

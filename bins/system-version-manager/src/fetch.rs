@@ -14,7 +14,7 @@ use baserock::volume::Volume;
 use baserock::{ExistingLabel, Label};
 use baserock_terminal::{Output, Show, print, steps as lines};
 use repository::Location;
-use repository::fetch::{Fetched, Offer, Remote, Seen, keyring};
+use repository::fetch::{Fetched, Offer, Remote, Seen, keyring, remember};
 use repository::settings::{self, Settings};
 use repository::signed::Trust;
 use repository::wave;
@@ -194,8 +194,10 @@ impl From {
             return Ok(false);
         }
         let done = operations::upgrade(volume, &options, &mut contents, show)?;
-        let (name, serial) = (&remote.index.repository, remote.index.serial);
-        volume.while_locked(Patience::Wait, |volume| Seen::remember(volume.top(), name, serial))?;
+        volume.while_locked(Patience::Wait, |volume| {
+            let version = (!before).then(|| volume.version_dir(&offer.version.label)).transpose()?;
+            remember(volume.top(), &remote, version.as_ref())
+        })?;
         let merged = done.merged.iter().flat_map(conflicts).cloned().collect();
         let paths = if done.held.is_empty() { merged } else { done.held };
         self.tell(&remote, &offer, !before, paths.iter().map(ToString::to_string).collect())

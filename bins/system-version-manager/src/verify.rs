@@ -39,7 +39,9 @@ impl Verify {
                 print(&format!("{}\n", line(label, finding)))?;
             }
             match verified.findings.as_slice() {
-                [] => print(&format!("{label}: whole ({})\n", size(verified.size)))?,
+                [] => {
+                    print(&format!("{label}: whole ({}){}\n", size(verified.size), signers(volume, label)?))?;
+                }
                 [Finding::NoManifest] => unrecorded.push(label.as_str()),
                 _ => damaged.push(label.as_str()),
             }
@@ -72,6 +74,15 @@ fn line(label: &ExistingLabel, finding: &Finding) -> String {
         Finding::Version(fault) => format!("{label}: {fault}"),
         Finding::Path { path, change } => format!("{path}: {change}"),
     }
+}
+
+/// Who has signed it, in words; nothing if it was not fetched.
+fn signers(volume: &Volume, label: &ExistingLabel) -> Result<String> {
+    let Some(origin) = volume.origin(label)? else { return Ok(String::new()) };
+    Ok(match origin.signed_by.as_slice() {
+        [] => format!(", fetched from {}, signed by nobody", origin.source),
+        signers => format!(", fetched from {}, signed by {}", origin.source, signers.join(" and ")),
+    })
 }
 
 fn size(size: Size) -> String {

@@ -37,6 +37,7 @@ pub fn marks(details: &Details) -> Vec<String> {
         (details.next && !version.default, "next".to_owned()),
         (version.trial.is_some(), "trial".to_owned()),
         (details.remarks.pinned, "pinned".to_owned()),
+        (details.signed_by.as_ref().is_some_and(Vec::is_empty), "unsigned".to_owned()),
         (details.good == Some(true), "good".to_owned()),
         (details.good == Some(false), "came-back".to_owned()),
         (open == 1, "1-conflict".to_owned()),

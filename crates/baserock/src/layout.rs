@@ -36,6 +36,8 @@ pub const TRIAL: &str = "trial.json";
 pub const CAME_UP: &str = "came-up.json";
 /// In a version: what people say about it.
 pub const REMARKS: &str = "remarks.json";
+/// In a version: the repository that it was fetched from.
+pub const ORIGIN: &str = "origin.json";
 /// In a version: the `/etc` that `sync` replaced.
 pub const ETC_BEFORE_SYNC: &str = "etc.before-sync";
 /// What was in the place of conflicts before they were resolved.

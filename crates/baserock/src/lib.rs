@@ -37,6 +37,7 @@ pub mod layout;
 pub mod meta;
 pub mod naming;
 pub mod operations;
+pub mod origin;
 pub mod os_release;
 pub mod refusal;
 pub mod remarks;

@@ -9,14 +9,15 @@ use super::{incoming, marker, state};
 use crate::label::ExistingLabel;
 use crate::layout::{
     BOOT_RECORD, CAME_UP, DEFAULT, ETC_BEFORE_RESOLVE, ETC_BEFORE_SYNC, HISTORY, MANIFEST, MENU, MENU_DIR,
-    MERGE_RECORD, MERGED_FROM, MERGING, PRIVATE, REMARKS, RENAMING, RUN, STATE, SYSTEMS, TRIAL, TRIAL_MENU,
+    MERGE_RECORD, MERGED_FROM, MERGING, ORIGIN, PRIVATE, REMARKS, RENAMING, REPOSITORIES, RUN, STATE,
+    SYSTEMS, TRIAL, TRIAL_MENU,
 };
 use crate::rootfs::etc::merge::BEFORE_MERGE;
 use crate::rootfs::etc::{pending, staged::ETC};
 use crate::volume::Volume;
 
 /// The names in a complete version's directory that operations replace.
-const REPLACED: [&str; 10] = [
+const REPLACED: [&str; 11] = [
     BOOT_RECORD,
     MANIFEST,
     MERGE_RECORD,
@@ -26,10 +27,11 @@ const REPLACED: [&str; 10] = [
     BEFORE_MERGE,
     TRIAL,
     CAME_UP,
+    ORIGIN,
     REMARKS,
 ];
 /// Those in the tools' own directory.
-const OWN: [&str; 3] = [TRIAL, RENAMING, HISTORY];
+const OWN: [&str; 4] = [TRIAL, RENAMING, HISTORY, REPOSITORIES];
 /// Those in the directory of the menu.
 const MENUS: [&str; 2] = [MENU, TRIAL_MENU];
 

@@ -44,6 +44,8 @@ pub struct Details {
     /// Pin, note and revision.
     #[serde(flatten)]
     pub remarks: Remarks,
+    /// The keys that have signed it, in words; empty if nobody has, `None` if it was not fetched from a repository.
+    pub signed_by: Option<Vec<String>>,
     /// Whether it is known to be good: true if it has come up, false if it came back from its last trial.
     pub good: Option<bool>,
     /// The paths below `/etc` at which the last merge into it left conflicts that nobody has resolved.
@@ -75,6 +77,7 @@ fn details(volume: &Volume, version: Version, next: Option<&ExistingLabel>) -> D
     let system = orig.as_ref().and_then(|orig| known(os_release(orig), &mut faults)).unwrap_or_default();
     let kernel = known(kernel(volume, &label, orig.as_ref()), &mut faults).flatten();
     let remarks = known(volume.remarks(&label), &mut faults).unwrap_or_default();
+    let origin = known(volume.origin(&label), &mut faults).flatten();
     let good = known(volume.is_good(&label), &mut faults).flatten();
     let conflicts = known(volume.open_conflicts(&label), &mut faults).unwrap_or_default();
     Details {
@@ -85,6 +88,7 @@ fn details(volume: &Volume, version: Version, next: Option<&ExistingLabel>) -> D
         system,
         kernel,
         remarks,
+        signed_by: origin.map(|origin| origin.signed_by),
         good,
         conflicts,
         size: None,

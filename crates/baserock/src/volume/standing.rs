@@ -9,7 +9,8 @@ use system::error::Result;
 use super::Volume;
 use crate::boot::trial::{CameUp, Outcome};
 use crate::label::ExistingLabel;
-use crate::layout::{self, CAME_UP, REMARKS, RUN};
+use crate::layout::{self, CAME_UP, ORIGIN, REMARKS, RUN};
+use crate::origin::Origin;
 use crate::remarks::Remarks;
 
 impl Volume {
@@ -19,6 +20,13 @@ impl Volume {
         let bytes = self.top().read_if_exists(&path, MOST_TEXT)?;
         let remarks = bytes.map(|bytes| Remarks::parse(&bytes, &self.top().shown(&path))).transpose()?;
         Ok(remarks.unwrap_or_default())
+    }
+
+    /// The repository that a version was fetched from; `None` if it was not fetched.
+    pub fn origin(&self, label: &ExistingLabel) -> Result<Option<Origin>> {
+        let path = layout::in_version(label, ORIGIN);
+        let bytes = self.top().read_if_exists(&path, MOST_TEXT)?;
+        bytes.map(|bytes| Origin::parse(&bytes, &self.top().shown(&path))).transpose()
     }
 
     /// When a version was deployed: the transaction, which is higher for one that was deployed later, and the time of the clock. `None` if its

@@ -1,11 +1,13 @@
 //! Fetches versions.
 
 mod contents;
+mod remember;
 mod remote;
 mod seen;
 mod trust;
 
 pub use contents::Fetched;
+pub use remember::remember;
 pub use remote::{Offer, Remote};
 pub use seen::Seen;
 pub use trust::{ALLOWED_SIGNERS, keyring};
