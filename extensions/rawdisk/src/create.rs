@@ -74,7 +74,7 @@ pub fn create(
     if let Some(parts) = &plan.disk.partitioned {
         plan.make_others(parts, &target, observer)?;
     }
-    let volume = open(target.path(), Purpose::Change)?;
+    let volume = open(target.path(), Purpose::Fill)?;
     let label = Label::factory();
     let made = plan.fill(&volume, &label, observer)?;
     let deploy = Deploy {
