@@ -18,7 +18,7 @@ use baserock_terminal::remedy::not_started;
 use baserock_terminal::user;
 use delta::Manifest;
 use delta::scan::{ReadAll, scan_with};
-use system::btrfs;
+use system::btrfs::{self, Access};
 use system::copy::Copier;
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
@@ -225,6 +225,8 @@ impl<'a> Plan<'a> {
         let manifest = scan_with(&self.tree, &mut ReadAll, &|_| Ok(()), &mut |visit| copy.visit(visit))?;
         copier.fix()?;
         copier.left_out().name(observer);
+        // Nobody else can have a file in it open, so deploying need not replace it by a frozen snapshot.
+        btrfs::set_access(&orig, Access::ReadOnly)?;
         Ok(manifest)
     }
 }
