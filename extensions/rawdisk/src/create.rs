@@ -28,6 +28,7 @@ use system::observer::Observer;
 use system::partitions::{self, SECTOR};
 
 use crate::disk::{Disk, Partitioned};
+use crate::host_keys::HostKeys;
 use crate::identity::Identity;
 use crate::layout::PlacedFile;
 use crate::loader::Loader;
@@ -76,6 +77,11 @@ pub fn create(
     }
     let volume = open(target.path(), Purpose::Fill)?;
     let label = Label::factory();
+    let keys = if options.keep_identity {
+        None
+    } else {
+        Some(HostKeys::begin(&volume, &plan.tree, &plan.identity)?)
+    };
     let made = plan.fill(&volume, &label, observer)?;
     let deploy = Deploy {
         label: label.clone(),
@@ -88,8 +94,8 @@ pub fn create(
     // The manifest is stored only now, because it is bound to the tree as deploying has frozen it.
     let version = volume.version_dir(&label)?;
     manifest::store(&version, &version.dir(ORIG)?, &made)?;
-    if !options.keep_identity {
-        machine::renew(&volume, &label, &plan.identity, observer)?;
+    if let Some(keys) = keys {
+        machine::renew(&volume, &label, &plan.identity, keys, observer)?;
     }
     if let Some(epoch) = options.epoch {
         clamp::times(&volume, begun, epoch)?;
