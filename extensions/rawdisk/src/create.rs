@@ -17,7 +17,9 @@ use baserock::volume::{Location, Opening, Purpose, Volume};
 use baserock_terminal::remedy::not_started;
 use baserock_terminal::user;
 use delta::Manifest;
-use delta::scan::{ReadAll, scan_with};
+use delta::scan::scan_with;
+use delta::seen::SeenHashes;
+use nix::sys::stat::FileStat;
 use system::btrfs::{self, Access};
 use system::copy::Copier;
 use system::dir::Dir;
@@ -226,9 +228,12 @@ impl<'a> Plan<'a> {
         btrfs::create(&version, ORIG)?;
         let orig = version.dir(ORIG)?;
         let report = |bytes: u64| observer.progress(bytes, Some(self.measure.bytes));
-        let mut copier = Copier::new(&orig).progress(&report);
+        let mut hashes = SeenHashes::default();
+        let seen = hashes.clone();
+        let witness = |stat: &FileStat| seen.witness(stat);
+        let mut copier = Copier::new(&orig).progress(&report).witness(&witness);
         let mut copy = copier.follow()?;
-        let manifest = scan_with(&self.tree, &mut ReadAll, &|_| Ok(()), &mut |visit| copy.visit(visit))?;
+        let manifest = scan_with(&self.tree, &mut hashes, &|_| Ok(()), &mut |visit| copy.visit(visit))?;
         copier.fix()?;
         copier.left_out().name(observer);
         // Nobody else can have a file in it open, so deploying need not replace it by a frozen snapshot.
