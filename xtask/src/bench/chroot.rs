@@ -29,25 +29,28 @@ pub fn run() -> Result<()> {
     let programs = build::programs(build::Purpose::Use)?;
     let tree = inputs::debian(Debian::Release)?;
     let place = root::target().join("bench");
-    std::fs::create_dir_all(&place)?;
+    let unpacked = place.join("unpacked");
+    shell(&format!("rm -rf {0} && mkdir -p {0}", unpacked.display()))?;
     let archive = place.join("debian.tar");
     shell(&format!(
         "tar -C {} --numeric-owner --xattrs -cf {a} . && zstd -q -f -3 {a}",
         tree.display(),
         a = archive.display()
     ))?;
-    let bench = Bench { programs: &programs, place: &place };
+    let bench = Bench { programs: &programs, place: &unpacked };
     println!(
         "| add | seconds | tar -xf, sync | ratio (bar: 1.0) | peak MiB (bar: 64) |\n|---|---|---|---|---|"
     );
     bench.add("plain", &archive)?;
     bench.add("zst", &place.join("debian.tar.zst"))?;
-    bench.enter()?;
+    bench.enter(&unpacked.join(format!("zst-{}", ROUNDS - 1)))?;
+    shell(&format!("rm -r {}", unpacked.display()))?;
     bench.btrfs(&archive)
 }
 
 struct Bench<'a> {
     programs: &'a Path,
+    /// Where archives are unpacked. Nothing is removed there meanwhile: for a minute, ext4 takes long to make files in the place of others.
     place: &'a Path,
 }
 
@@ -58,20 +61,15 @@ impl Bench<'_> {
         command
     }
 
-    fn store(&self) -> std::path::PathBuf {
-        self.place.join("store")
-    }
-
     fn add(&self, name: &str, archive: &Path) -> Result<()> {
-        let (store, peer) = (self.store(), self.place.join("peer"));
         let archive = archive.to_str().context("the path of the build's folder is not UTF-8")?;
-        let script = format!(
-            "mkdir {p} && tar -C {p} --numeric-owner --xattrs -xf {archive} && sync -f {p}",
-            p = peer.display()
-        );
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        for _ in 0..ROUNDS {
-            shell(&format!("rm -rf {} {}", store.display(), peer.display()))?;
+        for round in 0..ROUNDS {
+            let store = self.place.join(format!("{name}-{round}"));
+            let script = format!(
+                "mkdir {p} && tar -C {p} --numeric-owner --xattrs -xf {archive} && sync -f {p}",
+                p = self.place.join(format!("{name}-{round}-peer")).display()
+            );
             settle()?;
             theirs.push(measure(Command::new("sh").args(["-c", &script]))?);
             settle()?;
@@ -87,11 +85,10 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Uses the chroot that was added last.
-    fn enter(&self) -> Result<()> {
-        let tree = self.store().join("debian/tree");
+    fn enter(&self, store: &Path) -> Result<()> {
+        let tree = store.join("debian/tree");
         let mut enter = Command::new(self.programs.join("enter-baserock"));
-        enter.arg("--store").arg(self.store()).args(["debian", "--", "true"]);
+        enter.arg("--store").arg(store).args(["debian", "--", "true"]);
         let mut chroot = Command::new("chroot");
         chroot.arg(&tree).arg("true");
         let mut nspawn = Command::new("systemd-nspawn");
