@@ -18,6 +18,7 @@ use system::inode::Inode;
 use system::resolve::Links;
 use system::signal;
 use system::step::change;
+use system::write_behind::WriteBehind;
 
 use crate::acl::{self, Accounts};
 use crate::member::{Device, Kind, Member, Metadata, Part};
@@ -61,6 +62,7 @@ pub struct Extractor<'a> {
     /// Devices that were left out. Hard links to them are left out too.
     left_out: BTreeSet<Name>,
     below: Below,
+    behind: WriteBehind,
     /// Memory that the lists take, in bytes, roughly.
     held: usize,
 }
@@ -78,6 +80,7 @@ impl<'a> Extractor<'a> {
             lists: Vec::new(),
             left_out: BTreeSet::new(),
             below,
+            behind: WriteBehind::default(),
             held: 0,
         })
     }
@@ -228,7 +231,9 @@ impl<'a> Extractor<'a> {
             change("set the size of", &shown, || file.set_len(size))?;
         }
         let acls = self.known_lists(name, metadata)?;
-        self.applier.apply(&Inode::open(file.as_fd(), shown), metadata, acls)
+        self.applier.apply(&Inode::open(file.as_fd(), shown), metadata, acls)?;
+        self.behind.offer(file, parts.iter().map(|part| part.length).sum());
+        Ok(())
     }
 
     /// The values of the lists that have no names of accounts.

@@ -136,13 +136,28 @@ fn read_ahead(
 ) -> io::Result<()> {
     loop {
         let mut chunk = reuse.try_recv().unwrap_or_default();
-        chunk.clear();
-        chunk.reserve_exact(CHUNK);
-        let count = reader.by_ref().take(CHUNK as u64).read_to_end(&mut chunk)?;
+        // Only the bytes that it did not have are cleared.
+        chunk.resize(CHUNK, 0);
+        let count = read_full(&mut *reader, &mut chunk)?;
+        chunk.truncate(count);
         if count == 0 || fill.send(Ok(chunk)).is_err() {
             return Ok(());
         }
     }
+}
+
+/// Fills the buffer. Returns the number of bytes, which is smaller only at the end.
+fn read_full(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 #[cfg(test)]

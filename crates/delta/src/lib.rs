@@ -43,6 +43,7 @@ pub mod predecessors;
 pub mod recipe;
 pub mod record;
 pub mod scan;
+pub mod seen;
 pub mod segment;
 pub mod unit;
 pub mod update;

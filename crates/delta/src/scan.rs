@@ -27,6 +27,11 @@ pub trait Hashes {
     /// Tells the hash of the file with this metadata.
     fn learned(&mut self, stat: &FileStat, hash: Hash);
 
+    /// Whether all hashes are known at the end of the walk, because somebody else reads the files meanwhile.
+    fn come_later(&self) -> bool {
+        false
+    }
+
     /// Tells a name that cannot be read. An error ends the scan; otherwise the manifest leaves the name out.
     fn unreadable(&mut self, _path: &Path, error: Error) -> Result<()> {
         Err(error)
@@ -63,13 +68,19 @@ pub fn scan_with(
             report,
             also,
             pool: Pool::start(scope),
+            later: Vec::new(),
             entries: Vec::new(),
             first_names: HashMap::new(),
             bytes: 0,
             buffer: vec![0; BUFFER],
         };
         scanner.all(Walk::new(tree.duplicate()?)?)?;
-        let Scanner { hashes, pool, mut entries, bytes, .. } = scanner;
+        let Scanner { hashes, pool, later, mut entries, bytes, .. } = scanner;
+        for (entry, stat) in later {
+            let entry = &mut entries[entry];
+            let hash = hashes.known(&stat).ok_or_else(|| changed(&tree.shown(entry.path())))?;
+            entry.kind = Kind::File { size: stat.st_size.cast_unsigned(), hash };
+        }
         let hashed = pool.finish(&|| report(bytes))?;
         put_in(hashed, &mut entries, hashes)?;
         Manifest::new(entries).map_err(|fault| Error::malformed(tree.shown(""), fault))
@@ -101,6 +112,8 @@ struct Scanner<'a, 'scope> {
     report: &'a dyn Fn(u64) -> Result<()>,
     also: &'a mut dyn FnMut(Visit<'_>) -> Result<()>,
     pool: Pool<'scope>,
+    /// The entries whose hashes come later, with the metadata of their files.
+    later: Vec<(usize, FileStat)>,
     entries: Vec<Entry>,
     first_names: HashMap<(u64, u64), Box<[u8]>>,
     bytes: u64,
@@ -211,6 +224,10 @@ impl Scanner<'_, '_> {
         self.bytes += size;
         let hash = match self.hashes.known(&stat) {
             Some(hash) => hash,
+            None if self.hashes.come_later() => {
+                self.later.push((self.entries.len(), stat));
+                LATER
+            }
             // A file with more names is read at once: whether it can be read has to be known before its next name.
             None if stat.st_nlink == 1 => {
                 self.pool.hash(Job { entry: self.entries.len(), file, stat, shown })?;

@@ -56,5 +56,6 @@ pub mod undo;
 pub mod uptime;
 pub mod utc;
 pub mod walk;
+pub mod write_behind;
 
 pub use error::{Error, Result};

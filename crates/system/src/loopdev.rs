@@ -53,6 +53,17 @@ impl LoopDevice {
         Err(Error::refused(format!("no loop device stayed free for {}; try again", shown.display())))
     }
 
+    /// Reads and writes the image without the kernel's cache of it, if the image's filesystem can do that. This is faster for an image that is
+    /// written once: its content is not copied twice, and the disk begins to write at once.
+    pub fn direct(self) -> Result<Self> {
+        match ioctl::set_direct(self.device.as_fd()) {
+            Err(error) if error.raw_os_error() != Some(libc::EINVAL) => {
+                Err(error).or_cannot("set up", &self.path)
+            }
+            _ => Ok(self),
+        }
+    }
+
     /// The device's path: `/dev/loop3`.
     pub fn path(&self) -> &Path {
         &self.path

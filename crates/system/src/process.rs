@@ -174,19 +174,20 @@ impl Program {
         let spawned = step::here("run", Path::new(&self.name))
             .and_then(|()| self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn());
         let child = spawned.map_err(|error| self.cannot_start(error))?;
-        Ok(Running { program: self, child })
+        Ok(Running(Process { child, program: self }))
     }
 
     /// Starts it, and opens its three streams to this process. Its standard input ends when [`Conversation::stdin`] is dropped.
     pub fn converse(self) -> Result<Conversation> {
-        let Running { program, mut child } = self.spawn(Stdio::piped())?;
+        let Running(mut process) = self.spawn(Stdio::piped())?;
+        let child = &mut process.child;
         let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(stdin), Some(stdout), Some(stderr)) = streams else {
-            return Err(program.cannot_start(io::ErrorKind::BrokenPipe.into()));
+            return Err(process.program.cannot_start(io::ErrorKind::BrokenPipe.into()));
         };
         let open = |fd: OwnedFd| File::from(fd);
         let (stdin, stdout, stderr) = (open(stdin.into()), open(stdout.into()), open(stderr.into()));
-        Ok(Conversation { process: Process { child, program }, stdin, stdout, stderr })
+        Ok(Conversation { process, stdin, stdout, stderr })
     }
 
     /// Replaces this process by the program. Returns only if that fails.
@@ -229,16 +230,13 @@ impl Program {
     }
 }
 
-/// A program that was started.
-pub struct Running {
-    program: Program,
-    child: Child,
-}
+/// A program that was started. It is ended when this is dropped.
+pub struct Running(Process);
 
 impl Running {
     /// Gives the program its input and waits for its end, as [`Program::run`] does.
-    pub fn finish(self) -> Result<Output> {
-        let Running { program, mut child } = self;
+    pub fn finish(mut self) -> Result<Output> {
+        let Process { program, child } = &mut self.0;
         if let Some(mut stdin) = child.stdin.take() {
             match stdin.write_all(&program.input) {
                 Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -247,7 +245,7 @@ impl Running {
                 _ => {}
             }
         }
-        let (stdout, stderr) = collect(&mut child).inspect_err(|_| stop(&mut child))?;
+        let (stdout, stderr) = collect(child)?;
         let status = child.wait().or_cannot("wait for", &program.name)?;
         if status.success() {
             return Ok(Output { stdout, stderr });

@@ -17,8 +17,10 @@ use baserock::volume::{Location, Opening, Purpose, Volume};
 use baserock_terminal::remedy::not_started;
 use baserock_terminal::user;
 use delta::Manifest;
-use delta::scan::{ReadAll, scan_with};
-use system::btrfs;
+use delta::scan::scan_with;
+use delta::seen::SeenHashes;
+use nix::sys::stat::FileStat;
+use system::btrfs::{self, Access};
 use system::copy::Copier;
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
@@ -28,6 +30,7 @@ use system::observer::Observer;
 use system::partitions::{self, SECTOR};
 
 use crate::disk::{Disk, Partitioned};
+use crate::host_keys::HostKeys;
 use crate::identity::Identity;
 use crate::layout::PlacedFile;
 use crate::loader::Loader;
@@ -74,8 +77,13 @@ pub fn create(
     if let Some(parts) = &plan.disk.partitioned {
         plan.make_others(parts, &target, observer)?;
     }
-    let volume = open(target.path(), Purpose::Change)?;
+    let volume = open(target.path(), Purpose::Fill)?;
     let label = Label::factory();
+    let keys = if options.keep_identity {
+        None
+    } else {
+        Some(HostKeys::begin(&volume, &plan.tree, &plan.identity)?)
+    };
     let made = plan.fill(&volume, &label, observer)?;
     let deploy = Deploy {
         label: label.clone(),
@@ -88,8 +96,8 @@ pub fn create(
     // The manifest is stored only now, because it is bound to the tree as deploying has frozen it.
     let version = volume.version_dir(&label)?;
     manifest::store(&version, &version.dir(ORIG)?, &made)?;
-    if !options.keep_identity {
-        machine::renew(&volume, &label, &plan.identity, observer)?;
+    if let Some(keys) = keys {
+        machine::renew(&volume, &label, &plan.identity, keys, observer)?;
     }
     if let Some(epoch) = options.epoch {
         clamp::times(&volume, begun, epoch)?;
@@ -220,11 +228,16 @@ impl<'a> Plan<'a> {
         btrfs::create(&version, ORIG)?;
         let orig = version.dir(ORIG)?;
         let report = |bytes: u64| observer.progress(bytes, Some(self.measure.bytes));
-        let mut copier = Copier::new(&orig).progress(&report);
+        let mut hashes = SeenHashes::default();
+        let seen = hashes.clone();
+        let witness = |stat: &FileStat| seen.witness(stat);
+        let mut copier = Copier::new(&orig).progress(&report).witness(&witness);
         let mut copy = copier.follow()?;
-        let manifest = scan_with(&self.tree, &mut ReadAll, &|_| Ok(()), &mut |visit| copy.visit(visit))?;
+        let manifest = scan_with(&self.tree, &mut hashes, &|_| Ok(()), &mut |visit| copy.visit(visit))?;
         copier.fix()?;
         copier.left_out().name(observer);
+        // Nobody else can have a file in it open, so deploying need not replace it by a frozen snapshot.
+        btrfs::set_access(&orig, Access::ReadOnly)?;
         Ok(manifest)
     }
 }

@@ -6,6 +6,7 @@ mod disk;
 mod filesystem;
 mod fill;
 mod first_boot;
+mod host_keys;
 mod identity;
 mod image;
 pub mod layout;

@@ -35,10 +35,10 @@ struct Disk<'d> {
 pub(super) fn open(source: &Source, shown: &Path, opening: &Opening) -> Result<Volume> {
     let is_device = is_device(&source.file, shown)?;
     if let Some(superblock) = superblock::read(&source.file, 0, shown)? {
-        let attach = || LoopDevice::attach(&source.file, shown, 0, 0, source.is_read_only);
+        let attach = || attach(source, shown, (0, 0), opening.purpose);
         let device = (!is_device).then(attach).transpose()?;
         let path = device.as_ref().map_or(shown, LoopDevice::path).to_owned();
-        let volume = Volume::mount(&path, shown, &superblock, opening.flags())?;
+        let volume = Volume::mount(&path, shown, &superblock, opening.purpose)?;
         let volume = Volume { _device: device, ..volume };
         return with_boot_beside(volume, is_device.then_some(shown), opening);
     }
@@ -99,8 +99,8 @@ impl Disk<'_> {
             let Some(superblock) = superblock::read(&self.source.file, partition.start, self.shown)? else {
                 continue;
             };
-            let (path, device) = self.attach(partition)?;
-            let volume = Volume::mount(&path, self.shown, &superblock, opening.flags())?;
+            let (path, device) = self.attach(partition, opening.purpose)?;
+            let volume = Volume::mount(&path, self.shown, &superblock, opening.purpose)?;
             if !volume.top.has(SYSTEMS)? {
                 continue;
             }
@@ -143,7 +143,7 @@ impl Disk<'_> {
                 self.shown.display()
             )));
         };
-        let (path, device) = self.attach(partition)?;
+        let (path, device) = self.attach(partition, opening.purpose)?;
         let kind = match line.kind() {
             kind if kind == "auto" => self.filesystem(partition)?.map_or(kind, |found| found.kind.to_owned()),
             kind => kind,
@@ -159,18 +159,20 @@ impl Disk<'_> {
                 "the versions' /boot is a btrfs of its own (fstab: {text}), which is not supported; put it on the volume"
             )));
         }
-        BootPlace::mounted(PrivateMount::new(&path, &kind, opening.flags() | MsFlags::MS_NOEXEC, "")?, device)
+        BootPlace::mounted(
+            PrivateMount::new(&path, &kind, opening.purpose.flags() | MsFlags::MS_NOEXEC, "")?,
+            device,
+        )
     }
 
     /// The device of a partition: the kernel's own, or else a loop device that is attached for it.
-    fn attach(&self, partition: &Partition) -> Result<(PathBuf, Option<LoopDevice>)> {
+    fn attach(&self, partition: &Partition, purpose: Purpose) -> Result<(PathBuf, Option<LoopDevice>)> {
         if self.is_device
             && let Some(node) = node(self.shown, partition.number)
         {
             return Ok((node, None));
         }
-        let Source { file, is_read_only } = self.source;
-        let device = LoopDevice::attach(file, self.shown, partition.start, partition.size, *is_read_only)?;
+        let device = attach(self.source, self.shown, (partition.start, partition.size), purpose)?;
         Ok((device.path().to_owned(), Some(device)))
     }
 
@@ -211,6 +213,12 @@ impl Disk<'_> {
     fn filesystem(&self, partition: &Partition) -> Result<Option<Filesystem>> {
         filesystem::read(&self.source.file, partition.start, self.shown)
     }
+}
+
+/// Attaches a part of the image to a loop device.
+fn attach(source: &Source, shown: &Path, (offset, size): (u64, u64), purpose: Purpose) -> Result<LoopDevice> {
+    let device = LoopDevice::attach(&source.file, shown, offset, size, source.is_read_only)?;
+    if purpose == Purpose::Fill { device.direct() } else { Ok(device) }
 }
 
 fn no_volume(path: &Path) -> Error {

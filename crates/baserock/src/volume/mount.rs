@@ -3,17 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nix::mount::MsFlags;
 use system::dir::Dir;
 use system::error::Result;
 use system::mount::PrivateMount;
 use system::superblock::Superblock;
 
-use super::Volume;
 use super::boot_place::{BootPlace, Kind};
-
-/// The mount option for the top-level subvolume, which need not be the default subvolume.
-const TOP_LEVEL: &str = "subvolid=5";
+use super::{Purpose, Volume};
 
 impl Volume {
     /// A volume from its open top-level directory.
@@ -42,9 +38,9 @@ impl Volume {
         device: &Path,
         name: &Path,
         superblock: &Superblock,
-        flags: MsFlags,
+        purpose: Purpose,
     ) -> Result<Volume> {
-        let mount = PrivateMount::new(device, "btrfs", flags, TOP_LEVEL)?;
+        let mount = PrivateMount::new(device, "btrfs", purpose.flags(), purpose.options())?;
         let path = mount.path().to_owned();
         let volume = Volume::new(Dir::open(&path)?.shown_as("/"), path, name)?;
         Ok(Volume {

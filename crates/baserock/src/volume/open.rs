@@ -6,7 +6,6 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
-use nix::mount::MsFlags;
 use system::btrfs;
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
@@ -39,7 +38,9 @@ impl Volume {
         }
         match opening.purpose {
             Purpose::Look | Purpose::Stage => {}
-            Purpose::Change | Purpose::Make => volume.lock = Some(lock_volume(&volume, opening.patience)?),
+            Purpose::Change | Purpose::Make | Purpose::Fill => {
+                volume.lock = Some(lock_volume(&volume, opening.patience)?);
+            }
             Purpose::ChangeUnder(inherited) => check_inherited(&volume, inherited)?,
         }
         Ok(volume)
@@ -65,7 +66,7 @@ fn running() -> Result<Volume> {
     require_root(Path::new("the volume"))?;
     let label = booted(root).unwrap_or(here);
     let (device, superblock) = device_of(root)?;
-    let mut volume = Volume::mount(&device, Path::new("the running system"), &superblock, MsFlags::empty())?;
+    let mut volume = Volume::mount(&device, Path::new("the running system"), &superblock, Purpose::Change)?;
     if let Some(boot) = separate_boot(&mounts)? {
         volume.boot = boot;
     }
@@ -144,9 +145,7 @@ fn device(path: &Path, opening: &Opening) -> Result<Volume> {
     require_root(path)?;
     leave_shared_namespace()?;
     let file = File::open(path).or_cannot("open", path)?;
-    let lock = (matches!(opening.purpose, Purpose::Change | Purpose::Stage | Purpose::Make))
-        .then(|| Lock::take(file, path, opening.patience))
-        .transpose()?;
+    let lock = (opening.purpose.locks()).then(|| Lock::take(file, path, opening.patience)).transpose()?;
     let volume = disk::open(&source::open(path, path, opening)?, path, opening)?;
     Ok(Volume { image: lock, ..volume })
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use nix::unistd::{Whence, lseek};
 
 use super::changed;
+use super::witness::Witness;
 use crate::error::{OrCannot, Result};
 use crate::signal;
 use crate::step::{self, change};
@@ -28,12 +29,42 @@ pub fn copy_data(
     step::here("share blocks with", shown).or_cannot("write", shown)?;
     // The kernel refuses if it cannot share blocks (other filesystem, no reflinks, no-copy-on-write). The data is copied then.
     let shared = rustix::fs::ioctl_ficlone(target, source).is_ok();
-    let copied = if shared { size } else { copy_ranges(source, source_shown, target, shown, size, buffer)? };
-    // A file that was truncated meanwhile looks as if it ended in a hole, so the length is compared.
-    if source.metadata().or_cannot("examine", source_shown)?.len() != size {
-        return Err(changed(source_shown));
-    }
+    let copied = if shared {
+        size
+    } else {
+        copy_ranges(source, source_shown, target, shown, size, buffer, &mut Nobody)?
+    };
+    refuse_changed(source, source_shown, size)?;
     Ok((copied, if shared { size } else { 0 }))
+}
+
+/// Like [`copy_data`], but `witness` sees the content. So all is read, and nothing is shared.
+pub(super) fn copy_seen(
+    source: &File,
+    source_shown: &Path,
+    target: &File,
+    shown: &Path,
+    size: u64,
+    buffer: &mut [u8],
+    witness: &mut dyn Witness,
+) -> Result<u64> {
+    let copied = copy_ranges(source, source_shown, target, shown, size, buffer, witness)?;
+    refuse_changed(source, source_shown, size)?;
+    Ok(copied)
+}
+
+/// Fails if the file has another length now. One that was truncated meanwhile looks as if it ended in a hole.
+fn refuse_changed(source: &File, shown: &Path, size: u64) -> Result<()> {
+    let now = source.metadata().or_cannot("examine", shown)?.len();
+    if now == size { Ok(()) } else { Err(changed(shown)) }
+}
+
+struct Nobody;
+
+impl Witness for Nobody {
+    fn see(&mut self, _: &[u8]) {}
+    fn see_hole(&mut self, _: u64) {}
+    fn end(self: Box<Self>) {}
 }
 
 /// Copies the data between the holes. Returns the number of bytes.
@@ -44,17 +75,19 @@ fn copy_ranges(
     shown: &Path,
     size: u64,
     buffer: &mut [u8],
+    witness: &mut dyn Witness,
 ) -> Result<u64> {
-    let mut copied = 0;
-    let mut next = Some(0);
-    while let Some(position) = next {
+    let (mut copied, mut position) = (0, 0);
+    while position < size {
         let Some((start, end)) = data_after(source, position, size).or_cannot("read", source_shown)? else {
             break;
         };
-        copy_range(source, source_shown, target, shown, (start, end), buffer)?;
+        witness.see_hole(start - position);
+        copy_range(source, source_shown, target, shown, (start, end), buffer, witness)?;
         copied += end - start;
-        next = (end < size).then_some(end);
+        position = end;
     }
+    witness.see_hole(size - position);
     // The length is set only if the file ends in a hole, because btrfs first writes the file's tail to the disk and waits for it.
     if target.metadata().or_cannot("examine", shown)?.len() < size {
         change("set the length of", shown, || target.set_len(size))?;
@@ -83,6 +116,7 @@ fn copy_range(
     shown: &Path,
     (start, end): (u64, u64),
     buffer: &mut [u8],
+    witness: &mut dyn Witness,
 ) -> Result<()> {
     let mut position = start;
     while position < end {
@@ -92,6 +126,7 @@ fn copy_range(
         if got == 0 {
             return Err(changed(source_shown));
         }
+        witness.see(&buffer[..got]);
         change("write", shown, || target.write_all_at(&buffer[..got], position))?;
         position += got as u64;
     }

@@ -2,11 +2,13 @@
 //! sockets and FIFOs. Content is reflinked if the filesystem can share blocks.
 
 mod data;
+mod files;
+mod tree;
+mod witness;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,29 +17,33 @@ use nix::sys::stat::{FileStat, Mode, SFlag, mknodat};
 use nix::unistd::linkat;
 
 pub use data::copy_data;
+pub use tree::TreeCopy;
+pub use witness::{MakeWitness, Witness};
+
+use files::{Copied, Files, Job};
 
 use crate::dir::Dir;
-use crate::error::{Error, OrCannot, Result};
+use crate::error::{Error, Result};
 use crate::flags;
 use crate::inode::{Inode, is_directory, times};
 use crate::metadata::{Flags, Metadata, Times};
 use crate::observer::Observer;
 use crate::owners::IdMoves;
-use crate::signal;
 use crate::step::change;
 use crate::trail::Trail;
-use crate::walk::{Visit, Walk};
+use crate::walk::Walk;
 
 /// Copies trees into one destination. Hard links between files of several trees are kept if one copier copies all of them.
 pub struct Copier<'a> {
     destination: &'a Dir,
-    moves: IdMoves,
+    moves: Arc<IdMoves>,
     progress: Option<&'a dyn Fn(u64)>,
+    witness: Option<&'a MakeWitness<'a>>,
     seen: HashMap<(u64, u64), PathBuf>,
     left_out: LeftOut,
     /// The copies that get flags at the end. Until then they can be linked and renamed.
     fixed: Vec<Fixed>,
-    buffer: Vec<u8>,
+    files: Files,
     stats: Stats,
 }
 
@@ -82,20 +88,18 @@ impl LeftOut {
     }
 }
 
-/// Size of the buffer for data that cannot be shared: 1 MiB.
-const BUFFER: usize = 1 << 20;
-
 impl<'a> Copier<'a> {
     /// A copier into `destination`. The target paths that its methods take are relative to it.
     pub fn new(destination: &'a Dir) -> Self {
         Copier {
             destination,
-            moves: IdMoves::default(),
+            moves: Arc::new(IdMoves::default()),
             progress: None,
+            witness: None,
             seen: HashMap::new(),
             left_out: LeftOut::default(),
             fixed: Vec::new(),
-            buffer: vec![0; BUFFER],
+            files: Files::default(),
             stats: Stats::default(),
         }
     }
@@ -103,14 +107,21 @@ impl<'a> Copier<'a> {
     /// Changes the owner numbers of copied files, and those in their ACLs, as `moves` says.
     #[must_use]
     pub fn moves(mut self, moves: IdMoves) -> Self {
-        self.moves = moves;
+        self.moves = Arc::new(moves);
         self
     }
 
-    /// Calls `report` after each file with the number of bytes copied so far.
+    /// Calls `report` now and then with the number of bytes copied so far.
     #[must_use]
     pub fn progress(mut self, report: &'a dyn Fn(u64)) -> Self {
         self.progress = Some(report);
+        self
+    }
+
+    /// Calls `witness` for each file, to make somebody who sees its content. No content is shared then, because all of it has to be read.
+    #[must_use]
+    pub fn witness(mut self, witness: &'a MakeWitness<'a>) -> Self {
+        self.witness = Some(witness);
         self
     }
 
@@ -139,13 +150,15 @@ impl<'a> Copier<'a> {
         let name = Path::new(name);
         let destination = self.destination;
         let stat = stat_of(from, name)?;
-        if !is_directory(&stat) {
+        if is_directory(&stat) {
+            self.stats.entries += 1;
+            destination.make_dir(to, 0o700)?;
+            self.tree(from.dir(name)?, destination.dir(to)?, to)?;
+        } else {
             let open = || from.file(name).map(Arc::new);
-            return self.one(from, name, &stat, &open, (destination, to), to);
+            self.one(from, name, &stat, &open, (destination, to), to)?;
         }
-        self.stats.entries += 1;
-        destination.make_dir(to, 0o700)?;
-        self.tree(from.dir(name)?, destination.dir(to)?, to)
+        self.settle()
     }
 
     /// Copies the directory `name` in `from` without anything that is in it. [`Copier::fix`] ends the copy.
@@ -163,8 +176,10 @@ impl<'a> Copier<'a> {
         }
     }
 
-    /// Sets the flags that forbid changes, after the last rename.
+    /// Waits for the contents of all files, and then sets the flags that forbid changes, after the last rename. No copy is open afterwards.
     pub fn fix(&mut self) -> Result<()> {
+        self.settle()?;
+        self.files = Files::default();
         for Fixed { path, flags, from } in std::mem::take(&mut self.fixed).into_iter().rev() {
             if !flags::add_to(self.destination, &path, flags)? {
                 self.left_out.flags.push(from);
@@ -210,8 +225,7 @@ impl<'a> Copier<'a> {
         }
         match SFlag::from_bits_truncate(stat.st_mode & libc::S_IFMT) {
             SFlag::S_IFREG => {
-                let file = open()?;
-                return self.regular(&file, from.shown(name), into, to);
+                return self.regular(open()?, stat, from.shown(name), into, to);
             }
             SFlag::S_IFLNK => into.0.symlink(from.read_link(name)?, into.1)?,
             kind => {
@@ -224,26 +238,41 @@ impl<'a> Copier<'a> {
         self.copy_metadata(&Inode::named(from, name), stat, &Inode::named(into.0, into.1), to)
     }
 
+    /// Makes the copy of a file. Its content and metadata follow.
     fn regular(
         &mut self,
-        source: &File,
+        source: Arc<File>,
+        stat: &FileStat,
         source_shown: PathBuf,
         (into, new_name): (&Dir, &Path),
         to: &Path,
     ) -> Result<()> {
-        let shown = into.shown(new_name);
-        let stat = nix::sys::stat::fstat(source).or_cannot("examine", &source_shown)?;
         let target = into.create(new_name, 0o600)?;
-        let size = stat.st_size.cast_unsigned();
-        let (copied, shared) = copy_data(source, &source_shown, &target, &shown, size, &mut self.buffer)?;
-        self.stats.bytes += copied;
-        self.stats.shared += shared;
-        if let Some(report) = self.progress {
-            report(self.stats.bytes);
+        let (shown, to) = (into.shown(new_name), to.to_owned());
+        let (moves, witness) = (self.moves.clone(), self.witness.map(|make| make(stat)));
+        let job = Job { source, source_shown, target, shown, to, moves, witness };
+        let copied = self.files.copy(job, stat.st_size.cast_unsigned())?;
+        self.note(copied);
+        Ok(())
+    }
+
+    /// Waits until the content and metadata of all files are copied.
+    fn settle(&mut self) -> Result<()> {
+        let copied = self.files.settle()?;
+        self.note(copied);
+        Ok(())
+    }
+
+    /// Notes the outcomes of files.
+    fn note(&mut self, copied: Vec<Copied>) {
+        for Copied { bytes, shared, flagged, to, from } in copied {
+            self.stats.bytes += bytes;
+            self.stats.shared += shared;
+            self.note_flags(flagged, &from, &to);
+            if let Some(report) = self.progress {
+                report(self.stats.bytes);
+            }
         }
-        let (source, target) =
-            (Inode::open(source.as_fd(), source_shown), Inode::open(target.as_fd(), shown));
-        self.copy_metadata(&source, &stat, &target, to)
     }
 
     /// Copies a mount point: a directory as an empty one, with the metadata of the mounted one. A file is left out, because the file below
@@ -307,72 +336,41 @@ impl<'a> Copier<'a> {
         target: &Inode<'_>,
         to: &Path,
     ) -> Result<()> {
-        target.give(metadata, times)?;
-        let flags = metadata.flags;
-        if flags.is_fixed() {
+        let flagged = give(metadata, times, target)?;
+        self.note_flags(flagged, from, to);
+        Ok(())
+    }
+
+    fn note_flags(&mut self, flagged: Flagged, from: &Path, to: &Path) {
+        match flagged {
+            Flagged::All => {}
             // The top of the destination stays changeable, so that the caller can go on to work with it.
-            let (path, from) = (to.to_owned(), from.to_owned());
-            if path.as_os_str().is_empty() {
-                self.left_out.flags.push(from);
-            } else {
-                self.fixed.push(Fixed { path, flags, from });
+            Flagged::AtTheEnd(flags) if !to.as_os_str().is_empty() => {
+                self.fixed.push(Fixed { path: to.to_owned(), flags, from: from.to_owned() });
             }
-        } else if !target.add_flags(flags)? {
-            self.left_out.flags.push(from.to_owned());
+            Flagged::AtTheEnd(_) | Flagged::Not => self.left_out.flags.push(from.to_owned()),
         }
-        Ok(())
     }
 }
 
-/// A copy of a tree that follows a walk.
-pub struct TreeCopy<'c, 'a> {
-    copier: &'c mut Copier<'a>,
-    trail: Trail,
-    to: PathBuf,
-    /// The metadata of the directories on the trail. It is set when the walk leaves them.
-    directories: Vec<(Metadata, Times, PathBuf)>,
+/// The flags of a copy.
+#[derive(Clone, Copy, Debug)]
+enum Flagged {
+    /// It has those of the source.
+    All,
+    /// It gets these at the end, because they forbid changes.
+    AtTheEnd(Flags),
+    /// It cannot have those of the source.
+    Not,
 }
 
-impl TreeCopy<'_, '_> {
-    /// Copies the name that the walk visits.
-    pub fn visit(&mut self, visit: Visit<'_>) -> Result<()> {
-        signal::check()?;
-        match visit {
-            Visit::Enter(place, dir) => {
-                let source = Inode::open(dir.as_fd(), dir.shown(""));
-                let stat = source.stat()?;
-                let metadata = self.copier.metadata(&source, &stat)?;
-                self.directories.push((metadata, times(&stat), dir.shown("")));
-                if !place.is_top() {
-                    self.copier.stats.entries += 1;
-                    self.trail.here()?.make_dir(place.name, 0o700)?;
-                    let made = self.trail.here()?.dir(place.name)?;
-                    self.trail.enter(made)?;
-                }
-            }
-            Visit::Leave(place) => {
-                if let Some((metadata, times, shown)) = self.directories.pop() {
-                    let made = self.trail.here()?;
-                    let target = Inode::open(made.as_fd(), made.shown(""));
-                    self.copier.give(&metadata, times, &shown, &target, &self.to.join(place.path))?;
-                }
-                if !place.is_top() {
-                    self.trail.leave()?;
-                }
-            }
-            Visit::Name(place) => {
-                let stat = stat_of(place.dir, place.name)?;
-                let target = (self.trail.here()?, place.name);
-                let to = self.to.join(place.path);
-                self.copier.one(place.dir, place.name, &stat, &|| place.file(), target, &to)?;
-            }
-            Visit::Mount(place) => {
-                let target = (self.trail.here()?, place.name);
-                self.copier.mount_point(place.dir, place.name, target, &self.to.join(place.path))?;
-            }
-        }
-        Ok(())
+/// Sets the metadata of a copy, but no flags that forbid changes.
+fn give(metadata: &Metadata, times: Times, target: &Inode<'_>) -> Result<Flagged> {
+    target.give(metadata, times)?;
+    if metadata.flags.is_fixed() {
+        return Ok(Flagged::AtTheEnd(metadata.flags));
     }
+    Ok(if target.add_flags(metadata.flags)? { Flagged::All } else { Flagged::Not })
 }
 
 fn stat_of(dir: &Dir, name: &Path) -> Result<FileStat> {

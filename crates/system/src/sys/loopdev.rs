@@ -69,6 +69,12 @@ fn configure_in_steps(
     set.map(drop)
 }
 
+/// Lets the device read and write the file behind it without the kernel's cache of that file.
+pub fn set_direct(device: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: LOOP_SET_DIRECT_IO takes a number.
+    unsafe { ioctl_number(device, raw::LOOP_SET_DIRECT_IO, 1) }.map(drop)
+}
+
 /// The device and inode number of the file behind the loop device; `None` if the device is free.
 pub fn backing_inode(device: BorrowedFd<'_>) -> io::Result<Option<(u64, u64)>> {
     let mut info = raw::loop_info64::zeroed();
