@@ -110,11 +110,15 @@ impl Fleet {
         self.on(name, "echo limit = 15 >/etc/app.conf");
     }
 
-    /// Publishes the second tree in the folder `os` beside the collection.
+    /// Publishes the second tree in the folder `os` beside the collection: for all machines, and in the channel `slow` for none.
     fn publish(&self) {
-        let mut publish = programs::command("baserock-publish");
-        publish.args(["add", &self.path("os"), &self.path("v2"), "--label", "v2", "--channel", "stable"]);
-        run(publish.arg("--key").arg(inputs::ssh_key().unwrap())).ok();
+        let publish = |arguments: &[&str]| {
+            let mut publish = programs::command("baserock-publish");
+            run(publish.args(arguments).arg("--key").arg(inputs::ssh_key().unwrap())).ok();
+        };
+        let (repository, tree) = (self.path("os"), self.path("v2"));
+        publish(&["add", &repository, &tree, "--label", "v2", "--channel", "stable"]);
+        publish(&["promote", &repository, "v2", "--channel", "slow", "--percent", "0"]);
     }
 }
 
@@ -216,6 +220,7 @@ fn a_machine_that_fetches_comes_back_unless_it_is_well() {
     let fleet = Fleet::start(&["web1"]);
     fleet.publish();
     fleet.prepare("web1", "os");
+    fleet.on("web1", "tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id");
     fleet.passes("tests/playbooks/fetch.yml", &json!({}));
     let roll_out = |check: &str| {
         let variables = json!({

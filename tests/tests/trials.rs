@@ -158,11 +158,13 @@ fn a_trial_by_hand_waits_for_somebody_to_confirm_it() {
     manage(&image, &["try", "devel", "--by-hand"]).ok();
     assert!(boot(&image).starts_with("devel "));
     let system = Running::start(&image, "devel");
+    assert!(system.manage(&["status", "--json"]).stdout.contains("\"well\": false"));
     says(
         &system.manage(&["confirm", "--at-boot"]).succeeded(),
         "devel is well; whoever has begun its trial confirms it",
     );
     assert_eq!(system.manage(&["get-default"]).ok(), "factory\n");
+    assert!(system.manage(&["status", "--json"]).stdout.contains("\"well\": true"));
     system.manage(&["confirm"]).ok();
     assert_eq!(system.manage(&["get-default"]).ok(), "devel\n");
 }

@@ -78,6 +78,10 @@ ansible_facts:
           returned: always
           type: str
           sample: v2
+        well:
+          description: Whether the version on trial has found itself well, and waits for somebody to confirm it.
+          returned: always
+          type: bool
         conflicts:
           description: The paths of open conflicts below C(/etc), by the labels of the versions that have any.
           returned: always

@@ -62,6 +62,10 @@ label:
   returned: always
   type: str
   sample: v2
+present:
+  description: Whether the machine has the version, or would have it. A channel may offer it to a share of the machines, and not to this one yet.
+  returned: always
+  type: bool
 bytes:
   description: How many bytes were transferred; in check mode, how many new contents have, before compression.
   returned: always
@@ -101,8 +105,12 @@ def main():
         command.append("--dry-run")
     command += [module.params[name] for name in ("url", "label") if module.params[name]]
     fetched = run_json(module, command)
-    result = {name: fetched[name] for name in ("label", "changed", "bytes", "conflicts", "signed_by")}
-    after = sorted(set(before) | {result["label"]})
+    result = {name: fetched[name] for name in ("label", "bytes", "conflicts", "signed_by")}
+    if module.check_mode:
+        after = sorted(set(before) | {fetched["label"]}) if fetched["changed"] else before
+    else:
+        after = summary(read_state(module))["versions"]
+    result.update(changed=before != after, present=fetched["label"] in after)
     module.exit_json(diff=dict(before=dict(versions=before), after=dict(versions=after)), **result)
 
 

@@ -17,7 +17,7 @@ use crate::words::{add_sizes, marks, mebibytes, minutes, revision, trial_of};
 /// List the versions: LABEL, then (running), then (default), if they apply
 ///
 /// There is one line for each version, sorted by label. On a terminal, and with --long, there is a table instead: marks (running, default, next,
-/// trial, pinned, good, or how many conflicts are open), when it was deployed, the system, its kernel, revision and note. A version is good
+/// trial, pinned, unsigned, good, or how many conflicts are open), when it was deployed, the system, its kernel, revision and note. A version is good
 /// if it is known to have come up. With --long, it has the size of the data too, and how much of it becomes free if the version is removed.
 ///
 /// With --quiet, there are the labels alone.
@@ -124,6 +124,14 @@ fn look_closely(volume: &Volume, versions: &mut [Version]) -> Result<()> {
             }
             // A record that cannot be read must not hide the versions.
             Err(error) => complain(&format!("{}: {error}", version.label)),
+        }
+    }
+    for version in versions.iter() {
+        if let Some(origin) = volume.origin(&version.label)?.filter(|origin| origin.signed_by.is_empty()) {
+            let (label, source) = (&version.label, origin.source);
+            complain(&format!(
+                "{label} is not signed: it was fetched from {source}, and nobody vouches for it"
+            ));
         }
     }
     mark_trials(volume, versions)

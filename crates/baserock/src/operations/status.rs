@@ -28,6 +28,9 @@ pub struct Status {
     pub default: Option<ExistingLabel>,
     /// The version on trial.
     pub trial: Option<ExistingLabel>,
+    /// Whether that runs, has found itself well, and waits for somebody to confirm it.
+    #[serde(default)]
+    pub well: bool,
     /// What is going to happen, in words: a trial that is armed, or `/etc` that is merged at shutdown.
     pub pending: Vec<String>,
     /// The versions that run or boot next and have open conflicts.
@@ -73,6 +76,7 @@ pub fn status(volume: &Volume) -> Result<Status> {
         running: volume.running().cloned(),
         why: why(volume, default.as_ref(), next.as_ref())?,
         trial: trial.as_ref().map(|(trial, _)| trial.label.clone()),
+        well: trial.as_ref().is_some_and(|(trial, state)| *state == State::Running && trial.well),
         pending: Vec::new(),
         conflicts: Vec::new(),
         space,
