@@ -89,6 +89,8 @@ enum Action {
     Create,
     /// `rawdisk.write` of the second tree to a disk that has the first.
     Upgrade,
+    /// `system-version-manager` fetches the second tree from a repository.
+    Fetch,
     /// `ssh-rsync.write` of the second tree to a running system of the first.
     Push,
 }
@@ -202,6 +204,10 @@ impl Operation {
                 let mut import = tool("system-version-manager", &["import", LABEL]);
                 import.arg(trees.second());
                 import
+            }
+            Action::Fetch => {
+                let publisher = trees.published(LABEL);
+                publisher.fetching(path, publisher.path().to_str().expect("text"), &[])
             }
             Action::ConfigSync(arguments) => tool("baserock-system-config-sync", arguments),
             Action::Create => self.disk.write(trees, path, self.megabytes()),

@@ -1,6 +1,7 @@
-//! A repository with the two versions of the small trees, and a disk that fetches from it.
+//! Repositories with the two versions of the small trees, and disks that fetch from them.
 
 use std::fs;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,45 +13,28 @@ use crate::programs::{Done, command, run, shell};
 use crate::trees::Trees;
 use crate::version;
 
-/// A repository, with the trees and keys of its publisher.
-pub struct Published {
-    place: TempDir,
-    /// The trees of its versions, `v1` and `v2`.
-    pub trees: Trees,
+/// Who publishes: a folder with keys, and with a repository.
+pub struct Publisher {
+    place: PathBuf,
 }
 
-impl Default for Published {
-    fn default() -> Self {
-        Published::new()
-    }
-}
-
-impl Published {
-    /// An empty repository, and the key `own`, which is trusted.
-    pub fn new() -> Self {
-        let place = TempDir::new_in(inputs::folder()).expect("a folder beside the inputs");
-        let published = Published { place, trees: Trees::new() };
-        published.key("own");
-        published.trust(&["own"]);
-        published
-    }
-
-    /// One with both versions; the channel `stable` offers the second.
-    pub fn both() -> Self {
-        let published = Published::new();
-        published.add(&published.trees.first(), "v1", &[]).ok();
-        published.add(&published.trees.second(), "v2", &[]).ok();
-        published
+impl Publisher {
+    /// One in this folder, with an empty repository and the key `own`, which is trusted.
+    pub fn new(place: PathBuf) -> Self {
+        let publisher = Publisher { place };
+        publisher.key("own");
+        publisher.trust(&["own"]);
+        publisher
     }
 
     /// The folder of the repository.
     pub fn path(&self) -> PathBuf {
-        self.place.path().join("repository")
+        self.place.join("repository")
     }
 
     /// A file beside it.
     pub fn beside(&self, name: &str) -> PathBuf {
-        self.place.path().join(name)
+        self.place.join(name)
     }
 
     /// Makes a key, and returns its path.
@@ -87,6 +71,52 @@ impl Published {
         run(command("baserock-publish").arg(command_name).arg(self.path()).args(more))
     }
 
+    /// The command that fetches to a disk, from the repository at this place, with these trusted keys.
+    pub fn fetching(&self, disk: &Path, from: &str, more: &[&str]) -> Command {
+        let mut fetch = command("system-version-manager");
+        fetch.arg("--volume").arg(disk).args(["fetch", from]).args(more);
+        fetch.env("BASEROCK_ALLOWED_SIGNERS", self.signers());
+        fetch
+    }
+}
+
+/// A publisher with trees, in a folder that is gone with this value.
+pub struct Published {
+    publisher: Publisher,
+    _place: TempDir,
+    /// The trees of its versions, `v1` and `v2`.
+    pub trees: Trees,
+}
+
+impl Default for Published {
+    fn default() -> Self {
+        Published::new()
+    }
+}
+
+impl Deref for Published {
+    type Target = Publisher;
+
+    fn deref(&self) -> &Publisher {
+        &self.publisher
+    }
+}
+
+impl Published {
+    /// One with an empty repository.
+    pub fn new() -> Self {
+        let place = TempDir::new_in(inputs::folder()).expect("a folder beside the inputs");
+        Published { publisher: Publisher::new(place.path().to_owned()), _place: place, trees: Trees::new() }
+    }
+
+    /// One with both versions; the channel `stable` offers the second.
+    pub fn both() -> Self {
+        let published = Published::new();
+        published.add(&published.trees.first(), "v1", &[]).ok();
+        published.add(&published.trees.second(), "v2", &[]).ok();
+        published
+    }
+
     /// A disk whose only version is the first tree.
     pub fn disk(&self) -> Image {
         let image = Image::to_be();
@@ -94,9 +124,9 @@ impl Published {
         image
     }
 
-    /// Fetches on a disk, from the repository at this place.
+    /// Fetches to a disk, from the repository at this place.
     pub fn fetch(&self, disk: &Image, from: &str, more: &[&str]) -> Done {
-        run(self.fetching(disk, from, more).env("BASEROCK_ALLOWED_SIGNERS", self.signers()))
+        run(&mut self.fetching(&disk.path(), from, more))
     }
 
     /// Runs the program on a disk where `/etc/baserock/upgrade.toml` says this.
@@ -109,13 +139,6 @@ impl Published {
         inside.args(["--mount", "sh", "-ec", script]).arg(etc);
         inside.arg(command("system-version-manager").get_program()).arg("--volume").arg(disk.path());
         run(inside.args(arguments).env("BASEROCK_ALLOWED_SIGNERS", self.signers()))
-    }
-
-    /// The command for that, without trusted keys.
-    pub fn fetching(&self, disk: &Image, from: &str, more: &[&str]) -> Command {
-        let mut fetch = command("system-version-manager");
-        fetch.arg("--volume").arg(disk.path()).args(["fetch", from]).args(more);
-        fetch
     }
 }
 

@@ -125,6 +125,7 @@ impl<'a> Place<'a> {
                 "agents",
                 "trial.json",
                 "history.jsonl",
+                "repositories.json",
             ]
             .contains(&name)
         });
@@ -144,6 +145,7 @@ impl<'a> Place<'a> {
                 "etc.before-sync",
                 "etc.before-merge",
                 "remarks.json",
+                "origin.json",
                 "came-up.json",
                 "trial.json",
             ];

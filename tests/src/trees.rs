@@ -3,16 +3,19 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
 use crate::crash::point::Random;
 use crate::inputs;
 use crate::programs::shell;
+use crate::published::Publisher;
 
 /// The trees of two versions.
 pub struct Trees {
     place: TempDir,
+    publisher: OnceLock<Publisher>,
 }
 
 /// Bytes of a kernel and of an initramfs: more than one extent, and little to copy a thousand times.
@@ -26,7 +29,7 @@ const SHELL: &str = "#!/bin/sh\nexec /bin/sh \"$@\"\n";
 impl Trees {
     /// Makes them.
     pub fn new() -> Trees {
-        let trees = Trees { place: memory() };
+        let trees = Trees { place: memory(), publisher: OnceLock::new() };
         make(&trees.first(), 1);
         make(&trees.second(), 2);
         trees
@@ -40,6 +43,16 @@ impl Trees {
     /// The next version of it.
     pub fn second(&self) -> PathBuf {
         self.place.path().join("second")
+    }
+
+    /// Who has published both, the next version under this label.
+    pub fn published(&self, label: &str) -> &Publisher {
+        self.publisher.get_or_init(|| {
+            let publisher = Publisher::new(self.place.path().to_owned());
+            publisher.add(&self.first(), "first", &[]).ok();
+            publisher.add(&self.second(), label, &[]).ok();
+            publisher
+        })
     }
 }
 

@@ -1,4 +1,5 @@
-//! A push with every step of the agent on the target failing, in every way: the target stays sound, and the same push then succeeds.
+//! A push with every step of the agent on the target failing, in every way, and a fetch from a repository: the volume stays sound, and the same
+//! then succeeds.
 //!
 //! Pace: minutes
 
@@ -6,16 +7,16 @@ use std::fs;
 
 use baserock_tests::image::Image;
 use baserock_tests::next;
-use baserock_tests::operations::{LABEL, PUSH};
+use baserock_tests::operations::{FETCH, LABEL, Operation, PUSH};
 use baserock_tests::soundness::{Existing, Place, Times};
 use baserock_tests::steps::{self, FAIL, How, STEPS, Step};
 use baserock_tests::trees::Trees;
 use baserock_tests::version::{assert_identical, manage};
 
 const BEFORE: &str = "factory (default)\n";
-const AFTER: &str = "devel (default)\nfactory\n";
+const CHOSEN: &str = "devel (default)\nfactory\n";
 /// Deployed, and not chosen.
-const HALFWAY: &str = "devel\nfactory (default)\n";
+const DEPLOYED: &str = "devel\nfactory (default)\n";
 
 /// The agent's steps are numbered from its start.
 fn list(volume: &Image, trees: &Trees) -> Vec<Step> {
@@ -25,30 +26,40 @@ fn list(volume: &Image, trees: &Trees) -> Vec<Step> {
 }
 
 /// Returns the faults.
-fn try_one(volume: &Image, before: &Existing, trees: &Trees, step: &Step, how: How) -> Vec<String> {
+fn try_one(
+    operation: &Operation,
+    volume: &Image,
+    before: &Existing,
+    trees: &Trees,
+    step: &Step,
+    how: How,
+) -> Vec<String> {
     let image = volume.copy();
+    let after = if operation.is_push() { CHOSEN } else { DEPLOYED };
     let mut faults = Vec::new();
-    let done = PUSH.run(trees, &image.path(), &[(FAIL, &how.of(step.number))]);
-    if !matches!(done.code, 0 | 1) {
+    let done = operation.run(trees, &image.path(), &[(FAIL, &how.of(step.number))]);
+    // The sender of a push only hears that the agent has failed.
+    let is_allowed = if operation.is_push() { matches!(done.code, 0 | 1) } else { how.allows(done.code) };
+    if !is_allowed {
         faults.push(format!("exit code {}", done.code));
     }
     let listed = manage(&image, &["list"]).ok();
-    let expected: &[&str] = if done.code == 0 { &[AFTER] } else { &[BEFORE, HALFWAY, AFTER] };
+    let expected: &[&str] = if done.code == 0 { &[after] } else { &[BEFORE, DEPLOYED, after] };
     if !expected.contains(&listed.as_str()) {
         faults.push(format!("the list is {listed:?}"));
     }
     {
         let mounted = image.mount("subvolid=5");
         faults.extend(Place::new(mounted.path()).faults());
-        faults.extend(before.harm(mounted.path(), PUSH.touched, Times::OfDirectoriesDiffer));
+        faults.extend(before.harm(mounted.path(), operation.touched, Times::OfDirectoriesDiffer));
     }
     image.wait_until_detached();
-    let again = PUSH.run(trees, &image.path(), &[]);
+    let again = operation.run(trees, &image.path(), &[]);
     if again.code != 0 {
         faults.push(format!("the same again: {}", again.stderr.trim()));
     }
     let listed = manage(&image, &["list"]).ok();
-    if listed != AFTER {
+    if listed != after {
         faults.push(format!("after the same again the list is {listed:?}"));
     }
     let mounted = image.mount("subvolid=5");
@@ -72,5 +83,17 @@ fn push() {
     let steps = list(&volume, &trees);
     // A push takes a second, so each kind of step fails in one way or two, in turn.
     let cases: Vec<_> = steps::sample(&steps, 32).into_iter().step_by(4).collect();
-    steps::try_all(PUSH.name, cases, |step, how| try_one(&volume, &before, &trees, step, how));
+    steps::try_all(PUSH.name, cases, |step, how| try_one(&PUSH, &volume, &before, &trees, step, how));
+}
+
+#[test]
+fn fetch() {
+    let trees = Trees::new();
+    next::change(&trees.second(), 100_000);
+    let volume = FETCH.image(&trees);
+    let before = Existing::on(volume.mount("subvolid=5").path());
+    let whole = volume.copy();
+    let steps = steps::list(&mut FETCH.command(&trees, &whole.path()), whole.place());
+    let cases: Vec<_> = steps::sample(&steps, 16).into_iter().step_by(4).collect();
+    steps::try_all(FETCH.name, cases, |step, how| try_one(&FETCH, &volume, &before, &trees, step, how));
 }

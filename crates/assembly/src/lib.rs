@@ -51,11 +51,7 @@ pub fn assemble(
     let progress = Progress::default();
     let assembly = Assembly { filling, from, progress: &progress };
     thread::scope(|scope| {
-        let preparing = scope.spawn(|| {
-            let outcome = filling.apply.prepare();
-            progress.prepared(outcome.is_ok());
-            outcome
-        });
+        let preparing = scope.spawn(|| progress.prepare(|| filling.apply.prepare()));
         let brought = bring(assembly);
         join(preparing).and(brought)
     })?;

@@ -24,9 +24,12 @@ struct State {
 }
 
 impl Progress {
-    /// Says that the tree is prepared, or cannot be.
-    pub fn prepared(&self, is_prepared: bool) {
-        self.change(|state| state.prepared = Some(is_prepared));
+    /// Prepares the tree, and says so, or that it cannot be. A panic counts as the latter, so that nobody waits for ever.
+    pub fn prepare(&self, prepare: impl FnOnce() -> Result<()>) -> Result<()> {
+        let mut end = End { progress: self, is_prepared: false };
+        let outcome = prepare();
+        end.is_prepared = outcome.is_ok();
+        outcome
     }
 
     /// Waits until the tree is prepared.
@@ -67,6 +70,18 @@ impl Progress {
     }
 }
 
+/// Says at its end how preparing has ended.
+struct End<'a> {
+    progress: &'a Progress,
+    is_prepared: bool,
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.progress.change(|state| state.prepared = Some(self.is_prepared));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::thread;
@@ -81,7 +96,7 @@ mod tests {
                 progress.wait_until_prepared().unwrap();
                 [3, 4].map(|entry| progress.wait_until_placed(NewIndex(entry)))
             });
-            progress.prepared(true);
+            progress.prepare(|| Ok(())).unwrap();
             progress.placed(NewIndex(3));
             progress.over();
             assert_eq!(waiting.join().unwrap(), [true, false], "one is placed, the other never");
@@ -90,8 +105,14 @@ mod tests {
 
     #[test]
     fn a_tree_that_cannot_be_prepared_gets_no_names() {
-        let progress = Progress::default();
-        progress.prepared(false);
-        assert!(progress.wait_until_prepared().is_err());
+        let failed = Progress::default();
+        assert!(failed.prepare(|| Err(Error::refused("full"))).is_err());
+        assert!(failed.wait_until_prepared().is_err());
+        let ended = Progress::default();
+        thread::scope(|scope| {
+            let preparing = scope.spawn(|| ended.prepare(|| panic!("a step that cannot be done")));
+            assert!(ended.wait_until_prepared().is_err());
+            assert!(preparing.join().is_err());
+        });
     }
 }

@@ -154,6 +154,10 @@ pub const UPGRADE: Operation = Operation {
 pub const PUSH: Operation =
     Operation { name: "push", before: Extent::None, action: Action::Push, refusal: None, ..DEPLOY };
 
+/// Fetching a version from a repository. A fetch that was cut off can be done again, and so can one that was not.
+pub const FETCH: Operation =
+    Operation { name: "fetch", before: Extent::None, action: Action::Fetch, refusal: None, ..DEPLOY };
+
 /// [`DEPLOY`] where `/boot` is a filesystem of its own.
 pub const DEPLOY_BOOT: Operation = DEPLOY.with_boot("deploy-boot");
 /// [`SET_DEFAULT`] there.
@@ -162,7 +166,7 @@ pub const SET_DEFAULT_BOOT: Operation = SET_DEFAULT.with_boot("set-default-boot"
 pub const REMOVE_BOOT: Operation = REMOVE.with_boot("remove-boot");
 
 /// All operations on a disk that has a version: on a volume, and with a `/boot` beside it.
-pub static ALL: [Operation; 40] = [
+pub static ALL: [Operation; 41] = [
     DEPLOY,
     DEPLOY_BOOT,
     SET_DEFAULT,
@@ -190,6 +194,7 @@ pub static ALL: [Operation; 40] = [
     COPY,
     COPY.with_boot("copy-boot"),
     IMPORT,
+    FETCH,
     PRUNE,
     PIN,
     UNPIN,
