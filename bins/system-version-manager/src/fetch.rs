@@ -195,7 +195,10 @@ impl From {
         }
         let done = operations::upgrade(volume, &options, &mut contents, show)?;
         volume.while_locked(Patience::Wait, |volume| {
-            let version = (!before).then(|| volume.version_dir(&offer.version.label)).transpose()?;
+            let label = &offer.version.label;
+            // A fetch before this one may have been cut off after the version was complete.
+            let is_known = volume.origin(label)?.is_some();
+            let version = (!is_known).then(|| volume.version_dir(label)).transpose()?;
             remember(volume.top(), &remote, version.as_ref())
         })?;
         let merged = done.merged.iter().flat_map(conflicts).cloned().collect();
