@@ -254,6 +254,10 @@ impl Operation {
         if self.chooses_what_it_adds() {
             return succeeded(&manage_at(path, &["set-default", LABEL]));
         }
+        if self.action == IMPORT.action {
+            // It refuses before it looks at the menu, in which the version may be missing. The next operation adds it.
+            return succeeded(&manage_at(path, &["set-default", "factory"]));
+        }
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ mod targets;
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 21] = [
+pub const TARGETS: [(&str, Target); 22] = [
     ("apply", targets::apply::run),
     ("archive", targets::archive::run),
     ("chains", targets::chains::run),
@@ -31,6 +31,7 @@ pub const TARGETS: [(&str, Target); 21] = [
     ("proxies", targets::proxies::run),
     ("recipe", targets::recipe::run),
     ("records", targets::records::run),
+    ("repository", targets::repository::run),
     ("signatures", targets::signatures::run),
     ("stream", targets::stream::run),
     ("sums", targets::sums::run),

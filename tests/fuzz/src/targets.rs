@@ -18,6 +18,7 @@ pub mod netrc;
 pub mod proxies;
 pub mod recipe;
 pub mod records;
+pub mod repository;
 pub mod signatures;
 pub mod stream;
 pub mod sums;
