@@ -7,7 +7,7 @@ use baserock_tests::operations::ALL;
 use baserock_tests::trees::Trees;
 
 /// Points of each operation.
-const POINTS: usize = 20;
+const POINTS: usize = 12;
 /// Points of all.
 const AT_LEAST: usize = 300;
 

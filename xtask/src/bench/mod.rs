@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: compares these tools with the best tools that people use instead, in the same run, as ratios.
 
 mod chroot;
+mod fetch;
 mod link;
 mod measure;
 mod merge;
@@ -37,6 +38,8 @@ enum Benchmark {
     Rawdisk,
     /// ssh-rsync.write of a Debian's updates, against rsync into a snapshot, on two links
     Push(push::Options),
+    /// Fetching a Debian's updates from a repository, against ostree and a whole download
+    Fetch,
     /// The space that a Debian takes after twenty upgrades, against a new image of it
     Space(space::Options),
 }
@@ -58,6 +61,7 @@ impl Bench {
             Benchmark::Chroot => chroot::run(),
             Benchmark::Rawdisk => rawdisk::run(),
             Benchmark::Push(options) => push::run(options),
+            Benchmark::Fetch => fetch::run(),
             Benchmark::Space(options) => space::run(options),
         }
     }
