@@ -26,6 +26,7 @@ pub mod operations;
 pub mod programs;
 pub mod proxy;
 pub mod published;
+pub mod publisher;
 pub mod restarting;
 pub mod running;
 pub mod schema;

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::crash::point::Random;
 use crate::inputs;
 use crate::programs::shell;
-use crate::published::Publisher;
+use crate::publisher::Publisher;
 
 /// The trees of two versions.
 pub struct Trees {
