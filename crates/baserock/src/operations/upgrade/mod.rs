@@ -34,7 +34,7 @@ pub use self::preview::{Preview, preview};
 use self::staging::Staging;
 use super::etc::{EtcMerge, Merged, MergedAgain};
 use super::{
-    Deploy, Prune, Remove, SetDefault, Try, deploy, full, incoming, manifest, menu, prune, remove,
+    Deploy, Prune, Remove, SetDefault, Try, deploy, full, incoming, manifest, menu, prune, remove, repair,
     set_default, trial,
 };
 use crate::boot::Parameters;
@@ -278,6 +278,8 @@ fn install(
     }
     incoming::discard(volume, label.as_str(), &mut Vec::new())?;
     let merged = if present == Present::Deployed {
+        // The try that has deployed it may have been cut off before the menu.
+        repair::repair(volume, &volume.survey()?, observer)?;
         observer.note(format!("version {label} was deployed with this very tree before; it stays as it is"));
         None
     } else {
