@@ -51,7 +51,8 @@ pub struct Fetch {
 
 /// Fetch what the channel offers, boot it on trial or make it the default, and restart
 ///
-/// /etc/baserock/upgrade.toml says from where, and what is done then. baserock-upgrade.timer runs this.
+/// /etc/baserock/upgrade.toml says from where, and what is done then. A version that was chosen before is left as it is: one that came back from
+/// its trial is not tried again, and nothing is done where somebody has gone back to another version. baserock-upgrade.timer runs this.
 #[derive(Debug, clap::Args)]
 pub struct UpgradeNow {
     #[command(flatten)]
@@ -134,6 +135,10 @@ impl Fetch {
 impl UpgradeNow {
     /// Upgrades.
     pub fn run(&self, volume: &mut Volume) -> Result<()> {
+        let runs = volume.running().is_some();
+        if self.reboot && !runs {
+            bail!("--reboot restarts this machine, and the volume is not its own; leave one of them out");
+        }
         let settings = Settings::of(&Dir::open("/")?)?;
         let then = match settings.then {
             settings::Then::Trial => Then::Trial(self.deadline),
@@ -141,7 +146,7 @@ impl UpgradeNow {
             settings::Then::Nothing => Then::Nothing,
         };
         let has_changed = self.from.run(volume, &settings, None, None, then)?;
-        if has_changed && (self.reboot || settings.reboot) && then != Then::Nothing {
+        if has_changed && runs && (self.reboot || settings.reboot) && then != Then::Nothing {
             restart()?;
         }
         Ok(())
@@ -149,7 +154,7 @@ impl UpgradeNow {
 }
 
 impl From {
-    /// Returns whether there is a new version.
+    /// Returns whether there is a new version that boots next.
     fn run(
         &self,
         volume: &mut Volume,
@@ -169,6 +174,9 @@ impl From {
                 "{} goes to {percent} of 100 machines now, and not to this one",
                 offer.version.label
             ));
+            return self.tell(&remote, &offer, false, Vec::new());
+        }
+        if then != Then::Nothing && upgrade::was_chosen(volume, &offer.version.label)? {
             return self.tell(&remote, &offer, false, Vec::new());
         }
         if remote.signers.is_empty() {
@@ -201,9 +209,12 @@ impl From {
             let version = (!is_known).then(|| volume.version_dir(label)).transpose()?;
             remember(volume.top(), &remote, version.as_ref())
         })?;
+        let is_held = !done.held.is_empty();
         let merged = done.merged.iter().flat_map(conflicts).cloned().collect();
-        let paths = if done.held.is_empty() { merged } else { done.held };
-        self.tell(&remote, &offer, !before, paths.iter().map(ToString::to_string).collect())
+        let paths = if is_held { done.held } else { merged };
+        let has_changed =
+            self.tell(&remote, &offer, !before, paths.iter().map(ToString::to_string).collect())?;
+        Ok((has_changed || then != Then::Nothing) && !is_held)
     }
 
     fn location(&self, settings: &Settings, source: Option<&OsStr>) -> Result<Location> {

@@ -69,6 +69,15 @@ fn broken(volume: &Volume, label: &ExistingLabel) -> Result<Error> {
     )))
 }
 
+/// Whether a version was chosen before: it is the default, runs, is on trial, has come up, or came back. An upgrade that nobody watches leaves
+/// it as it is, because a person or a trial has decided about it.
+pub fn was_chosen(volume: &Volume, label: &ExistingLabel) -> Result<bool> {
+    let survey = volume.survey()?;
+    let is_next = [&survey.default, &survey.running].into_iter().flatten().any(|chosen| chosen == label);
+    let is_on_trial = volume.trial()?.is_some_and(|(trial, _)| trial.label == *label);
+    Ok(survey.complete.contains(label) && (is_next || is_on_trial || volume.is_good(label)?.is_some()))
+}
+
 /// The version to start from: the default, or the running one if the default is not complete.
 pub fn basis(volume: &Volume, survey: &Survey) -> Result<ExistingLabel> {
     let mut candidates = survey.default.iter().chain(&survey.running);

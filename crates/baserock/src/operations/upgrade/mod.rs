@@ -28,7 +28,7 @@ use system::undo::Undo;
 pub use self::conflicts::OnConflicts;
 use self::earlier::EarlierTry;
 use self::label::basis;
-pub use self::label::{Present, check};
+pub use self::label::{Present, check, was_chosen};
 pub use self::local::LocalTree;
 pub use self::preview::{Preview, preview};
 use self::staging::Staging;
