@@ -105,6 +105,29 @@ fn the_next_mirror_has_what_one_does_not_have() {
 }
 
 #[test]
+fn an_upgrade_leaves_alone_what_was_chosen_before() {
+    let published = Published::both();
+    let disk = published.disk();
+    let settings =
+        format!("source = \"{}\"\nthen = \"default\"\nreboot = true\n", published.path().display());
+    let upgrade = || published.fetch_with_settings(&disk, &settings, &["upgrade"]);
+    published.fetch(&disk, published.path().to_str().unwrap(), &[]).ok();
+    // It is there and nobody has chosen it, so an upgrade does. The machine that works on a disk is not restarted.
+    upgrade().ok();
+    assert_eq!(manage(&disk, &["list"]).ok(), "factory\nv2 (default)\n");
+    // It has come up, and then somebody goes back.
+    {
+        let mounted = disk.mount("subvolid=5");
+        fs::write(mounted.path().join("systems/v2/came-up.json"), "{\"format\": 1}\n").unwrap();
+    }
+    manage(&disk, &["set-default", "factory"]).ok();
+    assert_eq!(upgrade().ok(), "v2: nothing to do\n");
+    assert_eq!(manage(&disk, &["list"]).ok(), "factory (default)\nv2\n");
+    let reboot = published.fetch_with_settings(&disk, &settings, &["upgrade", "--reboot"]);
+    reboot.refused(&["--reboot restarts this machine, and the volume is not its own"]);
+}
+
+#[test]
 fn a_dry_run_tells_and_changes_nothing() {
     let (published, web) = served(|_| How::Well);
     let disk = published.disk();
@@ -160,13 +183,26 @@ fn what_is_published_again_is_not_stored_again() {
     };
     let before = files();
     published.add(&published.trees.second(), "v2", &[]).ok();
-    published.add(&published.trees.second(), "same", &[]).ok();
+    published.add(&published.trees.second(), "same", &["--level", "1"]).ok();
     assert_eq!(files(), before);
     published.add(&published.trees.first(), "v2", &[]).refused(&["has another version v2"]);
     let said = published.publish("verify", &[]).ok();
     assert!(said.ends_with("files are as the index says\n"), "{said}");
     let list = published.publish("list", &[]).ok();
     assert!(list.contains("same") && list.contains("serial 4"), "{list}");
+}
+
+#[test]
+fn what_a_publisher_has_left_that_was_cut_off_does_not_count() {
+    let published = Published::both();
+    for delta in fs::read_dir(published.path().join("deltas")).unwrap() {
+        fs::write(delta.unwrap().path(), "half").unwrap();
+    }
+    fs::remove_file(published.path().join("index")).unwrap();
+    published.add(&published.trees.first(), "v1", &[]).ok();
+    published.add(&published.trees.second(), "v2", &[]).ok();
+    published.publish("verify", &[]).ok();
+    assert_eq!(fs::read_dir(published.path().join("deltas")).unwrap().count(), 1);
 }
 
 #[test]

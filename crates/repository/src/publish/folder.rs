@@ -132,7 +132,7 @@ impl Folder {
         Ok(file)
     }
 
-    /// Writes a file below the repository, unless it is there: its name tells its content.
+    /// Writes a file below the repository. One that the index does not name may be there, left by a publisher that was cut off; it is replaced.
     pub fn write(&self, folder: &str, name: &str, parts: &[&[u8]]) -> Result<()> {
         self.create(folder, name, |file| parts.iter().try_for_each(|part| file.write_all(part)))
     }
@@ -153,9 +153,6 @@ impl Folder {
 
     fn create(&self, folder: &str, name: &str, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
         let folder = self.dir.ensure_dir(folder, 0o755)?;
-        if folder.has(name)? {
-            return Ok(());
-        }
         atomic::replace(&folder, name, |temporary| {
             let mut file = folder.create(temporary, 0o644)?;
             change("write", folder.shown(name), || fill(&mut file))?;

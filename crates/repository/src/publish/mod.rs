@@ -98,12 +98,19 @@ struct Adding<'a> {
 
 impl Adding<'_> {
     fn version(&self, publishing: &Publishing) -> Result<(Published, Vec<Delta>)> {
-        let manifest = self.manifest()?;
-        let packs = self.packs()?;
-        let mut deltas = Vec::new();
+        let digest = self.new.manifest.digest();
+        // What the index names never changes, so it is not made again for the same tree under another label.
+        let same =
+            self.folder.index.versions.iter().find(|version| version.manifest.digest == Digest(digest));
+        let manifest = same.map_or_else(|| self.manifest(digest), |same| Ok(same.manifest))?;
+        let packs = same.map_or_else(|| self.packs(), |same| Ok(same.packs.clone()))?;
+        let mut deltas: Vec<Delta> = Vec::new();
         let known = self.folder.index.versions.iter().rev();
         for from in known.filter(|from| from.manifest.digest != manifest.digest).take(publishing.deltas) {
-            deltas.push(self.delta(from, publishing.level)?);
+            let is_made = |delta: &Delta| (delta.from, delta.to) == (from.manifest.digest, manifest.digest);
+            if !self.folder.index.deltas.iter().chain(&deltas).any(is_made) {
+                deltas.push(self.delta(from, publishing.level)?);
+            }
         }
         let version = Published {
             label: publishing.label.clone(),
@@ -116,8 +123,7 @@ impl Adding<'_> {
         Ok((version, deltas))
     }
 
-    fn manifest(&self) -> Result<ManifestFile> {
-        let digest = self.new.manifest.digest();
+    fn manifest(&self, digest: Hash) -> Result<ManifestFile> {
         let bytes = format::to_bytes(self.new.manifest).or_cannot("describe", "the tree")?;
         self.folder.write(MANIFESTS, &digest.to_string(), &[&bytes])?;
         Ok(ManifestFile { digest: Digest(digest), hash: Digest(Hash::of(&bytes)), size: bytes.len() as u64 })
