@@ -121,9 +121,18 @@ fn an_old_index_played_back_is_refused() {
     let old = fs::read(pair.index()).unwrap();
     let busybox = inputs::busybox().unwrap();
     pair.published.add(&busybox, "v3", &[]).ok();
-    pair.fetch(&["v3"]).ok();
-    fs::write(pair.index(), old).unwrap();
+    // It is enough that the index was seen.
+    pair.fetch(&["v7"]).refused(&["has no version v7"]);
+    fs::write(pair.index(), &old).unwrap();
     pair.fetch(&[]).refused(&["index: has the serial 2, and 3 was seen before"]);
+    // What nobody has signed keeps nobody from what is signed.
+    let new = Pair::new();
+    let signed = fs::read_to_string(new.index()).unwrap();
+    let forged = signed[signed.find('{').unwrap()..].replace("\"serial\": 2", "\"serial\": 1000");
+    fs::write(new.index(), forged).unwrap();
+    new.fetch(&["v1", "--insecure-unsigned"]).ok();
+    fs::write(new.index(), signed).unwrap();
+    new.fetch(&[]).ok();
 }
 
 #[test]

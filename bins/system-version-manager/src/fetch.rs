@@ -14,7 +14,7 @@ use baserock::volume::Volume;
 use baserock::{ExistingLabel, Label};
 use baserock_terminal::{Output, Show, print, steps as lines};
 use repository::Location;
-use repository::fetch::{Fetched, Offer, Remote, Seen, keyring, remember};
+use repository::fetch::{Fetched, Offer, Remote, Seen, keyring};
 use repository::settings::{self, Settings};
 use repository::signed::Trust;
 use repository::wave;
@@ -167,6 +167,9 @@ impl From {
         let location = self.location(settings, source)?;
         let seen = Seen::of(volume.top())?;
         let remote = Remote::open(&location, &self.trust(settings)?, &seen, show)?;
+        if !self.dry_run {
+            volume.while_locked(Patience::Wait, |volume| remote.remember(volume.top()))?;
+        }
         let offer = remote.offer(label, self.channel.as_deref().unwrap_or(&settings.channel))?;
         if !is_our_turn(&offer)? {
             let percent = offer.percent;
@@ -206,8 +209,7 @@ impl From {
             let label = &offer.version.label;
             // A fetch before this one may have been cut off after the version was complete.
             let is_known = volume.origin(label)?.is_some();
-            let version = (!is_known).then(|| volume.version_dir(label)).transpose()?;
-            remember(volume.top(), &remote, version.as_ref())
+            if is_known { Ok(()) } else { remote.remember_origin(&volume.version_dir(label)?) }
         })?;
         let is_held = !done.held.is_empty();
         let merged = done.merged.iter().flat_map(conflicts).cloned().collect();

@@ -7,7 +7,6 @@ mod seen;
 mod trust;
 
 pub use contents::Fetched;
-pub use remember::remember;
 pub use remote::{Offer, Remote};
 pub use seen::Seen;
 pub use trust::{ALLOWED_SIGNERS, keyring};
