@@ -95,11 +95,19 @@ fn the_next_mirror_has_what_one_does_not_have() {
         "/index" => How::Well,
         _ => How::Status(404),
     });
+    let altered = Web::folder(&published.path(), |path| match path {
+        "/index" => How::Well,
+        _ => How::Redirects("/index".to_owned()),
+    });
     let good = Web::folder(&published.path(), |_| How::Well);
     let disk = published.disk();
-    let settings = format!("source = \"{}\"\nmirrors = [\"{}\"]\n", lagging.url(""), good.url(""));
+    let [lagging, altered, good] = [lagging, altered, good].map(|web| web.url(""));
+    let settings = format!("source = \"{lagging}\"\nmirrors = [\"{altered}\", \"{good}\"]\n");
     let done = published.fetch_with_settings(&disk, &settings, &["fetch"]);
-    assert!(done.stderr.contains("trying the next mirror"), "{done:?}");
+    for fault in ["the server has no such file (404)", "is not what the index says"] {
+        let line = done.stderr.lines().find(|line| line.contains(fault));
+        assert!(line.is_some_and(|line| line.ends_with("trying the next mirror")), "{fault}: {done:?}");
+    }
     done.ok();
     fetched_well(&published, &disk);
 }

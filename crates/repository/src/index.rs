@@ -97,6 +97,20 @@ pub struct BundleFile {
     pub size: u64,
 }
 
+impl BundleFile {
+    /// The name in the repository, if it is a pack.
+    pub fn of_pack(&self) -> String {
+        format!("{PACKS}/{}", self.hash.0)
+    }
+}
+
+impl ManifestFile {
+    /// The name in the repository.
+    pub fn name(&self) -> String {
+        format!("{MANIFESTS}/{}", self.digest.0)
+    }
+}
+
 /// What makes one version from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delta {

@@ -8,9 +8,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use baserock_fetch::{Parts, Patience, Source};
+use delta::hash::Hash;
 use system::error::{Error, Result};
 use system::observer::Observer;
 use system::signal;
+
+use crate::refusal::Refusal;
 
 /// A repository and its mirrors. All of them are equally trusted: not at all.
 pub struct Location {
@@ -67,16 +70,8 @@ impl Location {
         Ok(bytes)
     }
 
-    /// Reads all of a file of this size.
-    pub fn whole(&self, name: &str, size: u64, observer: &dyn Observer) -> Result<Vec<u8>> {
-        let (mut file, mut bytes) = (self.file(name, observer), Vec::new());
-        file.seek(0..size);
-        file.read_to_end(&mut bytes).map_err(|error| Error::of_reader(file.shown(), error))?;
-        Ok(bytes)
-    }
-
     /// A file that is read in parts.
-    pub fn file<'a>(&'a self, name: &'a str, observer: &'a dyn Observer) -> RemoteFile<'a> {
+    pub fn file<'a>(&'a self, name: String, observer: &'a dyn Observer) -> RemoteFile<'a> {
         let begun = Instant::now();
         RemoteFile { location: self, name, observer, mirror: 0, parts: None, part: 0..0, begun, taken: 0 }
     }
@@ -87,10 +82,10 @@ impl Location {
     }
 }
 
-/// A file of a repository. If a mirror fails, the next one is asked for the rest.
+/// A file of a repository. If a mirror fails, or sends something else than it should, the next one is asked for the rest.
 pub struct RemoteFile<'a> {
     location: &'a Location,
-    name: &'a str,
+    name: String,
     observer: &'a dyn Observer,
     mirror: usize,
     parts: Option<Parts>,
@@ -107,13 +102,55 @@ impl RemoteFile<'_> {
         self.parts = self.parts.take().and_then(|mut parts| parts.seek(part).is_ok().then_some(parts));
     }
 
+    /// Reads the next bytes, whose hash is known; `what` they are is for messages.
+    pub fn verified(&mut self, length: u64, hash: Hash, what: &str) -> Result<Vec<u8>> {
+        let from = self.part.clone();
+        loop {
+            let mut bytes = Vec::new();
+            let read = self.by_ref().take(length).read_to_end(&mut bytes);
+            read.map_err(|error| Error::of_reader(self.shown(), error))?;
+            if Hash::of(&bytes) == hash {
+                return Ok(bytes);
+            }
+            let altered = Refusal::Altered { file: self.shown(), what: what.to_owned() };
+            if !self.turn_to_next(&altered.to_string()) {
+                return Err(altered.into());
+            }
+            self.seek(from.clone());
+        }
+    }
+
+    /// Skips so many bytes.
+    pub fn skip(&mut self, count: u64) -> Result<()> {
+        let mut buffer = vec![0; 1 << 16];
+        let mut unwanted = self.by_ref().take(count);
+        loop {
+            match unwanted.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) => return Err(Error::of_reader(self.shown(), error)),
+            }
+        }
+    }
+
+    /// Leaves this mirror because of a fault. Returns `false` if there is no other one.
+    fn turn_to_next(&mut self, fault: &str) -> bool {
+        if self.mirror + 1 >= self.location.sources.len() {
+            return false;
+        }
+        self.observer.note(format!("{fault}; trying the next mirror"));
+        self.mirror += 1;
+        self.parts = None;
+        true
+    }
+
     /// The file in messages.
     pub fn shown(&self) -> String {
-        self.location.sources(self.name).nth(self.mirror).map(|s| s.to_string()).unwrap_or_default()
+        self.location.sources(&self.name).nth(self.mirror).map(|s| s.to_string()).unwrap_or_default()
     }
 
     fn read_from_mirror(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let source = self.location.sources(self.name).nth(self.mirror).ok_or(io::ErrorKind::NotFound)?;
+        let source = self.location.sources(&self.name).nth(self.mirror).ok_or(io::ErrorKind::NotFound)?;
         let parts = match &mut self.parts {
             Some(parts) => parts,
             none => {
@@ -155,13 +192,12 @@ impl Read for RemoteFile<'_> {
         let count = loop {
             match self.read_from_mirror(&mut buffer[..most]) {
                 Ok(count) => break count,
-                Err(error) if self.mirror + 1 < self.location.sources.len() => {
+                Err(error) => {
                     signal::check().map_err(io::Error::other)?;
-                    self.observer.note(format!("{error}; trying the next mirror"));
-                    self.mirror += 1;
-                    self.parts = None;
+                    if !self.turn_to_next(&error.to_string()) {
+                        return Err(error);
+                    }
                 }
-                Err(error) => return Err(error),
             }
         };
         self.part.start += count as u64;

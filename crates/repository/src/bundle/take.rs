@@ -1,9 +1,7 @@
 //! Takes answers out of a bundle.
 
-use std::io::{self, Read};
 use std::ops::Range;
 
-use delta::hash::Hash;
 use system::error::{Error, OrCannot, Result};
 use system::signal;
 
@@ -37,12 +35,8 @@ impl<'a> Bundle<'a> {
         if known.head > MOST_HEAD {
             return Err(altered(&file, "the size of its head"));
         }
-        let mut head = Vec::new();
         file.seek(0..known.head);
-        file.read_to_end(&mut head).map_err(|error| Error::of_reader(file.shown(), error))?;
-        if Hash::of(&head) != known.hash.0 {
-            return Err(altered(&file, "its head"));
-        }
+        let head = file.verified(known.head, known.hash.0, "its head")?;
         let table = Table::read(&head, names).or_cannot("understand", file.shown())?;
         let mut end = known.head;
         let places: Vec<_> = table
@@ -78,15 +72,9 @@ impl<'a> Bundle<'a> {
             for number in numbers {
                 signal::check()?;
                 let place = self.places[number].clone();
-                let (unwanted, length) = (place.start - at, place.end - place.start);
-                let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-                let read = skip(&mut self.file, unwanted)
-                    .and_then(|()| self.file.by_ref().take(length).read_to_end(&mut bytes));
-                read.map_err(|error| Error::of_reader(self.file.shown(), error))?;
-                if Hash::of(&bytes) != answers[number].hash {
-                    let what = format!("a part at byte {}", place.start);
-                    return Err(Refusal::Altered { file: self.file.shown(), what }.into());
-                }
+                self.file.skip(place.start - at)?;
+                let what = format!("a part at byte {}", place.start);
+                let bytes = self.file.verified(place.end - place.start, answers[number].hash, &what)?;
                 at = place.end;
                 if !hand_over(number, bytes)? {
                     return Ok(());
@@ -117,18 +105,4 @@ impl<'a> Bundle<'a> {
             near *= 2;
         }
     }
-}
-
-/// Reads so many bytes that nobody wants.
-fn skip(from: &mut impl Read, mut unwanted: u64) -> io::Result<()> {
-    let mut buffer = vec![0; 1 << 16];
-    while unwanted > 0 {
-        let most = usize::try_from(unwanted).unwrap_or(usize::MAX).min(buffer.len());
-        let count = from.read(&mut buffer[..most])?;
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        unwanted -= count as u64;
-    }
-    Ok(())
 }

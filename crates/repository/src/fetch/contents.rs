@@ -23,7 +23,7 @@ use crate::bundle::Names;
 use crate::bundle::names::places;
 use crate::bundle::table::{BundledPiece, BundledRecipe, BundledUnit};
 use crate::bundle::take::Bundle;
-use crate::index::{PACKS, Published};
+use crate::index::{BundleFile, Published};
 use crate::publish::numbers_of_units;
 
 /// A version of a repository. A try that fails leaves what has arrived for the next one.
@@ -46,25 +46,9 @@ impl Contents for Fetched<'_> {
     }
 
     fn fill(&mut self, filling: &Filling<'_>) -> Result<Stats> {
-        let names = self.bundle_names(filling.apply.basis.manifest);
         assemble(filling, "the repository", |assembly| {
-            let bringing = Bringing { fetched: self, assembly, new: filling.apply.new };
-            bringing.all(&names)
+            Bringing { fetched: self, assembly, new: filling.apply.new }.all()
         })
-    }
-}
-
-/// The names of the files that have the contents, the shortest way: a delta, or packs.
-struct Ways {
-    delta: Option<String>,
-    packs: Vec<String>,
-}
-
-impl Fetched<'_> {
-    fn bundle_names(&self, basis: &Manifest) -> Ways {
-        let delta = self.remote.index.delta(basis.digest(), self.version.manifest.digest.0);
-        let packs = self.version.packs.iter().map(|pack| format!("{PACKS}/{}", pack.hash.0));
-        Ways { delta: delta.map(crate::index::Delta::name), packs: packs.collect() }
     }
 }
 
@@ -76,8 +60,8 @@ struct Bringing<'a> {
     new: &'a Manifest,
 }
 
-impl Bringing<'_> {
-    fn all(&self, ways: &Ways) -> Result<()> {
+impl<'a> Bringing<'a> {
+    fn all(&self) -> Result<()> {
         let mut store = self.assembly.store();
         // What is there of a content in several units is fetched again: the units of a bundle may have more than one content.
         let missing: Vec<Wanted> =
@@ -85,7 +69,7 @@ impl Bringing<'_> {
         if missing.is_empty() {
             return Ok(());
         }
-        let bundles = self.open(ways)?;
+        let bundles = self.open()?;
         let contents: HashSet<Hash> = missing.iter().map(|wanted| wanted.hash).collect();
         let planned = self.plan(bundles, contents)?;
         let total = planned.iter().map(|(bundle, numbers)| bundle.bytes(numbers)).sum();
@@ -112,31 +96,29 @@ impl Bringing<'_> {
     }
 
     /// Opens the delta, if there is one for this basis; else the packs.
-    fn open<'w>(&'w self, ways: &'w Ways) -> Result<Vec<Bundle<'w>>> {
+    fn open(&self) -> Result<Vec<Bundle<'a>>> {
         let Fetched { remote, version, observer } = self.fetched;
         let basis = self.assembly.basis().manifest;
-        if let Some(name) = &ways.delta
-            && let Some(delta) = remote.index.delta(basis.digest(), version.manifest.digest.0)
-        {
-            let file = remote.location.file(name, *observer);
+        if let Some(delta) = remote.index.delta(basis.digest(), version.manifest.digest.0) {
+            let file = remote.location.file(delta.name(), *observer);
             match Bundle::open(file, delta.file, Names::Places(basis, self.new)) {
                 Ok(bundle) => return Ok(vec![bundle]),
                 Err(error @ Error::Interrupted(_)) => return Err(error),
                 Err(error) => observer.note(format!("{error}; fetching all of what has changed")),
             }
         }
-        let packs = ways.packs.iter().zip(&version.packs);
-        packs
-            .map(|(name, pack)| Bundle::open(remote.location.file(name, *observer), *pack, Names::Hashes))
-            .collect()
+        let open = |pack: &BundleFile| {
+            Bundle::open(remote.location.file(pack.of_pack(), *observer), *pack, Names::Hashes)
+        };
+        version.packs.iter().map(open).collect()
     }
 
     /// The answers to take from each bundle. Each content is taken once.
-    fn plan<'w>(
+    fn plan(
         &self,
-        bundles: Vec<Bundle<'w>>,
+        bundles: Vec<Bundle<'a>>,
         mut contents: HashSet<Hash>,
-    ) -> Result<Vec<(Bundle<'w>, Vec<usize>)>> {
+    ) -> Result<Vec<(Bundle<'a>, Vec<usize>)>> {
         let known = places(self.new);
         let mut planned = Vec::new();
         for bundle in bundles {

@@ -5,14 +5,13 @@ use std::time::SystemTime;
 use baserock::ExistingLabel;
 use baserock::json;
 use baserock_signatures::Signer;
-use delta::hash::Hash;
 use delta::{Manifest, format};
 use system::error::{Error, OrCannot, Result};
 use system::observer::Observer;
 use system::utc;
 
 use super::seen::Seen;
-use crate::index::{INDEX, Index, MANIFESTS, Published, moment, seconds};
+use crate::index::{INDEX, Index, Published, moment, seconds};
 use crate::location::Location;
 use crate::publish::MOST_INDEX;
 use crate::refusal::Refusal;
@@ -91,16 +90,15 @@ impl<'a> Remote<'a> {
     /// The manifest of a version.
     pub fn manifest(&self, version: &Published) -> Result<Manifest> {
         let known = version.manifest;
-        let name = format!("{MANIFESTS}/{}", known.digest.0);
+        let name = known.name();
         let file = || format!("{}/{name}", self.location.shown());
         let altered = |what: &str| Refusal::Altered { file: file(), what: what.to_owned() };
         if known.size > MOST_MANIFEST {
             return Err(altered("its size").into());
         }
-        let bytes = self.location.whole(&name, known.size, self.observer)?;
-        if Hash::of(&bytes) != known.hash.0 {
-            return Err(altered("its content").into());
-        }
+        let mut remote = self.location.file(name.clone(), self.observer);
+        remote.seek(0..known.size);
+        let bytes = remote.verified(known.size, known.hash.0, "its content")?;
         let manifest = format::read(bytes.as_slice()).or_cannot("understand", file())?;
         if manifest.digest() == known.digest.0 { Ok(manifest) } else { Err(altered("its digest").into()) }
     }

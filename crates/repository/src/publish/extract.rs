@@ -24,7 +24,7 @@ use system::step::change;
 use crate::bundle::Names;
 use crate::bundle::table::{BundledRecipe, BundledUnit, Table};
 use crate::bundle::take::Bundle;
-use crate::index::{BundleFile, PACKS};
+use crate::index::BundleFile;
 use crate::location::Location;
 
 /// Contents, each in a file named by its hash.
@@ -39,16 +39,14 @@ impl Extracted {
         location: &Location,
         packs: &[BundleFile],
         tree: &Manifest,
-        wanted: HashSet<Hash>,
+        mut wanted: HashSet<Hash>,
         observer: &dyn Observer,
     ) -> Result<Self> {
         let extracted = Extracted { dir };
-        let names: Vec<String> = packs.iter().map(|pack| format!("{PACKS}/{}", pack.hash.0)).collect();
         let mut bundles = Vec::new();
-        for (name, pack) in names.iter().zip(packs) {
-            bundles.push(Bundle::open(location.file(name, observer), *pack, Names::Hashes)?);
+        for pack in packs {
+            bundles.push(Bundle::open(location.file(pack.of_pack(), observer), *pack, Names::Hashes)?);
         }
-        let mut wanted = wanted;
         let recipes = bundles.iter().flat_map(|bundle| &bundle.table.recipes);
         let packed: Vec<Hash> = recipes
             .filter(|recipe| wanted.contains(&recipe.content))

@@ -102,15 +102,16 @@ impl Folder {
 
     /// The table of a pack.
     pub fn pack(&self, pack: BundleFile, observer: &dyn Observer) -> Result<Table> {
-        let (location, name) = (self.location()?, format!("{PACKS}/{}", pack.hash.0));
-        Ok(Bundle::open(location.file(&name, observer), pack, Names::Hashes)?.table)
+        Ok(Bundle::open(self.location()?.file(pack.of_pack(), observer), pack, Names::Hashes)?.table)
     }
 
     /// The manifest of a version.
     pub fn manifest(&self, version: &Published, observer: &dyn Observer) -> Result<Manifest> {
-        let name = format!("{MANIFESTS}/{}", version.manifest.digest.0);
-        let bytes = self.location()?.whole(&name, version.manifest.size, observer)?;
-        format::read(bytes.as_slice()).or_cannot("understand", self.dir.shown(&name))
+        let (known, location) = (version.manifest, self.location()?);
+        let mut file = location.file(known.name(), observer);
+        file.seek(0..known.size);
+        let bytes = file.verified(known.size, known.hash.0, "its content")?;
+        format::read(bytes.as_slice()).or_cannot("understand", self.dir.shown(known.name()))
     }
 
     /// An empty folder for contents of an old version.

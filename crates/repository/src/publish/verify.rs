@@ -10,7 +10,7 @@ use system::observer::Observer;
 use crate::bundle::Names;
 use crate::bundle::take::Bundle;
 use crate::fetch::{Remote, Seen, keyring};
-use crate::index::{BundleFile, PACKS};
+use crate::index::BundleFile;
 use crate::location::Location;
 use crate::signed::Trust;
 
@@ -36,7 +36,7 @@ pub fn verify(folder: &Path, signers: Option<&Path>, observer: &dyn Observer) ->
         observer.phase(format!("verifying {}", version.label));
         manifests.push((version.manifest.digest, remote.manifest(version)?));
         for pack in &version.packs {
-            bundle(&location, &format!("{PACKS}/{}", pack.hash.0), *pack, Names::Hashes, observer)?;
+            bundle(&location, pack.of_pack(), *pack, Names::Hashes, observer)?;
         }
         verified.files += 1 + version.packs.len();
     }
@@ -45,7 +45,7 @@ pub fn verify(folder: &Path, signers: Option<&Path>, observer: &dyn Observer) ->
         let Some((from, to)) = tree(delta.from).zip(tree(delta.to)) else {
             return Err(Error::refused(format!("{}: the index has no version for it", delta.name())));
         };
-        bundle(&location, &delta.name(), delta.file, Names::Places(from, to), observer)?;
+        bundle(&location, delta.name(), delta.file, Names::Places(from, to), observer)?;
         verified.files += 1;
     }
     Ok(verified)
@@ -53,7 +53,7 @@ pub fn verify(folder: &Path, signers: Option<&Path>, observer: &dyn Observer) ->
 
 fn bundle(
     location: &Location,
-    name: &str,
+    name: String,
     known: BundleFile,
     names: Names<'_>,
     observer: &dyn Observer,
