@@ -214,6 +214,21 @@ fn what_a_publisher_has_left_that_was_cut_off_does_not_count() {
 }
 
 #[test]
+fn a_folder_without_an_index_is_left_as_it_is() {
+    let published = Published::new();
+    fs::create_dir(published.path()).unwrap();
+    let key = published.beside("own");
+    let key = ["--key", key.to_str().unwrap()];
+    let promote = published.publish("promote", &[&["v1", "--channel", "stable"], &key[..]].concat());
+    promote.refused(&["is no repository: it has no index", "baserock-publish add"]);
+    published.publish("sign", &key).refused(&["is no repository"]);
+    assert_eq!(fs::read_dir(published.path()).unwrap().count(), 0);
+    fs::remove_dir(published.path()).unwrap();
+    published.publish("prune", &[&["--keep", "1"], &key[..]].concat()).refused(&["repository"]);
+    assert!(!published.path().exists());
+}
+
+#[test]
 fn a_tree_of_one_machine_is_not_published() {
     let published = Published::new();
     let tree = published.trees.first();

@@ -44,7 +44,7 @@ impl Add {
     pub fn run(&self) -> Result<()> {
         let tree = Dir::open(&self.tree)?;
         publish::refuse_one_machine(&tree)?;
-        let mut folder = Folder::open(&self.repository)?;
+        let mut folder = Folder::open_or_make(&self.repository)?;
         let publishing = Publishing {
             label: self.label.clone(),
             channel: self.channel.clone(),

@@ -12,6 +12,7 @@ pub fn remedies(error: &Error) -> Option<String> {
         Refusal::Exists { .. } => "choose another label: what is published never changes".to_owned(),
         Refusal::OneMachine { .. } => "remove that from the tree; machines make their own".to_owned(),
         Refusal::NoRepository { .. } => "name an empty folder, or one that does not exist".to_owned(),
+        Refusal::NoIndex { .. } => "publish in it first (baserock-publish add)".to_owned(),
         Refusal::Unsigned { .. } => "sign it (baserock-publish sign)".to_owned(),
         Refusal::NoVersion { .. } => "publish it first (baserock-publish add)".to_owned(),
         _ => return None,

@@ -105,6 +105,12 @@ pub enum Refusal {
         /// What it has, as paths.
         found: Vec<String>,
     },
+    /// The folder is no repository.
+    #[error("{folder}: is no repository: it has no index")]
+    NoIndex {
+        /// The folder.
+        folder: String,
+    },
     /// The folder is something else.
     #[error("{folder}: is not empty, and no repository")]
     NoRepository {

@@ -77,7 +77,7 @@ pub fn write(tree: &Path, location: &Path, environment: &Environment, observer: 
     let options = Options::new(environment)?;
     let tree = Dir::open(tree)?;
     publish::refuse_one_machine(&tree)?;
-    let mut folder = Folder::open(location)?;
+    let mut folder = Folder::open_or_make(location)?;
     publish::add(&mut folder, &tree, &options.publishing, observer)?;
     folder.publish(&options.keys, options.lifetime)?;
     observer.note(format!("{} is published in {}", options.publishing.label, location.display()));

@@ -47,8 +47,16 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Opens the repository; an empty folder, or none, becomes one.
+    /// Opens a repository.
     pub fn open(path: &Path) -> Result<Self> {
+        if Dir::open(path)?.has(INDEX)? {
+            return Folder::open_or_make(path);
+        }
+        Err(Refusal::NoIndex { folder: path.display().to_string() }.into())
+    }
+
+    /// Opens a repository; an empty folder, or none, becomes one.
+    pub fn open_or_make(path: &Path) -> Result<Self> {
         if !path.exists() {
             change("make", path, || std::fs::create_dir_all(path))?;
         }
