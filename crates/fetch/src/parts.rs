@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
+use std::path::PathBuf;
 
 use system::error::{Error, OrCannot, Result};
 
@@ -21,7 +22,7 @@ pub struct Parts {
 }
 
 enum Place {
-    File(File),
+    File(File, PathBuf),
     Server(Box<Remote>),
 }
 
@@ -53,7 +54,7 @@ impl Parts {
     /// The file of this source; the standard input is none.
     pub fn open(source: &Source, patience: Patience) -> Result<Self> {
         let place = match source {
-            Source::Path(path) => Place::File(File::open(path).or_cannot("open", path)?),
+            Source::Path(path) => Place::File(File::open(path).or_cannot("open", path)?, path.clone()),
             Source::Url(url) => Place::Server(Box::new(Remote {
                 url: url.clone(),
                 patience,
@@ -70,8 +71,8 @@ impl Parts {
 
     /// What is read next: the bytes of this part, and then the end.
     pub fn seek(&mut self, part: Range<u64>) -> Result<()> {
-        if let Place::File(file) = &mut self.place {
-            file.seek(SeekFrom::Start(part.start)).or_cannot("read", "the file")?;
+        if let Place::File(file, path) = &mut self.place {
+            file.seek(SeekFrom::Start(part.start)).or_cannot("read", path)?;
         }
         (self.at, self.end) = (part.start, part.end);
         Ok(())
@@ -80,7 +81,7 @@ impl Parts {
     /// The number of requests so far.
     pub fn requests(&self) -> u64 {
         match &self.place {
-            Place::File(_) => 0,
+            Place::File(..) => 0,
             Place::Server(remote) => remote.requests,
         }
     }
@@ -94,7 +95,7 @@ impl Read for Parts {
             return Ok(0);
         }
         let count = match &mut self.place {
-            Place::File(file) => file.read(&mut buffer[..most])?,
+            Place::File(file, _) => file.read(&mut buffer[..most])?,
             Place::Server(remote) => {
                 remote.read(self.at..self.end, &mut buffer[..most]).map_err(io::Error::other)?
             }

@@ -57,14 +57,18 @@ impl<'a> Signed<'a> {
         Signed { signatures, text: rest }
     }
 
+    /// Whose this signature is.
+    fn signer(&self, signature: &str, keyring: &Keyring, shown: &str) -> Result<Signer> {
+        let signature = Signature::parse(signature.as_bytes(), shown)?;
+        signature.check(keyring, NAMESPACE, SystemTime::now())?.verify(&mut self.text.as_bytes(), shown)
+    }
+
     /// Fails unless so many of the trusted keys have signed the text. Returns the keys. `shown` names the file in messages.
     pub fn verify(&self, trust: &Trust, shown: &str) -> Result<Vec<Signer>> {
         let Some(keyring) = &trust.keyring else { return Ok(Vec::new()) };
         let (mut signers, mut fault) = (Vec::new(), None);
         for signature in &self.signatures {
-            let signature = Signature::parse(signature.as_bytes(), shown)?;
-            let check = signature.check(keyring, NAMESPACE, SystemTime::now());
-            match check.and_then(|check| check.verify(&mut self.text.as_bytes(), shown)) {
+            match self.signer(signature, keyring, shown) {
                 Ok(signer) if signers.contains(&signer) => {}
                 Ok(signer) => signers.push(signer),
                 // Others may sign too.

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread;
@@ -59,8 +59,13 @@ pub struct Made {
 }
 
 impl Making<'_> {
-    /// Makes the bundle with these contents. `answers` is an empty file.
-    pub fn make(&self, wanted: &[Wanted], mut answers: File, report: &dyn Fn(u64)) -> Result<Made> {
+    /// Makes the bundle with these contents. `answers` is an empty file, and its path.
+    pub fn make(
+        &self,
+        wanted: &[Wanted],
+        (mut answers, shown): (File, &Path),
+        report: &dyn Fn(u64),
+    ) -> Result<Made> {
         let (mut recipes, mut others) = (Vec::new(), Vec::new());
         for wanted in wanted {
             match self.recipe(wanted)? {
@@ -70,19 +75,20 @@ impl Making<'_> {
         }
         let mut table = Table::default();
         for (content, old, files, answer) in recipes {
-            let answer = write(&mut answers, &answer)?;
+            let answer = write((&mut answers, shown), &answer)?;
             table.recipes.push(BundledRecipe { answer, content, old, files });
         }
         let units = units(others.into_iter().map(|wanted| (wanted, 0)), self.old);
         self.units(&units, report, &mut |unit, answer| {
-            table
-                .units
-                .push(BundledUnit { answer: write(&mut answers, &answer)?, pieces: self.names_of(unit) });
+            table.units.push(BundledUnit {
+                answer: write((&mut answers, shown), &answer)?,
+                pieces: self.names_of(unit),
+            });
             Ok(())
         })?;
-        let head = table.to_head(self.names).or_cannot("describe", "the contents")?;
+        let head = table.to_head(self.names).or_cannot("describe", self.new.dir.shown(""))?;
         let size = head.len() as u64 + table.answers().map(|answer| answer.length).sum::<u64>();
-        answers.rewind().or_cannot("read", "the new bundle")?;
+        answers.rewind().or_cannot("read", shown)?;
         Ok(Made { head, answers, size })
     }
 
@@ -199,8 +205,8 @@ fn hash_of(manifest: &Manifest, place: usize) -> Hash {
     }
 }
 
-fn write(answers: &mut File, answer: &[u8]) -> Result<Answered> {
-    change("write", "the new bundle", || answers.write_all(answer))?;
+fn write((answers, shown): (&mut File, &Path), answer: &[u8]) -> Result<Answered> {
+    change("write", shown, || answers.write_all(answer))?;
     Ok(Answered { length: answer.len() as u64, hash: Hash::of(answer) })
 }
 
@@ -239,7 +245,7 @@ impl<'a> Answerer<'a> {
         let mut answer = Writer::default();
         Forms::write(Some(&forms), &mut answer);
         let difference = self.encoder.encode(&self.formed, &compared, *level);
-        answer.raw(&difference.or_cannot("compress", "a unit")?);
+        answer.raw(&difference.or_cannot("compress", new.dir.shown(""))?);
         Ok(answer.0)
     }
 }

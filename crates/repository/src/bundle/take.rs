@@ -53,6 +53,11 @@ impl<'a> Bundle<'a> {
         Ok(Bundle { table, file, places })
     }
 
+    /// The file in messages.
+    pub fn shown(&self) -> String {
+        self.file.shown()
+    }
+
     /// The bytes of these answers, and of what is read between them.
     pub fn bytes(&self, wanted: &[usize]) -> u64 {
         self.parts(wanted).iter().map(|(part, _)| part.end - part.start).sum()

@@ -55,10 +55,10 @@ impl Extracted {
             .collect();
         wanted.extend(packed);
         for bundle in &mut bundles {
-            let table = bundle.table.clone();
+            let (table, shown) = (bundle.table.clone(), bundle.shown());
             bundle.each(&numbers_of_units(&table, &wanted), |number, answer| {
                 let unit = &table.units[number - table.recipes.len()];
-                extracted.unit(unit, &answer, &wanted).map(|()| true)
+                extracted.unit(unit, (&answer, &shown), &wanted).map(|()| true)
             })?;
         }
         let sizes: HashMap<Hash, u64> = sizes(tree);
@@ -82,17 +82,17 @@ impl Extracted {
         Ok((self.dir.file(&name)?, self.dir.shown(&name)))
     }
 
-    fn unit(&self, unit: &BundledUnit, answer: &[u8], wanted: &HashSet<Hash>) -> Result<()> {
+    fn unit(&self, unit: &BundledUnit, (answer, shown): (&[u8], &str), wanted: &HashSet<Hash>) -> Result<()> {
         let lengths = || unit.pieces.iter().map(|piece| delta::unit::length(&piece.new));
         let mut rest = Reader(answer);
-        let forms = Forms::read(&mut rest, lengths()).or_cannot("understand", "a unit")?.unwrap_or_default();
+        let forms = Forms::read(&mut rest, lengths()).or_cannot("understand", shown)?.unwrap_or_default();
         let (mut formed, mut new) = (Vec::new(), Vec::new());
         let decoded = Decoder::default().decode(rest.0, &[], forms.size(), &mut formed);
-        decoded.and_then(|()| forms.decode(&formed, lengths(), &mut new)).or_cannot("unpack", "a unit")?;
+        decoded.and_then(|()| forms.decode(&formed, lengths(), &mut new)).or_cannot("unpack", shown)?;
         for (piece, bytes) in unit.pieces.iter().zip(pieces(&new, lengths())) {
             if wanted.contains(&piece.content) {
-                let (file, shown) = self.file(piece.content)?;
-                change("write", &shown, || file.write_all_at(bytes, piece.new.start))?;
+                let (file, path) = self.file(piece.content)?;
+                change("write", &path, || file.write_all_at(bytes, piece.new.start))?;
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use baserock::json;
@@ -133,12 +133,12 @@ impl Folder {
         self.sweep()
     }
 
-    /// An empty file without a name.
-    pub fn scratch(&self) -> Result<File> {
+    /// An empty file without a name, and the path that it had.
+    pub fn scratch(&self) -> Result<(File, PathBuf)> {
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
         let file = File::from(self.dir.open_with(SCRATCH, flags, 0o600, Links::Refuse)?);
         self.dir.remove_file(SCRATCH)?;
-        Ok(file)
+        Ok((file, self.dir.shown(SCRATCH)))
     }
 
     /// Writes a file below the repository. One that the index does not name may be there, left by a publisher that was cut off; it is replaced.

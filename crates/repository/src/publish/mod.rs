@@ -202,7 +202,8 @@ impl Adding<'_> {
             done.set(done.get() + bytes);
             self.observer.progress(done.get(), Some(total));
         };
-        let made = making.make(wanted, self.folder.scratch()?, &report)?;
+        let (answers, shown) = self.folder.scratch()?;
+        let made = making.make(wanted, (answers, &shown), &report)?;
         let hash = Hash::of(&made.head);
         let own = hash.to_string();
         self.folder.put(folder, name.unwrap_or(&own), &made)?;
