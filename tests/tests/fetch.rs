@@ -229,6 +229,14 @@ fn a_folder_without_an_index_is_left_as_it_is() {
 }
 
 #[test]
+fn a_key_that_is_missing_is_named_before_anything_is_made() {
+    let published = Published::new();
+    fs::remove_file(published.beside("own")).unwrap();
+    published.add(&published.trees.first(), "v1", &[]).refused(&["cannot read the key", "/own"]);
+    assert!(!published.path().exists());
+}
+
+#[test]
 fn a_tree_of_one_machine_is_not_published() {
     let published = Published::new();
     let tree = published.trees.first();

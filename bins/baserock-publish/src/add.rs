@@ -43,6 +43,7 @@ impl Add {
     /// Publishes it.
     pub fn run(&self) -> Result<()> {
         let tree = Dir::open(&self.tree)?;
+        self.signing.require_keys()?;
         publish::refuse_one_machine(&tree)?;
         let mut folder = Folder::open_or_make(&self.repository)?;
         let publishing = Publishing {

@@ -15,6 +15,7 @@ use clap::{Parser, Subcommand};
 use repository::Refusal;
 use repository::index::Channel;
 use repository::publish::Folder;
+use repository::signed::require_key;
 
 pub use remedies::remedies;
 
@@ -87,6 +88,11 @@ pub struct Signing {
 const DAY: u64 = 86_400;
 
 impl Signing {
+    /// Fails if a key is missing.
+    pub fn require_keys(&self) -> Result<()> {
+        Ok(self.key.iter().try_for_each(|key| require_key(key))?)
+    }
+
     /// Writes the index.
     pub fn publish(&self, folder: &mut Folder) -> Result<()> {
         Ok(folder.publish(&self.key, self.lifetime.saturating_mul(DAY))?)

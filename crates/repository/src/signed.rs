@@ -12,7 +12,7 @@
 use std::time::SystemTime;
 
 use baserock_signatures::{Keyring, Signature, Signer};
-use system::error::Result;
+use system::error::{OrCannot, Result};
 use system::process::Program;
 
 use crate::refusal::Refusal;
@@ -87,6 +87,11 @@ impl<'a> Signed<'a> {
             }
         }
     }
+}
+
+/// Fails if there is no such key, before much is done that has to be signed.
+pub fn require_key(key: &str) -> Result<()> {
+    std::fs::metadata(key).or_cannot("read the key", key).map(drop)
 }
 
 /// The text with one more signature, by this key: a private key, or a public one whose private key an agent or a device has.

@@ -6,6 +6,7 @@ use baserock::ExistingLabel;
 use baserock::extension::Environment;
 use repository::Refusal;
 use repository::publish::{self, Folder, Publishing};
+use repository::signed::require_key;
 use system::dir::Dir;
 use system::observer::Observer;
 use system::{Error, Result};
@@ -63,12 +64,7 @@ pub fn check(location: &Path, environment: &Environment) -> Result<()> {
             location.display()
         )));
     }
-    for key in &options.keys {
-        if !Path::new(key).exists() {
-            return Err(Error::refused(format!("SIGNING_KEY: there is no {key}")));
-        }
-    }
-    Ok(())
+    options.keys.iter().try_for_each(|key| require_key(key))
 }
 
 /// Publishes the tree in the repository at the location.
