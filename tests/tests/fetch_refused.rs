@@ -184,14 +184,9 @@ fn no_altered_byte_is_taken() {
             fs::write(&path, good).unwrap();
         }
     }
-    let manifest = manifest_of_v2(&pair);
-    for altered in ["deltas/", manifest.as_str()] {
-        assert!(
-            refused.iter().any(|path| path.contains(altered)),
-            "{altered} was never refused: {refused:?}"
-        );
-    }
-    assert_eq!(refused.iter().filter(|path| path.contains(&manifest)).count(), 5, "{refused:?}");
+    let refusals = |of: &str| refused.iter().filter(|path| path.contains(of)).count();
+    assert_eq!(refusals(&format!("manifests/{}", manifest_of_v2(&pair))), 5, "{refused:?}");
+    assert!(refusals("deltas/") > 0, "{refused:?}");
     pair.fetch(&[]).ok();
 }
 
