@@ -11,16 +11,6 @@ description:
   - Reads which versions of the system there are, which of them runs, which boots next, whether one is on trial, and which conflicts
     are open in their C(/etc).
   - Changes nothing.
-options:
-  volume:
-    description:
-      - Look at this device, image or mounted volume, not at the running system.
-    type: path
-  executable:
-    description:
-      - The program C(system-version-manager), by its name or its path.
-    type: path
-    default: system-version-manager
 attributes:
   check_mode:
     description: It works in check mode as it does otherwise.
@@ -28,8 +18,8 @@ attributes:
   diff_mode:
     description: There is nothing that could differ.
     support: none
-author:
-  - The Baserock developers (@baserock)
+extends_documentation_fragment:
+  - baserock.system.versions
 """
 
 EXAMPLES = r"""

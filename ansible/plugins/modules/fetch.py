@@ -23,15 +23,6 @@ options:
     description:
       - The version, if it is not the one that the channel offers.
     type: str
-  volume:
-    description:
-      - Work on this device, image or mounted volume, not on the running system.
-    type: path
-  executable:
-    description:
-      - The program C(system-version-manager), by its name or its path.
-    type: path
-    default: system-version-manager
 attributes:
   check_mode:
     description: It makes a dry run, which tells what would be fetched, and changes nothing.
@@ -39,8 +30,8 @@ attributes:
   diff_mode:
     description: It shows the labels of the versions before and after.
     support: full
-author:
-  - The Baserock developers (@baserock)
+extends_documentation_fragment:
+  - baserock.system.versions
 """
 
 EXAMPLES = r"""

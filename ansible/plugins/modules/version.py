@@ -60,15 +60,6 @@ options:
       - Remove the version even if it is C(factory).
     type: bool
     default: false
-  volume:
-    description:
-      - Work on this device, image or mounted volume, not on the running system.
-    type: path
-  executable:
-    description:
-      - The program C(system-version-manager), by its name or its path.
-    type: path
-    default: system-version-manager
 attributes:
   check_mode:
     description: It makes the dry runs that there are, which refuse what would be refused, and changes nothing.
@@ -76,8 +67,8 @@ attributes:
   diff_mode:
     description: It shows versions, default, trial and conflicts before and after, and what a dry run says of C(/etc).
     support: full
-author:
-  - The Baserock developers (@baserock)
+extends_documentation_fragment:
+  - baserock.system.versions
 """
 
 EXAMPLES = r"""
