@@ -10,7 +10,7 @@ use ring::digest::{SHA256, digest};
 pub enum Signer {
     /// A key of minisign.
     Minisign {
-        /// The number of the key.
+        /// The number of the key, which minisign writes without leading zeros.
         number: u64,
         /// The trusted comment, which the signature covers; empty where none is known.
         comment: String,
@@ -37,7 +37,7 @@ impl fmt::Display for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let more = match self {
             Signer::Minisign { number, comment } => {
-                write!(f, "minisign key {number:016X}")?;
+                write!(f, "minisign key {number:X}")?;
                 comment
             }
             Signer::Ssh { fingerprint, principals } => {
@@ -46,5 +46,16 @@ impl fmt::Display for Signer {
             }
         };
         if more.is_empty() { Ok(()) } else { write!(f, " ({more})") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Signer;
+
+    #[test]
+    fn a_key_has_the_number_that_minisign_shows() {
+        let signer = Signer::Minisign { number: 0x093F_44B2_019C_A7A3, comment: String::new() };
+        assert_eq!(signer.to_string(), "minisign key 93F44B2019CA7A3");
     }
 }
