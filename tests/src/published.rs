@@ -62,15 +62,36 @@ impl Published {
         run(&mut self.fetching(&disk.path(), from, more))
     }
 
+    /// Verifies a version with the keys of the publisher.
+    pub fn verify(&self, disk: &Image, label: &str) -> Done {
+        let mut verify = command("system-version-manager");
+        verify.arg("--volume").arg(disk.path()).args(["verify", label]);
+        run(verify.env("BASEROCK_ALLOWED_SIGNERS", self.signers()))
+    }
+
     /// Runs the program on a disk where `/etc/baserock/upgrade.toml` says this.
     pub fn fetch_with_settings(&self, disk: &Image, settings: &str, arguments: &[&str]) -> Done {
+        let mut inside = self.within_etc(disk, settings);
+        run(inside.args(arguments).env("BASEROCK_ALLOWED_SIGNERS", self.signers()))
+    }
+
+    /// The same with the keys of `/etc`. What is written there goes to the folder `upper`.
+    pub fn fetch_with_own_keys(&self, disk: &Image, settings: &str, arguments: &[&str]) -> Done {
+        run(self.within_etc(disk, settings).args(arguments).env_remove("BASEROCK_ALLOWED_SIGNERS"))
+    }
+
+    /// The program with `/etc` as a layer over the machine's.
+    fn within_etc(&self, disk: &Image, settings: &str) -> Command {
         let etc = self.beside("etc");
-        fs::create_dir_all(etc.join("baserock")).expect("a folder");
+        for folder in ["etc/baserock", "upper", "work"] {
+            fs::create_dir_all(self.beside(folder)).expect("a folder");
+        }
         fs::write(etc.join("baserock/upgrade.toml"), settings).expect("the settings");
-        let script = "mount -t overlay overlay -o lowerdir=\"$0\":/etc /etc && exec \"$@\"";
+        let script = "mount -t overlay overlay -o lowerdir=\"$0\":/etc,upperdir=\"$1\",workdir=\"$2\" /etc && shift 2 && exec \"$@\"";
         let mut inside = Command::new("unshare");
         inside.args(["--mount", "sh", "-ec", script]).arg(etc);
+        inside.args([self.beside("upper"), self.beside("work")]);
         inside.arg(command("system-version-manager").get_program()).arg("--volume").arg(disk.path());
-        run(inside.args(arguments).env("BASEROCK_ALLOWED_SIGNERS", self.signers()))
+        inside
     }
 }

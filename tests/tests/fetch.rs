@@ -6,7 +6,7 @@ use std::fs;
 
 use baserock_tests::image::Image;
 use baserock_tests::inputs;
-use baserock_tests::programs::{command, run, shell};
+use baserock_tests::programs::{Done, command, run, shell};
 use baserock_tests::published::Published;
 use baserock_tests::soundness::Existing;
 use baserock_tests::version::{self, assert_identical, manage};
@@ -32,7 +32,7 @@ fn the_next_version_comes_by_a_delta() {
     assert!(asked.len() <= 5 && asked.iter().any(|path| path.starts_with("/deltas/")), "{asked:?}");
     assert!(!asked.iter().any(|path| path.starts_with("/packs/")), "{asked:?}");
 
-    let said = manage(&disk, &["verify", "v2"]).ok();
+    let said = published.verify(&disk, "v2").ok();
     assert!(said.starts_with("v2: whole (") && said.contains(", fetched from http://"), "{said}");
     assert!(said.contains("signed by ssh key SHA256:") && said.ends_with(" (own)\n"), "{said}");
 
@@ -283,4 +283,35 @@ fn served(how: impl Fn(&str) -> How) -> (Published, Web) {
     let published = Published::both();
     let web = Web::folder(&published.path(), how);
     (published, web)
+}
+
+#[test]
+fn another_tree_of_this_label_is_left_as_it_is() {
+    let published = Published::both();
+    let disk = published.disk();
+    let mut write = command("rawdisk-write");
+    write.arg(inputs::busybox().unwrap()).arg(disk.path()).env("BOOTLOADER_INSTALL", "none");
+    run(write.envs([("UPGRADE", "yes"), ("VERSION_LABEL", "v2")])).ok();
+    let before = Existing::on(disk.mount("subvolid=5").path());
+    let done = published.fetch(&disk, published.path().to_str().unwrap(), &[]);
+    done.refused(&["version v2 exists", "system-version-manager remove v2"]);
+    let found = Existing::on(disk.mount("subvolid=5").path()).differences(&before);
+    assert!(found.iter().all(|fault| fault.contains("repositories.json")), "{found:?}");
+}
+
+#[test]
+fn two_fetches_at_once_bring_one_version() {
+    let published = Published::both();
+    let disk = published.disk();
+    let path = published.path();
+    let fetch = || published.fetch(&disk, path.to_str().unwrap(), &["--limit", "100K"]);
+    let (one, other) = std::thread::scope(|scope| {
+        let other = scope.spawn(fetch);
+        (fetch(), other.join().unwrap())
+    });
+    let refused = |done: &Done| done.code == 1 && done.stderr.contains("wait for it to end, or use --wait");
+    assert!(one.code == 0 || refused(&one), "{one:?}");
+    assert!(other.code == 0 || refused(&other), "{other:?}");
+    assert!(one.code == 0 || other.code == 0, "{one:?} {other:?}");
+    fetched_well(&published, &disk);
 }

@@ -224,6 +224,18 @@ fn servers_that_have_nothing_are_named() {
 }
 
 #[test]
+fn what_a_mirror_does_not_have_yet_is_asked_for_again() {
+    let published = Published::both();
+    let disk = published.disk();
+    let late = |path: &str| if path.starts_with("/deltas") { How::FailsOnce(404) } else { How::Well };
+    let web = Web::folder(&published.path(), late);
+    let done = published.fetch(&disk, &web.url(""), &[]);
+    assert!(done.stderr.contains("the server has no such file (404); asking again in 1 s"), "{done:?}");
+    done.ok();
+    assert!(!web.requests().iter().any(|request| request.path.starts_with("/packs/")));
+}
+
+#[test]
 fn a_fetch_that_was_cut_off_continues() {
     let published = Published::both();
     let disk = published.disk();
@@ -251,4 +263,86 @@ fn two_publishers_exclude_each_other_and_half_a_version_is_invisible() {
     pair.published.add(&busybox, "v3", &[]).ok();
     assert!(!pair.published.path().join(".extracted").exists());
     pair.published.publish("verify", &[]).ok();
+}
+
+#[test]
+fn new_keys_are_taken_over_because_the_old_ones_have_signed_them() {
+    let pair = Pair::new();
+    let published = &pair.published;
+    let own = published.beside("own").display().to_string();
+    let rotate = |from: &str, to: &str| {
+        let (old, new) =
+            (published.beside(from).display().to_string(), published.key(to).display().to_string());
+        let before = fs::read(published.signers()).unwrap();
+        published.trust(&[to]);
+        let keys = published.beside(&format!("keys-{to}"));
+        fs::rename(published.signers(), &keys).unwrap();
+        fs::write(published.signers(), before).unwrap();
+        let keys = keys.display().to_string();
+        published.publish("rotate", &[&keys, "--old-key", &old, "--key", &new]).ok();
+    };
+    // Whoever has not fetched for long follows one rotation after the other.
+    rotate("own", "second");
+    rotate("second", "third");
+    let done = pair.fetch(&[]);
+    assert!(done.stderr.contains("other keys are trusted from now on"), "{done:?}");
+    assert!(done.stderr.contains("keys/2"), "{done:?}");
+    done.ok();
+    assert!(manage(&pair.disk, &["list"]).ok().contains("v2"));
+
+    // The old key counts no more, although the machine still has it.
+    let third = published.beside("third").display().to_string();
+    published.publish("promote", &["v1", "--channel", "stable", "--key", &own]).ok();
+    pair.fetch(&[]).refused(&["index", "was made with the ssh key SHA256:", "which is not in"]);
+    published.publish("promote", &["v1", "--channel", "stable", "--key", &third]).ok();
+    pair.fetch(&[]).ok();
+
+    // Keys that a stranger has signed are not taken over.
+    published.key("stranger");
+    rotate("stranger", "fourth");
+    pair.fetch(&[]).refused(&["index", "was made with the ssh key SHA256:", "which is not in"]);
+}
+
+#[test]
+fn a_system_has_the_new_keys_in_its_etc() {
+    let published = Published::both();
+    let disk = published.disk();
+    let etc = published.beside("etc/baserock");
+    fs::create_dir_all(&etc).unwrap();
+    let signers = etc.join("allowed_signers");
+    fs::copy(published.signers(), &signers).unwrap();
+    let own = published.beside("own").display().to_string();
+    let new = published.key("new").display().to_string();
+    published.trust(&["new"]);
+    let keys = published.signers().display().to_string();
+    published.publish("rotate", &[&keys, "--old-key", &own, "--key", &new]).ok();
+    let settings = format!("source = {:?}\nthen = \"nothing\"\n", published.path());
+    let fetch = |arguments: &[&str]| published.fetch_with_own_keys(&disk, &settings, arguments);
+    fetch(&["fetch", "--dry-run"]).ok();
+    assert_eq!(fs::read_to_string(&signers).unwrap().lines().count(), 1, "a dry run changes nothing");
+    let done = fetch(&["fetch"]);
+    assert!(done.stderr.contains("/etc/baserock/allowed_signers has other keys from now on"), "{done:?}");
+    let text = fs::read_to_string(published.beside("upper/baserock/allowed_signers")).unwrap();
+    assert!(text.starts_with("# rotation 1 of ") && text.contains("\nnew namespaces="), "{text}");
+}
+
+#[test]
+fn another_repository_at_the_same_place_is_refused_until_somebody_names_it() {
+    let pair = Pair::new();
+    let published = &pair.published;
+    let settings = format!("source = {:?}\nthen = \"nothing\"\n", published.path());
+    let fetch = |arguments: &[&str]| published.fetch_with_settings(&pair.disk, &settings, arguments);
+    fetch(&["fetch"]).ok();
+    // The same keys sign another repository, which has the serials of a newer one.
+    fs::rename(published.path(), published.beside("first")).unwrap();
+    published.add(&inputs::busybox().unwrap(), "v3", &[]).ok();
+    fetch(&["fetch"]).refused(&["is another repository than before", "system-version-manager fetch /"]);
+    fetch(&["upgrade"]).refused(&["is another repository than before"]);
+    pair.fetch(&[]).ok();
+    fetch(&["fetch"]).ok();
+    // One that has only moved goes on where it was.
+    published.add(&published.trees.first(), "v4", &[]).ok();
+    let moved = published.beside("moved");
+    fs::rename(published.path(), &moved).unwrap();
+    published.fetch(&pair.disk, moved.to_str().unwrap(), &["v4"]).ok();
 }

@@ -4,18 +4,20 @@ mod add;
 mod list;
 mod prune;
 mod remedies;
+mod rotate;
 mod verify;
+mod vouch;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 use baserock::ExistingLabel;
+use baserock::operations::trust::require_key;
 use baserock_terminal::Manners;
 use clap::{Parser, Subcommand};
 use repository::Refusal;
 use repository::index::Channel;
 use repository::publish::Folder;
-use repository::signed::require_key;
 
 pub use remedies::remedies;
 
@@ -66,7 +68,9 @@ enum Command {
         key: String,
     },
     List(list::List),
+    Rotate(rotate::Rotate),
     Verify(verify::Verify),
+    Vouch(vouch::Vouch),
     Prune(prune::Prune),
 }
 
@@ -118,7 +122,9 @@ impl Arguments {
             }
             Command::Sign { repository, key } => Ok(Folder::open(repository)?.sign(key)?),
             Command::List(list) => list.run(),
+            Command::Rotate(rotate) => rotate.run(),
             Command::Verify(verify) => verify.run(),
+            Command::Vouch(vouch) => vouch.run(),
             Command::Prune(prune) => prune.run(),
         }
     }

@@ -1,22 +1,24 @@
 //! `fetch` and `upgrade`: versions from a repository.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use baserock::extension::{Environment, parse_size};
 use baserock::json::{self, Format};
 use baserock::operations::etc::{conflicts, steps};
+use baserock::operations::trust::MOST_STATEMENT;
+use baserock::operations::trust::{ALLOWED_SIGNERS, allowed_signers};
 use baserock::operations::upgrade::{self, Then};
 use baserock::operations::{self, Upgrade};
+use baserock::rootfs::settings::{self, Settings};
 use baserock::volume::Volume;
 use baserock::{ExistingLabel, Label};
 use baserock_terminal::{Output, Show, print, steps as lines};
 use repository::Location;
-use repository::fetch::{Fetched, Offer, Remote, Seen, keyring};
-use repository::settings::{self, Settings};
-use repository::signed::Trust;
+use repository::fetch::{Fetched, Offer, Remote, Seen, Trust};
+use repository::rotation::{self, Rotation};
 use repository::wave;
 use serde::Serialize;
 use system::dir::Dir;
@@ -165,10 +167,15 @@ impl From {
     ) -> Result<bool> {
         let show: &dyn Observer = &Show::new(Output::Errors);
         let location = self.location(settings, source)?;
-        let seen = Seen::of(volume.top())?;
+        let mut seen = Seen::of(volume.top())?;
+        if source.is_some() {
+            // Who names it means what is there.
+            seen.forget(&location.shown());
+        }
         let remote = Remote::open(&location, &self.trust(settings)?, &seen, show)?;
         if !self.dry_run {
             volume.while_locked(Patience::Wait, |volume| remote.remember(volume.top()))?;
+            take_over(&remote, show)?;
         }
         let offer = remote.offer(label, self.channel.as_deref().unwrap_or(&settings.channel))?;
         if !is_our_turn(&offer)? {
@@ -205,12 +212,6 @@ impl From {
             return Ok(false);
         }
         let done = operations::upgrade(volume, &options, &mut contents, show)?;
-        volume.while_locked(Patience::Wait, |volume| {
-            let label = &offer.version.label;
-            // A fetch before this one may have been cut off after the version was complete.
-            let is_known = volume.origin(label)?.is_some();
-            if is_known { Ok(()) } else { remote.remember_origin(&volume.version_dir(label)?) }
-        })?;
         let is_held = !done.held.is_empty();
         let merged = done.merged.iter().flat_map(conflicts).cloned().collect();
         let paths = if is_held { done.held } else { merged };
@@ -239,10 +240,14 @@ impl From {
     }
 
     fn trust(&self, settings: &Settings) -> Result<Trust> {
-        let file = std::env::var_os(SIGNERS).filter(|file| !file.is_empty()).map(PathBuf::from);
-        let keyring =
-            if self.insecure_unsigned { None } else { Some(keyring(&Dir::open("/")?, file.as_deref())?) };
-        Ok(Trust { keyring, threshold: settings.signers, allow_expired: self.allow_expired })
+        let (threshold, allow_expired) = (settings.signers, self.allow_expired);
+        if self.insecure_unsigned {
+            return Ok(Trust { keyring: None, rotation: 0, threshold, allow_expired });
+        }
+        let (root, file) = (Dir::open("/")?, named_keys());
+        let keyring = Some(allowed_signers(&root, file.as_deref())?);
+        let rotation = rotation::number_of(&keys(&root, file.as_deref())?);
+        Ok(Trust { keyring, rotation, threshold, allow_expired })
     }
 
     fn tell(
@@ -278,6 +283,37 @@ fn tell_json(
     let signed_by = remote.signers.iter().map(ToString::to_string).collect();
     let told = Told { label, changed, bytes, requests, conflicts, signed_by };
     print(&format!("{}\n", json::line(&told)?))
+}
+
+/// Trusts other keys from now on, if the old ones have signed them.
+fn take_over(remote: &Remote<'_>, show: &dyn Observer) -> Result<()> {
+    let Some(rotation) = &remote.rotation else { return Ok(()) };
+    if let Some(file) = named_keys() {
+        show.note(format!(
+            "other keys are trusted from now on: bring {} up to date, with what {} has in {}",
+            file.display(),
+            remote.location.shown(),
+            Rotation::name(rotation.number)
+        ));
+        return Ok(());
+    }
+    rotation.store(&Dir::open("/")?)?;
+    show.note(format!("/{ALLOWED_SIGNERS} has other keys from now on, signed by those before"));
+    Ok(())
+}
+
+/// The text of the file of trusted keys; empty if there is none.
+fn keys(root: &Dir, file: Option<&Path>) -> Result<String> {
+    let bytes = match file {
+        Some(file) => Some(std::fs::read(file).or_cannot("read", file)?),
+        None => root.read_if_exists(ALLOWED_SIGNERS, MOST_STATEMENT)?,
+    };
+    Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
+}
+
+/// The file of trusted keys that somebody names instead of the system's.
+pub fn named_keys() -> Option<PathBuf> {
+    std::env::var_os(SIGNERS).filter(|file| !file.is_empty()).map(PathBuf::from)
 }
 
 fn options(offer: &Offer, then: Then, keep: Option<usize>) -> Result<Upgrade> {

@@ -5,6 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::Result;
+use baserock::extension::Environment;
+use baserock::operations::trust::signing_key;
 use baserock::operations::upgrade::{LocalTree, Then};
 use baserock::operations::{self, Upgrade, deploy};
 use baserock::volume::Volume;
@@ -19,7 +21,8 @@ use system::observer::Observer;
 /// Make a chroot of manage-baserock, or a root filesystem in a folder, a version
 ///
 /// It is copied as it is now, and shares with the default what is the same in both. Then it is deployed: /etc is merged from the running version
-/// (with --volume, from the default version). The default does not change. The environment is that of deploy; CONFLICTS=refuse refuses it if the merge leaves conflicts.
+/// (with --volume, from the default version). The default does not change. The environment is that of deploy; CONFLICTS=refuse refuses it if the merge leaves conflicts,
+/// and SIGNING_KEY names a key of ssh that signs it, where the system requires signatures.
 #[derive(Debug, clap::Args)]
 pub struct Import {
     /// The label of the version
@@ -47,10 +50,12 @@ impl Import {
 
     fn add(&self, volume: &mut Volume, tree: &Dir) -> Result<()> {
         let show: &dyn Observer = &Show::new(Output::Errors);
-        let environment = std::env::vars_os().collect();
+        let environment: Environment = std::env::vars_os().collect();
         let upgrade = Upgrade::from_environment(self.label.clone(), Then::Nothing, &environment)?;
         deploy::check_tree(tree, &upgrade.parameters, volume.boot().menu()?.is_some())?;
-        operations::upgrade(volume, &upgrade, &mut LocalTree { tree, observer: show }, show)?;
+        let key = signing_key(&environment)?;
+        let mut contents = LocalTree { tree, key: key.as_deref(), observer: show };
+        operations::upgrade(volume, &upgrade, &mut contents, show)?;
         Ok(())
     }
 }

@@ -15,6 +15,9 @@ pub fn remedies(error: &Error) -> Option<String> {
     if let Some(refusal) = error.kind() {
         return published(refusal);
     }
+    if let Some(refusal) = error.kind() {
+        return signed(refusal);
+    }
     Some(match error.kind()? {
         Refusal::Running { .. } => "boot another one before you remove it".to_owned(),
         Refusal::Default { .. } => {
@@ -49,7 +52,7 @@ pub fn remedies(error: &Error) -> Option<String> {
         Refusal::NoSubvolume { .. } => {
             "create it with btrfs subvolume create and copy the tree into it".to_owned()
         }
-        Refusal::Full { removable, large, .. } => {
+        Refusal::Full { removable, large, .. } | Refusal::NoRoom { removable, large, .. } => {
             remedy::make_room("system-version-manager", removable, large)
         }
         Refusal::DefaultSubvolume { .. } => {
@@ -60,6 +63,9 @@ pub fn remedies(error: &Error) -> Option<String> {
             format!("{}, or leave out --refuse-conflicts", remedy::take(paths))
         }
         Refusal::EtcOfBothEdited { old, new, .. } => merge_again(old, new),
+        Refusal::NotVouched { label, .. } => format!(
+            "sign it by a key that the system trusts: with SIGNING_KEY where it is imported, or by what baserock-publish vouch prints, in systems/{label}/signed"
+        ),
         refusal => return volume::remedy(refusal).or_else(|| remedy::boot(refusal)),
     })
 }
@@ -68,18 +74,31 @@ pub fn remedies(error: &Error) -> Option<String> {
 fn published(refusal: &repository::Refusal) -> Option<String> {
     use repository::Refusal as R;
     Some(match refusal {
-        R::NoKeys { file, .. } => {
+        R::Another { repository } => {
             format!(
-                "put the keys that you trust into {file}, in ssh's form: NAME namespaces=\"baserock-repository\" KEY"
+                "if that is meant, fetch from it once by its name (system-version-manager fetch {repository})"
             )
         }
-        R::Unsigned { .. } | R::TooFewSigners { .. } => "tell whoever publishes it to sign it".to_owned(),
         R::Older { .. } => "try another mirror, or ask whoever publishes it".to_owned(),
         R::Expired { .. } => {
             "ask whoever publishes it to do so again; --allow-expired takes it as it is".to_owned()
         }
         R::Clock { .. } => "set the clock (date), or use --allow-expired".to_owned(),
         R::Altered { .. } => "fetch it again, or from another mirror".to_owned(),
+        _ => return None,
+    })
+}
+
+/// The remedies for refusals of signatures.
+fn signed(refusal: &baserock_signatures::Refusal) -> Option<String> {
+    use baserock_signatures::Refusal as R;
+    Some(match refusal {
+        R::NoKeys { file, .. } => {
+            format!(
+                "put the keys that you trust into {file}, in ssh's form: NAME namespaces=\"baserock-repository\" KEY"
+            )
+        }
+        R::Unsigned { .. } | R::TooFewSigners { .. } => "tell whoever publishes it to sign it".to_owned(),
         _ => return None,
     })
 }

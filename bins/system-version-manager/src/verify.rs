@@ -2,9 +2,13 @@
 
 use anyhow::{Result, bail};
 use baserock::ExistingLabel;
+use baserock::operations::trust::Vouched;
 use baserock::operations::verify::{Finding, Size, record, verify};
+use baserock::origin::Origin;
 use baserock::volume::Volume;
 use baserock_terminal::{Output, Show, print};
+
+use crate::fetch::named_keys;
 
 /// Check that versions have not changed since they were made
 ///
@@ -28,19 +32,22 @@ impl Verify {
     /// Checks the versions.
     pub fn run(&self, volume: &Volume) -> Result<()> {
         let show = Show::new(Output::Errors);
+        let keys = named_keys();
         let labels = match &self.label {
             Some(label) => vec![label.clone()],
             None => volume.versions()?.into_iter().map(|version| version.label).collect(),
         };
         let (mut damaged, mut unrecorded) = (Vec::new(), Vec::new());
         for label in &labels {
-            let verified = verify(volume, label, &show)?;
+            let verified = verify(volume, label, keys.as_deref(), &show)?;
             for finding in &verified.findings {
                 print(&format!("{}\n", line(label, finding)))?;
             }
             match verified.findings.as_slice() {
                 [] => {
-                    print(&format!("{label}: whole ({}){}\n", size(verified.size), signers(volume, label)?))?;
+                    let (size, origin) = (size(verified.size), volume.origin(label)?);
+                    let source = source(origin.as_ref(), verified.vouched.as_ref());
+                    print(&format!("{label}: whole ({size}){source}\n"))?;
                 }
                 [Finding::NoManifest] => unrecorded.push(label.as_str()),
                 _ => damaged.push(label.as_str()),
@@ -76,13 +83,19 @@ fn line(label: &ExistingLabel, finding: &Finding) -> String {
     }
 }
 
-/// Who has signed it, in words; nothing if it was not fetched.
-fn signers(volume: &Volume, label: &ExistingLabel) -> Result<String> {
-    let Some(origin) = volume.origin(label)? else { return Ok(String::new()) };
-    Ok(match origin.signed_by.as_slice() {
-        [] => format!(", fetched from {}, signed by nobody", origin.source),
-        signers => format!(", fetched from {}, signed by {}", origin.source, signers.join(" and ")),
-    })
+/// Where it comes from and who vouches for it, in words.
+fn source(origin: Option<&Origin>, vouched: Option<&Vouched>) -> String {
+    let from = origin.map(|origin| format!(", fetched from {}", origin.source)).unwrap_or_default();
+    let vouched = match vouched {
+        Some(Vouched::ByNobody) if origin.is_some() => ", signed by nobody".to_owned(),
+        Some(Vouched::By(signers)) => {
+            let signers: Vec<String> = signers.iter().map(ToString::to_string).collect();
+            format!(", signed by {}", signers.join(" and "))
+        }
+        Some(Vouched::Unknown(reason)) => format!(", signed, which does not count here: {reason}"),
+        Some(Vouched::ByNobody | Vouched::ForAnother) | None => String::new(),
+    };
+    from + &vouched
 }
 
 fn size(size: Size) -> String {

@@ -38,6 +38,8 @@ pub const CAME_UP: &str = "came-up.json";
 pub const REMARKS: &str = "remarks.json";
 /// In a version: the repository that it was fetched from.
 pub const ORIGIN: &str = "origin.json";
+/// In a version: what somebody has signed about it.
+pub const SIGNED: &str = "signed";
 /// In a version: the `/etc` that `sync` replaced.
 pub const ETC_BEFORE_SYNC: &str = "etc.before-sync";
 /// What was in the place of conflicts before they were resolved.

@@ -16,7 +16,7 @@ pub struct Origin {
     pub serial: u64,
     /// Its URL or path.
     pub source: String,
-    /// The keys that have signed the index, in words; empty if nobody has.
+    /// The keys that had signed the index when it was fetched, in words; empty if nobody had.
     pub signed_by: Vec<String>,
 }
 

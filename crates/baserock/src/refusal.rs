@@ -1,8 +1,12 @@
 //! Refusals that have a remedy. The program names the remedy: an option, a command or a variable of its own.
 
+mod room;
+
 use std::path::PathBuf;
 
 use system::Error;
+
+pub use self::room::Room;
 
 use crate::boot::BootFile;
 use crate::etc::EtcPath;
@@ -333,6 +337,16 @@ pub enum Refusal {
         /// The free bytes.
         free: u64,
     },
+    /// The system requires signatures, and the version has none that counts.
+    #[error("version {label} {reason}, and {} requires signatures", settings.display())]
+    NotVouched {
+        /// Its label.
+        label: ExistingLabel,
+        /// What it lacks, with its verb.
+        reason: String,
+        /// The file of the setting.
+        settings: PathBuf,
+    },
     /// The machine lacks the boot loader, or a part of it.
     #[error("{what} not installed")]
     NoBootLoader {
@@ -341,41 +355,6 @@ pub enum Refusal {
         /// The Debian package that has it.
         package: &'static str,
     },
-}
-
-/// The room on a full filesystem, in MiB.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
-    /// The volume.
-    Volume {
-        /// Free for data.
-        free: u64,
-        /// For data in all.
-        total: u64,
-        /// Free for metadata.
-        metadata: u64,
-    },
-    /// The boot filesystem, which is another one.
-    Boot {
-        /// Free.
-        free: u64,
-        /// In all.
-        total: u64,
-    },
-    /// The boot filesystem is a FAT that is not mounted.
-    Fat,
-}
-
-impl std::fmt::Display for Room {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Room::Volume { free, total, metadata } => {
-                write!(f, "{free} of {total} MiB are free for data, {metadata} MiB for metadata")
-            }
-            Room::Boot { free, total } => write!(f, "{free} of {total} MiB are free on /boot"),
-            Room::Fat => f.write_str("the FAT of /boot is full"),
-        }
-    }
 }
 
 fn list(labels: &[ExistingLabel]) -> String {

@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use baserock::ExistingLabel;
 use baserock::json::Format;
+pub use baserock::operations::trust::Digest;
 use delta::hash::Hash;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
 /// The name of its file.
 pub const INDEX: &str = "index";
@@ -34,6 +35,9 @@ pub struct Index {
     pub versions: Vec<Published>,
     /// The deltas between two versions.
     pub deltas: Vec<Delta>,
+    /// The number of the last rotation of keys; 0 if there was none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rotations: u64,
 }
 
 impl Format for Index {}
@@ -55,6 +59,11 @@ fn all() -> u8 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_all(percent: &u8) -> bool {
     *percent >= 100
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A version.
@@ -130,23 +139,6 @@ impl Delta {
     }
 }
 
-/// A hash, as 64 hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Digest(pub Hash);
-
-impl Serialize for Digest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Digest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Hash::parse(&text).map(Digest).ok_or_else(|| de::Error::custom("no hash of 64 hexadecimal digits"))
-    }
-}
-
 impl Index {
     /// The version with this label.
     pub fn version(&self, label: &ExistingLabel) -> Option<&Published> {
@@ -195,6 +187,7 @@ mod tests {
                 deployment: [("KERNEL_ARGS".to_owned(), "quiet".to_owned())].into(),
             }],
             deltas: vec![Delta { from: digest, to: digest, file }],
+            rotations: 2,
         };
         assert_eq!(json::read::<Index>(&json::file(&index)).unwrap(), index);
     }

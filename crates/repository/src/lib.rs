@@ -5,6 +5,7 @@
 //! manifests/DIGEST      the manifest of a version (`delta::format`)
 //! packs/HASH            contents in units ([`bundle`])
 //! deltas/FROM-TO        the contents of one version as differences to those of another
+//! keys/NUMBER           the keys that are trusted after those before ([`rotation`])
 //! ```
 //!
 //! Who trusts the signature of the index trusts all of it: it has the hash of each manifest and of the head of each bundle, and these have the
@@ -16,8 +17,7 @@ pub mod index;
 pub mod location;
 pub mod publish;
 pub mod refusal;
-pub mod settings;
-pub mod signed;
+pub mod rotation;
 pub mod wave;
 
 pub use location::Location;

@@ -73,7 +73,17 @@ impl Location {
     /// A file that is read in parts.
     pub fn file<'a>(&'a self, name: String, observer: &'a dyn Observer) -> RemoteFile<'a> {
         let begun = Instant::now();
-        RemoteFile { location: self, name, observer, mirror: 0, parts: None, part: 0..0, begun, taken: 0 }
+        RemoteFile {
+            location: self,
+            name,
+            observer,
+            mirror: 0,
+            rounds: 0,
+            parts: None,
+            part: 0..0,
+            begun,
+            taken: 0,
+        }
     }
 
     fn count(&self, bytes: u64, requests: u64) {
@@ -82,12 +92,15 @@ impl Location {
     }
 }
 
-/// A file of a repository. If a mirror fails, or sends something else than it should, the next one is asked for the rest.
+/// A file of a repository. If a mirror fails, or sends something else than it should, the next one is asked for the rest. If all have failed,
+/// they are asked again: the index may have arrived before what it names.
 pub struct RemoteFile<'a> {
     location: &'a Location,
     name: String,
     observer: &'a dyn Observer,
     mirror: usize,
+    /// How often all mirrors have failed.
+    rounds: usize,
     parts: Option<Parts>,
     part: Range<u64>,
     begun: Instant,
@@ -144,6 +157,21 @@ impl RemoteFile<'_> {
         true
     }
 
+    /// Waits until all mirrors can be asked again. Returns `false` if it is enough.
+    fn wait_for_mirrors(&mut self, fault: &io::Error) -> Result<bool> {
+        let is_served = self.location.sources.iter().any(|source| matches!(source, Source::Url(_)));
+        let Some(&wait) = WAITS.get(self.rounds).filter(|_| is_served) else { return Ok(false) };
+        self.observer.note(format!("{fault}; asking again in {} s", wait.as_secs()));
+        let begun = Instant::now();
+        while begun.elapsed() < wait {
+            signal::check()?;
+            thread::sleep(LOOK);
+        }
+        self.rounds += 1;
+        (self.mirror, self.parts) = (0, None);
+        Ok(true)
+    }
+
     /// The file in messages.
     pub fn shown(&self) -> String {
         self.location.sources(&self.name).nth(self.mirror).map(|s| s.to_string()).unwrap_or_default()
@@ -178,6 +206,8 @@ impl RemoteFile<'_> {
     }
 }
 
+/// How long is waited before all mirrors are asked again.
+const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(6)];
 /// How often signals are checked.
 const LOOK: Duration = Duration::from_millis(100);
 /// Bytes that are taken at a time where there is a limit.
@@ -194,7 +224,9 @@ impl Read for RemoteFile<'_> {
                 Ok(count) => break count,
                 Err(error) => {
                     signal::check().map_err(io::Error::other)?;
-                    if !self.turn_to_next(&error.to_string()) {
+                    if !self.turn_to_next(&error.to_string())
+                        && !self.wait_for_mirrors(&error).map_err(io::Error::other)?
+                    {
                         return Err(error);
                     }
                 }

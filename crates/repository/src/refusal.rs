@@ -7,30 +7,6 @@ use system::Error;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The file has no signature.
-    #[error("{file}: is not signed")]
-    Unsigned {
-        /// The file.
-        file: String,
-    },
-    /// Not enough of the trusted keys have signed.
-    #[error("{file}: is signed by {found} of the trusted keys, and {needed} have to sign")]
-    TooFewSigners {
-        /// The file.
-        file: String,
-        /// The number of keys that have signed.
-        found: usize,
-        /// The number of keys that have to.
-        needed: usize,
-    },
-    /// No keys are trusted.
-    #[error("no keys are trusted: there is neither {file} nor a file in {folder}")]
-    NoKeys {
-        /// The file of keys.
-        file: String,
-        /// The folder of such files.
-        folder: String,
-    },
     /// The index is older than one that was seen.
     #[error(
         "{file}: has the serial {found}, and {known} was seen before: it is old, or somebody plays an old one back"
@@ -42,6 +18,12 @@ pub enum Refusal {
         found: u64,
         /// The one that was seen.
         known: u64,
+    },
+    /// There was another repository at this place.
+    #[error("{repository}: is another repository than before")]
+    Another {
+        /// The place.
+        repository: String,
     },
     /// The index does not count any more.
     #[error("{file}: has expired: it counts until {expires}, and it is {now}")]

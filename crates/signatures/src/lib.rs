@@ -22,6 +22,7 @@ mod keyring;
 mod refusal;
 mod restriction;
 mod signature;
+mod signed_text;
 mod signer;
 mod ssh;
 mod wire;
@@ -29,7 +30,11 @@ mod wire;
 pub use keyring::Keyring;
 pub use refusal::Refusal;
 pub use signature::{Check, Signature};
+pub use signed_text::SignedText;
 pub use signer::Signer;
 
 /// The namespace of ssh's signatures of files.
 pub const FILE: &str = "file";
+
+/// The namespace of ssh's signatures of versions, published or pushed.
+pub const REPOSITORY: &str = "baserock-repository";

@@ -36,6 +36,30 @@ pub enum Refusal {
         /// The keyring or the signature.
         file: String,
     },
+    /// The file has no signature.
+    #[error("{file}: is not signed")]
+    Unsigned {
+        /// The file.
+        file: String,
+    },
+    /// Not enough of the trusted keys have signed.
+    #[error("{file}: is signed by {found} of the trusted keys, and {needed} have to sign")]
+    TooFewSigners {
+        /// The file.
+        file: String,
+        /// The number of keys that have signed.
+        found: usize,
+        /// The number of keys that have to.
+        needed: usize,
+    },
+    /// No keys are trusted.
+    #[error("no keys are trusted: there is neither {file} nor a file in {folder}")]
+    NoKeys {
+        /// The file of keys.
+        file: String,
+        /// The folder of such files.
+        folder: String,
+    },
     /// The file is no signature.
     #[error("{file}: is no signature of minisign or ssh")]
     NoSignature {

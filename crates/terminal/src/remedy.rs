@@ -77,6 +77,11 @@ pub fn take_by_variable(paths: &[EtcPath]) -> String {
     format!("choose with MERGE_TAKE: {}", takes.join(" "))
 }
 
+/// The remedy of extensions where a system takes only what is signed.
+pub fn sign_by_variable() -> String {
+    "set SIGNING_KEY to a key that it trusts".to_owned()
+}
+
 /// The remedy for a full volume: versions to remove with `command`, which is system-version-manager with its options. If there are none, the
 /// `large` folders are named with their sizes in MiB.
 pub fn make_room(command: &str, removable: &[ExistingLabel], large: &[(PathBuf, u64)]) -> String {

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use baserock::ExistingLabel;
 use baserock::extension::Environment;
+use baserock::operations::trust::signing_key;
 use repository::Refusal;
 use repository::publish::{self, Folder, Publishing};
-use repository::signed::require_key;
 use system::dir::Dir;
 use system::observer::Observer;
 use system::{Error, Result};
@@ -43,7 +43,7 @@ impl Options {
             level,
             deployment: publish::deployment(environment)?,
         };
-        let keys: Vec<String> = environment.text("SIGNING_KEY")?.map(str::to_owned).into_iter().collect();
+        let keys: Vec<String> = signing_key(environment)?.into_iter().collect();
         if keys.is_empty() && !environment.boolean("UNSIGNED", false)? {
             return Err(Error::refused(
                 "SIGNING_KEY is not set: name a key of ssh, or set UNSIGNED=yes, and machines refuse the repository unless they are told not to",
@@ -57,14 +57,14 @@ impl Options {
 
 /// Refuses parameters that are wrong.
 pub fn check(location: &Path, environment: &Environment) -> Result<()> {
-    let options = Options::new(environment)?;
+    Options::new(environment)?;
     if location.exists() && !location.is_dir() {
         return Err(Error::refused(format!(
             "{} is no folder; name that of a repository",
             location.display()
         )));
     }
-    options.keys.iter().try_for_each(|key| require_key(key))
+    Ok(())
 }
 
 /// Publishes the tree in the repository at the location.

@@ -11,6 +11,7 @@ use baserock::label::Label;
 use baserock::layout::{self, MOUNTS, ORIG, PRIVATE};
 use baserock::operations::boot_loader::grub::{self, Installed};
 use baserock::operations::boot_loader::{extlinux, uboot};
+use baserock::operations::trust::Provenance;
 use baserock::operations::{self, Deploy, deploy, loader_limits, manifest};
 use baserock::rootfs::architecture::architecture;
 use baserock::volume::{Location, Opening, Purpose, Volume};
@@ -96,6 +97,7 @@ pub fn create(
     // The manifest is stored only now, because it is bound to the tree as deploying has frozen it.
     let version = volume.version_dir(&label)?;
     manifest::store(&version, &version.dir(ORIG)?, &made)?;
+    Provenance::signed(&label, made.digest(), options.key.as_deref())?.store(&version)?;
     if let Some(keys) = keys {
         machine::renew(&volume, &label, &plan.identity, keys, observer)?;
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use baserock::extension::Environment;
 use baserock::label::Label;
+use baserock::operations::trust::signing_key;
 use baserock::operations::upgrade::OnConflicts;
 use system::error::{Error, Result};
 
@@ -30,6 +31,8 @@ pub struct Options {
     pub keep_identity: bool,
     /// The time of everything that is made here, seconds since 1970. It lets the same input make the same disk.
     pub epoch: Option<u64>,
+    /// The key that signs the version.
+    pub key: Option<String>,
 }
 
 impl Options {
@@ -55,6 +58,7 @@ impl Options {
             merge_etc: environment.boolean("MERGE_ETC", false)?,
             keep_identity: environment.boolean("KEEP_IDENTITY", false)?,
             epoch: epoch(environment)?,
+            key: signing_key(environment)?,
         })
     }
 

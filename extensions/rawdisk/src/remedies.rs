@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use baserock::Refusal;
-use baserock_terminal::remedy::{boot, install, make_room, take_by_variable};
+use baserock_terminal::remedy::{boot, install, make_room, sign_by_variable, take_by_variable};
 use system::Error;
 
 /// The remedy for an error: words that end its line.
@@ -23,6 +23,7 @@ pub fn remedies(error: &Error) -> Option<String> {
         Refusal::Conflicts { paths, .. } => {
             format!("{}, or set CONFLICTS=default-stays", take_by_variable(paths))
         }
+        Refusal::NotVouched { .. } => sign_by_variable(),
         refusal => return boot(refusal),
     })
 }

@@ -30,8 +30,8 @@ pub fn upgrade(
     let mut upgrade = Upgrade::from_environment(label.clone(), Then::Default, environment)?;
     upgrade.etc = upgrade.etc.filter(|_| options.merge_etc);
     deploy::check_tree(&tree, &upgrade.parameters, volume.boot().menu()?.is_some())?;
-    let done =
-        operations::upgrade(&mut volume, &upgrade, &mut LocalTree { tree: &tree, observer }, observer)?;
+    let mut contents = LocalTree { tree: &tree, key: options.key.as_deref(), observer };
+    let done = operations::upgrade(&mut volume, &upgrade, &mut contents, observer)?;
     observer.phase(format!("writing everything to {}", location.display()));
     volume.close()?;
     Ok(if done.held.is_empty() { Written::Default } else { Written::Held })

@@ -8,6 +8,7 @@ use std::time::Duration;
 use baserock::duration;
 use baserock::extension::Environment;
 use baserock::label::Label;
+use baserock::operations::trust::signing_key;
 use baserock::operations::upgrade::OnConflicts;
 use system::error::{Error, Result};
 
@@ -34,6 +35,8 @@ pub struct Options {
     pub cache: Option<PathBuf>,
     /// Most bytes of contents that the sender keeps. The default is 0, because keeping them takes disk space and some seconds.
     pub keep: u64,
+    /// The key that signs the version.
+    pub key: Option<String>,
     /// The parameters of the deployment, as the target's own tools take them.
     pub deployment: BTreeMap<String, String>,
 }
@@ -95,6 +98,7 @@ impl Options {
             agents: path("BASEROCK_AGENTS"),
             cache: cache.map(|cache| cache.join("baserock")),
             keep: environment.size("PUSH_CACHE")?.unwrap_or(0),
+            key: signing_key(environment)?,
             deployment,
         })
     }

@@ -98,6 +98,9 @@ pub enum Task {
     },
     /// To push the tree.
     Push {
+        /// What somebody has signed about it.
+        #[serde(default)]
+        signed: Option<String>,
         /// The digest of its manifest.
         digest: [u8; 32],
         /// Whether to reboot at the end.

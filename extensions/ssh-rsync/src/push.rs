@@ -7,6 +7,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::Instant;
 
+use baserock::operations::trust::Provenance;
 use delta::entry::Kind;
 use system::dir::Dir;
 use system::error::{Error, OrCannot, Result};
@@ -111,11 +112,14 @@ fn read(
 }
 
 fn greet(connection: &Connection, options: &Options, new: &Source) -> Result<()> {
+    let digest = new.manifest.digest();
+    let provenance = Provenance::signed(&options.label, digest, options.key.as_deref())?;
     let hello = Hello {
         version: VERSION,
         label: options.label.to_string(),
         task: Task::Push {
-            digest: new.manifest.digest().0,
+            signed: provenance.signed,
+            digest: digest.0,
             autostart: options.autostart,
             trial: options.trial.as_ref().map(|trial| trial.deadline.as_secs()),
             dry_run: options.dry_run,

@@ -1,7 +1,7 @@
 //! Remedies for refusals on this machine and on the target.
 
 use baserock::Refusal;
-use baserock_terminal::remedy::{boot, make_room, take_by_variable};
+use baserock_terminal::remedy::{boot, make_room, sign_by_variable, take_by_variable};
 use system::Error;
 
 use crate::lost::Lost;
@@ -30,6 +30,7 @@ pub fn remedies(error: &Error) -> Option<String> {
         Refusal::NoTrialUnit { .. } => {
             "put the units for trials into TEMP_ROOT, or push it without TRIAL".to_owned()
         }
+        Refusal::NotVouched { .. } => sign_by_variable(),
         refusal => return boot(refusal),
     })
 }

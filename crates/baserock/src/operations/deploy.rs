@@ -17,12 +17,12 @@ use system::undo::{Undo, tidy};
 
 use self::plan::{Plan, check, plan};
 pub use self::plan::{check_arguments, check_tree};
-pub(super) use self::preview::name_left;
 pub use self::preview::{Preview, preview};
+pub(super) use self::preview::{name_left, of_admitted};
 use super::etc::{EtcMerge, Merged};
 use super::history::{self, More};
 use super::state::{self, Shipped};
-use super::{Prune, ballast, boot_files, etc, full, losses, marker, menu, prune, repair, trial};
+use super::{Prune, ballast, boot_files, etc, full, losses, marker, menu, prune, repair, trial, trust};
 use crate::boot::Parameters;
 use crate::fstab::Fstab;
 use crate::history::Deed;
@@ -72,6 +72,7 @@ fn attempt(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result
     repair::require_nameable_default(&survey)?;
     let survey = repair::repair(volume, &survey, observer)?;
     let version = check(volume, &survey, label)?;
+    trust::admit_stored(volume, label, observer)?;
     trial::record::call_off(volume, None, observer)?;
     start_over(volume, label, &version)?;
     let plan = plan(volume, &survey, options, &version.dir(ORIG)?)?;

@@ -32,6 +32,7 @@ pub mod state;
 pub mod status;
 mod sweep;
 pub mod trial;
+pub mod trust;
 mod twin;
 pub mod upgrade;
 pub mod verify;

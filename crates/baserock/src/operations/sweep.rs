@@ -9,7 +9,7 @@ use super::{incoming, marker, state};
 use crate::label::ExistingLabel;
 use crate::layout::{
     BOOT_RECORD, CAME_UP, DEFAULT, ETC_BEFORE_RESOLVE, ETC_BEFORE_SYNC, HISTORY, MANIFEST, MENU, MENU_DIR,
-    MERGE_RECORD, MERGED_FROM, MERGING, ORIGIN, PRIVATE, REMARKS, RENAMING, REPOSITORIES, RUN, STATE,
+    MERGE_RECORD, MERGED_FROM, MERGING, ORIGIN, PRIVATE, REMARKS, RENAMING, REPOSITORIES, RUN, SIGNED, STATE,
     SYSTEMS, TRIAL, TRIAL_MENU,
 };
 use crate::rootfs::etc::merge::BEFORE_MERGE;
@@ -17,7 +17,7 @@ use crate::rootfs::etc::{pending, staged::ETC};
 use crate::volume::Volume;
 
 /// The names in a complete version's directory that operations replace.
-const REPLACED: [&str; 11] = [
+const REPLACED: [&str; 12] = [
     BOOT_RECORD,
     MANIFEST,
     MERGE_RECORD,
@@ -29,6 +29,7 @@ const REPLACED: [&str; 11] = [
     CAME_UP,
     ORIGIN,
     REMARKS,
+    SIGNED,
 ];
 /// Those in the tools' own directory.
 const OWN: [&str; 4] = [TRIAL, RENAMING, HISTORY, REPOSITORIES];

@@ -13,6 +13,7 @@ use system::observer::Observer;
 use system::signal;
 
 use super::manifest;
+use super::trust::{self, Vouched};
 use crate::label::ExistingLabel;
 use crate::layout::{self, ORIG};
 use crate::refusal::Refusal;
@@ -25,6 +26,8 @@ pub struct Verified {
     pub findings: Vec<Finding>,
     /// The size of the tree, if it has a manifest.
     pub size: Size,
+    /// Who vouches for it, if it has a manifest.
+    pub vouched: Option<Vouched>,
 }
 
 /// A difference between a version now and the same version when it was made.
@@ -56,23 +59,34 @@ pub struct Size {
 const BUFFER: usize = 1 << 20;
 
 /// Reads every byte of the version's `orig` and of its boot files, and compares them with the manifest. A file that the disk cannot read is a
-/// finding, too. An incomplete version is verified as far as possible.
-pub fn verify(volume: &Volume, label: &ExistingLabel, observer: &dyn Observer) -> Result<Verified> {
+/// finding, too. An incomplete version is verified as far as possible. With a file of allowed signers, these vouch for it, and not those of the
+/// system.
+pub fn verify(
+    volume: &Volume,
+    label: &ExistingLabel,
+    signers: Option<&Path>,
+    observer: &dyn Observer,
+) -> Result<Verified> {
     if !volume.top().has(layout::version(label))? {
         volume.require(label)?;
     }
-    match look(volume, label, observer) {
+    match look(volume, label, signers, observer) {
         // What the disk cannot read of this version must not keep the other versions from being verified.
         Err(error) if error.os_error().is_some() => {
-            Ok(Verified { findings: vec![Finding::Version(error.to_string())], size: Size::default() })
+            Ok(Verified { findings: vec![Finding::Version(error.to_string())], ..Verified::default() })
         }
         outcome => outcome,
     }
 }
 
-fn look(volume: &Volume, label: &ExistingLabel, observer: &dyn Observer) -> Result<Verified> {
+fn look(
+    volume: &Volume,
+    label: &ExistingLabel,
+    signers: Option<&Path>,
+    observer: &dyn Observer,
+) -> Result<Verified> {
     let findings = volume.faults(label)?.into_iter().map(Finding::Version).collect();
-    let mut verified = Verified { findings, size: Size::default() };
+    let mut verified = Verified { findings, ..Verified::default() };
     let version = volume.version_dir(label)?;
     let Some(orig) = version.dir_if_exists(ORIG)? else { return Ok(verified) };
     let beside = match manifest::examine(&version, &orig) {
@@ -94,6 +108,11 @@ fn look(volume: &Volume, label: &ExistingLabel, observer: &dyn Observer) -> Resu
         )));
     }
     verified.size = Size::of(&beside.manifest);
+    let vouched = trust::vouched(volume, label, beside.manifest.digest(), signers)?;
+    if vouched == Vouched::ForAnother {
+        verified.findings.push(Finding::Version("its signature is that of another tree".to_owned()));
+    }
+    verified.vouched = Some(vouched);
     verified.findings.extend(tree(&orig, &beside.manifest, observer)?);
     verified.findings.extend(boot_files(volume, label, &beside.manifest)?);
     Ok(verified)

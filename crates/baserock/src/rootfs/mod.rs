@@ -8,4 +8,5 @@ pub mod etc;
 pub mod init;
 pub mod kernel;
 pub mod packages;
+pub mod settings;
 pub mod shared;

@@ -5,6 +5,8 @@ use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
 use assembly::{Answer, Assembly, assemble};
+use baserock::ExistingLabel;
+use baserock::operations::trust::Provenance;
 use baserock::operations::upgrade::{Contents, Filling};
 use delta::apply::Stats;
 use delta::entry::Kind;
@@ -43,6 +45,10 @@ impl Contents for Fetched<'_> {
 
     fn manifest(&mut self) -> Result<Manifest> {
         self.remote.manifest(self.version)
+    }
+
+    fn provenance(&mut self, _: &ExistingLabel, _: Hash) -> Result<Provenance> {
+        Ok(self.remote.provenance())
     }
 
     fn fill(&mut self, filling: &Filling<'_>) -> Result<Stats> {

@@ -9,4 +9,4 @@ mod trust;
 pub use contents::Fetched;
 pub use remote::{Offer, Remote};
 pub use seen::Seen;
-pub use trust::{ALLOWED_SIGNERS, keyring};
+pub use trust::Trust;

@@ -1,9 +1,7 @@
 //! Remembers a fetch on the volume, which is locked.
 
-use baserock::json;
-use baserock::layout::ORIGIN;
+use baserock::operations::trust::Provenance;
 use baserock::origin::Origin;
-use system::atomic;
 use system::dir::Dir;
 use system::error::Result;
 
@@ -17,17 +15,17 @@ impl Remote<'_> {
         if self.signers.is_empty() {
             return Ok(());
         }
-        Seen::remember(top, &self.index.repository, self.index.serial)
+        Seen::remember(top, &self.location.shown(), &self.index.repository, self.index.serial)
     }
 
-    /// Remembers in the folder of a version that it comes from here.
-    pub fn remember_origin(&self, version: &Dir) -> Result<()> {
+    /// That a version comes from here, and what was signed about it.
+    pub(super) fn provenance(&self) -> Provenance {
         let origin = Origin {
             repository: self.index.repository.clone(),
             serial: self.index.serial,
             source: self.location.shown(),
             signed_by: self.signers.iter().map(ToString::to_string).collect(),
         };
-        atomic::write(version, ORIGIN, 0o644, &json::file(&origin))
+        Provenance { origin: Some(origin), signed: (!self.signers.is_empty()).then(|| self.file.clone()) }
     }
 }

@@ -4,18 +4,19 @@ use std::time::SystemTime;
 
 use baserock::ExistingLabel;
 use baserock::json;
-use baserock_signatures::Signer;
+use baserock_signatures::{Keyring, SignedText, Signer};
 use delta::{Manifest, format};
 use system::error::{Error, OrCannot, Result};
 use system::observer::Observer;
 use system::utc;
 
 use super::seen::Seen;
+use super::trust::Trust;
 use crate::index::{INDEX, Index, Published, moment, seconds};
 use crate::location::Location;
 use crate::publish::MOST_INDEX;
 use crate::refusal::Refusal;
-use crate::signed::{Signed, Trust};
+use crate::rotation::{Rotation, follow};
 
 /// Bytes of a manifest's file at most.
 const MOST_MANIFEST: u64 = 512 << 20;
@@ -31,6 +32,10 @@ pub struct Remote<'a> {
     pub index: Index,
     /// Who has signed the index.
     pub signers: Vec<Signer>,
+    /// The keys that are trusted from now on, if they are others than before.
+    pub rotation: Option<Rotation>,
+    /// The file of the index, with its signatures.
+    pub(super) file: String,
     pub(super) observer: &'a dyn Observer,
 }
 
@@ -51,13 +56,28 @@ impl<'a> Remote<'a> {
         seen: &Seen,
         observer: &'a dyn Observer,
     ) -> Result<Self> {
-        let mut fault: Option<Error> = None;
+        let (mut fault, mut trust): (Option<Error>, _) = (None, trust.clone());
         for source in location.sources(INDEX) {
-            let outcome = location
-                .small(&source, MOST_INDEX)
-                .and_then(|bytes| read(&bytes, trust, seen, &source.to_string()));
+            let outcome = location.small(&source, MOST_INDEX).and_then(|bytes| {
+                let shown = source.to_string();
+                let read = |trust: &Trust| Read::new(&bytes, trust, seen, (location, &shown));
+                let first = read(&trust);
+                if !is_behind(&trust, &first) {
+                    return Ok((first?, None));
+                }
+                match follow(location, &mut trust)? {
+                    None => Ok((first?, None)),
+                    Some(rotation) => {
+                        let read = read(&trust)?;
+                        rotation.require_of(&read.index.repository)?;
+                        Ok((read, Some(rotation)))
+                    }
+                }
+            });
             match outcome {
-                Ok((index, signers)) => return Ok(Remote { location, index, signers, observer }),
+                Ok((Read { index, signers, file }, rotation)) => {
+                    return Ok(Remote { location, index, signers, rotation, file, observer });
+                }
                 Err(error @ Error::Interrupted(_)) => return Err(error),
                 Err(error) => {
                     if let Some(fault) = fault.replace(error) {
@@ -104,21 +124,44 @@ impl<'a> Remote<'a> {
     }
 }
 
-fn read(bytes: &[u8], trust: &Trust, seen: &Seen, file: &str) -> Result<(Index, Vec<Signer>)> {
-    let text = str::from_utf8(bytes).map_err(|_| Error::malformed(file, "not the index of a repository"))?;
-    let signed = Signed::parse(text);
-    // Nothing of it is read before its signature.
-    let signers = signed.verify(trust, file)?;
-    let index: Index = json::read(signed.text.as_bytes())
-        .map_err(|fault| Error::malformed(file, fault.in_a("the index of a repository")))?;
-    let known = seen.serial(&index.repository);
-    if index.serial < known {
-        return Err(Refusal::Older { file: file.to_owned(), found: index.serial, known }.into());
+/// An index that counts.
+struct Read {
+    index: Index,
+    signers: Vec<Signer>,
+    file: String,
+}
+
+impl Read {
+    fn new(bytes: &[u8], trust: &Trust, seen: &Seen, (location, file): (&Location, &str)) -> Result<Self> {
+        let text =
+            str::from_utf8(bytes).map_err(|_| Error::malformed(file, "not the index of a repository"))?;
+        let signed = SignedText::parse(text);
+        // Nothing of it is read before its signature.
+        let verify = |keyring: &Keyring| signed.verify(keyring, trust.threshold, file);
+        let signers = trust.keyring.as_ref().map(verify).transpose()?.unwrap_or_default();
+        let index: Index = json::read(signed.text.as_bytes())
+            .map_err(|fault| Error::malformed(file, fault.in_a("the index of a repository")))?;
+        if seen.is_another(&location.shown(), &index.repository) {
+            return Err(Refusal::Another { repository: location.shown() }.into());
+        }
+        let known = seen.serial(&index.repository);
+        if index.serial < known {
+            return Err(Refusal::Older { file: file.to_owned(), found: index.serial, known }.into());
+        }
+        if !trust.allow_expired {
+            in_time(&index, file, SystemTime::now())?;
+        }
+        Ok(Read { index, signers, file: text.to_owned() })
     }
-    if !trust.allow_expired {
-        in_time(&index, file, SystemTime::now())?;
+}
+
+/// Whether other keys may be trusted by now: a rotation is announced, or these keys have not signed.
+fn is_behind(trust: &Trust, read: &Result<Read>) -> bool {
+    match read {
+        _ if trust.keyring.is_none() => false,
+        Ok(read) => read.index.rotations > trust.rotation,
+        Err(error) => error.kind::<baserock_signatures::Refusal>().is_some(),
     }
-    Ok((index, signers))
 }
 
 fn in_time(index: &Index, file: &str, now: SystemTime) -> Result<()> {

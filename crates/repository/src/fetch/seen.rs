@@ -1,4 +1,5 @@
-//! What a volume has seen of repositories: the highest serial of each. Nobody can play an older index back to it.
+//! What a volume has seen of repositories: the highest serial of each, and where it was. Nobody can play an older index back to it, or answer
+//! with another repository that the same keys have signed.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,9 @@ use system::error::{Error, Result};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
     serials: BTreeMap<String, u64>,
+    /// The name of the repository at each URL or path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    places: BTreeMap<String, String>,
 }
 
 impl Format for Seen {}
@@ -34,13 +38,26 @@ impl Seen {
         self.serials.get(repository).copied().unwrap_or(0)
     }
 
-    /// Remembers a serial, unless a higher one is known. The volume is locked.
-    pub fn remember(top: &Dir, repository: &str, serial: u64) -> Result<()> {
-        let mut seen = Seen::of(top)?;
-        if seen.serial(repository) >= serial {
+    /// Whether there was another repository at this place.
+    pub fn is_another(&self, place: &str, repository: &str) -> bool {
+        self.places.get(place).is_some_and(|known| known != repository)
+    }
+
+    /// Lets any repository be at this place.
+    pub fn forget(&mut self, place: &str) {
+        self.places.remove(place);
+    }
+
+    /// Remembers which repository is at a place, and its serial unless a higher one is known. The volume is locked.
+    pub fn remember(top: &Dir, place: &str, repository: &str, serial: u64) -> Result<()> {
+        let before = Seen::of(top)?;
+        let mut seen = before.clone();
+        seen.places.insert(place.to_owned(), repository.to_owned());
+        let known = seen.serials.entry(repository.to_owned()).or_default();
+        *known = serial.max(*known);
+        if seen == before {
             return Ok(());
         }
-        seen.serials.insert(repository.to_owned(), serial);
         let private = top.ensure_dir(PRIVATE, 0o700)?;
         atomic::write(&private, REPOSITORIES, 0o600, &json::file(&seen))
     }
@@ -56,9 +73,14 @@ mod tests {
         let top = Dir::open(place.path()).unwrap();
         assert_eq!(Seen::of(&top).unwrap().serial("one"), 0);
         for serial in [3, 7, 5] {
-            Seen::remember(&top, "one", serial).unwrap();
+            Seen::remember(&top, "/os", "one", serial).unwrap();
         }
         assert_eq!(Seen::of(&top).unwrap().serial("one"), 7);
-        assert_eq!(Seen::of(&top).unwrap().serial("other"), 0);
+        let mut seen = Seen::of(&top).unwrap();
+        assert_eq!(seen.serial("other"), 0);
+        assert!(seen.is_another("/os", "other") && !seen.is_another("/os", "one"));
+        assert!(!seen.is_another("/elsewhere", "other"));
+        seen.forget("/os");
+        assert!(!seen.is_another("/os", "other"));
     }
 }

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use baserock::json;
+use baserock::operations::trust::MOST_STATEMENT;
+use baserock::operations::trust::sign;
+use baserock_signatures::{Keyring, SignedText};
 use delta::{Manifest, format};
 use nix::fcntl::OFlag;
 use system::atomic;
@@ -23,7 +26,7 @@ use crate::bundle::{Names, Table};
 use crate::index::{BundleFile, DELTAS, INDEX, Index, MANIFESTS, PACKS, Published, seconds};
 use crate::location::Location;
 use crate::refusal::Refusal;
-use crate::signed::{self, Signed};
+use crate::rotation::{KEYS, Rotation};
 
 /// The lock of publishers.
 const LOCK: &str = ".lock";
@@ -34,7 +37,7 @@ const RETIRED: &str = ".retired";
 /// The answers of a bundle until its head is known.
 const SCRATCH: &str = ".answers";
 /// Bytes of an index at most.
-pub const MOST_INDEX: u64 = 16 << 20;
+pub const MOST_INDEX: u64 = MOST_STATEMENT;
 
 /// A repository that nobody else publishes to meanwhile.
 pub struct Folder {
@@ -175,13 +178,26 @@ impl Folder {
         self.index.made = self.now();
         self.index.expires = self.index.made.saturating_add(lifetime);
         let text = String::from_utf8_lossy(&json::file(&self.index)).into_owned();
-        let file = keys.iter().try_fold(text, |file, key| signed::sign(&file, key))?;
+        let file = keys.iter().try_fold(text, |file, key| sign(&file, key))?;
         self.replace(file)
+    }
+
+    /// Lets the keys of the old ones sign the keys in a file, which machines trust from now on.
+    pub fn rotate(&mut self, keys: &Path, old: &[String]) -> Result<()> {
+        let text = std::fs::read_to_string(keys).or_cannot("read", keys)?;
+        Keyring::parse(text.as_bytes(), &keys.display().to_string())?;
+        let number = self.index.rotations + 1;
+        let rotation = Rotation { repository: self.index.repository.clone(), number, keys: text };
+        let text = String::from_utf8_lossy(&json::file(&rotation)).into_owned();
+        let file = old.iter().try_fold(text, |file, key| sign(&file, key))?;
+        self.create(KEYS, &number.to_string(), |to| to.write_all(file.as_bytes()))?;
+        self.index.rotations = number;
+        Ok(())
     }
 
     /// Signs the index as it is by one more key.
     pub fn sign(&mut self, key: &str) -> Result<()> {
-        let file = signed::sign(&self.file, key)?;
+        let file = sign(&self.file, key)?;
         self.replace(file)
     }
 
@@ -239,7 +255,7 @@ pub fn read_index(path: &Path) -> Result<Index> {
 
 /// Whether a repository that is being made has this name in its folder.
 fn is_ours(name: &str) -> bool {
-    [LOCK, EXTRACTED, SCRATCH, MANIFESTS, PACKS, DELTAS].contains(&name)
+    [LOCK, EXTRACTED, SCRATCH, MANIFESTS, PACKS, DELTAS, KEYS].contains(&name)
 }
 
 fn new_index() -> Result<Index> {
@@ -249,7 +265,7 @@ fn new_index() -> Result<Index> {
 }
 
 fn parse(file: &str, shown: &Path) -> Result<Index> {
-    let text = Signed::parse(file).text;
+    let text = SignedText::parse(file).text;
     json::read(text.as_bytes())
         .map_err(|fault| Error::malformed(shown, fault.in_a("the index of a repository")))
 }

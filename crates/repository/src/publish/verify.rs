@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use baserock::operations::trust::allowed_signers;
 use baserock_signatures::Signer;
 use system::dir::Dir;
 use system::error::{Error, Result};
@@ -9,10 +10,9 @@ use system::observer::Observer;
 
 use crate::bundle::Names;
 use crate::bundle::take::Bundle;
-use crate::fetch::{Remote, Seen, keyring};
+use crate::fetch::{Remote, Seen, Trust};
 use crate::index::BundleFile;
 use crate::location::Location;
-use crate::signed::Trust;
 
 /// A repository that is as its index says.
 #[derive(Clone, Debug, Default)]
@@ -27,8 +27,8 @@ pub struct Verified {
 /// to have signed the index.
 pub fn verify(folder: &Path, signers: Option<&Path>, observer: &dyn Observer) -> Result<Verified> {
     let location = Location::new([folder.as_os_str()], None)?;
-    let keyring = signers.map(|file| keyring(&Dir::open("/")?, Some(file))).transpose()?;
-    let trust = Trust { keyring, threshold: 1, allow_expired: true };
+    let keyring = signers.map(|file| allowed_signers(&Dir::open("/")?, Some(file))).transpose()?;
+    let trust = Trust { keyring, rotation: 0, threshold: 1, allow_expired: true };
     let remote = Remote::open(&location, &trust, &Seen::default(), observer)?;
     let mut verified = Verified { signers: remote.signers.clone(), files: 0 };
     let mut manifests = Vec::new();

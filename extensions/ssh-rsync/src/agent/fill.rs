@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, HashSet};
 
 use assembly::assemble;
+use baserock::ExistingLabel;
+use baserock::operations::trust::Provenance;
 use baserock::operations::upgrade::{Contents, Filling};
 use delta::apply::Stats;
 use delta::entry::Kind;
@@ -21,6 +23,8 @@ use crate::random;
 pub struct Pushed<'a> {
     /// The digest of the manifest that the sender has announced.
     pub digest: Hash,
+    /// What somebody has signed about the tree.
+    pub signed: Option<String>,
     /// The connection to the sender.
     pub channel: Channel<'a>,
 }
@@ -32,6 +36,10 @@ impl Contents for Pushed<'_> {
 
     fn manifest(&mut self) -> Result<Manifest> {
         manifest::receive(&mut self.channel, self.digest)
+    }
+
+    fn provenance(&mut self, _: &ExistingLabel, _: Hash) -> Result<Provenance> {
+        Ok(Provenance { signed: self.signed.clone(), origin: None })
     }
 
     fn fill(&mut self, filling: &Filling<'_>) -> Result<Stats> {

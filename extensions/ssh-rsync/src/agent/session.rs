@@ -28,8 +28,10 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     let label: Label = hello.label.parse()?;
     let by = hello.by.map(|by| by.chars().take(LONGEST_NAME).collect());
     let mut volume = target::open()?.for_user(by);
-    let (digest, autostart, trial, dry_run) = match hello.task {
-        Task::Push { digest, autostart, trial, dry_run } => (Hash(digest), autostart, trial, dry_run),
+    let (digest, signed, autostart, trial, dry_run) = match hello.task {
+        Task::Push { digest, signed, autostart, trial, dry_run } => {
+            (Hash(digest), signed, autostart, trial, dry_run)
+        }
         Task::Check { trial } => {
             if trial {
                 trial::require_one_shot(&volume)?;
@@ -45,7 +47,7 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
     let then = trial.map_or(Then::Default, |seconds| Then::Trial(Duration::from_secs(seconds)));
     let upgrade = Upgrade::from_environment(label, then, &environment)?;
     let channel = Channel { sender, receiver: &mut receiver };
-    let mut contents = Pushed { digest, channel };
+    let mut contents = Pushed { digest, signed, channel };
     if dry_run {
         let found = upgrade::preview(&volume, &upgrade, &mut contents, &Forward(sender.clone()))?;
         let steps = steps(found.merged.as_ref()).to_vec();

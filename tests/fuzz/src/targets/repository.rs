@@ -1,10 +1,10 @@
 //! Files of a repository: an index with signatures in front, and the table of a bundle.
 
 use baserock::json;
+use baserock_signatures::SignedText;
 use delta::codec::Writer;
 use repository::bundle::{Names, Table};
 use repository::index::Index;
-use repository::signed::Signed;
 
 /// An index that begins as one does; or a table before it is packed.
 pub fn run(bytes: &[u8]) {
@@ -16,7 +16,7 @@ pub fn run(bytes: &[u8]) {
 }
 
 fn index(file: &str) {
-    let signed = Signed::parse(file);
+    let signed = SignedText::parse(file);
     let whole = signed.signatures.concat() + signed.text;
     assert_eq!(whole, file, "a byte is lost");
     if let Ok(index) = json::read::<Index>(signed.text.as_bytes()) {

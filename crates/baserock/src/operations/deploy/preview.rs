@@ -13,7 +13,7 @@ use crate::label::ExistingLabel;
 use crate::layout::ORIG;
 use crate::operations::etc::{self, Merged, Receiver};
 use crate::operations::state::{self, Shipped};
-use crate::operations::{Prune, losses, prune, repair, trial};
+use crate::operations::{Prune, losses, prune, repair, trial, trust};
 use crate::rootfs::kernel::BootFiles;
 use crate::volume::{Survey, Volume};
 
@@ -34,6 +34,12 @@ pub struct Preview {
 
 /// Decides as [`deploy`](super::deploy()) does, and refuses what that refuses before it begins. Names what that names. Changes nothing.
 pub fn preview(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result<Preview> {
+    trust::admit_stored(volume, &options.label, observer)?;
+    of_admitted(volume, options, observer)
+}
+
+/// The same for a version that counts.
+pub fn of_admitted(volume: &Volume, options: &Deploy, observer: &dyn Observer) -> Result<Preview> {
     let label: &ExistingLabel = &options.label;
     let Decided { survey, orig, plan } = decide(volume, options, observer)?;
     let mut preview = Preview::default();

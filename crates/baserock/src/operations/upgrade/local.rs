@@ -9,12 +9,16 @@ use system::error::Result;
 use system::observer::Observer;
 
 use super::{Contents, Filling};
+use crate::label::ExistingLabel;
 use crate::operations::manifest;
+use crate::operations::trust::Provenance;
 
 /// A root filesystem in a folder of this machine. It is read again at each try, so a try that fails leaves nothing.
 pub struct LocalTree<'a> {
     /// The folder.
     pub tree: &'a Dir,
+    /// The key of whoever vouches for it, if somebody does.
+    pub key: Option<&'a str>,
     /// Is told how far it is.
     pub observer: &'a dyn Observer,
 }
@@ -26,6 +30,10 @@ impl Contents for LocalTree<'_> {
 
     fn manifest(&mut self) -> Result<Manifest> {
         manifest::read(self.tree, self.observer)
+    }
+
+    fn provenance(&mut self, label: &ExistingLabel, digest: Hash) -> Result<Provenance> {
+        Provenance::signed(label, digest, self.key)
     }
 
     fn fill(&mut self, filling: &Filling<'_>) -> Result<Stats> {

@@ -35,7 +35,7 @@ use self::staging::Staging;
 use super::etc::{EtcMerge, Merged, MergedAgain};
 use super::{
     Deploy, Prune, Remove, SetDefault, Try, deploy, full, incoming, manifest, menu, prune, remove, repair,
-    set_default, trial,
+    set_default, trial, trust,
 };
 use crate::boot::Parameters;
 use crate::boot::parameters::MenuFormat;
@@ -43,6 +43,7 @@ use crate::etc::EtcPath;
 use crate::extension::Environment;
 use crate::label::{ExistingLabel, Label};
 use crate::layout::{self, ORIG};
+use crate::operations::trust::Provenance;
 use crate::volume::Volume;
 
 /// The options of an upgrade.
@@ -107,6 +108,9 @@ pub trait Contents {
     /// The manifest of the new tree. It is not asked for if an earlier try has left it.
     fn manifest(&mut self) -> Result<Manifest>;
 
+    /// Where the new tree comes from, and who vouches for it. The tree's manifest has this digest.
+    fn provenance(&mut self, label: &ExistingLabel, digest: Hash) -> Result<Provenance>;
+
     /// Carries out [`Filling::apply`]: prepares, puts every content that the plan wants at its names, and finishes.
     fn fill(&mut self, filling: &Filling<'_>) -> Result<Stats>;
 }
@@ -162,7 +166,26 @@ fn attempt(
             staged = Some(stage(volume, upgrade, staging, contents, observer)?);
         }
     }
-    volume.while_locked(Patience::Refuse, |volume| install(volume, upgrade, present, staged, observer))
+    let provenance = match (&staged, digest) {
+        (Some(staged), _) => staged.provenance.clone(),
+        (None, Some(digest)) => admitted(volume, label, digest, contents)?,
+        (None, None) => Provenance::default(),
+    };
+    volume.while_locked(Patience::Refuse, |volume| {
+        install(volume, upgrade, present, (staged, &provenance), observer)
+    })
+}
+
+/// Fails if the system requires signatures, and nobody whom it trusts vouches for the new tree.
+fn admitted(
+    volume: &Volume,
+    label: &ExistingLabel,
+    digest: Hash,
+    contents: &mut dyn Contents,
+) -> Result<Provenance> {
+    let provenance = contents.provenance(label, digest)?;
+    trust::admit(volume, label, digest, provenance.signed.as_deref())?;
+    Ok(provenance)
 }
 
 /// Fails if it is clear before the new tree is known that the upgrade fails. Changes nothing.
@@ -189,6 +212,7 @@ struct Staged {
     staging: Staging,
     manifest: Manifest,
     names: Stats,
+    provenance: Provenance,
 }
 
 /// Puts the new tree together.
@@ -204,6 +228,7 @@ fn stage(
         Some(manifest) => manifest,
         None => contents.manifest()?,
     };
+    let provenance = admitted(volume, label, new.digest(), contents)?;
     if let Then::Trial(_) = upgrade.then {
         trial::require_unit(label, &new)?;
     }
@@ -229,7 +254,7 @@ fn stage(
     drop(parts);
     tree.remove_tree(&parts_name)?;
     Inode::named(&tree, "".as_ref()).set_times(new.entries()[0].modified.into())?;
-    Ok(Staged { staging, manifest: new, names })
+    Ok(Staged { staging, manifest: new, names, provenance })
 }
 
 /// Begins the new tree with the contents that an earlier try has left. Returns the tree and its folder of parts.
@@ -257,7 +282,7 @@ fn install(
     volume: &Volume,
     upgrade: &Upgrade,
     present: Present,
-    staged: Option<Staged>,
+    (staged, provenance): (Option<Staged>, &Provenance),
     observer: &dyn Observer,
 ) -> Result<Upgraded> {
     let label: &ExistingLabel = &upgrade.label;
@@ -276,6 +301,7 @@ fn install(
         conflicts::refuse(volume, upgrade, &staged.staging.tree()?, etc.as_ref())?;
         staged.staging.publish(volume, label, &staged.manifest)?;
     }
+    provenance.store(&volume.version_dir(label)?)?;
     incoming::discard(volume, label.as_str(), &mut Vec::new())?;
     let merged = if present == Present::Deployed {
         // The try that has deployed it may have been cut off before the menu.

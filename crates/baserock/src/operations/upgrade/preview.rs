@@ -10,7 +10,7 @@ use system::observer::Observer;
 use super::earlier::EarlierTry;
 use super::label::basis;
 use super::outline::Outline;
-use super::{Contents, Present, Then, Upgrade, check_first, conflicts, deployment, space, staging};
+use super::{Contents, Present, Then, Upgrade, admitted, check_first, conflicts, deployment, space, staging};
 use crate::layout::{INCOMING, ORIG, PRIVATE};
 use crate::operations::etc::{EtcMerge, Merged};
 use crate::operations::{Prune, deploy, manifest, prune, trial};
@@ -44,10 +44,12 @@ pub fn preview(
         return Ok(Preview::default());
     }
     if present == Present::SameTree {
-        let found = deploy::preview(volume, &deployment(upgrade, upgrade.etc.clone()), observer)?;
+        contents.digest().map_or(Ok(()), |digest| admitted(volume, label, digest, contents).map(drop))?;
+        let found = deploy::of_admitted(volume, &deployment(upgrade, upgrade.etc.clone()), observer)?;
         return Ok(Preview { merged: found.merged, ..Preview::default() });
     }
     let new = contents.manifest()?;
+    admitted(volume, label, new.digest(), contents)?;
     if let Then::Trial(_) = upgrade.then {
         trial::require_unit(label, &new)?;
     }

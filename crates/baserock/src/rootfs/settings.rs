@@ -8,6 +8,7 @@
 //! limit = "2M"             # bytes in a second
 //! then = "trial"           # or "default", or "nothing"
 //! reboot = true
+//! require-signatures = true   # of every new version, however it comes
 //! keep = 3                 # versions
 //! ```
 
@@ -32,6 +33,9 @@ pub struct Settings {
     pub channel: String,
     /// How many of the trusted keys have to sign.
     pub signers: usize,
+    /// Whether every new version has to be signed, however it comes: fetched, pushed, or put there by hand.
+    #[serde(rename = "require-signatures")]
+    pub require_signatures: bool,
     /// Most bytes in a second, with a unit: `2M`.
     pub limit: Option<String>,
     /// What is done with a version that was fetched.
@@ -62,6 +66,7 @@ impl Default for Settings {
             mirrors: Vec::new(),
             channel: "stable".to_owned(),
             signers: 1,
+            require_signatures: false,
             limit: None,
             then: Then::default(),
             reboot: false,
@@ -90,6 +95,9 @@ mod tests {
         assert_eq!(read("").unwrap(), Settings::default());
         let settings = read("source = \"https://h/os\"\nthen = \"default\"\nkeep = 3\n").unwrap();
         assert_eq!((settings.then, settings.keep, settings.signers), (Then::Default, Some(3), 1));
+        assert!(
+            !settings.require_signatures && read("require-signatures = true").unwrap().require_signatures
+        );
         for wrong in ["channels = \"a\"", "then = \"reboot\"", "keep = -1"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }

@@ -11,14 +11,10 @@
 
 use std::time::SystemTime;
 
-use baserock_signatures::{Keyring, Signature, Signer};
-use system::error::{OrCannot, Result};
-use system::process::Program;
+use system::error::Result;
 
 use crate::refusal::Refusal;
-
-/// What the signatures are for, as ssh's namespace.
-pub const NAMESPACE: &str = "baserock-repository";
+use crate::{Keyring, REPOSITORY, Signature, Signer};
 
 const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----\n";
 const END: &str = "-----END SSH SIGNATURE-----\n";
@@ -27,25 +23,14 @@ const MOST: usize = 32;
 
 /// A text and its signatures.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signed<'a> {
+pub struct SignedText<'a> {
     /// The signatures, in ssh's form.
     pub signatures: Vec<&'a str>,
     /// The text that they cover.
     pub text: &'a str,
 }
 
-/// Whose signatures count, and how many are needed.
-#[derive(Clone, Debug)]
-pub struct Trust {
-    /// The keys; `None` if a text without signatures counts too.
-    pub keyring: Option<Keyring>,
-    /// How many of them have to sign.
-    pub threshold: usize,
-    /// Whether an index counts that has expired.
-    pub allow_expired: bool,
-}
-
-impl<'a> Signed<'a> {
+impl<'a> SignedText<'a> {
     /// Takes a file apart.
     pub fn parse(file: &'a str) -> Self {
         let (mut signatures, mut rest) = (Vec::new(), file);
@@ -54,18 +39,17 @@ impl<'a> Signed<'a> {
             signatures.push(signature);
             rest = after;
         }
-        Signed { signatures, text: rest }
+        SignedText { signatures, text: rest }
     }
 
     /// Whose this signature is.
     fn signer(&self, signature: &str, keyring: &Keyring, shown: &str) -> Result<Signer> {
         let signature = Signature::parse(signature.as_bytes(), shown)?;
-        signature.check(keyring, NAMESPACE, SystemTime::now())?.verify(&mut self.text.as_bytes(), shown)
+        signature.check(keyring, REPOSITORY, SystemTime::now())?.verify(&mut self.text.as_bytes(), shown)
     }
 
-    /// Fails unless so many of the trusted keys have signed the text. Returns the keys. `shown` names the file in messages.
-    pub fn verify(&self, trust: &Trust, shown: &str) -> Result<Vec<Signer>> {
-        let Some(keyring) = &trust.keyring else { return Ok(Vec::new()) };
+    /// Fails unless at least `threshold` of the keys have signed the text. Returns the keys that have. `shown` names the file in messages.
+    pub fn verify(&self, keyring: &Keyring, threshold: usize, shown: &str) -> Result<Vec<Signer>> {
         let (mut signers, mut fault) = (Vec::new(), None);
         for signature in &self.signatures {
             match self.signer(signature, keyring, shown) {
@@ -75,35 +59,18 @@ impl<'a> Signed<'a> {
                 Err(error) => fault = fault.or(Some(error)),
             }
         }
-        if signers.len() >= trust.threshold.max(1) {
+        if signers.len() >= threshold.max(1) {
             return Ok(signers);
         }
         match (signers.is_empty(), fault) {
             (true, Some(fault)) => Err(fault),
             (true, None) => Err(Refusal::Unsigned { file: shown.to_owned() }.into()),
             (false, _) => {
-                let (found, needed) = (signers.len(), trust.threshold);
-                Err(Refusal::TooFewSigners { file: shown.to_owned(), found, needed }.into())
+                let found = signers.len();
+                Err(Refusal::TooFewSigners { file: shown.to_owned(), found, needed: threshold }.into())
             }
         }
     }
-}
-
-/// Fails if there is no such key, before much is done that has to be signed.
-pub fn require_key(key: &str) -> Result<()> {
-    std::fs::metadata(key).or_cannot("read the key", key).map(drop)
-}
-
-/// The text with one more signature, by this key: a private key, or a public one whose private key an agent or a device has.
-pub fn sign(file: &str, key: &str) -> Result<String> {
-    let text = Signed::parse(file).text;
-    let done = Program::new("ssh-keygen")
-        .package("openssh-client")
-        .args(["-Y", "sign", "-n", NAMESPACE, "-f", key])
-        .input(text)
-        .run()?;
-    let signature = String::from_utf8_lossy(&done.stdout);
-    Ok(format!("{}\n{file}", signature.trim_end()))
 }
 
 #[cfg(test)]
@@ -114,10 +81,10 @@ mod tests {
     fn a_file_is_taken_apart() {
         let (one, two) = (format!("{BEGIN}AAAA\n{END}"), format!("{BEGIN}BBBB\n{END}"));
         let file = format!("{one}{two}{{}}\n{END}");
-        let signed = Signed::parse(&file);
+        let signed = SignedText::parse(&file);
         assert_eq!(signed.signatures, [one, two]);
         assert_eq!(signed.text, format!("{{}}\n{END}"));
-        assert_eq!(Signed::parse("{}\n"), Signed { signatures: Vec::new(), text: "{}\n" });
-        assert_eq!(Signed::parse(BEGIN).text, BEGIN, "a signature that is cut off is text");
+        assert_eq!(SignedText::parse("{}\n"), SignedText { signatures: Vec::new(), text: "{}\n" });
+        assert_eq!(SignedText::parse(BEGIN).text, BEGIN, "a signature that is cut off is text");
     }
 }
