@@ -123,6 +123,11 @@ impl Operation {
         if self.before == Extent::Part { &[LABEL] } else { &[] }
     }
 
+    /// Whether what a failed try has brought stays for the next one.
+    pub fn keeps(&self) -> bool {
+        matches!(self.action, Action::Push | Action::Fetch)
+    }
+
     /// Whether it removes a version. A removal is never undone: done again, it goes on where it stopped.
     pub fn removes(&self) -> bool {
         (self.before, self.after) == (Extent::Whole, Extent::None)

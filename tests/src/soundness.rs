@@ -145,7 +145,6 @@ impl<'a> Place<'a> {
                 "etc.before-sync",
                 "etc.before-merge",
                 "remarks.json",
-                "origin.json",
                 "came-up.json",
                 "trial.json",
             ];
@@ -154,7 +153,7 @@ impl<'a> Place<'a> {
                 half_made.push(format!("{label} is half made"));
             }
             only(version.clone(), &|name| match name {
-                "orig" | "manifest" => true,
+                "orig" | "manifest" | "origin.json" | "signed" => true,
                 name => !is_unfinished && (parts.contains(&name) || kept.contains(&name)),
             });
             if self.boot != self.top {

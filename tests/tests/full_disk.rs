@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use baserock_tests::disk;
 use baserock_tests::image::Image;
-use baserock_tests::operations::{self, Operation, SPARE};
+use baserock_tests::operations::{self, LABEL, Operation, SPARE};
 use baserock_tests::programs::run;
 use baserock_tests::soundness::{Existing, Place, Times};
 use baserock_tests::trees::Trees;
@@ -178,13 +178,21 @@ fn try_one(
             faults.push("the list is another".into());
         }
     }
-    let unfinished = if fitted { &[] } else { operation.unfinished() };
+    let kept = operation.keeps() && !fitted;
+    let unfinished = match (fitted, kept) {
+        (true, _) => &[],
+        (_, true) => &[LABEL][..],
+        _ => operation.unfinished(),
+    };
     let touched = [operation.touched, &[SPARE]].concat();
     let mut look = |touched: &[&str]| {
         let mounted = image.mount("subvolid=5");
         faults.extend(Place::new(mounted.path()).faults());
         let debris = Place::new(mounted.path()).debris(unfinished).into_iter();
-        faults.extend(debris.filter(|fault| !fault.ends_with(PLACE)));
+        let is_known = |fault: &str| {
+            fault.ends_with(PLACE) || kept && fault.ends_with(&format!(".baserock/incoming/{LABEL}"))
+        };
+        faults.extend(debris.filter(|fault| !is_known(fault)));
         faults.extend(before.harm(mounted.path(), touched, Times::Kept));
     };
     look(operation.touched);
@@ -246,4 +254,9 @@ fn sync_etc() {
 #[test]
 fn rawdisk_upgrade() {
     check(&operations::UPGRADE);
+}
+
+#[test]
+fn fetch() {
+    check(&operations::FETCH);
 }

@@ -11,7 +11,7 @@ use baserock::operations::etc::{conflicts, steps};
 use baserock::operations::trust::MOST_STATEMENT;
 use baserock::operations::trust::{ALLOWED_SIGNERS, allowed_signers};
 use baserock::operations::upgrade::{self, Then};
-use baserock::operations::{self, Upgrade};
+use baserock::operations::{self, Upgrade, ballast, full};
 use baserock::rootfs::settings::{self, Settings};
 use baserock::volume::Volume;
 use baserock::{ExistingLabel, Label};
@@ -174,7 +174,10 @@ impl From {
         }
         let remote = Remote::open(&location, &self.trust(settings)?, &seen, show)?;
         if !self.dry_run {
-            volume.while_locked(Patience::Wait, |volume| remote.remember(volume.top()))?;
+            volume.while_locked(Patience::Wait, |volume| {
+                let remembered = ballast::with_release(volume, || remote.remember(volume.top()));
+                full::explain(volume, None, remembered)
+            })?;
             take_over(&remote, show)?;
         }
         let offer = remote.offer(label, self.channel.as_deref().unwrap_or(&settings.channel))?;

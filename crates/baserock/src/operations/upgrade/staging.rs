@@ -48,8 +48,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The folder of one label, locked.
 pub struct Staging {
     dir: Dir,
-    /// Deletes the folder at the end, unless it is kept. The lock is still held then.
-    clearing: Option<Undo<'static>>,
+    /// Whether a failure leaves the folder for the next try.
+    is_kept: bool,
+    /// Deletes the folder at the end. One that is kept is only deleted if nothing is in it. The lock is still held then.
+    _clearing: Undo<'static>,
     _lock: Lock,
 }
 
@@ -68,20 +70,20 @@ impl Staging {
         let private = volume.top().ensure_dir(PRIVATE, 0o700)?;
         let folders = private.ensure_dir(INCOMING, 0o700)?;
         let (dir, lock) = lock(&folders, label)?;
-        let name = label.to_string();
-        let clearing = (!is_kept).then(|| {
-            let mut undo = Undo::new();
-            undo.push(format!("remove {}", dir.shown("").display()), move || folders.remove_tree(&name));
-            undo
+        let (name, own) = (label.to_string(), dir.duplicate()?);
+        let mut clearing = Undo::new();
+        clearing.push(format!("remove {}", dir.shown("").display()), move || {
+            let is_empty = matches!(own.entries()?.as_slice(), [only] if only.name == LOCK);
+            if is_kept && !is_empty { Ok(()) } else { folders.remove_tree(&name) }
         });
         // The number tells an administrator which process is at work.
         change("write", dir.shown(LOCK), || writeln!(lock.file(), "{}", std::process::id()))?;
-        Ok(Staging { dir, clearing, _lock: lock })
+        Ok(Staging { dir, is_kept, _clearing: clearing, _lock: lock })
     }
 
     /// Whether a failure leaves the folder for the next try.
     pub fn is_kept(&self) -> bool {
-        self.clearing.is_none()
+        self.is_kept
     }
 
     /// The manifest of an earlier try for the tree with this digest. Everything of a try for another tree is deleted.
