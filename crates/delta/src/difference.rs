@@ -91,13 +91,13 @@ fn failed(code: ErrorCode) -> io::Error {
     invalid(&format!("something that zstd refuses ({})", get_error_name(code)))
 }
 
-/// The logarithm of the window that spans so many bytes. zstd's smallest is 10, and no buffer here is longer than 2^27.
-fn window_log(bytes: usize) -> u32 {
+/// The logarithm of the window that spans so many bytes. zstd's smallest is 10.
+pub(crate) fn window_log(bytes: usize) -> u32 {
     (usize::BITS - bytes.leading_zeros()).clamp(10, WINDOW_MAX)
 }
 
 /// The largest window that is used: 128 MiB.
-const WINDOW_MAX: u32 = 27;
+pub(crate) const WINDOW_MAX: u32 = 27;
 
 /// Whether the old bytes are needed to make the new ones of this difference.
 pub fn needs_old(difference: &[u8]) -> bool {
