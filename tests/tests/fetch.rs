@@ -2,6 +2,7 @@
 //!
 //! Pace: seconds
 
+use std::collections::HashSet;
 use std::fs;
 
 use baserock_tests::image::Image;
@@ -31,6 +32,11 @@ fn the_next_version_comes_by_a_delta() {
     let asked: Vec<String> = web.requests().into_iter().map(|request| request.path).collect();
     assert!(asked.len() <= 5 && asked.iter().any(|path| path.starts_with("/deltas/")), "{asked:?}");
     assert!(!asked.iter().any(|path| path.starts_with("/packs/")), "{asked:?}");
+    let manifests: Vec<_> = asked.iter().filter(|path| path.starts_with("/manifests/")).collect();
+    assert!(
+        manifests.len() == 1 && manifests[0].contains('-'),
+        "the manifest comes as a difference: {asked:?}"
+    );
 
     let said = published.verify(&disk, "v2").ok();
     assert!(said.starts_with("v2: whole (") && said.contains(", fetched from http://"), "{said}");
@@ -52,6 +58,30 @@ fn a_version_comes_to_a_machine_that_no_delta_begins_with() {
 }
 
 #[test]
+fn whoever_has_nothing_reads_little_of_older_versions() {
+    let published = Published::new();
+    published.add(&published.trees.first(), "v1", &["--deltas", "0"]).ok();
+    published.add(&published.trees.second(), "v2", &["--deltas", "0"]).ok();
+    let web = Web::folder(&published.path(), |_| How::Well);
+    let fetch = |disk: &Image| -> Vec<String> {
+        published.fetch(disk, &web.url(""), &[]).ok();
+        fetched_well(&published, disk);
+        web.requests()
+            .into_iter()
+            .map(|request| request.path)
+            .filter(|path| path.starts_with("/packs/"))
+            .collect()
+    };
+    // The first pack has one unit, half of which is not in the second version.
+    let empty = Image::to_be();
+    version::write(&inputs::busybox().unwrap(), &empty.path(), 512).ok();
+    let asked = fetch(&empty);
+    assert_eq!(asked.iter().collect::<HashSet<_>>().len(), 1, "{asked:?}");
+    assert_eq!(fetch(&published.disk()).len(), 2 * asked.len(), "a head, and what is new");
+    published.publish("verify", &[]).ok();
+}
+
+#[test]
 fn a_label_names_a_version_and_a_folder_is_a_repository() {
     let published = Published::both();
     let disk = published.disk();
@@ -65,22 +95,35 @@ fn a_label_names_a_version_and_a_folder_is_a_repository() {
     nightly.refused(&["has no channel nightly, only stable"]);
 }
 
-/// How a file is served: the delta, or another one.
-type Serving = fn(bool) -> How;
+/// How a file is served: the delta, the difference of the manifests, or another one.
+type Serving = fn(Asked) -> How;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Delta,
+    Difference,
+    Other,
+}
 
 #[test]
 fn servers_that_do_badly_serve_all_the_same() {
-    let delta = |path: &str| path.starts_with("/deltas/");
-    let ways: [(&str, Serving); 5] = [
-        ("breaks off", |is_delta| if is_delta { How::Breaks(40_000) } else { How::Well }),
+    let asked = |path: &str| match path {
+        _ if path.starts_with("/deltas/") => Asked::Delta,
+        _ if path.starts_with("/manifests/") && path.contains('-') => Asked::Difference,
+        _ => Asked::Other,
+    };
+    let ways: [(&str, Serving); 7] = [
+        ("breaks off", |asked| if asked == Asked::Delta { How::Breaks(40_000) } else { How::Well }),
         ("has no ranges", |_| How::WithoutRanges),
         ("breaks off without ranges", |_| How::BreaksWithoutRanges(700)),
         ("has a problem once", |_| How::FailsOnce(503)),
-        ("has no delta", |is_delta| if is_delta { How::Status(404) } else { How::Well }),
+        ("has no delta", |asked| if asked == Asked::Delta { How::Status(404) } else { How::Well }),
+        ("has no difference", |asked| if asked == Asked::Difference { How::Status(404) } else { How::Well }),
+        ("has neither", |asked| if asked == Asked::Other { How::Well } else { How::Status(404) }),
     ];
     let published = Published::both();
     for (what, how) in ways {
-        let web = Web::folder(&published.path(), |path| how(delta(path)));
+        let web = Web::folder(&published.path(), |path| how(asked(path)));
         let disk = published.disk();
         let done = published.fetch(&disk, &web.url(""), &[]);
         assert_eq!(done.code, 0, "a server that {what}: {done:?}");
@@ -258,7 +301,7 @@ fn old_versions_leave_when_no_index_names_them_any_more() {
     let list = published.publish("list", &[]).ok();
     assert!(!list.contains("v1") && list.contains("v3"), "{list}");
     let kept = fs::read_dir(published.path().join("manifests")).unwrap().count();
-    assert_eq!(kept, 3, "somebody may still be fetching");
+    assert_eq!(kept, 5, "somebody may still be fetching");
     published.publish("verify", &[]).ok();
 }
 

@@ -158,6 +158,9 @@ fn an_index_that_has_expired_is_refused() {
 #[test]
 fn no_altered_byte_is_taken() {
     let (pair, mut refused) = (Pair::new(), Vec::new());
+    let difference =
+        shell("sh", &["-c", "echo \"$0\"/manifests/*-*", pair.published.path().to_str().unwrap()]);
+    fs::write(difference.trim(), "altered").unwrap();
     for (folder, whose) in [("manifests", "manifests/"), ("deltas", "deltas/")] {
         for entry in fs::read_dir(pair.published.path().join(folder)).unwrap() {
             let path = entry.unwrap().path();
@@ -187,7 +190,9 @@ fn no_altered_byte_is_taken() {
     let refusals = |of: &str| refused.iter().filter(|path| path.contains(of)).count();
     assert_eq!(refusals(&format!("manifests/{}", manifest_of_v2(&pair))), 5, "{refused:?}");
     assert!(refusals("deltas/") > 0, "{refused:?}");
-    pair.fetch(&[]).ok();
+    let done = pair.fetch(&[]);
+    assert!(done.stderr.contains("is not what the index says; fetching the whole manifest"), "{done:?}");
+    done.ok();
 }
 
 fn manifest_of_v2(pair: &Pair) -> String {

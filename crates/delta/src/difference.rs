@@ -27,6 +27,15 @@ pub enum Old<'a> {
     Bytes(&'a [u8]),
 }
 
+/// From this level on, what is compressed is made once and read often: a little more time is spent. At lower levels the same makes it longer.
+const THOROUGH: i32 = 12;
+/// Shorter matches than zstd looks for at this level: 1 % fewer bytes for contents without old ones.
+const SHORTEST_MATCH: u32 = 4;
+/// A match of this length is taken from the old bytes at once. zstd takes those of 64 bytes, and misses better ones: 4 % more bytes.
+const LONG_MATCH: u32 = 1024;
+/// What zstd has for the level.
+const BY_LEVEL: u32 = 0;
+
 const WHOLE: u8 = 0;
 const BLOCKS: u8 = 1;
 const PREFIX: u8 = 2;
@@ -60,6 +69,8 @@ impl Encoder {
             }
             _ => {
                 to.raw(&[WHOLE]);
+                let shortest = if level >= THOROUGH { SHORTEST_MATCH } else { BY_LEVEL };
+                self.context.set_parameter(CParameter::MinMatch(shortest)).map_err(failed)?;
                 compress(&mut self.context, new, level, &mut self.compressed)?;
             }
         }
@@ -72,7 +83,8 @@ impl Encoder {
 fn compress_with(prefix: &[u8], bytes: &[u8], level: i32, compressed: &mut Vec<u8>) -> io::Result<()> {
     let mut context = CCtx::create();
     let window = CParameter::WindowLog(window_log(prefix.len() + bytes.len()));
-    for parameter in [window, CParameter::EnableLongDistanceMatching(true)] {
+    let longer = CParameter::LdmMinMatch(if level >= THOROUGH { LONG_MATCH } else { BY_LEVEL });
+    for parameter in [window, CParameter::EnableLongDistanceMatching(true), longer] {
         context.set_parameter(parameter).map_err(failed)?;
     }
     context.ref_prefix(prefix).map_err(failed)?;
@@ -91,13 +103,13 @@ fn failed(code: ErrorCode) -> io::Error {
     invalid(&format!("something that zstd refuses ({})", get_error_name(code)))
 }
 
-/// The logarithm of the window that spans so many bytes. zstd's smallest is 10, and no buffer here is longer than 2^27.
-fn window_log(bytes: usize) -> u32 {
+/// The logarithm of the window that spans so many bytes. zstd's smallest is 10.
+pub(crate) fn window_log(bytes: usize) -> u32 {
     (usize::BITS - bytes.leading_zeros()).clamp(10, WINDOW_MAX)
 }
 
 /// The largest window that is used: 128 MiB.
-const WINDOW_MAX: u32 = 27;
+pub(crate) const WINDOW_MAX: u32 = 27;
 
 /// Whether the old bytes are needed to make the new ones of this difference.
 pub fn needs_old(difference: &[u8]) -> bool {

@@ -1,11 +1,11 @@
 //! The manifest of a tree: everything that an upgrade has to keep, as a value.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::path::PathBuf;
 
 use system::metadata::Metadata;
 
-use crate::codec::Writer;
 use crate::entry::{Entry, Kind, MAX_PATH, file_name, parent};
 use crate::hash::{Hash, Hasher};
 use crate::record;
@@ -37,13 +37,10 @@ impl Manifest {
     /// The digest of the tree. Two trees with the same digest are identical in all that a manifest holds.
     pub fn digest(&self) -> Hash {
         let mut hasher = Hasher::default();
-        let mut previous: &[u8] = &[];
-        for entry in &self.entries {
-            let mut writer = Writer::default();
-            record::write(&mut writer, previous, entry);
-            hasher.add(&writer.0);
-            previous = &entry.path;
-        }
+        let Ok(()) = record::each(&self.entries, |bytes| {
+            hasher.add(bytes);
+            Ok::<_, Infallible>(())
+        });
         hasher.finish()
     }
 

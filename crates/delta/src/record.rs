@@ -25,6 +25,18 @@ const MAX_ATTRIBUTE: usize = 1 << 16;
 /// Most attributes of one file. Filesystems have no room for more.
 const MAX_ATTRIBUTES: usize = 1 << 10;
 
+/// Hands over the bytes of each entry of a tree, in order.
+pub fn each<E>(entries: &[Entry], mut hand_over: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    let mut previous: &[u8] = &[];
+    for entry in entries {
+        let mut writer = Writer::default();
+        write(&mut writer, previous, entry);
+        hand_over(&writer.0)?;
+        previous = &entry.path;
+    }
+    Ok(())
+}
+
 /// Appends the entry; `previous` is the path of the one before it.
 pub fn write(to: &mut Writer, previous: &[u8], entry: &Entry) {
     let shared = previous.iter().zip(&entry.path).take_while(|(a, b)| a == b).count();

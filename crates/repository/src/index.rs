@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// The name of its file.
 pub const INDEX: &str = "index";
-/// The folder of manifests, each named by its digest.
+/// The folder of manifests, each named by its digest, and of their differences, each named by both digests.
 pub const MANIFESTS: &str = "manifests";
 /// The folder of packs, each named by its digest.
 pub const PACKS: &str = "packs";
@@ -77,7 +77,7 @@ pub struct Published {
     pub manifest: ManifestFile,
     /// Bytes of its contents.
     pub bytes: u64,
-    /// The packs that together have all its contents.
+    /// The packs that together have all its contents, the newest first.
     pub packs: Vec<BundleFile>,
     /// What a deployment takes: `KERNEL_ARGS` and others.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -127,16 +127,42 @@ pub struct Delta {
     pub from: Digest,
     /// The digest of the manifest of the version that is made.
     pub to: Digest,
+    /// The manifest of the second version as its difference to that of the first.
+    pub manifest: ManifestDifference,
     /// The file.
     #[serde(flatten)]
     pub file: BundleFile,
 }
 
+/// A file with the difference of two manifests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestDifference {
+    /// The hash of the file.
+    pub hash: Digest,
+    /// Bytes.
+    pub size: u64,
+}
+
 impl Delta {
     /// The name of the file in the repository.
     pub fn name(&self) -> String {
-        format!("{DELTAS}/{}-{}", self.from.0, self.to.0)
+        format!("{DELTAS}/{}", self.own_name())
     }
+
+    /// The name of the file with the difference of the manifests.
+    pub fn manifest_name(&self) -> String {
+        format!("{MANIFESTS}/{}", self.own_name())
+    }
+
+    /// The name of both files in their folders.
+    pub fn own_name(&self) -> String {
+        pair_name(self.from, self.to)
+    }
+}
+
+/// How files are named that make one version from another.
+pub fn pair_name(from: Digest, to: Digest) -> String {
+    format!("{}-{}", from.0, to.0)
 }
 
 impl Index {
@@ -186,7 +212,12 @@ mod tests {
                 packs: vec![file],
                 deployment: [("KERNEL_ARGS".to_owned(), "quiet".to_owned())].into(),
             }],
-            deltas: vec![Delta { from: digest, to: digest, file }],
+            deltas: vec![Delta {
+                from: digest,
+                to: digest,
+                manifest: ManifestDifference { hash: digest, size: 5 },
+                file,
+            }],
             rotations: 2,
         };
         assert_eq!(json::read::<Index>(&json::file(&index)).unwrap(), index);

@@ -3,6 +3,7 @@
 //! ```text
 //! index                 what there is, signed; the only file that changes
 //! manifests/DIGEST      the manifest of a version (`delta::format`)
+//! manifests/FROM-TO     the same as its difference to another one
 //! packs/HASH            contents in units ([`bundle`])
 //! deltas/FROM-TO        the contents of one version as differences to those of another
 //! keys/NUMBER           the keys that are trusted after those before ([`rotation`])

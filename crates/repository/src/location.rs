@@ -86,6 +86,13 @@ impl Location {
         }
     }
 
+    /// The bytes of a file whose hash and size are known.
+    pub fn whole(&self, name: String, (hash, size): (Hash, u64), observer: &dyn Observer) -> Result<Vec<u8>> {
+        let mut file = self.file(name, observer);
+        file.seek(0..size);
+        file.verified(size, hash, "its content")
+    }
+
     fn count(&self, bytes: u64, requests: u64) {
         let used = self.used.get();
         self.used.set(Used { bytes: used.bytes + bytes, requests: used.requests + requests });

@@ -2,6 +2,8 @@
 
 mod chroot;
 mod fetch;
+mod fetch_peers;
+mod fetch_server;
 mod link;
 mod measure;
 mod merge;
@@ -38,7 +40,7 @@ enum Benchmark {
     Rawdisk,
     /// ssh-rsync.write of a Debian's updates, against rsync into a snapshot, on two links
     Push(push::Options),
-    /// Fetching a Debian's updates from a repository, against ostree and a whole download
+    /// Fetching a Debian's updates from a repository, against ostree, casync, rsync and a whole download
     Fetch,
     /// The space that a Debian takes after twenty upgrades, against a new image of it
     Space(space::Options),

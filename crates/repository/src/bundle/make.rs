@@ -59,27 +59,30 @@ pub struct Made {
 }
 
 impl Making<'_> {
-    /// Makes the bundle with these contents. `answers` is an empty file, and its path.
+    /// Makes the bundle with these contents; no unit has contents of two groups. `answers` is an empty file, and its path.
     pub fn make(
         &self,
-        wanted: &[Wanted],
+        groups: &[Vec<Wanted>],
         (mut answers, shown): (File, &Path),
         report: &dyn Fn(u64),
     ) -> Result<Made> {
-        let (mut recipes, mut others) = (Vec::new(), Vec::new());
-        for wanted in wanted {
-            match self.recipe(wanted)? {
-                Some(recipe) => recipes.push(recipe),
-                None => others.push(wanted),
+        let (mut recipes, mut all_units) = (Vec::new(), Vec::new());
+        for group in groups {
+            let mut others = Vec::new();
+            for wanted in group {
+                match self.recipe(wanted)? {
+                    Some(recipe) => recipes.push(recipe),
+                    None => others.push(wanted),
+                }
             }
+            all_units.extend(units(others.into_iter().map(|wanted| (wanted, 0)), self.old));
         }
         let mut table = Table::default();
         for (content, old, files, answer) in recipes {
             let answer = write((&mut answers, shown), &answer)?;
             table.recipes.push(BundledRecipe { answer, content, old, files });
         }
-        let units = units(others.into_iter().map(|wanted| (wanted, 0)), self.old);
-        self.units(&units, report, &mut |unit, answer| {
+        self.units(&all_units, report, &mut |unit, answer| {
             table.units.push(BundledUnit {
                 answer: write((&mut answers, shown), &answer)?,
                 pieces: self.names_of(unit),

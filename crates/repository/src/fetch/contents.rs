@@ -25,7 +25,7 @@ use crate::bundle::Names;
 use crate::bundle::names::places;
 use crate::bundle::table::{BundledPiece, BundledRecipe, BundledUnit};
 use crate::bundle::take::Bundle;
-use crate::index::{BundleFile, Published};
+use crate::index::Published;
 use crate::publish::numbers_of_units;
 
 /// A version of a repository. A try that fails leaves what has arrived for the next one.
@@ -43,8 +43,8 @@ impl Contents for Fetched<'_> {
         Some(self.version.manifest.digest.0)
     }
 
-    fn manifest(&mut self) -> Result<Manifest> {
-        self.remote.manifest(self.version)
+    fn manifest(&mut self, basis: &Manifest) -> Result<Manifest> {
+        self.remote.manifest_from(self.version, basis)
     }
 
     fn provenance(&mut self, _: &ExistingLabel, _: Hash) -> Result<Provenance> {
@@ -75,9 +75,7 @@ impl<'a> Bringing<'a> {
         if missing.is_empty() {
             return Ok(());
         }
-        let bundles = self.open()?;
-        let contents: HashSet<Hash> = missing.iter().map(|wanted| wanted.hash).collect();
-        let planned = self.plan(bundles, contents)?;
+        let planned = self.plan(missing.iter().map(|wanted| wanted.hash).collect())?;
         let total = planned.iter().map(|(bundle, numbers)| bundle.bytes(numbers)).sum();
         let (recipes, to_recreate) = mpsc::channel();
         let assembly = self.assembly;
@@ -101,39 +99,49 @@ impl<'a> Bringing<'a> {
         }
     }
 
-    /// Opens the delta, if there is one for this basis; else the packs.
-    fn open(&self) -> Result<Vec<Bundle<'a>>> {
+    /// Opens the delta, if there is one for this basis.
+    fn delta(&self) -> Result<Option<Bundle<'a>>> {
         let Fetched { remote, version, observer } = self.fetched;
         let basis = self.assembly.basis().manifest;
-        if let Some(delta) = remote.index.delta(basis.digest(), version.manifest.digest.0) {
-            let file = remote.location.file(delta.name(), *observer);
-            match Bundle::open(file, delta.file, Names::Places(basis, self.new)) {
-                Ok(bundle) => return Ok(vec![bundle]),
-                Err(error @ Error::Interrupted(_)) => return Err(error),
-                Err(error) => observer.note(format!("{error}; fetching all of what has changed")),
+        let Some(delta) = remote.index.delta(basis.digest(), version.manifest.digest.0) else {
+            return Ok(None);
+        };
+        let file = remote.location.file(delta.name(), *observer);
+        match Bundle::open(file, delta.file, Names::Places(basis, self.new)) {
+            Ok(bundle) => Ok(Some(bundle)),
+            Err(error @ Error::Interrupted(_)) => Err(error),
+            Err(error) => {
+                observer.note(format!("{error}; fetching all of what has changed"));
+                Ok(None)
             }
         }
-        let open = |pack: &BundleFile| {
-            Bundle::open(remote.location.file(pack.of_pack(), *observer), *pack, Names::Hashes)
-        };
-        version.packs.iter().map(open).collect()
     }
 
-    /// The answers to take from each bundle. Each content is taken once.
-    fn plan(
-        &self,
-        bundles: Vec<Bundle<'a>>,
-        mut contents: HashSet<Hash>,
-    ) -> Result<Vec<(Bundle<'a>, Vec<usize>)>> {
+    /// The answers to take from each bundle: from the delta, or else from the packs, the newest first. Each content is taken once, and no
+    /// bundle is opened when all are found.
+    fn plan(&self, mut contents: HashSet<Hash>) -> Result<Vec<(Bundle<'a>, Vec<usize>)>> {
+        let Fetched { remote, version, observer } = self.fetched;
         let known = places(self.new);
+        let packs = version
+            .packs
+            .iter()
+            .map(|pack| Bundle::open(remote.location.file(pack.of_pack(), *observer), *pack, Names::Hashes));
+        let mut bundles = self.delta()?.map(Ok).into_iter().chain(packs);
         let mut planned = Vec::new();
-        for bundle in bundles {
-            let serves = |recipe: &&BundledRecipe| recipe.files.iter().all(|file| known.contains_key(file));
+        while !contents.is_empty() {
+            let Some(bundle) = bundles.next().transpose()? else {
+                return Err(Error::refused(format!(
+                    "{}: has no content for {} files of {}; tell whoever publishes it",
+                    remote.location.shown(),
+                    contents.len(),
+                    version.label
+                )));
+            };
+            let serves = |recipe: &BundledRecipe| recipe.files.iter().all(|file| known.contains_key(file));
             let mut numbers = Vec::new();
             for (number, recipe) in bundle.table.recipes.iter().enumerate() {
-                if contents.contains(&recipe.content) && serves(&recipe) {
+                if serves(recipe) && contents.remove(&recipe.content) {
                     numbers.push(number);
-                    contents.remove(&recipe.content);
                 }
             }
             numbers.extend(numbers_of_units(&bundle.table, &contents));
@@ -142,15 +150,7 @@ impl<'a> Bringing<'a> {
             }
             planned.push((bundle, numbers));
         }
-        if contents.is_empty() {
-            return Ok(planned);
-        }
-        Err(Error::refused(format!(
-            "{}: has no content for {} files of {}; tell whoever publishes it",
-            self.fetched.remote.location.shown(),
-            contents.len(),
-            self.fetched.version.label
-        )))
+        Ok(planned)
     }
 
     fn bring(

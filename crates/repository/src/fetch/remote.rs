@@ -1,5 +1,6 @@
 //! A repository whose index has arrived and is trusted.
 
+use std::io;
 use std::time::SystemTime;
 
 use baserock::ExistingLabel;
@@ -12,7 +13,9 @@ use system::utc;
 
 use super::seen::Seen;
 use super::trust::Trust;
-use crate::index::{INDEX, Index, Published, moment, seconds};
+use crate::index::{
+    Delta, Digest, INDEX, Index, ManifestDifference, ManifestFile, Published, moment, seconds,
+};
 use crate::location::Location;
 use crate::publish::MOST_INDEX;
 use crate::refusal::Refusal;
@@ -107,20 +110,48 @@ impl<'a> Remote<'a> {
         Ok(Offer { version: index.version(label).ok_or_else(missing)?.clone(), percent })
     }
 
+    /// The manifest of a version, for whoever has the other one: as its difference to that, if there is one.
+    pub fn manifest_from(&self, version: &Published, basis: &Manifest) -> Result<Manifest> {
+        if let Some(delta) = self.index.delta(basis.digest(), version.manifest.digest.0) {
+            match self.manifest_by(delta, basis) {
+                Err(error) if !matches!(error, Error::Interrupted(_)) => {
+                    self.observer.note(format!("{error}; fetching the whole manifest"));
+                }
+                outcome => return outcome,
+            }
+        }
+        self.manifest(version)
+    }
+
     /// The manifest of a version.
     pub fn manifest(&self, version: &Published) -> Result<Manifest> {
-        let known = version.manifest;
-        let name = known.name();
-        let file = || format!("{}/{name}", self.location.shown());
-        let altered = |what: &str| Refusal::Altered { file: file(), what: what.to_owned() };
-        if known.size > MOST_MANIFEST {
+        let ManifestFile { digest, hash, size } = version.manifest;
+        self.read_manifest(version.manifest.name(), (hash, size), digest, |bytes| format::read(bytes))
+    }
+
+    /// The manifest to which a delta leads.
+    pub fn manifest_by(&self, delta: &Delta, basis: &Manifest) -> Result<Manifest> {
+        let ManifestDifference { hash, size } = delta.manifest;
+        self.read_manifest(delta.manifest_name(), (hash, size), delta.to, |bytes| {
+            format::read_difference(bytes, basis)
+        })
+    }
+
+    fn read_manifest(
+        &self,
+        name: String,
+        (hash, size): (Digest, u64),
+        digest: Digest,
+        read: impl FnOnce(&[u8]) -> io::Result<Manifest>,
+    ) -> Result<Manifest> {
+        let file = format!("{}/{name}", self.location.shown());
+        let altered = |what: &str| Refusal::Altered { file: file.clone(), what: what.to_owned() };
+        if size > MOST_MANIFEST {
             return Err(altered("its size").into());
         }
-        let mut remote = self.location.file(name.clone(), self.observer);
-        remote.seek(0..known.size);
-        let bytes = remote.verified(known.size, known.hash.0, "its content")?;
-        let manifest = format::read(bytes.as_slice()).or_cannot("understand", file())?;
-        if manifest.digest() == known.digest.0 { Ok(manifest) } else { Err(altered("its digest").into()) }
+        let bytes = self.location.whole(name, (hash.0, size), self.observer)?;
+        let manifest = read(&bytes).or_cannot("understand", &file)?;
+        if manifest.digest() == digest.0 { Ok(manifest) } else { Err(altered("its digest").into()) }
     }
 }
 

@@ -23,7 +23,7 @@ use system::step::change;
 use crate::bundle::make::Made;
 use crate::bundle::take::Bundle;
 use crate::bundle::{Names, Table};
-use crate::index::{BundleFile, DELTAS, INDEX, Index, MANIFESTS, PACKS, Published, seconds};
+use crate::index::{BundleFile, DELTAS, Delta, INDEX, Index, MANIFESTS, PACKS, Published, seconds};
 use crate::location::Location;
 use crate::refusal::Refusal;
 use crate::rotation::{KEYS, Rotation};
@@ -107,7 +107,7 @@ impl Folder {
     /// The packs of all versions, the newest first.
     pub fn packs(&self) -> Vec<BundleFile> {
         let mut seen = HashSet::new();
-        let all = self.index.versions.iter().rev().flat_map(|version| version.packs.iter().rev());
+        let all = self.index.versions.iter().rev().flat_map(|version| &version.packs);
         all.filter(|pack| seen.insert(pack.hash)).copied().collect()
     }
 
@@ -119,9 +119,7 @@ impl Folder {
     /// The manifest of a version.
     pub fn manifest(&self, version: &Published, observer: &dyn Observer) -> Result<Manifest> {
         let (known, location) = (version.manifest, self.location()?);
-        let mut file = location.file(known.name(), observer);
-        file.seek(0..known.size);
-        let bytes = file.verified(known.size, known.hash.0, "its content")?;
+        let bytes = location.whole(known.name(), (known.hash.0, known.size), observer)?;
         format::read(bytes.as_slice()).or_cannot("understand", self.dir.shown(known.name()))
     }
 
@@ -215,8 +213,9 @@ impl Folder {
             let packs = version.packs.iter().map(|pack| pack.hash.0.to_string());
             used.entry(PACKS).or_default().extend(packs);
         }
-        let deltas = self.index.deltas.iter().map(|delta| format!("{}-{}", delta.from.0, delta.to.0));
-        used.entry(DELTAS).or_default().extend(deltas);
+        for folder in [MANIFESTS, DELTAS] {
+            used.entry(folder).or_default().extend(self.index.deltas.iter().map(Delta::own_name));
+        }
         let mut unused = Vec::new();
         for kind in [MANIFESTS, PACKS, DELTAS] {
             let Some(folder) = self.dir.dir_if_exists(kind)? else { continue };

@@ -3,11 +3,12 @@
 mod extract;
 mod folder;
 mod machine;
+mod pack;
 pub mod prune;
 pub mod verify;
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use baserock::ExistingLabel;
 use baserock::extension::Environment;
@@ -24,11 +25,15 @@ pub use machine::refuse as refuse_one_machine;
 
 pub use folder::{Folder, MOST_INDEX, read_index};
 
+use crate::bundle::Names;
 use crate::bundle::make::Making;
-use crate::bundle::{Names, Table};
-use crate::index::{BundleFile, Channel, DELTAS, Delta, Digest, MANIFESTS, ManifestFile, PACKS, Published};
+use crate::index::{
+    BundleFile, Channel, DELTAS, Delta, Digest, MANIFESTS, ManifestDifference, ManifestFile, PACKS,
+    Published, pair_name,
+};
 use crate::refusal::Refusal;
 use extract::Extracted;
+use pack::Stored;
 
 /// How a version is published.
 #[derive(Clone, Debug)]
@@ -129,22 +134,16 @@ impl Adding<'_> {
         Ok(ManifestFile { digest: Digest(digest), hash: Digest(Hash::of(&bytes)), size: bytes.len() as u64 })
     }
 
-    /// Packs what no pack has, and returns the packs that the version needs.
+    /// Makes a pack of what no pack has, and of what is [scattered](pack::Stored). Returns the packs that the version needs, the newest first.
     fn packs(&self) -> Result<Vec<BundleFile>> {
         let wanted = Plan::new(&Manifest::default(), self.new.manifest).wanted;
-        let own: HashSet<Hash> = wanted.iter().map(|wanted| wanted.hash).collect();
-        let mut missing = own.clone();
-        let mut used = Vec::new();
+        let mut stored = Stored::new(&wanted);
         for pack in self.folder.packs() {
-            let has = contents(&self.folder.pack(pack, self.observer)?, &own);
-            let before = missing.len();
-            missing.retain(|content| !has.contains(content));
-            if missing.len() < before {
-                used.push(pack);
-            }
+            stored.add(pack, &self.folder.pack(pack, self.observer)?);
         }
-        let new: Vec<Wanted> = wanted.into_iter().filter(|wanted| missing.contains(&wanted.hash)).collect();
-        if !new.is_empty() {
+        let groups = stored.to_pack(wanted);
+        let mut packs = stored.packs;
+        if groups.iter().any(|group| !group.is_empty()) {
             self.observer.phase("packing what is new".to_owned());
             let nothing = Manifest::default();
             let open_old = |_| Err(Error::refused("a pack compares with nothing"));
@@ -155,9 +154,9 @@ impl Adding<'_> {
                 names: Names::Hashes,
                 level: PACK_LEVEL,
             };
-            used.push(self.bundle(&making, &new, PACKS, None)?);
+            packs.insert(0, self.bundle(&making, &groups, PACKS, None)?);
         }
-        Ok(used)
+        Ok(packs)
     }
 
     /// Makes what makes the new version from an older one.
@@ -183,38 +182,33 @@ impl Adding<'_> {
             level,
         };
         let (from, to) = (from.manifest.digest, Digest(self.new.manifest.digest()));
-        let name = format!("{}-{}", from.0, to.0);
-        let file = self.bundle(&making, &plan.wanted, DELTAS, Some(&name))?;
+        let name = pair_name(from, to);
+        let bytes = format::difference(self.new.manifest, &old).or_cannot("describe", "the tree")?;
+        self.folder.write(MANIFESTS, &name, &[&bytes])?;
+        let manifest = ManifestDifference { hash: Digest(Hash::of(&bytes)), size: bytes.len() as u64 };
+        let file = self.bundle(&making, &[plan.wanted], DELTAS, Some(&name))?;
         self.folder.extracted()?;
-        Ok(Delta { from, to, file })
+        Ok(Delta { from, to, manifest, file })
     }
 
     fn bundle(
         &self,
         making: &Making<'_>,
-        wanted: &[Wanted],
+        groups: &[Vec<Wanted>],
         folder: &str,
         name: Option<&str>,
     ) -> Result<BundleFile> {
-        let total: u64 = wanted.iter().map(|wanted| wanted.size).sum();
+        let total: u64 = groups.iter().flatten().map(|wanted| wanted.size).sum();
         let done = Cell::new(0);
         let report = |bytes| {
             done.set(done.get() + bytes);
             self.observer.progress(done.get(), Some(total));
         };
         let (answers, shown) = self.folder.scratch()?;
-        let made = making.make(wanted, (answers, &shown), &report)?;
+        let made = making.make(groups, (answers, &shown), &report)?;
         let hash = Hash::of(&made.head);
         let own = hash.to_string();
         self.folder.put(folder, name.unwrap_or(&own), &made)?;
         Ok(BundleFile { hash: Digest(hash), head: made.head.len() as u64, size: made.size })
     }
-}
-
-/// The contents of a tree that a pack brings: those in units, and those whose recipes name only files of this tree.
-fn contents(table: &Table, tree: &HashSet<Hash>) -> HashSet<Hash> {
-    let units = table.units.iter().flat_map(|unit| unit.pieces.iter().map(|piece| piece.content));
-    let serves = |files: &[Hash]| files.iter().all(|file| tree.contains(file));
-    let recipes = table.recipes.iter().filter(|recipe| serves(&recipe.files)).map(|recipe| recipe.content);
-    units.chain(recipes).collect()
 }

@@ -45,8 +45,9 @@ pub fn verify(folder: &Path, signers: Option<&Path>, observer: &dyn Observer) ->
         let Some((from, to)) = tree(delta.from).zip(tree(delta.to)) else {
             return Err(Error::refused(format!("{}: the index has no version for it", delta.name())));
         };
+        remote.manifest_by(delta, from)?;
         bundle(&location, delta.name(), delta.file, Names::Places(from, to), observer)?;
-        verified.files += 1;
+        verified.files += 2;
     }
     Ok(verified)
 }

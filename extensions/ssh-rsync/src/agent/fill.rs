@@ -34,7 +34,7 @@ impl Contents for Pushed<'_> {
         Some(self.digest)
     }
 
-    fn manifest(&mut self) -> Result<Manifest> {
+    fn manifest(&mut self, _basis: &Manifest) -> Result<Manifest> {
         manifest::receive(&mut self.channel, self.digest)
     }
 

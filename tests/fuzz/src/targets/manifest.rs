@@ -12,6 +12,7 @@ pub fn run(bytes: &[u8]) {
     let Some((count, rest)) = choice(bytes) else { return };
     if count == b'B' {
         let _either = format::read(bytes).map(|manifest| round(&manifest));
+        let _either = format::read_difference(bytes, &Manifest::default()).map(|manifest| round(&manifest));
         return;
     }
     let (basis, rest) = read(rest, count.into());
@@ -42,6 +43,8 @@ fn round(manifest: &Manifest) {
 }
 
 fn compare(basis: &Manifest, new: &Manifest) {
+    let difference = format::difference(new, basis).expect("memory can be written to");
+    assert_eq!(&format::read_difference(&*difference, basis).expect("what was written is read"), new);
     let plan = Plan::new(basis, new);
     for unit in
         units(plan.wanted.iter().filter(|wanted| wanted.size < 1 << 30).map(|wanted| (wanted, 0)), basis)

@@ -28,7 +28,7 @@ impl Contents for LocalTree<'_> {
         None
     }
 
-    fn manifest(&mut self) -> Result<Manifest> {
+    fn manifest(&mut self, _basis: &Manifest) -> Result<Manifest> {
         manifest::read(self.tree, self.observer)
     }
 

@@ -105,8 +105,8 @@ pub trait Contents {
     /// is the same. If it is `None`, a failed try leaves nothing.
     fn digest(&self) -> Option<Hash>;
 
-    /// The manifest of the new tree. It is not asked for if an earlier try has left it.
-    fn manifest(&mut self) -> Result<Manifest>;
+    /// The manifest of the new tree, for whoever has that of the basis. It is not asked for if an earlier try has left it.
+    fn manifest(&mut self, basis: &Manifest) -> Result<Manifest>;
 
     /// Where the new tree comes from, and who vouches for it. The tree's manifest has this digest.
     fn provenance(&mut self, label: &ExistingLabel, digest: Hash) -> Result<Provenance>;
@@ -224,19 +224,19 @@ fn stage(
     observer: &dyn Observer,
 ) -> Result<Staged> {
     let label = &upgrade.label;
+    let basis = basis(volume, &volume.survey()?)?;
+    let version = volume.version_dir(&basis)?;
+    let orig = version.dir(ORIG)?;
+    let old = manifest::load_or_make(&version, &orig, observer)?;
     let new = match staging.manifest(contents.digest())? {
         Some(manifest) => manifest,
-        None => contents.manifest()?,
+        None => contents.manifest(&old)?,
     };
     let provenance = admitted(volume, label, new.digest(), contents)?;
     if let Then::Trial(_) = upgrade.then {
         trial::require_unit(label, &new)?;
     }
-    let basis = basis(volume, &volume.survey()?)?;
     observer.phase(format!("comparing {label} with {basis}"));
-    let version = volume.version_dir(&basis)?;
-    let orig = version.dir(ORIG)?;
-    let old = manifest::load_or_make(&version, &orig, observer)?;
     let plan = Plan::new(&old, &new);
     let parts_name = staging::parts_name([&old, &new]);
     let earlier = staging.earlier(&orig)?;

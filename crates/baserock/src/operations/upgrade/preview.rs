@@ -48,12 +48,18 @@ pub fn preview(
         let found = deploy::of_admitted(volume, &deployment(upgrade, upgrade.etc.clone()), observer)?;
         return Ok(Preview { merged: found.merged, ..Preview::default() });
     }
-    let new = contents.manifest()?;
+    let survey = volume.survey()?;
+    let version = volume.version_dir(&basis(volume, &survey)?)?;
+    let orig = version.dir(ORIG)?;
+    let old = match manifest::load(&version, &orig)? {
+        Some(manifest) => manifest,
+        None => manifest::read(&orig, observer)?,
+    };
+    let new = contents.manifest(&old)?;
     admitted(volume, label, new.digest(), contents)?;
     if let Then::Trial(_) = upgrade.then {
         trial::require_unit(label, &new)?;
     }
-    let survey = volume.survey()?;
     let mut complete = survey.complete.clone();
     if let Some(keep) = upgrade.keep {
         let pruned = prune::plan(volume, &Prune { keep: Some(keep), before: None })?;
@@ -63,12 +69,6 @@ pub fn preview(
         }
         complete.retain(|label| !pruned.removed.contains(label));
     }
-    let version = volume.version_dir(&basis(volume, &survey)?)?;
-    let orig = version.dir(ORIG)?;
-    let old = match manifest::load(&version, &orig)? {
-        Some(manifest) => manifest,
-        None => manifest::read(&orig, observer)?,
-    };
     let plan = Plan::new(&old, &new);
     let incoming = Path::new(PRIVATE).join(INCOMING).join(label.as_str());
     let earlier = volume.top().dir_if_exists(incoming.join(staging::TREE))?;
