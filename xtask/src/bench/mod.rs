@@ -5,6 +5,7 @@ mod fetch;
 mod link;
 mod measure;
 mod merge;
+mod pairs;
 mod push;
 mod push_report;
 mod rawdisk;
