@@ -46,9 +46,9 @@ const FUNCTIONS: &str = r#"
         rm -rf "$1"/var/cache "$1"/var/lib/apt
     }
     likewise() {
-        mkdir -p "$out"
-        cp -a "$release" "$out/old"
-        cp -a "$updated" "$out/new"
+        mkdir -p "$out/old" "$out/new"
+        cp -a "$release/." "$out/old"
+        cp -a "$updated/." "$out/new"
     }
     machine=systemd-sysv,openssh-server,rsync,btrfs-progs,dbus
 "#;
@@ -142,8 +142,9 @@ pub fn pairs(wanted: &str) -> Result<Vec<Pair>> {
     for Recipe { name, folder, script } in RECIPES.into_iter().filter(|recipe| recipe.folder.contains(wanted))
     {
         println!("making the trees: {name}");
-        let place = inputs::cached(folder, script, |place| {
-            make(script, place, [&old, &new]).map_err(|error| Error::refused(format!("{error:#}")))
+        let script = format!("{FUNCTIONS}{script}");
+        let place = inputs::cached(folder, &script, |place| {
+            make(&script, place, [&old, &new]).map_err(|error| Error::refused(format!("{error:#}")))
         })?;
         pairs.push(Pair { name, old: place.join("old"), new: place.join("new") });
     }
@@ -152,7 +153,5 @@ pub fn pairs(wanted: &str) -> Result<Vec<Pair>> {
 }
 
 fn make(script: &str, place: &Path, debians: [&PathBuf; 2]) -> Result<()> {
-    root::run(
-        Command::new("sh").arg("-ec").arg(format!("{FUNCTIONS}{script}")).arg("sh").arg(place).args(debians),
-    )
+    root::run(Command::new("sh").arg("-ec").arg(script).arg("sh").arg(place).args(debians))
 }

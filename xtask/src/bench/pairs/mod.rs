@@ -68,7 +68,9 @@ fn megabytes(bytes: u64) -> f64 {
 fn rsync(pair: &Pair) -> Result<u64> {
     let place = tempfile::tempdir_in(root::target())?;
     let copy = place.path().join("old");
-    root::run(Command::new("cp").arg("-a").arg(&pair.old).arg(&copy))?;
+    std::fs::create_dir(&copy)?;
+    // The content is copied, not the folder: if that were a link to a tree, rsync would change the tree.
+    root::run(Command::new("cp").arg("-a").arg(pair.old.join(".")).arg(&copy))?;
     let mut rsync = Command::new("rsync");
     rsync.args(["-asz", "--checksum", "--numeric-ids", "--delete", "--stats", "-e", "env"]);
     let target = format!("HOST=here:{}/", copy.display());
