@@ -16,10 +16,10 @@ use crate::segment::SEGMENT;
 use crate::unit::GRID;
 
 /// Bytes by which all pieces of a unit together may become longer in their forms.
-const GROWTH: usize = 8 << 20;
+const GROWTH: usize = 16 << 20;
 /// Most bytes of the new pieces of a unit in their forms.
-const MOST: usize = 2 * GROWTH;
-const _: () = assert!(GROWTH as u64 == SEGMENT);
+const MOST: usize = GROWTH + (8 << 20);
+const _: () = assert!((MOST - GROWTH) as u64 == SEGMENT);
 
 /// The forms of the new pieces of a unit, and their lengths in these forms.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

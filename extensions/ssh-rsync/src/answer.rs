@@ -61,8 +61,8 @@ impl<'a> Answerer<'a> {
             None => (&self.new_bytes, &self.old_bytes),
         };
         let signature: &[u8] = if is_fast { &[] } else { &request.signature };
-        let level = self.effort.level(has_old || !signature.is_empty());
         let old = if has_old { Old::Bytes(old) } else { Old::Signature(signature) };
+        let level = self.effort.level(&old);
         let mut answer = Writer::default();
         Forms::write(forms.as_ref(), &mut answer);
         let difference = self.encoder.encode(new, &old, level);

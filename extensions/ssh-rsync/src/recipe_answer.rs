@@ -123,7 +123,7 @@ impl<'a> Describer<'a> {
             }
         };
         let old = literals.as_deref().map_or(old, Old::Bytes);
-        let level = self.effort.level(literals.is_some());
+        let level = self.effort.level(&old);
         recipe.to_difference(&old, level).or_cannot("compress", self.new.dir.shown(""))
     }
 }

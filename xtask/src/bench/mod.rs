@@ -7,6 +7,7 @@ mod fetch_server;
 mod link;
 mod measure;
 mod merge;
+mod pairs;
 mod push;
 mod push_report;
 mod rawdisk;

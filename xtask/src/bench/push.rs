@@ -17,7 +17,7 @@ use super::push_report::{
     self as report, FAST, OURS, OURS_UNCHANGED, PEER, PEER_UNCHANGED, RSYNC, Row, SLOW, WITH_BASE,
 };
 use super::watch::Watch;
-use super::with_programs;
+use super::{pairs, with_programs};
 use crate::root;
 
 const MEGABYTES: u64 = 8192;
@@ -31,6 +31,9 @@ pub struct Options {
     /// Rounds over the link without a limit, where seconds decide; the median counts
     #[arg(long, default_value_t = 3)]
     times: usize,
+    /// Instead, compare the bytes for many pairs of trees, without a link; with NAME only those with this in their folder's name
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
+    pairs: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -55,6 +58,9 @@ impl Speed {
 
 /// Compares `ssh-rsync.write` with `rsync`, with and without `-z`: both upgrade a Debian release to its updates.
 pub fn run(options: &Options) -> Result<()> {
+    if let Some(wanted) = &options.pairs {
+        return pairs::run(wanted);
+    }
     with_programs(|| compare(options))
 }
 

@@ -13,7 +13,7 @@ use std::io::{self, Read};
 
 use flate2::bufread::DeflateDecoder;
 
-use super::deflate::Encoder;
+use super::deflate::{Encoder, Program};
 use crate::codec::{Reader, Writer, invalid};
 
 /// Plain text of one form at most.
@@ -47,7 +47,9 @@ pub fn decode(form: &[u8], size: usize) -> io::Result<Vec<u8>> {
     let (mut file, tail) = (from.bytes(MOST_HEAD)?, from.bytes(MOST_TAIL)?);
     let plain = from.0;
     let level = u8::try_from(level).ok();
-    let mut encoder = level.and_then(Encoder::new).ok_or_else(|| invalid("an unknown level of gzip"))?;
+    let mut encoder = level
+        .and_then(|level| Encoder::new(Program::Gzip, level))
+        .ok_or_else(|| invalid("an unknown level of gzip"))?;
     for chunk in plain.chunks(CHUNK) {
         file.extend(encoder.push(chunk));
         if file.len() > size {
@@ -169,7 +171,7 @@ impl<'a> Guess<'a> {
     /// All levels are possible that the head allows. `compressed` may be more than the member has; [`Guess::finish`] tells where it ends.
     /// At most `most` plain bytes are tried: a member that was made by another program differs early.
     pub fn new(head: &[u8], compressed: &'a [u8], most: u64) -> Self {
-        let encoder = |&level: &u8| Some((level, Encoder::new(level)?, 0));
+        let encoder = |&level: &u8| Some((level, Encoder::new(Program::Gzip, level)?, 0));
         Guess { compressed, untried: most, left: levels(head).iter().filter_map(encoder).collect() }
     }
 

@@ -7,6 +7,7 @@
 pub(crate) mod deflate;
 mod elf;
 pub(crate) mod gzip;
+mod zip;
 
 use std::io;
 
@@ -21,11 +22,13 @@ pub enum Form {
     Elf,
     /// Files of gzip, unpacked.
     Gzip,
+    /// Zip archives (jars, wheels), with their members unpacked.
+    Zip,
 }
 
 impl Form {
     /// All forms.
-    pub const ALL: [Form; 3] = [Form::Raw, Form::Elf, Form::Gzip];
+    pub const ALL: [Form; 4] = [Form::Raw, Form::Elf, Form::Gzip, Form::Zip];
 
     /// The form that probably makes a content small which begins with these bytes.
     pub fn of(bytes: &[u8]) -> Self {
@@ -33,6 +36,8 @@ impl Form {
             Form::Elf
         } else if gzip::head_length(bytes).is_some() {
             Form::Gzip
+        } else if zip::begins(bytes) {
+            Form::Zip
         } else {
             Form::Raw
         }
@@ -44,6 +49,7 @@ impl Form {
             Form::Raw => 0,
             Form::Elf => 1,
             Form::Gzip => 2,
+            Form::Zip => 3,
         }
     }
 
@@ -58,6 +64,7 @@ impl Form {
             Form::Raw => Some(bytes.to_vec()),
             Form::Elf => elf::encode(bytes),
             Form::Gzip => gzip::encode(bytes),
+            Form::Zip => zip::encode(bytes),
         }
     }
 
@@ -67,6 +74,7 @@ impl Form {
         match self {
             Form::Raw | Form::Elf => self.encode(old),
             Form::Gzip => gzip::reference(old),
+            Form::Zip => zip::reference(old),
         }
     }
 
@@ -78,6 +86,7 @@ impl Form {
             Form::Raw => Err(invalid("a content of another size than announced")),
             Form::Elf => elf::decode(bytes, size),
             Form::Gzip => gzip::decode(bytes, size),
+            Form::Zip => zip::decode(bytes, size),
         }
     }
 }

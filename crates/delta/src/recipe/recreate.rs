@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 
 use super::{Packing, Recipe};
 use crate::codec::invalid;
-use crate::form::deflate::Encoder;
+use crate::form::deflate::{Encoder, Program};
 use crate::form::gzip::Check;
 use crate::index::NewIndex;
 
@@ -65,7 +65,8 @@ enum Section {
 impl Section {
     fn begin(packing: Option<&Packing>, out: &mut dyn Write) -> io::Result<Self> {
         let Some(packing) = packing else { return Ok(Section::AsItIs) };
-        let encoder = Encoder::new(packing.level).ok_or_else(|| invalid("an unknown level of gzip"))?;
+        let encoder =
+            Encoder::new(Program::Gzip, packing.level).ok_or_else(|| invalid("an unknown level of gzip"))?;
         out.write_all(&packing.head)?;
         Ok(Section::Packed(Box::new(encoder), Check::default()))
     }

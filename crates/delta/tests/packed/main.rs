@@ -1,10 +1,12 @@
-//! Gzip files and an initramfs, taken apart and made again.
+//! Gzip files, zip archives and an initramfs, taken apart and made again.
 //!
 //! Pace: seconds
 
 mod gzip;
 mod hostile;
 mod initramfs;
+mod units;
+mod zip;
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -15,13 +17,16 @@ use proptest::prelude::*;
 
 /// What the program gzip makes of the bytes.
 pub fn packed(plain: &[u8], level: u8) -> Vec<u8> {
-    let mut gzip = Command::new("gzip");
-    let gzip = gzip.args(["-n", &format!("-{level}")]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut gzip = gzip.spawn().unwrap();
-    let mut stdin = gzip.stdin.take().unwrap();
+    filter(Command::new("gzip").args(["-n", &format!("-{level}")]), plain)
+}
+
+/// What the program makes of the bytes.
+pub fn filter(program: &mut Command, input: &[u8]) -> Vec<u8> {
+    let mut running = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = running.stdin.take().unwrap();
     thread::scope(|scope| {
-        scope.spawn(move || stdin.write_all(plain).unwrap());
-        let output = gzip.wait_with_output().unwrap();
+        scope.spawn(move || stdin.write_all(input).unwrap());
+        let output = running.wait_with_output().unwrap();
         assert!(output.status.success());
         output.stdout
     })

@@ -1,12 +1,10 @@
-//! Blocks of a deflate stream, in the kind that GNU gzip chooses.
+//! Blocks of a deflate stream, in the kind that gzip and zlib choose.
 
 use super::symbol::{
     Coded, DISTANCE_EXTRA, DISTANCES, END, LENGTH_EXTRA, LITERALS, Symbol, distance_code, length_code,
 };
 use super::tree::{Alphabet, Tree, codes};
 
-/// Symbols of a block at most, without its end.
-const MOST: usize = 0x8000 - 1;
 /// So often the block is looked at: it ends early where it compresses well by literals.
 const LOOK: usize = 0x1000;
 
@@ -70,14 +68,15 @@ pub struct Block {
     literals: [u32; LITERALS],
     distances: [u32; DISTANCES],
     matches: usize,
+    most: usize,
     may_end_early: bool,
 }
 
 impl Block {
-    /// An empty block.
-    pub fn new(may_end_early: bool) -> Self {
-        let symbols = Vec::with_capacity(MOST);
-        Block { symbols, literals: [0; LITERALS], distances: [0; DISTANCES], matches: 0, may_end_early }
+    /// An empty block of at most so many symbols, without its end.
+    pub fn new(most: usize, may_end_early: bool) -> Self {
+        let (literals, distances) = ([0; LITERALS], [0; DISTANCES]);
+        Block { symbols: Vec::new(), literals, distances, matches: 0, most, may_end_early }
     }
 
     /// Adds a symbol. `covered` is the number of bytes of the block before the place that is looked at. Returns whether the block is to
@@ -100,7 +99,7 @@ impl Block {
                 return true;
             }
         }
-        self.symbols.len() == MOST
+        self.symbols.len() == self.most
     }
 
     /// Writes the block and begins the next. `plain` are its bytes, unless the window has lost them.

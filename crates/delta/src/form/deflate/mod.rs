@@ -1,8 +1,9 @@
-//! Deflate as GNU gzip does it, byte for byte.
+//! Deflate as GNU gzip and zlib do it, byte for byte.
 //!
-//! Who has the plain text of a gzip file and the level of its making has the file. For that, every choice of GNU gzip (from 1.2.4 on) has to
-//! be met: which match it finds, where a block ends, which of many optimal codes it uses, when its window moves. The algorithm is that of
-//! Jean-loup Gailly and Mark Adler in gzip and zlib; the standard is RFC 1951. This is no general compressor: what it writes never changes.
+//! Who has the plain text of a gzip file and the level of its making has the file. For that, every choice of GNU gzip (from 1.2.4 on) or zlib
+//! has to be met: which match it finds, where a block ends, which of many optimal codes it uses, when its window moves. The algorithm is that
+//! of Jean-loup Gailly and Mark Adler in both programs, which differ in details ([`Program`]); the standard is RFC 1951. This is no general
+//! compressor: what it writes never changes.
 
 mod block;
 mod symbol;
@@ -27,6 +28,25 @@ const NONE: u16 = 0;
 /// Room behind the window, because strings are compared beyond the end of the bytes.
 const SPARE: usize = 512;
 const MASK: usize = REACH - 1;
+
+/// A program that compresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// GNU gzip. It ends a block early where that seems to be better, and looks for no matches near the end of the window.
+    Gzip,
+    /// zlib with its usual memory, which Java and Python have. Its blocks are shorter.
+    Zlib,
+}
+
+impl Program {
+    /// Symbols of a block at most, without its end.
+    fn most_symbols(self) -> usize {
+        match self {
+            Program::Gzip => (1 << 15) - 1,
+            Program::Zlib => (1 << 14) - 1,
+        }
+    }
+}
 
 /// The effort at a level of gzip.
 struct Effort {
@@ -57,6 +77,7 @@ const LAST_EAGER: u8 = 3;
 
 /// Compresses a stream.
 pub struct Encoder {
+    program: Program,
     effort: &'static Effort,
     is_eager: bool,
     window: Box<[u8; WINDOW + SPARE]>,
@@ -82,10 +103,12 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Compresses like gzip at this level, 1 to 9; `None` for other levels.
-    pub fn new(level: u8) -> Option<Self> {
+    /// Compresses like the program at this level, 1 to 9; `None` for other levels.
+    pub fn new(program: Program, level: u8) -> Option<Self> {
         let effort = EFFORTS.get(usize::from(level).checked_sub(1)?)?;
+        let block = Block::new(program.most_symbols(), program == Program::Gzip && level > 2);
         Some(Encoder {
+            program,
             effort,
             is_eager: level <= LAST_EAGER,
             window: boxed(),
@@ -96,7 +119,7 @@ impl Encoder {
             arrived: 0,
             room: WINDOW,
             has_ended: false,
-            block: Block::new(level > 2),
+            block,
             left: 0,
             begun: 0,
             found: NO_MATCH,
@@ -144,6 +167,10 @@ impl Encoder {
         self.ahead += std::mem::take(&mut self.arrived);
         self.room = 0;
         while self.ahead >= LEAST_AHEAD || (self.has_ended && self.ahead > 0) {
+            // gzip does not move the window any more when all has been read.
+            if self.has_ended && self.program == Program::Zlib {
+                self.make_room();
+            }
             if self.is_eager { self.eager() } else { self.lazy() }
         }
         if !self.has_ended {
@@ -234,7 +261,8 @@ impl Encoder {
     }
 
     fn is_in_reach(&self, place: u16) -> bool {
-        place != NONE && self.at - usize::from(place) <= FARTHEST && self.at <= WINDOW - LEAST_AHEAD
+        let looks = self.program == Program::Zlib || self.at <= WINDOW - LEAST_AHEAD;
+        place != NONE && self.at - usize::from(place) <= FARTHEST && looks
     }
 
     /// The longest match in a chain. It is longer than `least`, or none.
@@ -242,6 +270,11 @@ impl Encoder {
         let limit = self.at.saturating_sub(FARTHEST);
         let here = &self.window[self.at..self.at + LONGEST];
         let mut best = Match { length: least, distance: 0 };
+        // zlib takes what lasts to the end of the stream, gzip looks on.
+        let nice = match self.program {
+            Program::Gzip => self.effort.nice,
+            Program::Zlib => self.effort.nice.min(self.ahead),
+        };
         let mut chain = if least >= self.effort.good { self.effort.chain >> 2 } else { self.effort.chain };
         loop {
             let start = usize::from(place);
@@ -251,7 +284,7 @@ impl Encoder {
                 let length = common(there, here);
                 if length > best.length {
                     best = Match { length, distance: self.at - start };
-                    if length >= self.effort.nice {
+                    if length >= nice {
                         break;
                     }
                 }
