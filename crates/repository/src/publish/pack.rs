@@ -107,7 +107,9 @@ mod tests {
         let wanted = |name: &&str| Wanted { entry: NewIndex(0), size: 1, hash: named(name), like: None };
         let wanted: Vec<Wanted> = tree.iter().map(wanted).collect();
         let mut stored = Stored::new(&wanted);
-        packs.iter().for_each(|(pack, table)| stored.add(*pack, table));
+        for (pack, table) in packs {
+            stored.add(*pack, table);
+        }
         let name =
             |wanted: &Wanted| (*tree.iter().find(|name| named(name) == wanted.hash).unwrap()).to_owned();
         let [new, scattered] = stored.to_pack(wanted).map(|group| group.iter().map(name).collect::<Vec<_>>());
