@@ -1,17 +1,17 @@
 //! Compares fetching a published version with other ways to get it, all from this machine.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use baserock_tests::bootable::Tree;
 use baserock_tests::image::Image;
 use baserock_tests::inputs::{self, Debian};
 use baserock_tests::programs::{command, shell};
 use baserock_tests::version;
 
-use super::fetch_server::{Nginx, SERVED};
+use super::fetch_server::{Nginx, SERVED, text};
 use super::measure::{Usage, measure, settle};
 use super::with_programs;
 use crate::{packages, root};
@@ -157,9 +157,4 @@ impl Bench {
         let (bytes, requests) = self.server.answered()?;
         Ok(Row { name, taken, bytes, requests: Some(requests) })
     }
-}
-
-/// The path as text.
-pub fn text(path: &Path) -> Result<&str> {
-    path.to_str().context("a path that is not text")
 }

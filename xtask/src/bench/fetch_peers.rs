@@ -8,8 +8,8 @@ use anyhow::Result;
 use baserock_tests::programs::shell;
 use tempfile::TempDir;
 
-use super::fetch::{Bench, Row, text};
-use super::fetch_server::Rsync;
+use super::fetch::{Bench, Row};
+use super::fetch_server::{Rsync, text};
 use super::measure::{measure, settle};
 use crate::root;
 

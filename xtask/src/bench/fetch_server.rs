@@ -8,8 +8,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::fetch::text;
-
 /// The folder that the web server serves.
 pub const SERVED: &str = "served";
 
@@ -123,4 +121,9 @@ impl Rsync {
         };
         Ok(number(sent)? + number(received)?)
     }
+}
+
+/// The path as text.
+pub fn text(path: &Path) -> Result<&str> {
+    path.to_str().context("a path that is not text")
 }
