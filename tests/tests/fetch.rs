@@ -294,14 +294,15 @@ fn a_tree_of_one_machine_is_not_published() {
 fn old_versions_leave_when_no_index_names_them_any_more() {
     let published = Published::both();
     published.add(&inputs::busybox().unwrap(), "v3", &["--lifetime", "0"]).ok();
+    let manifests = || fs::read_dir(published.path().join("manifests")).unwrap().count();
+    let before = manifests();
     let own = published.beside("own");
     let prune = ["--keep", "1", "--key", own.to_str().unwrap(), "--lifetime", "0"];
     let done = published.publish("prune", &prune);
     assert!(done.stderr.contains("v1 is not offered any more"), "{done:?}");
     let list = published.publish("list", &[]).ok();
     assert!(!list.contains("v1") && list.contains("v3"), "{list}");
-    let kept = fs::read_dir(published.path().join("manifests")).unwrap().count();
-    assert_eq!(kept, 5, "somebody may still be fetching");
+    assert_eq!(manifests(), before, "somebody may still be fetching");
     published.publish("verify", &[]).ok();
 }
 

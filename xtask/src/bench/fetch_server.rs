@@ -7,6 +7,7 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::unistd::{SysconfVar, sysconf};
 
 /// The folder that the web server serves.
 pub const SERVED: &str = "served";
@@ -44,7 +45,7 @@ fn free_port() -> Result<u16> {
 pub struct Nginx {
     place: PathBuf,
     port: u16,
-    _server: Server,
+    server: Server,
 }
 
 impl Nginx {
@@ -60,12 +61,22 @@ impl Nginx {
         let file = place.join("nginx.conf");
         fs::write(&file, configuration)?;
         let server = Server::start(Command::new("nginx").arg("-p").arg(place).arg("-c").arg(file), port)?;
-        Ok(Nginx { place: place.to_owned(), port, _server: server })
+        Ok(Nginx { place: place.to_owned(), port, server })
     }
 
     /// The URL of a file or folder.
     pub fn url(&self, name: &str) -> String {
         format!("http://127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// The processor time that it has used.
+    pub fn processor(&self) -> Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.server.0.id()))?;
+        let (_, after) = stat.rsplit_once(") ").context("an unknown form of stat")?;
+        let ticks: Vec<u64> = after.split(' ').skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+        let second = sysconf(SysconfVar::CLK_TCK)?.context("the kernel has no clock")?;
+        let ticks: u64 = ticks.iter().sum();
+        Ok(Duration::from_millis(ticks * 1000 / second.unsigned_abs()))
     }
 
     /// From now on answers are counted.

@@ -5,6 +5,7 @@ mod fetch;
 mod fetch_peers;
 mod fetch_server;
 mod link;
+mod load;
 mod measure;
 mod merge;
 mod pairs;
@@ -43,6 +44,8 @@ enum Benchmark {
     Push(push::Options),
     /// Fetching a Debian's updates from a repository, against ostree, casync, rsync and a whole download
     Fetch,
+    /// Many machines that fetch the same version at once, from nginx
+    Load(load::Options),
     /// The space that a Debian takes after twenty upgrades, against a new image of it
     Space(space::Options),
 }
@@ -65,6 +68,7 @@ impl Bench {
             Benchmark::Rawdisk => rawdisk::run(),
             Benchmark::Push(options) => push::run(options),
             Benchmark::Fetch => fetch::run(),
+            Benchmark::Load(options) => load::run(options),
             Benchmark::Space(options) => space::run(options),
         }
     }

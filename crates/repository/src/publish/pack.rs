@@ -11,7 +11,7 @@ use crate::bundle::table::{BundledRecipe, BundledUnit};
 use crate::index::BundleFile;
 
 /// A unit of an older pack is not used if less than this share of it, in hundredths, is of the new version.
-const LEAST_USED: u64 = 95;
+const LEAST_USED: u64 = 98;
 
 /// The contents of a version that older packs have.
 ///
