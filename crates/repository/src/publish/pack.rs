@@ -124,11 +124,11 @@ mod tests {
 
     #[test]
     fn what_is_scattered_is_packed_once_more() {
-        let old = pack(&[&[("a", 94), ("gone", 6)], &[("b", 95), ("gone too", 5)]], &[]);
+        let old = pack(&[&[("a", 97), ("gone", 3)], &[("b", 98), ("gone too", 2)]], &[]);
         let (new, scattered, used) = packed(&["a", "b", "c"], std::slice::from_ref(&old));
         assert_eq!((new, scattered, used), (vec!["c".to_owned()], vec!["a".to_owned()], 1));
         // An older pack that has it in a unit of its own serves.
-        let older = pack(&[&[("a", 94)]], &[]);
+        let older = pack(&[&[("a", 97)]], &[]);
         assert_eq!(packed(&["a", "b"], &[old, older]), (vec![], vec![], 2));
     }
 
