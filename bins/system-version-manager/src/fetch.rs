@@ -143,7 +143,7 @@ impl UpgradeNow {
         }
         let settings = Settings::of(&Dir::open("/")?)?;
         let then = match settings.then {
-            settings::Then::Trial => Then::Trial(self.deadline),
+            settings::Then::Trial => Then::Trial { deadline: self.deadline, by_hand: false },
             settings::Then::Default => Then::Default,
             settings::Then::Nothing => Then::Nothing,
         };

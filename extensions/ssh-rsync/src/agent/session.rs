@@ -44,7 +44,9 @@ pub fn run(sender: &Sender, mut receiver: Receiver) -> Result<()> {
         Task::Confirm { check } => return confirm::confirm(volume, check.as_deref(), sender),
     };
     let environment: Environment = hello.deployment.iter().collect();
-    let then = trial.map_or(Then::Default, |seconds| Then::Trial(Duration::from_secs(seconds)));
+    // The sender confirms it.
+    let on_trial = |seconds| Then::Trial { deadline: Duration::from_secs(seconds), by_hand: true };
+    let then = trial.map_or(Then::Default, on_trial);
     let upgrade = Upgrade::from_environment(label, then, &environment)?;
     let channel = Channel { sender, receiver: &mut receiver };
     let mut contents = Pushed { digest, signed, channel };

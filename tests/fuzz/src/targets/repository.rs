@@ -1,27 +1,39 @@
-//! Files of a repository: an index with signatures in front, and the table of a bundle.
+//! Files of a repository: an index, a statement and a rotation of keys, with signatures in front, and the table of a bundle.
 
-use baserock::json;
+use std::fmt::Debug;
+
+use baserock::json::{self, Format};
+use baserock::operations::trust::Statement;
 use baserock_signatures::SignedText;
 use delta::codec::Writer;
 use repository::bundle::{Names, Table};
 use repository::index::Index;
+use repository::rotation::Rotation;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-/// An index that begins as one does; or a table before it is packed.
+/// A signed text that begins as one does; or a table before it is packed.
 pub fn run(bytes: &[u8]) {
     if bytes.first().is_some_and(|first| b"-{".contains(first)) {
-        index(&String::from_utf8_lossy(bytes));
+        signed(&String::from_utf8_lossy(bytes));
     } else {
         table(bytes);
     }
 }
 
-fn index(file: &str) {
+fn signed(file: &str) {
     let signed = SignedText::parse(file);
     let whole = signed.signatures.concat() + signed.text;
     assert_eq!(whole, file, "a byte is lost");
-    if let Ok(index) = json::read::<Index>(signed.text.as_bytes()) {
-        let again = json::read::<Index>(&json::file(&index));
-        assert_eq!(again.expect("what was written is read"), index);
+    comes_back::<Index>(signed.text);
+    comes_back::<Statement>(signed.text);
+    comes_back::<Rotation>(signed.text);
+}
+
+fn comes_back<T: Format + Serialize + DeserializeOwned + PartialEq + Debug>(text: &str) {
+    if let Ok(read) = json::read::<T>(text.as_bytes()) {
+        let again = json::read::<T>(&json::file(&read));
+        assert_eq!(again.expect("what was written is read"), read);
     }
 }
 

@@ -68,8 +68,13 @@ pub struct Upgrade {
 pub enum Then {
     /// It becomes the default.
     Default,
-    /// It is booted once; somebody confirms it by this time after the start of its kernel.
-    Trial(Duration),
+    /// It is booted once, and comes back unless it is confirmed in time.
+    Trial {
+        /// The time from the start of its kernel by which it has to be confirmed.
+        deadline: Duration,
+        /// Whether somebody confirms it; or else it confirms itself when it has come up.
+        by_hand: bool,
+    },
     /// Nothing: the default stays.
     Nothing,
 }
@@ -196,7 +201,7 @@ fn check_first(volume: &Volume, upgrade: &Upgrade, digest: Option<Hash>) -> Resu
         // The version is going to be the default, and has no kernel for the menu.
         menu::require(volume, &volume.survey()?, label)?;
     }
-    let is_trial = matches!(upgrade.then, Then::Trial(_));
+    let is_trial = matches!(upgrade.then, Then::Trial { .. });
     if is_trial {
         trial::require_one_shot(volume)?;
     }
@@ -233,7 +238,7 @@ fn stage(
         None => contents.manifest(&old)?,
     };
     let provenance = admitted(volume, label, new.digest(), contents)?;
-    if let Then::Trial(_) = upgrade.then {
+    if let Then::Trial { .. } = upgrade.then {
         trial::require_unit(label, &new)?;
     }
     observer.phase(format!("comparing {label} with {basis}"));
@@ -318,12 +323,12 @@ fn install(
     }
     let again = match upgrade.then {
         Then::Nothing => MergedAgain::NotNeeded,
-        Then::Trial(deadline) if volume.default()?.as_ref() != Some(label) => {
+        Then::Trial { deadline, by_hand } if volume.default()?.as_ref() != Some(label) => {
             let label = label.clone();
-            let options = Try { label, etc, deadline, tries: 1, without_units: false, by_hand: true };
+            let options = Try { label, etc, deadline, tries: 1, without_units: false, by_hand };
             trial::arm(volume, &options, observer)?
         }
-        Then::Default | Then::Trial(_) => {
+        Then::Default | Then::Trial { .. } => {
             set_default(volume, &SetDefault { label: label.clone(), etc }, observer)?
         }
     };

@@ -57,7 +57,7 @@ pub fn preview(
     };
     let new = contents.manifest(&old)?;
     admitted(volume, label, new.digest(), contents)?;
-    if let Then::Trial(_) = upgrade.then {
+    if let Then::Trial { .. } = upgrade.then {
         trial::require_unit(label, &new)?;
     }
     let mut complete = survey.complete.clone();
