@@ -1,15 +1,20 @@
-//! A booted machine is pushed the next point release from outside, and boots it. `boot_first_machine` rolls back, and `boot_arm` has pushes on
-//! trial.
+//! A booted machine is pushed the next point release from outside, and boots it. Then it fetches one more version by itself. `boot_first_machine`
+//! rolls back, and `boot_arm` has pushes on trial.
 //!
 //! Pace: boots machines
+
+use std::fs;
 
 use baserock_tests::bootable::{self, KERNEL_ARGS, Tree};
 use baserock_tests::client::Client;
 use baserock_tests::image::Image;
-use baserock_tests::inputs::Debian;
+use baserock_tests::inputs::{self, Debian};
 use baserock_tests::machine::Machine;
-use baserock_tests::programs::run;
+use baserock_tests::programs::{run, shell};
+use baserock_tests::publisher::Publisher;
 use baserock_tests::small_guest;
+use baserock_tests::web::{How, Web};
+use tempfile::TempDir;
 
 #[test]
 fn booted_machine_is_pushed_to_from_outside() {
@@ -38,5 +43,39 @@ fn booted_machine_is_pushed_to_from_outside() {
     assert!(vendor.contains("name = night-server") && vendor.contains("limit = 20"), "{vendor}");
     assert_eq!(machine.run("cat /etc/machine-id /etc/ssh/ssh_host_*_key.pub"), identity);
 
+    upgrades_itself(&mut machine, &updated);
+    assert_eq!(machine.run("cat /etc/machine-id /etc/ssh/ssh_host_*_key.pub"), identity);
     machine.power_off();
+}
+
+/// The machine takes nothing that is not signed. Its timer fetches the next version, restarts into it, and keeps it, because it comes up.
+fn upgrades_itself(machine: &mut Machine, tree: &Tree) {
+    let place = TempDir::new_in(inputs::folder()).expect("a folder beside the inputs");
+    let publisher = Publisher::new(place.path().to_owned());
+    fs::write(tree.path().join("etc/build"), "Third of bookworm\n").expect("the tree");
+    shell(
+        "sh",
+        &["-c", "rm -f \"$0\"/etc/ssh/ssh_host_*", tree.path().to_str().expect("a path that is text")],
+    );
+    publisher.add(tree.path(), "third", &[]).ok();
+    let web = Web::folder(&publisher.path(), |_| How::Well);
+    let source = web.url("").replace("127.0.0.1", "10.0.2.2");
+    let keys = fs::read_to_string(publisher.signers()).expect("the keys");
+    let settings = format!("source = \"{source}\"\nreboot = true\nrequire-signatures = true\n");
+    let soon = "[Timer]\nOnCalendar=\nOnActiveSec=1\nRandomizedDelaySec=0\n";
+    for (path, text) in [
+        ("baserock/allowed_signers", keys.as_str()),
+        ("baserock/upgrade.toml", &settings),
+        ("systemd/system/baserock-upgrade.timer.d/soon.conf", soon),
+    ] {
+        machine.run(&format!("mkdir -p $(dirname /etc/{path}) && echo '{text}' > /etc/{path}"));
+    }
+    let before = machine.run("cat /proc/sys/kernel/random/boot_id");
+    machine.run("systemctl daemon-reload && systemctl start baserock-upgrade.timer");
+    machine.wait_until_up(&before);
+    assert_eq!(machine.run("cat /etc/build"), "Third of bookworm");
+    let kept = "until system-version-manager list | grep -q 'third (running) (default)'; do sleep 1; done";
+    machine.run(&format!("timeout 300 sh -c \"{kept}\""));
+    let verified = machine.run("system-version-manager verify third");
+    assert!(verified.contains("fetched from http://10.0.2.2") && verified.ends_with(" (own)"), "{verified}");
 }
