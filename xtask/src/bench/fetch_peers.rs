@@ -45,7 +45,7 @@ impl Bench {
     pub fn casync(&self, seed: &Path) -> Result<Row> {
         let mut make = Command::new("casync");
         make.args(["make", "--with=unix", &format!("--store={}", text(&self.served("casync.castr"))?)]);
-        root::run(make.arg(self.served("casync.caidx")).arg(self.trees[1].path()))?;
+        root::output(make.arg(self.served("casync.caidx")).arg(self.trees[1].path()))?;
         let place = TempDir::new_in(&self.place)?;
         let mut extract = Command::new("casync");
         extract.args(["extract", &format!("--store={}", self.server.url("casync.castr"))]);
@@ -58,7 +58,7 @@ impl Bench {
         let repository = self.served("ostree");
         let ostree = |arguments: &[&str]| -> Result<()> {
             let mut ostree = Command::new("ostree");
-            root::run(ostree.arg(format!("--repo={}", text(&repository)?)).args(arguments))
+            root::output(ostree.arg(format!("--repo={}", text(&repository)?)).args(arguments)).map(drop)
         };
         fs::create_dir_all(&repository)?;
         ostree(&["init", "--mode=archive"])?;
@@ -81,7 +81,7 @@ impl Bench {
         let client = TempDir::new_in(&self.place)?;
         let repository = format!("--repo={}", text(client.path())?);
         let ostree = |arguments: &[&str]| -> Result<()> {
-            root::run(Command::new("ostree").arg(&repository).args(arguments))
+            root::output(Command::new("ostree").arg(&repository).args(arguments)).map(drop)
         };
         ostree(&["init", "--mode=bare"])?;
         ostree(&["remote", "add", "--no-gpg-verify", "origin", &self.server.url("ostree"), "os"])?;

@@ -11,7 +11,7 @@ use crate::bundle::table::{BundledRecipe, BundledUnit};
 use crate::index::BundleFile;
 
 /// A unit of an older pack is not used if less than this share of it, in hundredths, is of the new version.
-const LEAST_USED: u64 = 98;
+const LEAST_USED: u64 = 97;
 
 /// The contents of a version that older packs have.
 ///
@@ -124,11 +124,11 @@ mod tests {
 
     #[test]
     fn what_is_scattered_is_packed_once_more() {
-        let old = pack(&[&[("a", 97), ("gone", 3)], &[("b", 98), ("gone too", 2)]], &[]);
+        let old = pack(&[&[("a", 96), ("gone", 4)], &[("b", 97), ("gone too", 3)]], &[]);
         let (new, scattered, used) = packed(&["a", "b", "c"], std::slice::from_ref(&old));
         assert_eq!((new, scattered, used), (vec!["c".to_owned()], vec!["a".to_owned()], 1));
         // An older pack that has it in a unit of its own serves.
-        let older = pack(&[&[("a", 97)]], &[]);
+        let older = pack(&[&[("a", 96)]], &[]);
         assert_eq!(packed(&["a", "b"], &[old, older]), (vec![], vec![], 2));
     }
 
