@@ -115,14 +115,12 @@ fn what_is_put_there_by_hand_needs_a_signature_of_its_own_label() {
     let wrong = manage(&strict.disk, &["verify", "mine"]);
     assert_eq!((wrong.code, wrong.stdout.as_str()), (1, "mine: its signature is that of another tree\n"));
     // The tree is another one than was signed, by one time.
-    put_tree(&strict.disk, "late", |orig| shell_touch(&orig.join("etc/fstab")));
+    put_tree(&strict.disk, "late", |orig| {
+        shell("touch", &["-d", "2001-02-03", orig.join("etc/fstab").to_str().unwrap()]);
+    });
     strict.sign("late", &strict.vouch(&tree, "late", "own"));
     manage(&strict.disk, &["deploy", "/systems/late/orig"])
         .refused(&["version late has the signature of another tree"]);
-}
-
-fn shell_touch(path: &Path) {
-    shell("touch", &["-d", "2001-02-03", path.to_str().unwrap()]);
 }
 
 #[test]
