@@ -129,7 +129,7 @@ impl Adding<'_> {
     }
 
     fn manifest(&self, digest: Hash) -> Result<ManifestFile> {
-        let bytes = format::to_bytes(self.new.manifest).or_cannot("describe", "the tree")?;
+        let bytes = format::to_bytes(self.new.manifest).or_cannot("describe", self.new.dir.shown(""))?;
         self.folder.write(MANIFESTS, &digest.to_string(), &[&bytes])?;
         Ok(ManifestFile { digest: Digest(digest), hash: Digest(Hash::of(&bytes)), size: bytes.len() as u64 })
     }
