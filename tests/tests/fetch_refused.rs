@@ -327,14 +327,30 @@ fn a_system_has_the_new_keys_in_its_etc() {
     let new = published.key("new").display().to_string();
     published.trust(&["new"]);
     let keys = published.signers().display().to_string();
-    published.publish("rotate", &[&keys, "--old-key", &own, "--key", &new]).ok();
-    let settings = format!("source = {:?}\nthen = \"nothing\"\n", published.path());
+    // A key that the administrator has added stays, and two have to sign.
+    let added = published.key("added").display().to_string();
+    let folder = etc.join("allowed_signers.d");
+    fs::create_dir(&folder).unwrap();
+    fs::copy(published.beside("added.pub"), folder.join("added")).unwrap();
+    let signed = ["--old-key", &own, "--old-key", &added, "--key", &new, "--key", &added];
+    published.publish("rotate", &[&[keys.as_str()], &signed[..]].concat()).ok();
+    published.publish("verify", &[]).ok();
+    // The first mirror has a damaged index. The keys are taken over all the same.
+    let damaged = published.beside("damaged");
+    shell("cp", &["-a", published.path().to_str().unwrap(), damaged.to_str().unwrap()]);
+    let index = fs::read_to_string(damaged.join("index")).unwrap();
+    fs::write(damaged.join("index"), index.replace("\"serial\"", "\"serials\"")).unwrap();
+    let settings = format!(
+        "source = {damaged:?}\nmirrors = [{:?}]\nthen = \"nothing\"\nsigners = 2\n",
+        published.path()
+    );
     let fetch = |arguments: &[&str]| published.fetch_with_own_keys(&disk, &settings, arguments);
     fetch(&["fetch", "--dry-run"]).ok();
-    assert_eq!(fs::read_to_string(&signers).unwrap().lines().count(), 1, "a dry run changes nothing");
+    let written = published.beside("upper/baserock/allowed_signers");
+    assert!(!written.exists(), "a dry run changes nothing");
     let done = fetch(&["fetch"]);
     assert!(done.stderr.contains("/etc/baserock/allowed_signers has other keys from now on"), "{done:?}");
-    let text = fs::read_to_string(published.beside("upper/baserock/allowed_signers")).unwrap();
+    let text = fs::read_to_string(written).unwrap();
     assert!(text.starts_with("# rotation 1 of ") && text.contains("\nnew namespaces="), "{text}");
 }
 

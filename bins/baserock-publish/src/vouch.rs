@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use baserock::ExistingLabel;
 use baserock::operations::manifest;
-use baserock::operations::trust::Provenance;
-use baserock::operations::trust::require_key;
+use baserock::operations::trust::{Provenance, require_key};
 use baserock_terminal::{Output, Show, print};
 use system::dir::Dir;
 

@@ -1,15 +1,14 @@
 //! `fetch` and `upgrade`: versions from a repository.
 
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use baserock::extension::{Environment, parse_size};
 use baserock::json::{self, Format};
 use baserock::operations::etc::{conflicts, steps};
-use baserock::operations::trust::MOST_STATEMENT;
-use baserock::operations::trust::{ALLOWED_SIGNERS, allowed_signers};
+use baserock::operations::trust::{ALLOWED_SIGNERS, AllowedSigners};
 use baserock::operations::upgrade::{self, Then};
 use baserock::operations::{self, Upgrade, ballast, full};
 use baserock::rootfs::settings::{self, Settings};
@@ -18,7 +17,7 @@ use baserock::{ExistingLabel, Label};
 use baserock_terminal::{Output, Show, print, steps as lines};
 use repository::Location;
 use repository::fetch::{Fetched, Offer, Remote, Seen, Trust};
-use repository::rotation::{self, Rotation};
+use repository::rotation::Rotation;
 use repository::wave;
 use serde::Serialize;
 use system::dir::Dir;
@@ -243,14 +242,12 @@ impl From {
     }
 
     fn trust(&self, settings: &Settings) -> Result<Trust> {
-        let (threshold, allow_expired) = (settings.signers, self.allow_expired);
-        if self.insecure_unsigned {
-            return Ok(Trust { keyring: None, rotation: 0, threshold, allow_expired });
-        }
-        let (root, file) = (Dir::open("/")?, named_keys());
-        let keyring = Some(allowed_signers(&root, file.as_deref())?);
-        let rotation = rotation::number_of(&keys(&root, file.as_deref())?);
-        Ok(Trust { keyring, rotation, threshold, allow_expired })
+        let keys = if self.insecure_unsigned {
+            None
+        } else {
+            Some(AllowedSigners::of(&Dir::open("/")?, named_keys().as_deref())?)
+        };
+        Ok(Trust { keys, threshold: settings.signers, allow_expired: self.allow_expired })
     }
 
     fn tell(
@@ -303,15 +300,6 @@ fn take_over(remote: &Remote<'_>, show: &dyn Observer) -> Result<()> {
     rotation.store(&Dir::open("/")?)?;
     show.note(format!("/{ALLOWED_SIGNERS} has other keys from now on, signed by those before"));
     Ok(())
-}
-
-/// The text of the file of trusted keys; empty if there is none.
-fn keys(root: &Dir, file: Option<&Path>) -> Result<String> {
-    let bytes = match file {
-        Some(file) => Some(std::fs::read(file).or_cannot("read", file)?),
-        None => root.read_if_exists(ALLOWED_SIGNERS, MOST_STATEMENT)?,
-    };
-    Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
 }
 
 /// The file of trusted keys that somebody names instead of the system's.

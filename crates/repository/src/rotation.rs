@@ -4,8 +4,7 @@
 //! the keys that it brings says which one they are of, so the file of keys alone tells a machine what it has.
 
 use baserock::json::{self, Format};
-use baserock::operations::trust::ALLOWED_SIGNERS;
-use baserock::operations::trust::MOST_STATEMENT;
+use baserock::operations::trust::{ALLOWED_SIGNERS, MOST_STATEMENT};
 use baserock_signatures::{Keyring, SignedText};
 use serde::{Deserialize, Serialize};
 use system::atomic;
@@ -72,14 +71,18 @@ pub fn number_of(keys: &str) -> u64 {
     line.and_then(|line| line.split(' ').next()).and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-/// Follows the rotations that come after the trusted keys. Returns the last one that counts, if there is any.
-pub fn follow(location: &Location, trust: &mut Trust) -> Result<Option<Rotation>> {
-    let mut last: Option<Rotation> = None;
-    for number in trust.rotation + 1..=trust.rotation + MOST {
+/// Follows the rotations that come after these keys. Returns the last one that counts, with the keys that it brings, if there is any.
+pub fn follow(location: &Location, trust: &Trust) -> Result<Option<(Rotation, Trust)>> {
+    let mut last: Option<(Rotation, Trust)> = None;
+    for _ in 0..MOST {
+        let trust = last.as_ref().map_or(trust, |(_, trust)| trust);
+        let Some(keys) = &trust.keys else { break };
+        let number = number_of(keys.text()).saturating_add(1);
         // One that is missing is no fault, and one that does not count is not for this machine: its keys may have come another way.
         match next(location, trust, number) {
-            Ok(rotation) if last.as_ref().is_none_or(|last| last.repository == rotation.repository) => {
-                last = Some(rotation);
+            Ok(rotation) if last.as_ref().is_none_or(|(last, _)| last.repository == rotation.repository) => {
+                let keys = Some(keys.with_text(rotation.file()));
+                last = Some((rotation, Trust { keys, ..trust.clone() }));
             }
             Ok(_) => break,
             Err(error @ Error::Interrupted(_)) => return Err(error),
@@ -92,36 +95,37 @@ pub fn follow(location: &Location, trust: &mut Trust) -> Result<Option<Rotation>
     Ok(last)
 }
 
-/// Reads a rotation from the first mirror that has it, and trusts its keys from now on.
-fn next(location: &Location, trust: &mut Trust, number: u64) -> Result<Rotation> {
+/// Reads a rotation from the first mirror that has it.
+fn next(location: &Location, trust: &Trust, number: u64) -> Result<Rotation> {
     let mut fault = None;
     for source in location.sources(&Rotation::name(number)) {
         let shown = source.to_string();
         match location.small(&source, MOST_STATEMENT).and_then(|bytes| read(&bytes, trust, number, &shown)) {
-            Ok((rotation, keyring)) => {
-                (trust.keyring, trust.rotation) = (Some(keyring), number);
-                return Ok(rotation);
-            }
-            Err(error @ Error::Interrupted(_)) => return Err(error),
-            Err(error) => fault = fault.or(Some(error)),
+            Err(error) if !matches!(error, Error::Interrupted(_)) => fault = fault.or(Some(error)),
+            outcome => return outcome,
         }
     }
     Err(fault.unwrap_or_else(|| Error::refused("no repository is named")))
 }
 
-fn read(bytes: &[u8], trust: &Trust, number: u64, shown: &str) -> Result<(Rotation, Keyring)> {
+fn read(bytes: &[u8], trust: &Trust, number: u64, shown: &str) -> Result<Rotation> {
     let malformed = |reason: &str| Error::malformed(shown, reason);
     let text = str::from_utf8(bytes).map_err(|_| malformed("not a rotation of keys"))?;
     let signed = SignedText::parse(text);
-    let Some(keyring) = &trust.keyring else { return Err(malformed("there are no keys to be replaced")) };
-    signed.verify(keyring, trust.threshold, shown)?;
+    trust.verify(&signed, shown)?;
     let rotation: Rotation =
         json::read(signed.text.as_bytes()).map_err(|fault| malformed(&fault.in_a("a rotation of keys")))?;
     if rotation.number != number {
         return Err(malformed("not the rotation that comes next"));
     }
-    let keyring = Keyring::parse(rotation.keys.as_bytes(), shown)?;
-    Ok((rotation, keyring))
+    Keyring::parse(rotation.keys.as_bytes(), shown)?;
+    Ok(rotation)
+}
+
+/// Reads all rotations up to this number, and fails at the first one that is none. Nobody's signature is asked for.
+pub fn check(location: &Location, last: u64) -> Result<()> {
+    let trust = Trust { keys: None, threshold: 0, allow_expired: true };
+    (1..=last).try_for_each(|number| next(location, &trust, number).map(drop))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use baserock::ExistingLabel;
 use baserock::json;
-use baserock_signatures::{Keyring, SignedText, Signer};
+use baserock_signatures::{SignedText, Signer};
 use delta::{Manifest, format};
 use system::error::{Error, OrCannot, Result};
 use system::observer::Observer;
@@ -19,7 +19,7 @@ use crate::index::{
 use crate::location::Location;
 use crate::publish::MOST_INDEX;
 use crate::refusal::Refusal;
-use crate::rotation::{Rotation, follow};
+use crate::rotation::{Rotation, follow, number_of};
 
 /// Bytes of a manifest's file at most.
 const MOST_MANIFEST: u64 = 512 << 20;
@@ -59,18 +59,18 @@ impl<'a> Remote<'a> {
         seen: &Seen,
         observer: &'a dyn Observer,
     ) -> Result<Self> {
-        let (mut fault, mut trust): (Option<Error>, _) = (None, trust.clone());
+        let mut fault: Option<Error> = None;
         for source in location.sources(INDEX) {
             let outcome = location.small(&source, MOST_INDEX).and_then(|bytes| {
                 let shown = source.to_string();
                 let read = |trust: &Trust| Read::new(&bytes, trust, seen, (location, &shown));
-                let first = read(&trust);
-                if !is_behind(&trust, &first) {
+                let first = read(trust);
+                if !is_behind(trust, &first) {
                     return Ok((first?, None));
                 }
-                match follow(location, &mut trust)? {
+                match follow(location, trust)? {
                     None => Ok((first?, None)),
-                    Some(rotation) => {
+                    Some((rotation, trust)) => {
                         let read = read(&trust)?;
                         rotation.require_of(&read.index.repository)?;
                         Ok((read, Some(rotation)))
@@ -168,8 +168,7 @@ impl Read {
             str::from_utf8(bytes).map_err(|_| Error::malformed(file, "not the index of a repository"))?;
         let signed = SignedText::parse(text);
         // Nothing of it is read before its signature.
-        let verify = |keyring: &Keyring| signed.verify(keyring, trust.threshold, file);
-        let signers = trust.keyring.as_ref().map(verify).transpose()?.unwrap_or_default();
+        let signers = trust.verify(&signed, file)?;
         let index: Index = json::read(signed.text.as_bytes())
             .map_err(|fault| Error::malformed(file, fault.in_a("the index of a repository")))?;
         if seen.is_another(&location.shown(), &index.repository) {
@@ -188,10 +187,10 @@ impl Read {
 
 /// Whether other keys may be trusted by now: a rotation is announced, or these keys have not signed.
 fn is_behind(trust: &Trust, read: &Result<Read>) -> bool {
-    match read {
-        _ if trust.keyring.is_none() => false,
-        Ok(read) => read.index.rotations > trust.rotation,
-        Err(error) => error.kind::<baserock_signatures::Refusal>().is_some(),
+    match (&trust.keys, read) {
+        (None, _) => false,
+        (Some(keys), Ok(read)) => read.index.rotations > number_of(keys.text()),
+        (_, Err(error)) => error.kind::<baserock_signatures::Refusal>().is_some(),
     }
 }
 

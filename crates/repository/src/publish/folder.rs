@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use baserock::json;
-use baserock::operations::trust::MOST_STATEMENT;
-use baserock::operations::trust::sign;
+use baserock::operations::trust::{MOST_STATEMENT, sign};
 use baserock_signatures::{Keyring, SignedText};
 use delta::{Manifest, format};
 use nix::fcntl::OFlag;

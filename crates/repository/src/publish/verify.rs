@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use baserock::operations::trust::allowed_signers;
+use baserock::operations::trust::AllowedSigners;
 use baserock_signatures::Signer;
 use system::dir::Dir;
 use system::error::{Error, Result};
@@ -13,6 +13,7 @@ use crate::bundle::take::Bundle;
 use crate::fetch::{Remote, Seen, Trust};
 use crate::index::BundleFile;
 use crate::location::Location;
+use crate::rotation;
 
 /// A repository that is as its index says.
 #[derive(Clone, Debug, Default)]
@@ -27,10 +28,11 @@ pub struct Verified {
 /// to have signed the index.
 pub fn verify(folder: &Path, signers: Option<&Path>, observer: &dyn Observer) -> Result<Verified> {
     let location = Location::new([folder.as_os_str()], None)?;
-    let keyring = signers.map(|file| allowed_signers(&Dir::open("/")?, Some(file))).transpose()?;
-    let trust = Trust { keyring, rotation: 0, threshold: 1, allow_expired: true };
+    let keys = signers.map(|file| AllowedSigners::of(&Dir::open("/")?, Some(file))).transpose()?;
+    let trust = Trust { keys, threshold: 1, allow_expired: true };
     let remote = Remote::open(&location, &trust, &Seen::default(), observer)?;
     let mut verified = Verified { signers: remote.signers.clone(), files: 0 };
+    rotation::check(&location, remote.index.rotations)?;
     let mut manifests = Vec::new();
     for version in &remote.index.versions {
         observer.phase(format!("verifying {}", version.label));

@@ -13,25 +13,56 @@ const FOLDER: &str = "etc/baserock/allowed_signers.d";
 /// Bytes of a file of keys at most.
 const MOST: u64 = 1 << 20;
 
-/// The keys that the system at `root` trusts, or those of another file.
-pub fn allowed_signers(root: &Dir, file: Option<&Path>) -> Result<Keyring> {
-    if let Some(file) = file {
-        let bytes = std::fs::read(file).or_cannot("read", file)?;
-        return Keyring::parse(&bytes, &file.display().to_string());
-    }
-    let mut bytes = Vec::new();
-    bytes.extend(root.read_if_exists(ALLOWED_SIGNERS, MOST)?.unwrap_or_default());
-    if let Some(folder) = root.dir_if_exists(FOLDER)? {
-        let mut names: Vec<_> = folder.entries()?.into_iter().map(|entry| entry.name).collect();
-        names.sort();
-        for name in names {
-            bytes.push(b'\n');
-            bytes.extend(folder.read(&name, MOST)?);
+/// The files of keys that a system trusts.
+#[derive(Clone, Debug)]
+pub struct AllowedSigners {
+    /// The name in messages.
+    shown: String,
+    /// The text of [`ALLOWED_SIGNERS`], or of the file that somebody names in its place.
+    text: String,
+    /// The texts of the files in the folder, which belong to the administrator alone.
+    added: String,
+}
+
+impl AllowedSigners {
+    /// Those of the system at `root`, or only another file. Fails if there is no key.
+    pub fn of(root: &Dir, file: Option<&Path>) -> Result<Self> {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        if let Some(file) = file {
+            let bytes = std::fs::read(file).or_cannot("read", file)?;
+            let shown = file.display().to_string();
+            return Ok(AllowedSigners { shown, text: text(bytes), added: String::new() });
         }
+        let bytes = root.read_if_exists(ALLOWED_SIGNERS, MOST)?.unwrap_or_default();
+        let mut added = String::new();
+        if let Some(folder) = root.dir_if_exists(FOLDER)? {
+            let mut names: Vec<_> = folder.entries()?.into_iter().map(|entry| entry.name).collect();
+            names.sort();
+            for name in names {
+                added += &(text(folder.read(&name, MOST)?) + "\n");
+            }
+        }
+        let [shown, folder] = [ALLOWED_SIGNERS, FOLDER].map(|path| root.shown(path).display().to_string());
+        let signers = AllowedSigners { shown, text: text(bytes), added };
+        if (signers.text.trim().is_empty()) && signers.added.trim().is_empty() {
+            return Err(Refusal::NoKeys { file: signers.shown, folder }.into());
+        }
+        Ok(signers)
     }
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        let [file, folder] = [ALLOWED_SIGNERS, FOLDER].map(|path| root.shown(path).display().to_string());
-        return Err(Refusal::NoKeys { file, folder }.into());
+
+    /// The text of the file.
+    pub fn text(&self) -> &str {
+        &self.text
     }
-    Keyring::parse(&bytes, &root.shown(ALLOWED_SIGNERS).display().to_string())
+
+    /// The same with another text in the place of the file's.
+    #[must_use]
+    pub fn with_text(&self, text: String) -> Self {
+        AllowedSigners { text, ..self.clone() }
+    }
+
+    /// The keys.
+    pub fn keyring(&self) -> Result<Keyring> {
+        Keyring::parse(format!("{}\n{}", self.text, self.added).as_bytes(), &self.shown)
+    }
 }

@@ -13,7 +13,7 @@ use system::dir::Dir;
 use system::error::Result;
 use system::observer::Observer;
 
-pub use self::keys::{ALLOWED_SIGNERS, allowed_signers};
+pub use self::keys::{ALLOWED_SIGNERS, AllowedSigners};
 pub use self::provenance::Provenance;
 pub use self::sign::{require_key, sign, signing_key};
 pub use self::statement::{Digest, MOST_STATEMENT, Statement};
@@ -56,8 +56,9 @@ pub fn admit(volume: &Volume, label: &ExistingLabel, digest: Hash, signed: Optio
         Err(Refusal::NotVouched { label: label.clone(), reason, settings }.into())
     };
     let Some(signed) = signed else { return refused("is not signed".to_owned()) };
-    let counts = allowed_signers(&judge, None)
-        .and_then(|keys| verify(signed, &keys, settings.signers, &format!("the signature of {label}")));
+    let counts = AllowedSigners::of(&judge, None).and_then(|keys| {
+        verify(signed, &keys.keyring()?, settings.signers, &format!("the signature of {label}"))
+    });
     match counts {
         Err(error) => refused(format!("does not count ({error})")),
         Ok((statement, _)) if statement.is_about(Some(label), digest) => Ok(()),
@@ -91,8 +92,8 @@ pub fn vouched(
     let Some(judge) = judge(volume)? else {
         return Ok(Vouched::Unknown("there is no system whose keys count".to_owned()));
     };
-    let verified = allowed_signers(&judge, signers)
-        .and_then(|keys| verify(&signed, &keys, 1, &format!("the signature of {label}")));
+    let verified = AllowedSigners::of(&judge, signers)
+        .and_then(|keys| verify(&signed, &keys.keyring()?, 1, &format!("the signature of {label}")));
     Ok(match verified {
         Err(error) => Vouched::Unknown(error.to_string()),
         Ok((statement, signers)) if statement.is_about(None, digest) => Vouched::By(signers),
