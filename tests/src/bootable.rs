@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
 use nix::mount::MsFlags;
@@ -12,6 +11,7 @@ use system::dir::Dir;
 use system::mount::PrivateMount;
 use tempfile::TempDir;
 
+use crate::cargo::cargo;
 use crate::image::{Image, volume_offset};
 use crate::initramfs;
 use crate::inputs::{self, Debian};
@@ -109,9 +109,8 @@ pub fn agents() -> PathBuf {
 
 fn install(more: &[&str]) -> TempDir {
     let place = TempDir::new_in(inputs::folder()).expect("a folder beside the inputs");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut install = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    install.current_dir(root).args(["xtask", "install", "--debug", "--destdir"]).arg(place.path()).args(more);
+    let mut install = cargo();
+    install.args(["xtask", "install", "--debug", "--destdir"]).arg(place.path()).args(more);
     programs::run(&mut install).ok();
     place
 }

@@ -6,6 +6,7 @@ mod advice;
 pub mod bootable;
 pub mod bound;
 mod built;
+pub mod cargo;
 pub mod chroot;
 pub mod client;
 pub mod collection;

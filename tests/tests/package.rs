@@ -9,6 +9,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use baserock_tests::bootable::Tree;
+use baserock_tests::cargo::cargo;
 use baserock_tests::inputs::{self, Debian};
 use baserock_tests::programs::{run, shell};
 use tempfile::TempDir;
@@ -16,8 +17,7 @@ use tempfile::TempDir;
 /// Makes the packages for x86-64 of the programs as they are built for tests.
 fn make() -> TempDir {
     let place = TempDir::new_in(inputs::folder()).unwrap();
-    let mut package = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    package.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    let mut package = cargo();
     package.args(["xtask", "package", "--debug", "--architecture", "x86_64", "--output"]).arg(place.path());
     run(&mut package).ok();
     place

@@ -61,7 +61,7 @@ pub fn output(command: &mut Command) -> Result<String> {
 
 /// A command of the same cargo that runs this program. The dependencies are those that are locked.
 pub fn cargo(subcommand: &str) -> Command {
-    let mut cargo = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = baserock_tests::cargo::cargo();
     cargo.args([subcommand, "--locked"]);
     cargo
 }
