@@ -1,6 +1,7 @@
 //! Builds the programs as static programs, which is how they are installed.
 
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -154,7 +155,51 @@ pub fn names() -> Result<Vec<Program>> {
 /// Every suite of tests that is a program of its own.
 pub fn suites() -> Result<Vec<Target>> {
     let targets = packages()?.into_iter().flat_map(|package| package.targets);
-    Ok(targets.filter(|target| target.is("test")).collect())
+    Ok(targets.filter(Target::is_suite).collect())
+}
+
+/// A built program of tests.
+pub struct TestProgram {
+    /// What it was built from.
+    pub target: Target,
+    /// Where it is.
+    pub path: PathBuf,
+    /// The folder of its package, where it runs.
+    pub folder: PathBuf,
+}
+
+/// Builds all programs of tests.
+pub fn tests() -> Result<Vec<TestProgram>> {
+    let mut test = root::cargo("test");
+    test.args(["--workspace", "--no-run", "--message-format", "json-render-diagnostics"]);
+    let output = root::output(test.stderr(Stdio::inherit()))?;
+    let messages = output.lines().map(serde_json::from_str::<Message>);
+    let programs = messages.filter_map(|message| message.map(Message::program).transpose());
+    Ok(programs.collect::<Result<_, _>>()?)
+}
+
+/// What cargo says while it builds. Other messages than those on what it has built have nothing of this.
+#[derive(Deserialize)]
+struct Message {
+    target: Option<Target>,
+    executable: Option<PathBuf>,
+    manifest_path: Option<PathBuf>,
+    profile: Option<Profile>,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    test: bool,
+}
+
+impl Message {
+    /// The program of tests, if the message is about one.
+    fn program(self) -> Option<TestProgram> {
+        let is_test = self.profile.is_some_and(|profile| profile.test);
+        let (target, path) = self.target.zip(self.executable).filter(|_| is_test)?;
+        let folder = self.manifest_path?.parent()?.to_owned();
+        Some(TestProgram { target, path, folder })
+    }
 }
 
 /// Every library and program of the workspace.
@@ -205,6 +250,11 @@ impl Target {
     /// Whether it is a library.
     pub fn is_library(&self) -> bool {
         self.is("lib")
+    }
+
+    /// Whether it is a suite of tests.
+    pub fn is_suite(&self) -> bool {
+        self.is("test")
     }
 
     fn is(&self, wanted: &str) -> bool {

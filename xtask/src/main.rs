@@ -9,6 +9,7 @@ mod extension;
 mod fuzz;
 mod install;
 mod interface;
+mod lanes;
 mod manual;
 mod package;
 mod packages;

@@ -1,10 +1,11 @@
 //! The suites of tests and their paces. A suite tells its pace in the comment at the top of its file.
 
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::build;
+use crate::build::{self, Target, TestProgram};
 
 /// How slow a suite is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,18 +14,34 @@ pub enum Pace {
     Seconds,
     /// Makes Debian root filesystems, or takes minutes for another reason.
     Minutes,
-    /// Boots machines: runs beside the others.
+    /// Boots machines: they get a processor of their own.
     Machines,
     /// Boots machines, and takes longest: is begun first, so that no processor waits for it at the end.
     MachinesFirst,
 }
 
-/// A suite.
+/// A program of tests: a suite, or the unit tests of a library or a program.
 pub struct Suite {
-    /// Its name, as for cargo.
+    /// Its folder and its own name.
     pub name: String,
-    /// Its pace.
+    /// Its pace. Unit tests take seconds.
     pub pace: Pace,
+    built: TestProgram,
+}
+
+impl Suite {
+    fn of(built: TestProgram) -> Result<Self> {
+        let folder = built.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let pace = if built.target.is_suite() { pace(&built.target)? } else { Pace::Seconds };
+        Ok(Suite { name: format!("{folder}/{}", built.target.name), pace, built })
+    }
+
+    /// A command that runs it, as cargo does.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.built.path);
+        command.current_dir(&self.built.folder);
+        command
+    }
 }
 
 /// The beginning of the line that tells the pace of a suite.
@@ -42,7 +59,7 @@ impl Pace {
         }
     }
 
-    /// Whether suites of this pace run beside the others.
+    /// Whether suites of this pace boot machines.
     pub fn boots(self) -> bool {
         self >= Pace::Machines
     }
@@ -60,15 +77,20 @@ impl Pace {
     }
 }
 
-/// Every suite of the workspace, as cargo finds them.
-pub fn all() -> Result<Vec<Suite>> {
-    let suite = |target: build::Target| {
-        let path = target.src_path.display();
-        let text = fs::read_to_string(&target.src_path).with_context(|| format!("cannot read {path}"))?;
-        let pace = Pace::of(&text).with_context(|| path.to_string())?;
-        Ok(Suite { name: target.name, pace })
-    };
-    build::suites()?.into_iter().map(suite).collect()
+/// Builds all programs of tests.
+pub fn build() -> Result<Vec<Suite>> {
+    build::tests()?.into_iter().map(Suite::of).collect()
+}
+
+/// Fails if a suite does not tell its pace.
+pub fn check() -> Result<()> {
+    build::suites()?.iter().try_for_each(|suite| pace(suite).map(drop))
+}
+
+fn pace(suite: &Target) -> Result<Pace> {
+    let path = suite.src_path.display();
+    let text = fs::read_to_string(&suite.src_path).with_context(|| format!("cannot read {path}"))?;
+    Pace::of(&text).with_context(|| path.to_string())
 }
 
 #[cfg(test)]

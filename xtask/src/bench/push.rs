@@ -1,4 +1,4 @@
-//! Compares pushing an upgrade with rsync into a snapshot: over a link without a limit, and over a link of 20 Mbit/s.
+//! Compares pushing an upgrade with rsync into a snapshot: over links of 20 and of 100 Mbit/s, and over one without a limit.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ use system::btrfs;
 use super::link::Link;
 use super::measure::{measure, settle};
 use super::push_report::{
-    self as report, FAST, OURS, OURS_UNCHANGED, PEER, PEER_UNCHANGED, RSYNC, Row, SLOW, WITH_BASE,
+    self as report, FAST, MIDDLE, OURS, OURS_UNCHANGED, PEER, PEER_UNCHANGED, RSYNC, Row, SLOW, WITH_BASE,
 };
 use super::watch::Watch;
 use super::{pairs, with_programs};
@@ -31,6 +31,9 @@ pub struct Options {
     /// Rounds over the link without a limit, where seconds decide; the median counts
     #[arg(long, default_value_t = 3)]
     times: usize,
+    /// Measure only the ways with this in their names, without ratios to what is left out
+    #[arg(long, value_name = "NAME", default_value = "")]
+    only: String,
     /// Instead, compare the bytes for many pairs of trees, without a link; with NAME only those with this in their folder's name
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
     pairs: Option<String>,
@@ -40,17 +43,20 @@ pub struct Options {
 enum Speed {
     /// 20 Mbit/s
     Slow,
+    /// 100 Mbit/s
+    Middle,
     /// No limit
     Fast,
 }
 
 impl Speed {
-    const ALL: [Self; 2] = [Self::Slow, Self::Fast];
+    const ALL: [Self; 3] = [Self::Slow, Self::Middle, Self::Fast];
 
     /// Its name in the report, and its limit as for `tc`.
     fn link(self) -> (&'static str, Option<&'static str>) {
         match self {
             Self::Slow => (SLOW, Some("20mbit")),
+            Self::Middle => (MIDDLE, Some("100mbit")),
             Self::Fast => (FAST, None),
         }
     }
@@ -72,7 +78,7 @@ fn compare(options: &Options) -> Result<()> {
         let times = if speed == Speed::Fast { options.times.max(1) } else { 1 };
         let mut rounds = Vec::new();
         for _ in 0..times {
-            rounds.push(bench.rows(speed)?);
+            rounds.push(bench.rows(speed, &options.only)?);
         }
         rows.extend(report::middle(rounds));
     }
@@ -90,21 +96,26 @@ struct Bench {
     new: std::path::PathBuf,
 }
 
+/// Measures a way of upgrading, which has this name.
+type Way<'a> = &'a dyn Fn(&'static str) -> Result<Row>;
+
 impl Bench {
-    fn rows(&self, speed: Speed) -> Result<Vec<Row>> {
+    fn rows(&self, speed: Speed, only: &str) -> Result<Vec<Row>> {
         let base = self.old.to_str().context("a path that is not text")?;
         let (link, limit) = speed.link();
-        let ways: [&dyn Fn() -> Result<Row>; 6] = [
-            &|| self.rsync(RSYNC, &[], &self.new, limit),
-            &|| self.rsync(PEER, &["-z"], &self.new, limit),
-            &|| self.ours(OURS, &[], &self.new, limit),
-            &|| self.ours(WITH_BASE, &[("BASE_ROOT", base)], &self.new, limit),
-            &|| self.rsync(PEER_UNCHANGED, &["-z"], &self.old, limit),
-            &|| self.ours(OURS_UNCHANGED, &[], &self.old, limit),
+        let rsync = |name, options: &[&str], tree| self.rsync(name, options, tree, limit);
+        let ours = |name, variables: &[(&str, &str)], tree| self.ours(name, variables, tree, limit);
+        let ways: [(&'static str, Way<'_>); 6] = [
+            (RSYNC, &|name| rsync(name, &[], &self.new)),
+            (PEER, &|name| rsync(name, &["-z"], &self.new)),
+            (OURS, &|name| ours(name, &[], &self.new)),
+            (WITH_BASE, &|name| ours(name, &[("BASE_ROOT", base)], &self.new)),
+            (PEER_UNCHANGED, &|name| rsync(name, &["-z"], &self.old)),
+            (OURS_UNCHANGED, &|name| ours(name, &[], &self.old)),
         ];
         let mut rows = Vec::new();
-        for way in ways {
-            let row = Row { link, ..way()? };
+        for (name, way) in ways.into_iter().filter(|(name, _)| name.contains(only)) {
+            let row = Row { link, ..way(name)? };
             // A run takes minutes, so each result is shown at once.
             println!("{}", row.line(None));
             rows.push(row);

@@ -1,0 +1,81 @@
+//! Runs suites beside each other: machines boot on one processor, and most other suites wait for disks and clocks more than they compute.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::suites::Suite;
+
+/// What all suites are run with.
+pub struct Lanes<'a> {
+    /// The folder of the programs.
+    pub programs: &'a Path,
+    /// Only tests whose names contain this are run.
+    pub filter: Option<&'a str>,
+}
+
+/// Suites that have yet to run, the first of them at the end.
+struct Queue(Mutex<Vec<Suite>>);
+
+impl Queue {
+    fn next(&self) -> Option<Suite> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+}
+
+impl Lanes<'_> {
+    /// Runs all suites: those that boot machines one by one, the others two at a time and then `last`. Whoever has nothing left to do helps with
+    /// the machines.
+    pub fn run(&self, mut suites: Vec<Suite>, last: impl FnOnce() -> Result<()>) -> Result<()> {
+        // The slowest are begun first, so that no processor waits for them at the end.
+        suites.sort_by_key(|suite| suite.pace);
+        let (booting, others) = suites.into_iter().partition(|suite| suite.pace.boots());
+        let [booting, others] = [booting, others].map(|suites| Queue(Mutex::new(suites)));
+        thread::scope(|scope| {
+            let machines = scope.spawn(|| self.all_of(&[&booting, &others]));
+            let beside = scope.spawn(|| self.all_of(&[&others, &booting]));
+            let outcomes = [
+                self.all_of(&[&others]),
+                last(),
+                self.all_of(&[&booting]),
+                machines.join().unwrap_or_else(|_| bail!("a thread failed")),
+                beside.join().unwrap_or_else(|_| bail!("a thread failed")),
+            ];
+            let failures: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
+            let failures: Vec<_> = failures.iter().map(|error| format!("{error:#}")).collect();
+            ensure!(failures.is_empty(), "{}", failures.join("\n"));
+            Ok(())
+        })
+    }
+
+    fn all_of(&self, queues: &[&Queue]) -> Result<()> {
+        let mut failed = Vec::new();
+        while let Some(suite) = queues.iter().find_map(|queue| queue.next()) {
+            if !self.one(&suite)? {
+                failed.push(suite.name);
+            }
+        }
+        ensure!(failed.is_empty(), "tests failed: {}", failed.join(" "));
+        Ok(())
+    }
+
+    /// Runs a suite, and shows its output at its end: that of a suite which passes only in short. Returns whether it passed.
+    fn one(&self, suite: &Suite) -> Result<bool> {
+        let begun = Instant::now();
+        let mut command = suite.command();
+        command.env("BASEROCK_PROGRAMS", self.programs).args(self.filter);
+        let output = command.output().with_context(|| format!("cannot run {}", suite.name))?;
+        let [said, errors] =
+            [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+        let passed = output.status.success();
+        let result = said.lines().rfind(|line| line.starts_with("test result: ")).unwrap_or("no result");
+        println!("{}: {result}, {} s", suite.name, begun.elapsed().as_secs());
+        if !passed {
+            println!("{said}{errors}{}: {}", suite.name, output.status);
+        }
+        Ok(passed)
+    }
+}
