@@ -12,14 +12,16 @@ use std::io;
 
 use crate::codec::{Reader, Writer, invalid};
 use crate::form::Form;
+use crate::matches;
 use crate::segment::SEGMENT;
-use crate::unit::GRID;
+use crate::unit::{self, GRID};
 
 /// Bytes by which all pieces of a unit together may become longer in their forms.
 const GROWTH: usize = 16 << 20;
 /// Most bytes of the new pieces of a unit in their forms.
 const MOST: usize = GROWTH + (8 << 20);
 const _: () = assert!((MOST - GROWTH) as u64 == SEGMENT);
+const _: () = assert!(unit::MOST_OLD + GROWTH as u64 <= matches::MOST_OLD as u64);
 
 /// The forms of the new pieces of a unit, and their lengths in these forms.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

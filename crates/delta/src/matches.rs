@@ -20,9 +20,9 @@ use fast_rsync::{Signature, SignatureOptions, diff};
 use crate::codec::{Reader, Writer, invalid};
 use crate::unit::GRID;
 
-/// Bytes of the strong hash in a signature. Together with the weak hash, one pair of different blocks in 2^56 is taken for equal; the hash
-/// of the whole content then shows that.
-const STRONG: u32 = 3;
+/// Bytes of the strong hash in a signature. Together with the weak hash, one pair of different blocks in 2^48 is taken for equal. Such a block
+/// stands alone, and [`drop_stray`] takes it out of the runs; the hash of the whole content shows what is wrong still.
+const STRONG: u32 = 2;
 /// Bytes of a block. A smaller one finds more, and makes signatures longer.
 pub const BLOCK: usize = 256;
 /// The same in the type of the signature's head.
@@ -31,6 +31,15 @@ const _: () = assert!(BLOCK == HEAD_BLOCK as usize && GRID.is_multiple_of(BLOCK)
 /// librsync's number for signatures with MD4.
 const SIGNATURE_MAGIC: [u8; 4] = [0x72, 0x73, 0x01, 0x36];
 const WEAK: usize = 4;
+/// Most old bytes that have a signature.
+pub const MOST_OLD: usize = 32 << 20;
+/// Most bytes of what is in the frame of a signature.
+const MOST_BLOCKS: usize = MOST_OLD / BLOCK * (WEAK + STRONG as usize);
+/// Most bytes of a signature. zstd makes what it cannot compress a little longer.
+pub const MOST_SIGNATURE: usize = MOST_BLOCKS + (MOST_BLOCKS >> 8) + 64;
+/// A tenth of signatures is what zstd finds: hashes of blocks that are the same, and the weak hash does not use all its bits. Another level
+/// finds no more.
+const LEVEL: i32 = 1;
 
 /// Literals, and the blocks of the old buffer after them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,20 +48,19 @@ pub struct Run {
     old: Range<usize>,
 }
 
-/// The signature of the old bytes: seven bytes for each [`BLOCK`].
-pub fn signature(old: &[u8]) -> Vec<u8> {
+/// The signature of the old bytes, of which there are at most [`MOST_OLD`]: a frame of zstd with six bytes for each [`BLOCK`]; nothing if
+/// there are no old bytes.
+pub fn signature(old: &[u8]) -> io::Result<Vec<u8>> {
+    if old.is_empty() {
+        return Ok(Vec::new());
+    }
     let options = SignatureOptions { block_size: HEAD_BLOCK, crypto_hash_size: STRONG };
-    let mut signature = Signature::calculate(old, options).into_serialized();
-    signature.drain(..SIGNATURE_MAGIC.len() + 8);
-    signature
+    let signature = Signature::calculate(old, options).into_serialized();
+    zstd::bulk::compress(signature.get(SIGNATURE_MAGIC.len() + 8..).unwrap_or_default(), LEVEL)
 }
 
-/// The length of the signature of so many bytes.
-pub const fn signature_length(old: usize) -> usize {
-    old.div_ceil(BLOCK) * (WEAK + STRONG as usize)
-}
-
-fn parse_signature(bytes: &[u8]) -> io::Result<Signature> {
+fn parse_signature(signature: &[u8]) -> io::Result<Signature> {
+    let bytes = zstd::bulk::decompress(signature, MOST_BLOCKS)?;
     if !bytes.len().is_multiple_of(WEAK + STRONG as usize) {
         return Err(invalid("a signature that is cut off"));
     }
@@ -75,7 +83,7 @@ pub fn find(signature: &[u8], new: &[u8], delta: &mut Vec<u8>) -> io::Result<Vec
         // The commands of librsync's deltas.
         let [command] = from.raw()?;
         let count = match command {
-            0 => return Ok(runs),
+            0 => return Ok(drop_stray(&runs)),
             1..=0x40 => command.into(),
             0x41..=0x44 => big_endian(&mut from, command - 0x41)?,
             0x45..=0x54 => {
@@ -90,6 +98,32 @@ pub fn find(signature: &[u8], new: &[u8], delta: &mut Vec<u8>) -> io::Result<Vec
         from.slice(count)?;
         literals += count;
     }
+}
+
+/// Makes literals of each block that stands alone: no block beside it in the new buffer comes from beside it in the old one.
+fn drop_stray(runs: &[Run]) -> Vec<Run> {
+    let mut start = 0;
+    // How far the blocks of each run lie from where they were in the old buffer.
+    let moved: Vec<isize> = runs
+        .iter()
+        .map(|run| {
+            let place = start + run.literals;
+            start = place + run.old.len();
+            place.wrapping_sub(run.old.start).cast_signed()
+        })
+        .collect();
+    let (mut kept, mut literals) = (Vec::with_capacity(runs.len()), 0);
+    for (at, run) in runs.iter().enumerate() {
+        let beside = [at.checked_sub(1), Some(at + 1)].into_iter().flatten();
+        let goes_on = beside.filter_map(|beside| moved.get(beside)).any(|other| *other == moved[at]);
+        if run.old.len() > BLOCK || goes_on {
+            kept.push(Run { literals: literals + run.literals, old: run.old.clone() });
+            literals = 0;
+        } else {
+            literals += run.literals + run.old.len();
+        }
+    }
+    kept
 }
 
 /// A number of 2^`class` bytes.
@@ -204,7 +238,7 @@ mod tests {
     fn moved_blocks_are_runs_that_come_back() {
         let old = noise(40 * BLOCK);
         let new = [b"first", &old[20 * BLOCK..30 * BLOCK], b"second", &old[..7 * BLOCK], b"end"].concat();
-        let runs = find(&signature(&old), &new, &mut Vec::new()).unwrap();
+        let runs = find(&signature(&old).unwrap(), &new, &mut Vec::new()).unwrap();
         let expected =
             [Run { literals: 5, old: 20 * BLOCK..30 * BLOCK }, Run { literals: 6, old: 0..7 * BLOCK }];
         assert_eq!(runs, expected);
@@ -218,6 +252,28 @@ mod tests {
         assert_eq!(blocks, own);
         join(&runs, &literals, &blocks, &mut back);
         assert_eq!(back, new);
+    }
+
+    #[test]
+    fn a_block_that_stands_alone_is_no_run() {
+        let old = noise(40 * BLOCK);
+        let new = [
+            &old[4 * BLOCK..5 * BLOCK],
+            b"x",
+            &old[20 * BLOCK..22 * BLOCK],
+            &old[9 * BLOCK..10 * BLOCK],
+            b"end",
+        ];
+        let runs = find(&signature(&old).unwrap(), &new.concat(), &mut Vec::new()).unwrap();
+        assert_eq!(runs, [Run { literals: BLOCK + 1, old: 20 * BLOCK..22 * BLOCK }]);
+        // One that goes on where another was left, after a change in between.
+        let mut changed = old[..3 * BLOCK].to_vec();
+        changed[BLOCK + 7] ^= 1;
+        let runs = find(&signature(&old).unwrap(), &changed, &mut Vec::new()).unwrap();
+        assert_eq!(
+            runs,
+            [Run { literals: 0, old: 0..BLOCK }, Run { literals: BLOCK, old: 2 * BLOCK..3 * BLOCK }]
+        );
     }
 
     #[test]

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use baserock::etc::Step;
 use baserock::json::Format;
-use delta::NewIndex;
 use delta::apply::Stats;
 use delta::codec::{Reader, Writer, invalid};
 use delta::hash::Hash;
+use delta::{NewIndex, matches};
 use serde::{Deserialize, Serialize};
 
 /// The version of the protocol. Sender and agent are of one build, because the sender starts an agent by its hash; comparing this makes sure. Until
@@ -251,7 +251,6 @@ pub struct Request {
 
 /// Most pieces of one request. Even a unit of only the smallest files has fewer.
 const MOST_PIECES: usize = 1 << 16;
-const MOST_SIGNATURE: usize = 1 << 20;
 
 impl Request {
     /// The request as bytes.
@@ -282,7 +281,7 @@ impl Request {
         for _ in 0..from.count(MOST_PIECES)? {
             request.old.push((Hash(from.raw()?), read_range(&mut from)?));
         }
-        request.signature = from.bytes(MOST_SIGNATURE)?;
+        request.signature = from.bytes(matches::MOST_SIGNATURE)?;
         request.is_plain = from.count(1)? == 1;
         Ok(request)
     }

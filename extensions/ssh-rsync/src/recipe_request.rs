@@ -5,14 +5,14 @@ use std::io;
 use delta::NewIndex;
 use delta::codec::{Reader, Writer, invalid};
 use delta::hash::Hash;
-use delta::matches::signature_length;
+use delta::matches::{MOST_OLD, MOST_SIGNATURE};
 use delta::recipe::MOST_LITERALS;
 
 /// Most contents that an agent asks for as recipes. It keeps the recipes until all other contents are there.
 pub const MOST_RECIPES: usize = 4;
 /// Most members of an old content.
 const MOST_MEMBERS: usize = 1 << 20;
-const MOST_SIGNATURE: usize = signature_length(MOST_LITERALS);
+const _: () = assert!(MOST_LITERALS <= MOST_OLD);
 
 /// The request.
 #[derive(Clone, Debug, PartialEq, Eq)]

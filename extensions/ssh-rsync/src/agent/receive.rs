@@ -12,7 +12,7 @@ use delta::hash::Hash;
 use delta::matches;
 use delta::plan::Wanted;
 use delta::unit::{Unit, units};
-use system::error::{Error, Result};
+use system::error::{Error, OrCannot, Result};
 use system::thread::join;
 
 use super::recipes::{self, Arriving};
@@ -183,7 +183,9 @@ impl Receive<'_> {
             _ => {
                 read_old(self.assembly.basis(), unit, 0, &mut buffers.old)?;
                 references(pieces(&buffers.old, unit.old_lengths()), &mut buffers.references);
-                Request { signature: matches::signature(&buffers.references), ..request }
+                let signature =
+                    matches::signature(&buffers.references).or_cannot("compress", "a signature")?;
+                Request { signature, ..request }
             }
         };
         self.sender.send(kind::REQUEST, &request.to_bytes())

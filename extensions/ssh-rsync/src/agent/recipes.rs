@@ -56,7 +56,9 @@ pub fn ask(
         let found = literals_of(basis, old);
         let old = match hash(old).filter(|hash| known.contains(hash)) {
             Some(hash) => OldLiterals::Known { hash, left_out: found.left_out },
-            None => OldLiterals::Signature(matches::signature(&found.bytes)),
+            None => {
+                OldLiterals::Signature(matches::signature(&found.bytes).or_cannot("compress", "a signature")?)
+            }
         };
         if literals.send(found.bytes).is_err() {
             break;

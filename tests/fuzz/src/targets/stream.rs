@@ -110,7 +110,11 @@ fn decode(difference: &[u8], old: &[u8], size: usize) {
     let mut new = Vec::new();
     if Decoder::default().decode(difference, old, size, &mut new).is_ok() {
         assert_eq!(new.len(), size);
-        let made = Encoder::default().encode(&new, &Old::Signature(&matches::signature(old)), 1);
+        let made = Encoder::default().encode(
+            &new,
+            &Old::Signature(&matches::signature(old).expect("memory can be written to")),
+            1,
+        );
         let (made, mut again) = (made.expect("the signature is a good one"), Vec::new());
         Decoder::default().decode(&made, old, size, &mut again).expect("what was written is read");
         assert_eq!(again, new);
