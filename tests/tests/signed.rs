@@ -41,14 +41,14 @@ impl Strict {
 
     /// Adds the second tree to the disk.
     fn write(&self, key: Option<&str>) -> Done {
+        self.add("v2", key, &[("MERGE_ETC", "yes")])
+    }
+
+    fn add(&self, label: &str, key: Option<&str>, variables: &[(&str, &str)]) -> Done {
         let mut write = command("rawdisk-write");
         write.arg(self.published.trees.second()).arg(self.disk.path());
-        write.envs([
-            ("UPGRADE", "yes"),
-            ("VERSION_LABEL", "v2"),
-            ("BOOTLOADER_INSTALL", "none"),
-            ("MERGE_ETC", "yes"),
-        ]);
+        write.envs([("UPGRADE", "yes"), ("VERSION_LABEL", label), ("BOOTLOADER_INSTALL", "none")]);
+        write.envs(variables.iter().copied());
         run(write.envs(key.map(|key| ("SIGNING_KEY", self.key(key)))))
     }
 
@@ -84,6 +84,18 @@ fn a_disk_gets_only_what_is_signed() {
     strict.write(Some("own")).ok();
     let said = manage(&strict.disk, &["verify", "v2"]).ok();
     assert!(said.contains(", signed by ssh key SHA256:") && said.ends_with(" (own)\n"), "{said}");
+    // Without a merge, /etc of the new default is that of its tree.
+    let no_longer = "the disk takes versions without signatures from now on: /etc of v3";
+    assert!(
+        !strict
+            .add("merged", Some("own"), &[("MERGE_ETC", "yes")])
+            .succeeded()
+            .stderr
+            .contains("from now on")
+    );
+    let said = strict.add("v3", Some("own"), &[]).succeeded();
+    assert!(said.stderr.contains(no_longer), "{}", said.stderr);
+    assert!(!strict.add("v4", None, &[]).succeeded().stderr.contains("from now on"));
 }
 
 #[test]

@@ -64,7 +64,7 @@ pub fn remedies(error: &Error) -> Option<String> {
         }
         Refusal::EtcOfBothEdited { old, new, .. } => merge_again(old, new),
         Refusal::NotVouched { label, .. } => format!(
-            "sign it by a key that the system trusts: with SIGNING_KEY where it is imported, or by what baserock-publish vouch prints, in systems/{label}/signed"
+            "sign it by a key that the system trusts: with SIGNING_KEY where it is published or imported, or by what baserock-publish vouch prints, in systems/{label}/signed"
         ),
         refusal => return volume::remedy(refusal).or_else(|| remedy::boot(refusal)),
     })

@@ -5,7 +5,7 @@ use std::path::Path;
 use baserock::extension::Environment;
 use baserock::label::Label;
 use baserock::operations::upgrade::{self, LocalTree, Then};
-use baserock::operations::{self, Upgrade, deploy};
+use baserock::operations::{self, Upgrade, deploy, trust};
 use baserock::volume::{Location, Opening, Purpose, Volume};
 use baserock_terminal::user;
 use system::error::Result;
@@ -31,7 +31,14 @@ pub fn upgrade(
     upgrade.etc = upgrade.etc.filter(|_| options.merge_etc);
     deploy::check_tree(&tree, &upgrade.parameters, volume.boot().menu()?.is_some())?;
     let mut contents = LocalTree { tree: &tree, key: options.key.as_deref(), observer };
+    let required = trust::is_required(&volume)?;
     let done = operations::upgrade(&mut volume, &upgrade, &mut contents, observer)?;
+    if required && !trust::is_required(&volume)? {
+        observer.note(format!(
+            "the disk takes versions without signatures from now on: /etc of {label} is that of its tree, which does not require them; \
+             with MERGE_ETC=yes it would keep the settings and keys of the version before"
+        ));
+    }
     observer.phase(format!("writing everything to {}", location.display()));
     volume.close()?;
     Ok(if done.held.is_empty() { Written::Default } else { Written::Held })

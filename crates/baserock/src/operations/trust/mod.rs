@@ -107,6 +107,11 @@ fn stored(volume: &Volume, label: &ExistingLabel) -> Result<Option<String>> {
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
+/// Whether the system requires signatures.
+pub fn is_required(volume: &Volume) -> Result<bool> {
+    Ok(requiring(volume)?.is_some())
+}
+
 /// The system that judges, and its settings, if it requires signatures.
 fn requiring(volume: &Volume) -> Result<Option<(Dir, Settings)>> {
     let Some(judge) = judge(volume)? else { return Ok(None) };
