@@ -13,7 +13,7 @@ use baserock_tests::version;
 
 use super::fetch_server::{Nginx, SERVED, text};
 use super::measure::{Usage, measure, settle};
-use super::with_programs;
+use super::{push, with_programs};
 use crate::{packages, root};
 
 const MEGABYTES: u64 = 8192;
@@ -65,6 +65,7 @@ fn compare() -> Result<()> {
     let packs = show(bench.ours("fetch, from any version", "packs", "v2", Some(0))?);
     let whole = show(bench.ours("fetch, whole", "packs", "v2", None)?);
     show(bench.ours("fetch, whole, the first version", "packs", "v1", None)?);
+    let pushes = [show(bench.push(true)?), show(bench.push(false)?)];
     show(bench.whole()?);
     let copy = bench.copied()?;
     show(bench.casync(&copy)?);
@@ -75,18 +76,26 @@ fn compare() -> Result<()> {
     show(bench.ostree("ostree pull", &["--disable-static-deltas"])?);
     println!();
     for (row, bytes, requests) in [(&delta, 21 * MB, 5), (&packs, 80 * MB, 50), (&whole, 140 * MB, 100)] {
-        let within = |what: &str, found: u64, bar: u64| {
-            println!(
-                "- {}: {what}: {found} (bar: {bar}){}",
-                row.name,
-                if found > bar { " MISSED" } else { "" }
-            );
-        };
-        within("bytes", row.bytes, bytes);
-        within("requests", row.requests.unwrap_or_default() as u64, requests);
-        within("peak KiB", row.taken.peak, 128 << 10);
+        within(row.name, "bytes", row.bytes, bytes);
+        within(row.name, "requests", row.requests.unwrap_or_default() as u64, requests);
+        within(row.name, "peak KiB", row.taken.peak, 128 << 10);
     }
+    for (row, push) in [&delta, &packs].into_iter().zip(&pushes) {
+        let [found, bar] =
+            [row, push].map(|row| u64::try_from(row.taken.wall.as_millis()).unwrap_or(u64::MAX));
+        within(row.name, &format!("milliseconds, against {}", push.name), found, bar);
+    }
+    let size = |folder: &str| -> Result<u64> {
+        let said = shell("du", &["-sb", text(&bench.served(folder))?]);
+        Ok(said.split_whitespace().next().unwrap_or_default().parse()?)
+    };
+    let contents = size("os/packs")? + size("os/deltas")?;
+    within("the repository", "bytes, against its packs and deltas", size("os")?, contents + contents / 10);
     Ok(())
+}
+
+fn within(name: &str, what: &str, found: u64, bar: u64) {
+    println!("- {name}: {what}: {found} (bar: {bar}){}", if found > bar { " MISSED" } else { "" });
 }
 
 impl Row {
@@ -147,6 +156,13 @@ impl Bench {
         let mut fetch = command("system-version-manager");
         fetch.arg("--volume").arg(image.path()).args(["fetch", "--insecure-unsigned"]);
         self.row(name, fetch.arg(self.server.url(repository)).arg(label))
+    }
+
+    /// Pushes the updates to a machine with the release, over a link without a limit.
+    fn push(&self, has_old: bool) -> Result<Row> {
+        let [release, updated] = &self.trees;
+        let push = push::unlimited(release.path(), updated.path(), has_old)?;
+        Ok(Row { name: push.name, taken: push.taken, bytes: push.to + push.from, requests: None })
     }
 
     /// Measures a command that asks the web server.

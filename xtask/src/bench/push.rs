@@ -91,6 +91,13 @@ fn compare(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// Measures one push over a link without a limit; the sender may have the old tree.
+pub fn unlimited(old: &Path, new: &Path, has_old: bool) -> Result<Row> {
+    let bench = Bench { old: old.to_owned(), new: new.to_owned() };
+    let base = old.to_str().filter(|_| has_old).map(|old| ("BASE_ROOT", old));
+    bench.ours(if has_old { WITH_BASE } else { OURS }, base.as_slice(), new, None)
+}
+
 struct Bench {
     old: std::path::PathBuf,
     new: std::path::PathBuf,

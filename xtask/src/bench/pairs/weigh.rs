@@ -12,7 +12,7 @@ use delta::difference::{Encoder, Old};
 use delta::entry::{Entry, Kind};
 use delta::formed::{Forms, pieces, references};
 use delta::hash::Hash;
-use delta::matches::signature;
+use delta::matches;
 use delta::plan::{Plan, Wanted};
 use delta::recipe::{BEGINNING, Literals, Proof, begins, describe};
 use delta::scan::{ReadAll, scan};
@@ -146,12 +146,12 @@ impl Weigher {
             bytes += OLD_PIECE * unit.old_lengths().count() as u64;
             self.encoder.encode(new_bytes, &Old::Bytes(old_bytes), LEVEL)
         } else {
-            let signature = signature(old_bytes);
+            let signature = matches::signature(old_bytes).map_err(refused)?;
             bytes += signature.len() as u64;
             let level = if signature.is_empty() { LEVEL_ALONE } else { LEVEL };
             self.encoder.encode(new_bytes, &Old::Signature(&signature), level)
         };
-        let made = made.map_err(|error| Error::refused(error.to_string()))?;
+        let made = made.map_err(refused)?;
         Ok(bytes + (answer.0.len() + made.len()) as u64)
     }
 }
@@ -175,15 +175,19 @@ fn recipe(old: &Root, new: &Root, wanted: &Wanted, way: Way) -> Result<Option<u6
     let Some(recipe) = describe(&content, Proof::Whole, &find) else { return Ok(None) };
     let literals =
         Literals::of(old.dir.file(like)?, &|hash| old_files.contains_key(hash)).unwrap_or_default();
-    let signature = signature(&literals.bytes);
+    let signature = matches::signature(&literals.bytes).map_err(refused)?;
     let (request, old) = if way.has_base {
         (OLD_PIECE + literals.left_out.len() as u64 / 8, Old::Bytes(&literals.bytes))
     } else {
         (signature.len() as u64, Old::Signature(&signature))
     };
-    let made =
-        recipe.to_difference(&old, LEVEL).map_err(|error: io::Error| Error::refused(error.to_string()))?;
+    let made = recipe.to_difference(&old, LEVEL).map_err(refused)?;
     Ok(Some(2 * FRAME + request + made.len() as u64))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it maps errors")]
+fn refused(error: io::Error) -> Error {
+    Error::refused(error.to_string())
 }
 
 /// The first file with each content.
