@@ -1,6 +1,6 @@
 //! A Debian for ARM64: its disk is made on x86-64, it boots by UEFI, and is pushed to from x86-64. The push is a trial.
 //!
-//! Pace: boots machines
+//! Pace: boots machines, begun first
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,7 +1,7 @@
 //! An image upgraded while the machine is off boots into the new version; the menu on the serial line boots any other; and in a machine with
 //! UEFI a version that is tried comes back by itself, or is confirmed.
 //!
-//! Pace: boots machines
+//! Pace: boots machines, begun first
 
 use baserock_tests::bootable::{self, Tree};
 use baserock_tests::image::Image;

@@ -1,7 +1,7 @@
-//! A booted machine is pushed the next point release from outside, and boots it. Then it fetches one more version by itself. `boot_first_machine`
-//! rolls back, and `boot_arm` has pushes on trial.
+//! A booted machine is pushed the next point release from outside, and boots it. Then it fetches one more version by itself. Its volume
+//! compresses everything: what boot loaders read is written plain. `boot_first_machine` rolls back, and `boot_arm` has pushes on trial.
 //!
-//! Pace: boots machines
+//! Pace: boots machines, begun first
 
 use std::fs;
 
@@ -16,13 +16,24 @@ use baserock_tests::small_guest;
 use baserock_tests::web::{How, Web};
 use tempfile::TempDir;
 
+const LEGACY_GPT: &str =
+    "partitions: [{description: system, size: fill, filesystem: btrfs, mountpoint: /, boot: yes}]\n";
+
+/// A volume that compresses everything.
+const COMPRESSED: &str = "defaults,rw,noatime,compress-force=zstd";
+
 #[test]
 fn booted_machine_is_pushed_to_from_outside() {
     let (release, updated) = (Tree::new(Debian::Release), Tree::new(Debian::Updated));
     let image = Image::to_be();
-    bootable::write(release.path(), &image.path(), &[("DISK_SIZE", "6G")]).ok();
+    let file = image.place().join("disk.yaml");
+    fs::write(&file, LEGACY_GPT).unwrap();
+    let partitions = [("USE_PARTITIONING", "yes"), ("PARTITION_FILE", file.to_str().unwrap())];
+    bootable::write(release.path(), &image.path(), &[&partitions[..], &[("DISK_SIZE", "6G")]].concat()).ok();
     small_guest::hurry(image.mount("subvolid=5").path());
     let mut machine = Machine::boot(&image.path());
+    machine.run(&format!("sed -i 's|^\\(UUID=[^ ]* / btrfs \\)[^ ]*|\\1{COMPRESSED}|' /etc/fstab"));
+    machine.run(&format!("mount -o remount,{COMPRESSED} /"));
     let client = Client::new().knows("machine", machine.listens(), "");
     machine.run("sed -i 's/name = machine/name = night-server/' /etc/vendor/vendor.conf");
     machine.run("echo 'built by hand' > /etc/build");
@@ -45,6 +56,7 @@ fn booted_machine_is_pushed_to_from_outside() {
 
     upgrades_itself(&mut machine, &updated);
     assert_eq!(machine.run("cat /etc/machine-id /etc/ssh/ssh_host_*_key.pub"), identity);
+    assert!(machine.run("findmnt -no OPTIONS /").contains("compress-force=zstd:3"));
     machine.power_off();
 }
 
@@ -70,6 +82,11 @@ fn upgrades_itself(machine: &mut Machine, tree: &Tree) {
     ] {
         machine.run(&format!("mkdir -p $(dirname /etc/{path}) && echo '{text}' > /etc/{path}"));
     }
+    // A machine whose clock has lost the time.
+    let now = machine.run("date +%s");
+    let said = machine.run_failing("date -s @0 && system-version-manager fetch");
+    assert!(said.contains("set the clock (date), or use --allow-expired"), "{said}");
+    machine.run(&format!("date -s @{now}"));
     let before = machine.run("cat /proc/sys/kernel/random/boot_id");
     machine.run("systemctl daemon-reload && systemctl start baserock-upgrade.timer");
     machine.wait_until_up(&before);

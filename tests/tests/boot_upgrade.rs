@@ -1,9 +1,21 @@
-//! The whole story on a machine that boots: deployed from inside, rebooted into the new version, rolled back.
+//! The whole story on a machine that boots: deployed from inside, rebooted into the new version, rolled back. `/boot` is on a FAT; `boot_trial`
+//! has it on an ext4.
 //!
 //! Pace: boots machines
 
+use std::fs;
+
 use baserock_tests::bootable;
+use baserock_tests::image::Image;
 use baserock_tests::machine::Machine;
+
+const BOOT_ON_FAT: &str = "\
+partition_table_format: mbr
+partitions:
+  - {description: boot, size: 512M, fdisk_type: 0x0c, filesystem: vfat, mountpoint: /boot, boot: yes}
+  - {size: fill, filesystem: btrfs, mountpoint: /}
+  - {size: 64M, fdisk_type: 0x82, filesystem: swap}
+";
 
 const MANAGE: &str = "system-version-manager";
 
@@ -12,8 +24,9 @@ const OWNERS: &str = "find / -xdev -path /proc -prune -o -perm /6000 -type f -pr
 
 #[test]
 fn booted_machine_is_upgraded_from_inside_and_rolled_back() {
-    let image = bootable::with_second(&[("DISK_SIZE", "6G")]);
+    let image = image();
     let mut machine = Machine::boot(&image.path());
+    boots_from_fat(&machine, "factory");
     factory_runs_with_shared_state(&machine);
 
     // The administrator's changes: one that merges, one that cannot, a file of the shared state.
@@ -33,7 +46,7 @@ fn booted_machine_is_upgraded_from_inside_and_rolled_back() {
     assert!(machine.run(&format!("{MANAGE} list 2>&1")).contains("changed since"), "a late edit is named");
     machine.reboot();
 
-    assert_eq!(machine.run(&format!("{MANAGE} get-running")), "devel");
+    boots_from_fat(&machine, "devel");
     assert!(machine.run("cat /proc/cmdline").contains("rootflags=subvol=systems/devel/run"));
     let vendor = machine.run("cat /etc/vendor/vendor.conf");
     assert!(vendor.contains("name = night-server") && vendor.contains("limit = 20"), "{vendor}");
@@ -57,7 +70,7 @@ fn booted_machine_is_upgraded_from_inside_and_rolled_back() {
     machine.run("echo new > /etc/only-in-devel");
     machine.run(&format!("{MANAGE} set-default factory"));
     machine.reboot();
-    assert_eq!(machine.run(&format!("{MANAGE} get-running")), "factory");
+    boots_from_fat(&machine, "factory");
     assert_eq!(machine.run("cat /etc/build"), "built by hand");
     assert_eq!(machine.run("ls /etc/only-in-devel || true"), "");
     before.is_kept_by(&machine);
@@ -66,7 +79,25 @@ fn booted_machine_is_upgraded_from_inside_and_rolled_back() {
     machine.run("swapon /swapfile && swapoff /swapfile");
     machine.run(&format!("{MANAGE} remove devel && {MANAGE} remove third"));
     assert_eq!(machine.run(&format!("{MANAGE} list")), "factory (running) (default)");
+    assert_eq!(machine.run("ls /boot/systems"), "factory");
     machine.power_off();
+}
+
+/// A partitioned disk with the first build, and the second one beside it.
+fn image() -> Image {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("disk.yaml");
+    fs::write(&file, BOOT_ON_FAT).unwrap();
+    let file = file.to_str().unwrap();
+    bootable::with_second(&[("DISK_SIZE", "6G"), ("USE_PARTITIONING", "yes"), ("PARTITION_FILE", file)])
+}
+
+/// The version runs, and its boot files are where the loader took them from.
+fn boots_from_fat(machine: &Machine, label: &str) {
+    assert_eq!(machine.run(&format!("{MANAGE} get-running")), label);
+    assert_eq!(machine.run("findmnt -no FSTYPE /boot"), "vfat");
+    assert!(machine.run("swapon --show=NAME --noheadings").contains("/dev/vda3"));
+    machine.run(&format!("test -s /boot/systems/{label}/kernel"));
 }
 
 /// What people do that must stop no upgrade: an immutable file in `/etc`, and a swap file in use on the root.
