@@ -4,9 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::programs::shell;
+use crate::client::Client;
+use crate::extensions;
+use crate::programs::{Done, run, shell};
+
+/// The cluster file of its machines, beside it.
+const CLUSTER: &str = "fleet.morph";
 
 /// A copy of the collection, in a folder that is gone with this value.
 pub struct Collection {
@@ -32,6 +38,34 @@ impl Collection {
     /// Its own folder.
     pub fn path(&self) -> PathBuf {
         self.place().join("ansible_collections/baserock/system")
+    }
+
+    /// Writes a cluster file with these machines, and puts the extensions there that push to them.
+    pub fn has_machines(&self, names: &[&str]) {
+        fs::create_dir(self.extensions()).expect("a folder");
+        extensions::install(&self.extensions());
+        let deployment = |name: &&str| format!("    {name}: {{location: root@{name}, HOSTNAME: {name}}}");
+        let deploy = names.iter().map(deployment).collect::<Vec<_>>().join("\n");
+        let cluster = format!(
+            "kind: cluster\nsystems:\n- morph: systems/server.morph\n  deploy-defaults: {{type: extensions/ssh-rsync}}\n  deploy:\n{deploy}"
+        );
+        fs::write(self.place().join(CLUSTER), cluster).expect("a cluster file");
+    }
+
+    fn extensions(&self) -> PathBuf {
+        self.place().join("extensions")
+    }
+
+    /// Runs a playbook on these machines, with these options and variables.
+    pub fn play(&self, client: &Client, options: &[&str], playbook: &str, variables: &Value) -> Done {
+        let mut play = self.command("ansible-playbook");
+        play.args(options).arg("-i").arg(self.place().join(CLUSTER)).arg(playbook);
+        play.args(["-e", &variables.to_string()]);
+        let folders = [client.programs(), self.extensions(), "/usr/bin".into(), "/bin".into()];
+        client.own(&mut play).env("PATH", std::env::join_paths(folders).expect("folders"));
+        play.env("ANSIBLE_PIPELINING", "1").env("ANSIBLE_SSH_ARGS", "");
+        play.env("ANSIBLE_PYTHON_INTERPRETER", "/usr/bin/python3");
+        run(&mut play)
     }
 
     /// The files in it that end so.

@@ -1,4 +1,4 @@
-//! The collection for Ansible on machines that restart, and its inventory.
+//! The collection for Ansible on machines that restart, and its inventory. `boot_ansible` has machines that boot.
 //!
 //! Pace: minutes
 
@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use baserock_tests::client::Client;
 use baserock_tests::collection::Collection;
-use baserock_tests::extensions;
 use baserock_tests::inputs;
 use baserock_tests::programs::{self, Done, run};
 use baserock_tests::restarting::{Restarting, make_tree};
@@ -38,18 +37,11 @@ impl Fleet {
             ];
             make_tree(&place.join(tree), &files.each_ref().map(|(path, text)| (*path, text.as_str())));
         }
-        fs::create_dir(place.join("extensions")).unwrap();
-        extensions::install(&place.join("extensions"));
         let machines: Vec<_> = names.iter().map(|_| Restarting::start(&place.join("v1"))).collect();
         let known = names.iter().zip(&machines);
         let client =
             known.fold(Client::new(), |client, (name, machine)| client.knows(name, machine.listens(), ""));
-        let deployment = |name: &&str| format!("    {name}: {{location: root@{name}, HOSTNAME: {name}}}");
-        let deploy = names.iter().map(deployment).collect::<Vec<_>>().join("\n");
-        let cluster = format!(
-            "kind: cluster\nsystems:\n- morph: systems/server.morph\n  deploy-defaults: {{type: extensions/ssh-rsync}}\n  deploy:\n{deploy}"
-        );
-        fs::write(place.join("fleet.morph"), cluster).unwrap();
+        collection.has_machines(names);
         Fleet { collection, client, _machines: machines }
     }
 
@@ -83,19 +75,7 @@ impl Fleet {
 
     /// The same with options.
     fn play_with(&self, options: &[&str], playbook: &str, variables: &Value) -> Done {
-        let mut play = self.collection.command("ansible-playbook");
-        play.args(options).args(["-i", &self.path("fleet.morph"), playbook]);
-        play.args(["-e", &variables.to_string()]);
-        let folders = [
-            self.client.programs(),
-            self.collection.place().join("extensions"),
-            "/usr/bin".into(),
-            "/bin".into(),
-        ];
-        self.client.own(&mut play).env("PATH", std::env::join_paths(folders).unwrap());
-        play.env("ANSIBLE_PIPELINING", "1").env("ANSIBLE_SSH_ARGS", "");
-        play.env("ANSIBLE_PYTHON_INTERPRETER", "/usr/bin/python3");
-        run(&mut play)
+        self.collection.play(&self.client, options, playbook, variables)
     }
 
     /// Runs a playbook that asserts what is so.
