@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use delta::codec::{Reader, Writer};
@@ -18,7 +19,7 @@ type Key = [u64; 5];
 
 /// The hashes of earlier pushes, and those that were computed in this one.
 pub struct HashCache {
-    known: HashMap<Key, Hash>,
+    known: Arc<HashMap<Key, Hash>>,
     seen: HashMap<Key, Hash>,
     now: u64,
 }
@@ -36,7 +37,18 @@ impl HashCache {
         let known = folder.and_then(|folder| std::fs::read(folder.join(FILE)).ok());
         let known = known.and_then(|bytes| read(&bytes)).unwrap_or_default();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        HashCache { known, seen: HashMap::new(), now: u64::try_from(now).unwrap_or(0) }
+        HashCache { known: Arc::new(known), seen: HashMap::new(), now: u64::try_from(now).unwrap_or(0) }
+    }
+
+    /// A cache for a tree that another thread reads: it knows the same hashes.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        HashCache { known: self.known.clone(), seen: HashMap::new(), now: self.now }
+    }
+
+    /// Takes over what the other one has learned.
+    pub fn take(&mut self, other: HashCache) {
+        self.seen.extend(other.seen);
     }
 
     /// Writes the hashes to the folder.

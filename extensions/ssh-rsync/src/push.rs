@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::Instant;
@@ -85,7 +85,7 @@ pub fn push(tree: &Path, options: &Options, observer: &dyn Observer) -> Result<W
     Ok(Written::Default)
 }
 
-/// Reads both trees while the connection is being made. Progress is shown only after that, because ssh may be asking for a password.
+/// Reads both trees at once while the connection is being made. Progress is shown only after that, because ssh may be asking for a password.
 fn read(
     new: Dir,
     base: Option<Dir>,
@@ -93,18 +93,28 @@ fn read(
     connecting: &PendingConnection,
     observer: &dyn Observer,
 ) -> Result<(Source, Option<Source>)> {
+    for dir in [Some(&new), base.as_ref()].into_iter().flatten() {
+        observer.phase(format!("reading {}", dir.shown("").display()));
+    }
+    let mut cache = HashCache::load(options.cache.as_deref());
+    let (mut beside, of_base) = (cache.beside(), AtomicU64::new(0));
+    let report_base = |bytes| {
+        of_base.store(bytes, Ordering::Relaxed);
+        connecting.is_done().map(drop)
+    };
     let report = |bytes| {
         if connecting.is_done()? {
-            observer.progress(bytes, None);
+            observer.progress(bytes + of_base.load(Ordering::Relaxed), None);
         }
         Ok(())
     };
-    let mut cache = HashCache::load(options.cache.as_deref());
-    let mut source = |dir: Dir| {
-        observer.phase(format!("reading {}", dir.shown("").display()));
-        Source::read(dir, &mut cache, &report)
-    };
-    let sources = (source(new)?, base.map(source).transpose()?);
+    let sources = thread::scope(|scope| {
+        let base = base.map(|base| scope.spawn(|| Source::read(base, &mut beside, &report_base)));
+        let new = Source::read(new, &mut cache, &report);
+        let base = base.map(join).transpose();
+        Ok::<_, Error>((new?, base?))
+    })?;
+    cache.take(beside);
     if let Some(Err(error)) = options.cache.as_deref().map(|folder| cache.store(folder)) {
         observer.note(format!("the next push will read everything again: {error}"));
     }

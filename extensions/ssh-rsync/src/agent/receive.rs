@@ -179,7 +179,11 @@ impl Receive<'_> {
         let request = Request { new, is_plain: self.is_plain, ..Request::default() };
         let request = match hashes.collect::<Option<Vec<_>>>() {
             Some(old) if !old.is_empty() => Request { old, ..request },
-            _ if is_fast => request,
+            _ if is_fast => {
+                // The memory is for what comes now in its place: units that are hardly compressed.
+                *buffers = OldBytes::default();
+                request
+            }
             _ => {
                 read_old(self.assembly.basis(), unit, 0, &mut buffers.old)?;
                 references(pieces(&buffers.old, unit.old_lengths()), &mut buffers.references);
