@@ -1,4 +1,4 @@
-//! A machine made from the example definitions upgrades itself with them, and tries a build of its own. `morph_cycle` builds again.
+//! A machine made from the example definitions upgrades itself with them. `morph_cycle` builds and tries again.
 //!
 //! Pace: boots machines, begun first
 
@@ -19,7 +19,6 @@ use baserock_tests::small_guest;
 const DEFINITIONS: &str = "/root/definitions";
 const UPGRADE: &str =
     "morph upgrade clusters/upgrade-devel.morph self.HOSTNAME=$(hostname) self.VERSION_LABEL=devel";
-const CYCLE: &str = "cycle.sh systems/server.morph clusters/upgrade-devel.morph";
 
 #[test]
 fn booted_machine_upgrades_itself_from_its_definitions() {
@@ -35,23 +34,10 @@ fn booted_machine_upgrades_itself_from_its_definitions() {
     assert_eq!(machine.run("system-version-manager list"), "devel (running) (default)\nfactory");
     assert_eq!(machine.run("hostname; cat /etc/motd /etc/build"), "mine\nchanged\ncarried");
     assert!(machine.run("cat /etc/motd.d/welcome").contains("This is a system to develop on"));
-
-    let said = machine.run(&format!("cd {DEFINITIONS} && {CYCLE}"));
-    for words in [
-        "server-system-x86_64: built\n",
-        "reboot to try it: the machine comes back to devel unless TEST confirms itself",
-    ] {
-        assert!(said.contains(words), "{words}: {said}");
-    }
-    machine.reboot();
-    machine.run("until [ \"$(system-version-manager get-default)\" = TEST ]; do sleep 1; done");
-    assert_eq!(machine.run("system-version-manager list"), "TEST (running) (default)\ndevel\nfactory");
-    assert_eq!(machine.run("hostname; cat /etc/motd"), "mine\nchanged");
     machine.power_off();
 }
 
-/// The image of the example, with the definitions in it, and an archive that is both the next version and what the other system is built
-/// from.
+/// The image of the example, with the definitions in it, and the archive of the next version.
 fn made_by_morph() -> Image {
     let (definitions, tree, image) = (Definitions::example(), Tree::new(Debian::Release), Image::to_be());
     fs::create_dir_all(definitions.path("artifacts")).unwrap();
@@ -69,16 +55,14 @@ fn made_by_morph() -> Image {
 fn carry_definitions(to: &Path, tree: &Tree) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("definitions");
     run(Command::new("cp").arg("-a").args([&source, to])).ok();
-    for folder in [".git", "artifacts", "images"] {
+    for folder in [".git", "artifacts"] {
         fs::create_dir(to.join(folder)).unwrap();
     }
     fs::write(tree.path().join("etc/build"), "carried\n").unwrap();
-    let archive = to.join("images/server.tar.zst");
+    let archive = to.join("artifacts/devel-system-x86_64.tar.zst");
     let mut pack = Command::new("tar");
-    pack.args(["--zstd", "--xattrs", "--numeric-owner", "-cf"]).arg(&archive).arg("-C");
+    pack.args(["--zstd", "--xattrs", "--numeric-owner", "-cf"]).arg(archive).arg("-C");
     run(pack.arg(tree.path()).arg(".")).ok();
-    let mut link = Command::new("cp");
-    run(link.arg("--reflink").arg(archive).arg(to.join("artifacts/devel-system-x86_64.tar.zst"))).ok();
 }
 
 /// Lets root log in at the machine itself without being asked anything.

@@ -1,5 +1,5 @@
 //! A booted machine is pushed the next point release from outside, and boots it. Then it fetches one more version by itself. Its volume
-//! compresses everything: what boot loaders read is written plain. `boot_first_machine` rolls back, and `boot_arm` has pushes on trial.
+//! compresses everything: what boot loaders read is written plain. `boot_first_machine` rolls back, and `boot_arm` has a push on trial.
 //!
 //! Pace: boots machines, begun first
 

@@ -23,7 +23,7 @@ use system::dir::Dir;
 impl Full {
     /// The points between full and enough.
     fn points(self) -> Vec<u64> {
-        (0..20).step_by(if self == Full::Data { 1 } else { 4 }).collect()
+        (0..20).step_by(if self == Full::Data { 2 } else { 4 }).collect()
     }
 }
 

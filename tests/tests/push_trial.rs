@@ -1,5 +1,5 @@
 //! The end of a trial that was pushed, by an agent that is told directly: it checks and confirms, or abandons. And the watcher, which restarts
-//! the machine at the deadline. `boot_arm` has all of it on a machine.
+//! the machine at the deadline. `boot_arm` has one on a machine that boots.
 //!
 //! Pace: seconds
 

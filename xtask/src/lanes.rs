@@ -1,5 +1,6 @@
 //! Runs suites beside each other: machines boot on one processor, and most other suites wait for disks and clocks more than they compute.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -17,30 +18,33 @@ pub struct Lanes<'a> {
     pub filter: Option<&'a str>,
 }
 
-/// Suites that have yet to run, the first of them at the end.
-struct Queue(Mutex<Vec<Suite>>);
+/// Suites that have yet to run, the quickest first.
+struct Queue(Mutex<VecDeque<Suite>>);
 
 impl Queue {
-    fn next(&self) -> Option<Suite> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    fn quickest(&self) -> Option<Suite> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    fn slowest(&self) -> Option<Suite> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_back()
     }
 }
 
 impl Lanes<'_> {
-    /// Runs all suites: those that boot machines one by one, the others two at a time and then `last`. Whoever has nothing left to do helps with
-    /// the machines.
+    /// Runs all suites: those that boot machines one by one; the others two at a time, a slow one beside a quick one; and then `last`. Whoever
+    /// has nothing left to do helps with the machines.
     pub fn run(&self, mut suites: Vec<Suite>, last: impl FnOnce() -> Result<()>) -> Result<()> {
-        // The slowest are begun first, so that no processor waits for them at the end.
         suites.sort_by_key(|suite| suite.pace);
         let (booting, others) = suites.into_iter().partition(|suite| suite.pace.boots());
         let [booting, others] = [booting, others].map(|suites| Queue(Mutex::new(suites)));
         thread::scope(|scope| {
-            let machines = scope.spawn(|| self.all_of(&[&booting, &others]));
-            let beside = scope.spawn(|| self.all_of(&[&others, &booting]));
+            let machines = scope.spawn(|| self.all(|| booting.slowest().or_else(|| others.quickest())));
+            let beside = scope.spawn(|| self.all(|| others.quickest().or_else(|| booting.slowest())));
             let outcomes = [
-                self.all_of(&[&others]),
+                self.all(|| others.slowest()),
                 last(),
-                self.all_of(&[&booting]),
+                self.all(|| booting.slowest()),
                 machines.join().unwrap_or_else(|_| bail!("a thread failed")),
                 beside.join().unwrap_or_else(|_| bail!("a thread failed")),
             ];
@@ -51,9 +55,9 @@ impl Lanes<'_> {
         })
     }
 
-    fn all_of(&self, queues: &[&Queue]) -> Result<()> {
+    fn all(&self, next: impl Fn() -> Option<Suite>) -> Result<()> {
         let mut failed = Vec::new();
-        while let Some(suite) = queues.iter().find_map(|queue| queue.next()) {
+        while let Some(suite) = next() {
             if !self.one(&suite)? {
                 failed.push(suite.name);
             }
