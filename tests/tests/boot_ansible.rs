@@ -4,6 +4,7 @@
 //! Pace: boots machines
 
 use std::fs;
+use std::thread;
 
 use baserock_tests::bootable::{self, Tree};
 use baserock_tests::client::Client;
@@ -58,14 +59,18 @@ fn booted_machines_are_upgraded_in_waves() {
         "rollout_channel": "stable",
         "rollout_checks": ["systemctl is-active ssh", "grep -q Updated /etc/build"],
     });
-    let done = collection.play(&client, &[], "baserock.system.rollout", &variables).succeeded();
+    let before = machines.each_ref().map(|machine| machine.run("cat /proc/sys/kernel/random/boot_id"));
+    let done = thread::scope(|scope| {
+        let playing =
+            scope.spawn(|| collection.play(&client, &[], "baserock.system.rollout", &variables).succeeded());
+        for (machine, before) in machines.iter_mut().zip(&before) {
+            machine.wait_until_up(before);
+        }
+        playing.join().unwrap()
+    });
     for machine in &machines {
-        assert_eq!(
-            machine.run("system-version-manager list"),
-            "factory\nv2 (running) (default)",
-            "{}",
-            done.stdout
-        );
+        let list = machine.run("system-version-manager list");
+        assert_eq!(list, "factory\nv2 (running) (default)", "{}", done.stdout);
         assert!(machine.run("cat /proc/cmdline").contains("subvol=systems/v2/run"));
     }
     for machine in machines {
