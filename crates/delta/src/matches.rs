@@ -37,8 +37,7 @@ pub const MOST_OLD: usize = 32 << 20;
 const MOST_BLOCKS: usize = MOST_OLD / BLOCK * (WEAK + STRONG as usize);
 /// Most bytes of a signature. zstd makes what it cannot compress a little longer.
 pub const MOST_SIGNATURE: usize = MOST_BLOCKS + (MOST_BLOCKS >> 8) + 64;
-/// A tenth of signatures is what zstd finds: hashes of blocks that are the same, and the weak hash does not use all its bits. Another level
-/// finds no more.
+/// zstd makes a tenth less of signatures: some blocks are the same, and the weak hash does not use all its bits.
 const LEVEL: i32 = 1;
 
 /// Literals, and the blocks of the old buffer after them.
@@ -60,7 +59,8 @@ pub fn signature(old: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 fn parse_signature(signature: &[u8]) -> io::Result<Signature> {
-    let bytes = zstd::bulk::decompress(signature, MOST_BLOCKS)?;
+    let unreadable = |_| invalid("a signature that cannot be read");
+    let bytes = zstd::bulk::decompress(signature, MOST_BLOCKS).map_err(unreadable)?;
     if !bytes.len().is_multiple_of(WEAK + STRONG as usize) {
         return Err(invalid("a signature that is cut off"));
     }
@@ -100,7 +100,7 @@ pub fn find(signature: &[u8], new: &[u8], delta: &mut Vec<u8>) -> io::Result<Vec
     }
 }
 
-/// Makes literals of each block that stands alone: no block beside it in the new buffer comes from beside it in the old one.
+/// Makes literals of each block that stands alone: neither run beside it has moved as far.
 fn drop_stray(runs: &[Run]) -> Vec<Run> {
     let mut start = 0;
     // How far the blocks of each run lie from where they were in the old buffer.

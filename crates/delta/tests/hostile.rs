@@ -244,7 +244,11 @@ proptest! {
         if Decoder::default().decode(&made, &old, new.len(), &mut decoded).is_ok() {
             prop_assert_eq!(decoded.len(), new.len());
         }
-        let _either = Encoder::default().encode(&new, &Old::Signature(&made), 1);
+        // As a signature: as it is, and as what is in the frame of one.
+        let packed = zstd::encode_all(&*made, 1).unwrap();
+        for damaged in [&made, &packed] {
+            let _either = Encoder::default().encode(&new, &Old::Signature(damaged), 1);
+        }
     }
 
     #[test]

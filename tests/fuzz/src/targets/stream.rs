@@ -73,7 +73,11 @@ fn request(content: &[u8]) {
     let again = Request::read(&request.to_bytes()).expect("what was written is read");
     assert_eq!(again, request);
     let new = b"something that an old file may have had".repeat(100);
-    let _damaged = Encoder::default().encode(&new, &Old::Signature(&request.signature), 1);
+    // As it came, and as what is in the frame of a signature.
+    let packed = zstd::encode_all(&*request.signature, 1).expect("memory can be written to");
+    for signature in [&request.signature, &packed] {
+        let _damaged = Encoder::default().encode(&new, &Old::Signature(signature), 1);
+    }
 }
 
 /// Forms as they come; and after a byte that says how long the new content is, a difference of which what follows the method may have to be
