@@ -33,11 +33,14 @@ pub fn upgrade(
     let mut contents = LocalTree { tree: &tree, key: options.key.as_deref(), observer };
     let required = trust::is_required(&volume)?;
     let done = operations::upgrade(&mut volume, &upgrade, &mut contents, observer)?;
-    if required && !trust::is_required(&volume)? {
-        observer.note(format!(
+    match trust::is_required(&volume) {
+        Ok(false) if required => observer.note(format!(
             "the disk takes versions without signatures from now on: /etc of {label} is that of its tree, which does not require them; \
              with MERGE_ETC=yes it would keep the settings and keys of the version before"
-        ));
+        )),
+        Ok(_) => {}
+        // The version is complete all the same.
+        Err(error) => observer.note(format!("whether {label} requires signatures is not known: {error}")),
     }
     observer.phase(format!("writing everything to {}", location.display()));
     volume.close()?;
