@@ -58,8 +58,10 @@ impl Lanes<'_> {
     fn all(&self, next: impl Fn() -> Option<Suite>) -> Result<()> {
         let mut failed = Vec::new();
         while let Some(suite) = next() {
-            if !self.one(&suite)? {
-                failed.push(suite.name);
+            match self.one(&suite) {
+                Ok(true) => {}
+                Ok(false) => failed.push(suite.name),
+                Err(error) => failed.push(format!("{} ({error:#})", suite.name)),
             }
         }
         ensure!(failed.is_empty(), "tests failed: {}", failed.join(" "));

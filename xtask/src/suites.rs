@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::build::{self, Target, TestProgram};
 
@@ -77,9 +77,15 @@ impl Pace {
     }
 }
 
-/// Builds all programs of tests.
+/// Builds all programs of tests. Fails if cargo has built none for a suite.
 pub fn build() -> Result<Vec<Suite>> {
-    build::tests()?.into_iter().map(Suite::of).collect()
+    let built = build::tests()?;
+    for suite in build::suites()? {
+        let path = &suite.src_path;
+        let is_built = built.iter().any(|program| program.target.src_path == *path);
+        ensure!(is_built, "cargo has built no program for {}", path.display());
+    }
+    built.into_iter().map(Suite::of).collect()
 }
 
 /// Fails if a suite does not tell its pace.
