@@ -180,7 +180,7 @@ impl Receive<'_> {
         let request = match hashes.collect::<Option<Vec<_>>>() {
             Some(old) if !old.is_empty() => Request { old, ..request },
             _ if is_fast => {
-                // The memory is for what comes now in its place: units that are hardly compressed.
+                // No signature is made any more. Units come hardly compressed now, and need the memory.
                 *buffers = OldBytes::default();
                 request
             }
